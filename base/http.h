@@ -1,0 +1,66 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * Bounded HTTP requests on libcurl: one engine thread with one multi handle, shared TLS sessions
+ * and one CA store; callers wait under their own deadline. Redirects are never followed, the
+ * environment's proxies never read, and names never looked up: the caller brings the addresses.
+ */
+#ifndef BASE_HTTP_H
+#define BASE_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/deadline.h"
+#include "base/ip.h"
+
+enum http_outcome {
+	HTTP_ANSWERED,	/* status, content_type and body hold the whole answer */
+	HTTP_UNREACHABLE,	/* refused, reset, no route */
+	HTTP_TIMEOUT,
+	HTTP_TLS,	/* handshake or certificate: x509_error tells when it was the certificate */
+	HTTP_TOO_LARGE,	/* body or headers beyond the bound; nothing of it is handed out */
+	HTTP_REFUSED_ADDRESS,	/* every address is private */
+	HTTP_GARBLED	/* not HTTP, a cut body, an encoding that was not asked for */
+};
+const char *http_outcome_name(enum http_outcome outcome);
+
+struct http_request {
+	const char *method;	/* "GET", "POST", "DELETE" */
+	const char *url;	/* https:// or, over a Unix socket, http:// */
+	const char *host;	/* the URL's host: SNI, reference identifier */
+	const struct ip *addresses;	/* of host, tried in order; unused with a proxy or unix_path */
+	size_t address_count;
+	const char *unix_path;	/* NULL: TCP */
+	const char *content_type;	/* of body; NULL without */
+	const void *body;
+	size_t body_length;
+	size_t max_body;	/* octets of the answer */
+	bool allow_private;	/* dial addresses that are not globally reachable */
+	struct deadline deadline;	/* for everything, connect to last octet */
+};
+
+struct http_answer {
+	enum http_outcome outcome;
+	long status;	/* 0 unless HTTP_ANSWERED */
+	char content_type[128];
+	struct buf body;	/* caller frees with buf_free() */
+	int x509_error;	/* X509_V_ERR_ number, 0 when it was not the certificate */
+	char reason[200];	/* in words, for the log and the administrator */
+};
+
+struct http;
+
+/* ca_file "" : no HTTPS. proxy "" : none. NULL only when libcurl cannot start or ca_file cannot be read (why says). */
+struct http *http_new(const char *ca_file, const char *proxy, char *why, size_t why_room);
+void http_free(struct http *http);	/* running requests end with HTTP_TIMEOUT first */
+
+/* Fills every field of answer. Any thread. */
+void http_perform(struct http *http, const struct http_request *request, struct http_answer *answer);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * Every limit on what a peer may send or make us hold, in one place. Sizes are octets unless the
+ * name says otherwise.
+ */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+#define LIMIT_LMTP_COMMAND_LINE	4096	/* with CRLF */
+#define LIMIT_LMTP_BAD_COMMANDS	20	/* then the session ends */
+#define LIMIT_RECEIVED_HEADERS	100	/* more is a loop */
+#define LIMIT_HEADER_SECTION	(1024 * 1024)	/* looked at for Received and TLS-Required */
+#define LIMIT_ADDRESS	1024	/* one path in MAIL or RCPT, UTF-8 */
+#define LIMIT_BODY_IN_MEMORY	(1024 * 1024)	/* of one message; more goes to the spool file */
+
+#define LIMIT_SMTP_REPLY_LINE	2048	/* one line of a peer's reply */
+#define LIMIT_SMTP_REPLY_LINES	100
+#define LIMIT_SMTP_REPLY	(32 * 1024)	/* all lines of one reply */
+
+#define LIMIT_MX_RECORDS	100	/* of one domain; the rest are ignored, the least preferred first */
+#define LIMIT_ADDRESSES_PER_HOST	16
+#define LIMIT_ADDRESSES_PER_DOMAIN	40	/* tried in one delivery */
+#define LIMIT_CNAME_CHAIN	8
+
+#define LIMIT_TXT_RECORDS	100
+#define LIMIT_TXT_RECORD	4096	/* one _mta-sts record, strings joined */
+#define LIMIT_STS_ID	32
+#define LIMIT_STS_MX_PATTERNS	1000	/* more: sts-policy-invalid */
+#define LIMIT_STS_MAX_AGE	31557600	/* seconds, RFC 8461 3.2 */
+
+#define LIMIT_HTTP_HEADERS	(32 * 1024)
+#define LIMIT_CONTROL_BODY	(16 * 1024 * 1024)
+#define LIMIT_TLS_CHAIN	10	/* intermediate certificates */
+
+#endif

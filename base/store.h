@@ -1,0 +1,46 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * What must outlive the process: policies, first failures, and what later grows beside them.
+ * Tables of octet keys and values in key order. Any thread may call any function; every call is
+ * one transaction. Only stsgated opens a store.
+ */
+#ifndef BASE_STORE_H
+#define BASE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+enum store_table { STORE_POLICIES, STORE_DUE, STORE_GRACE };	/* one row in the name table each */
+enum store_result { STORE_OK, STORE_ABSENT, STORE_FAILED };	/* FAILED is logged where it happens */
+enum store_sync { STORE_SYNC, STORE_LAZY };	/* LAZY survives kill -9, not a power loss */
+
+struct store;
+
+/* Locks directory (flock on DIRECTORY/lock, which names the holder's pid), then opens and recovers. NULL with
+ * a message for the administrator in why; a second process harms nothing. backend: "bdb". */
+struct store *store_open(const char *backend, const char *directory, char *why, size_t why_room);
+void store_close(struct store *store);
+
+/* value is filled only for STORE_OK. */
+enum store_result store_get(struct store *store, enum store_table table, const char *key,
+    struct buf *value);
+/* purge_at: wall-clock second from which store_purge() may drop the entry, 0 for never. */
+enum store_result store_put(struct store *store, enum store_table table, const char *key,
+    const void *value, size_t length, int64_t purge_at, enum store_sync sync);
+enum store_result store_delete(struct store *store, enum store_table table, const char *key,
+    enum store_sync sync);
+/* Calls each for the entries with a key greater than after ("" for all), in key order, until it returns
+ * false. No lock is held during the call, so each may call the store. */
+enum store_result store_scan(struct store *store, enum store_table table, const char *after,
+    bool (*each)(void *context, const char *key, const void *value, size_t length), void *context);
+enum store_result store_purge(struct store *store, int64_t now);	/* drops what is past its purge_at */
+enum store_result store_checkpoint(struct store *store);	/* bounds recovery time and log size */
+
+#endif

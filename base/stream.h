@@ -1,0 +1,75 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * Blocking lines and bytes under an absolute deadline, over a descriptor or TLS.
+ * A stream belongs to one thread. Output is collected until stream_flush(), so that a flight of
+ * commands leaves in one segment. Reading never flushes by itself.
+ */
+#ifndef BASE_STREAM_H
+#define BASE_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/deadline.h"
+
+enum stream_status {
+	STREAM_OK,
+	STREAM_END,	/* the peer closed in order */
+	STREAM_TIMEOUT,
+	STREAM_LOST,	/* reset, or any other error: stream_error() tells */
+	STREAM_LONG	/* a line longer than the buffer offered; the rest of it is still unread */
+};
+const char *stream_status_name(enum stream_status status);
+
+/* What carries the octets. A function returns octets moved (> 0) or a negative stream_status:
+ * -STREAM_END, -STREAM_TIMEOUT, -STREAM_LOST. close releases io and, for TLS, not the descriptor. */
+struct stream_ops {
+	ssize_t (*read)(void *io, void *octets, size_t room, struct deadline deadline);
+	ssize_t (*write)(void *io, const void *octets, size_t length, struct deadline deadline);
+	bool (*pending)(void *io);	/* octets read from the network and not yet handed out */
+	void (*close)(void *io);
+};
+
+struct stream;
+
+struct stream *stream_new_fd(int fd);	/* takes the descriptor, makes it non-blocking */
+void stream_free(struct stream *stream);	/* closes what it carries; unflushed output is dropped */
+int stream_fd(const struct stream *stream);
+
+/* From here on octets move through ops. Refused (-1) while unread input or unflushed output is
+ * there: octets sent in plaintext must never be taken for protected ones (RFC 3207 6). */
+int stream_upgrade(struct stream *stream, const struct stream_ops *ops, void *io);
+
+/* One line into line[room], NUL-terminated, without its end. CRLF or a bare LF ends a line;
+ * *length counts octets, NULs included. */
+enum stream_status stream_read_line(struct stream *stream, char *line, size_t room, size_t *length,
+    struct deadline deadline);
+/* Some octets, at least one: whatever is there, up to room. */
+enum stream_status stream_read(struct stream *stream, void *octets, size_t room, size_t *got,
+    struct deadline deadline);
+/* Looks at what is buffered, reading once when nothing is; valid until the next read. Consume with stream_skip(). */
+enum stream_status stream_peek(struct stream *stream, const char **octets, size_t *length,
+    struct deadline deadline);
+void stream_skip(struct stream *stream, size_t length);
+
+/* Collects; sends by itself only when the buffer is full. progress_ms bounds every single step of
+ * a long write when positive ("without progress"), within the deadline. */
+enum stream_status stream_write(struct stream *stream, const void *octets, size_t length,
+    struct deadline deadline, int64_t progress_ms);
+enum stream_status stream_printf(struct stream *stream, struct deadline deadline,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+enum stream_status stream_flush(struct stream *stream, struct deadline deadline);
+
+bool stream_has_input(const struct stream *stream);	/* unread octets are buffered */
+bool stream_peer_gone(struct stream *stream);	/* the peer has closed or reset; never blocks */
+int stream_error(const struct stream *stream);	/* errno of the last STREAM_LOST, or 0 */
+
+/* The descriptor's own table, for those that wrap it. io is the descriptor cast by intptr_t. */
+extern const struct stream_ops stream_fd_ops;
+
+#endif
