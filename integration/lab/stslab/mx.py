@@ -1,0 +1,444 @@
+# SPDX-FileCopyrightText: The stsgate authors
+# SPDX-License-Identifier: ISC
+"""A scriptable MX host that records the wire.
+
+A Behaviour says what the host does at each stage of the dialogue; the
+recipients' local parts can have replies of their own.  What came in is kept
+per connection: every line with a flag whether TLS covered it, the content
+exactly as it was sent, SNI, TLS version, resumption.
+
+An action at any stage is one of
+
+  "250 2.0.0 Ok"        a reply; several lines joined by "\\n"
+  b"..."                these octets, as they are
+  Drop() / Reset()      close with FIN / with RST
+  Silence()             say nothing more, until the client leaves
+  Slow(seconds, action) wait, then do `action`
+  Endless(line)         send `line` again and again
+"""
+
+import socket
+import ssl
+import threading
+import time
+from dataclasses import dataclass, field
+
+from . import tls
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Close the connection."""
+
+
+@dataclass(frozen=True)
+class Reset:
+    """Close the connection with RST."""
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Say nothing more."""
+
+
+@dataclass(frozen=True)
+class Slow:
+    """Wait `seconds`, then do `action`."""
+
+    seconds: float
+    action: object
+
+
+@dataclass(frozen=True)
+class Endless:
+    """Send `line` for ever."""
+
+    line: bytes
+
+
+@dataclass
+class Behaviour:
+    """What the host does at each stage; the default is a good host."""
+
+    greeting: object = None                 # None: 220 with the host's name
+    ehlo: object = None                     # None: 250 with `extensions`
+    helo: object = None
+    extensions: tuple = ("PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8", "SIZE 0")
+    extensions_after_tls: tuple = None      # None: the same
+    starttls: object = "220 2.0.0 Go ahead"  # None: not offered; anything but 220: refused
+    offer_starttls: bool = True
+    handshake: object = None                # an action instead of the handshake
+    inject: bytes = b""                     # plaintext sent in one segment with the 220
+    certificate: str = "good"               # a kind of ca.Authorities
+    certificate_for: str = None             # a name other than the host's
+    minimum_tls: str = "TLSv1"
+    maximum_tls: str = "TLSv1.3"
+    mail: object = "250 2.1.0 Sender ok"
+    rcpt: dict = field(default_factory=dict)  # local part -> action
+    data: object = "354 End with a dot"
+    drop_in_data: int = None                # close after so many octets of content
+    dot: object = None                      # None: 250 with a queue id
+    dot_for: dict = field(default_factory=dict)  # local part of the only recipient -> action
+    quit: object = "221 2.0.0 Bye"
+    require_tls_first: bool = False         # MAIL without TLS gets 530
+
+
+@dataclass(frozen=True)
+class Line:
+    """One command line."""
+
+    text: str
+    tls: bool
+    at: float
+
+    @property
+    def verb(self):
+        return self.text.split(" ")[0].split(":")[0].upper()
+
+
+@dataclass
+class Message:
+    """One transaction that reached the end of its data."""
+
+    sender: str
+    recipients: list
+    content: bytes      # as the final recipient would see it
+    wire: bytes         # with dot-stuffing, up to and with the final dot
+    tls: bool
+    at: float
+    accepted: bool      # the host said 250
+
+
+@dataclass
+class Connection:
+    """What one client did."""
+
+    peer: str
+    at: float
+    lines: list = field(default_factory=list)
+    transactions: list = field(default_factory=list)
+    content_octets: int = 0
+    plaintext_content_octets: int = 0
+    sni: str = None
+    tls_version: str = None
+    cipher: str = None
+    resumed: bool = False
+    ended: str = ""     # "quit", "client", "host"
+
+    @property
+    def messages(self):
+        """The transactions the host took."""
+        return [message for message in self.transactions if message.accepted]
+
+    @property
+    def verbs(self):
+        return [line.verb for line in self.lines]
+
+    def said(self, verb, in_tls=None):
+        """The lines that begin with `verb`, all or those in or out of TLS."""
+        return [line.text for line in self.lines
+                if line.verb == verb and in_tls in (None, line.tls)]
+
+
+class _Ended(Exception):
+    """The dialogue is over."""
+
+
+class MxHost:
+    """A listener on one address with one Behaviour, which may be replaced at run time."""
+
+    def __init__(self, authorities, name, address, behaviour=None, port=25):
+        self.authorities = authorities
+        self.name, self.address, self.port = name, address, port
+        self.behaviour = behaviour or Behaviour()
+        self.connections = []
+        self.stopping = threading.Event()
+        self._listener = None
+
+    def start(self):
+        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+        self._listener = socket.socket(family, socket.SOCK_STREAM)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind((self.address, self.port))
+        self._listener.listen(256)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        return self
+
+    def stop(self):
+        """Stop listening; what runs is let go of."""
+        self.stopping.set()
+        if self._listener is not None:
+            try:
+                self._listener.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            self._listener.close()
+            self._thread.join(5)
+            self._listener = None
+
+    @property
+    def messages(self):
+        return [message for connection in self.connections for message in connection.messages]
+
+    @property
+    def lines(self):
+        return [line for connection in self.connections for line in connection.lines]
+
+    def leaked(self):
+        """What a downgrade would have shown: transactions begun, content octets."""
+        begun = [line.text for line in self.lines if line.verb in ("MAIL", "RCPT", "DATA", "BDAT")]
+        return begun, sum(connection.content_octets for connection in self.connections)
+
+    def _serve(self):
+        while not self.stopping.is_set():
+            try:
+                sock, peer = self._listener.accept()
+            except OSError:
+                return
+            connection = Connection(peer[0], time.monotonic())
+            self.connections.append(connection)
+            threading.Thread(target=self._run, args=(sock, connection), daemon=True).start()
+
+    def _run(self, sock, connection):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        dialogue = _Dialogue(self, sock, connection)
+        try:
+            dialogue.run()
+        except _Ended:
+            pass
+        except OSError:
+            connection.ended = connection.ended or "client"
+        finally:
+            dialogue.close()
+
+
+class _Dialogue:
+    """One connection's SMTP dialogue."""
+
+    def __init__(self, host, sock, connection):
+        self.host, self.sock, self.connection = host, sock, connection
+        self.does = host.behaviour
+        self.in_tls = False
+        self.pending = b""
+        self.sender, self.recipients = None, []
+
+    def close(self):
+        try:
+            self.sock.close()
+        except OSError:
+            pass
+
+    def run(self):
+        self.sock.settimeout(60)
+        self._act(self.does.greeting or f"220 {self.host.name} ESMTP stslab")
+        handlers = {"EHLO": self._ehlo, "HELO": self._helo, "STARTTLS": self._starttls,
+                    "MAIL": self._mail, "RCPT": self._rcpt, "DATA": self._data,
+                    "RSET": self._rset, "NOOP": self._noop, "QUIT": self._quit}
+        while True:
+            line = self._line()
+            handler = handlers.get(line.verb)
+            if handler is None:
+                self._act("502 5.5.2 What?")
+            else:
+                handler(line.text)
+
+    def _line(self):
+        text = self._until(b"\n").decode("utf-8", "surrogateescape").rstrip("\r\n")
+        line = Line(text, self.in_tls, time.monotonic())
+        self.connection.lines.append(line)
+        return line
+
+    def _until(self, end):
+        while end not in self.pending:
+            more = self._recv()
+            if not more:
+                self.connection.ended = "client"
+                raise _Ended
+            self.pending += more
+        head, _, self.pending = self.pending.partition(end)
+        return head + end
+
+    def _recv(self):
+        return self.sock.recv(65536)
+
+    def _act(self, action):
+        """Do one action; ends the dialogue where the action does."""
+        if isinstance(action, Slow):
+            self.host.stopping.wait(action.seconds)
+            self._act(action.action)
+        elif isinstance(action, str):
+            self.sock.sendall(_reply(action))
+        elif isinstance(action, bytes):
+            self.sock.sendall(action)
+        elif isinstance(action, Endless):
+            while not self.host.stopping.is_set():
+                self.sock.sendall(action.line)
+        else:
+            self._end(action)
+
+    def _end(self, action):
+        self.connection.ended = "host"
+        if isinstance(action, Silence):
+            self._hold()
+        elif isinstance(action, Reset):
+            tls.reset(self.sock)
+        raise _Ended
+
+    def _hold(self):
+        """Listen and say nothing, until the client leaves."""
+        self.sock.settimeout(0.5)
+        while not self.host.stopping.is_set():
+            try:
+                if not self._recv():
+                    return
+            except (TimeoutError, ssl.SSLWantReadError):
+                continue
+
+    def _ehlo(self, _):
+        if self.does.ehlo is not None:
+            self._act(self.does.ehlo)
+            if not isinstance(self.does.ehlo, Slow):
+                return
+        offered = self.does.extensions
+        if self.in_tls and self.does.extensions_after_tls is not None:
+            offered = self.does.extensions_after_tls
+        lines = [self.host.name, *offered]
+        if self.does.offer_starttls and self.does.starttls is not None and not self.in_tls:
+            lines.append("STARTTLS")
+        self._act("\n".join("250 " + line for line in lines))
+
+    def _helo(self, _):
+        self._act(self.does.helo or f"250 {self.host.name}")
+
+    def _starttls(self, _):
+        does = self.does
+        if does.starttls is None:
+            self._act("502 5.5.1 Not here")
+            return
+        if does.starttls != Behaviour.starttls:
+            self._act(does.starttls)
+            return
+        self.sock.sendall(_reply(does.starttls) + does.inject)
+        if does.handshake is not None:
+            self._act(does.handshake)
+            self.connection.ended = "host"
+            self._hold()
+            raise _Ended
+        self._secure()
+
+    def _secure(self):
+        hello = tls.client_hello(self.sock)
+        if hello is None:
+            self.connection.ended = "client"
+            raise _Ended
+        self.connection.sni = hello.sni
+        name = self.does.certificate_for or self.host.name
+        path = self.host.authorities.kind(self.does.certificate, name).path
+        context = tls.server_context(path, self.does.minimum_tls, self.does.maximum_tls)
+        self.sock.settimeout(60)
+        self.sock = context.wrap_socket(self.sock, server_side=True)
+        self.in_tls, self.pending = True, b""
+        self.connection.tls_version = self.sock.version()
+        self.connection.cipher = self.sock.cipher()[0]
+        self.connection.resumed = self.sock.session_reused
+
+    def _mail(self, text):
+        if self.does.require_tls_first and not self.in_tls:
+            self._act("530 5.7.0 Must issue a STARTTLS command first")
+            return
+        self.sender, self.recipients = _path(text), []
+        self._act(self.does.mail)
+
+    def _rcpt(self, text):
+        address = _path(text)
+        action = self.does.rcpt.get(address.rpartition("@")[0], "250 2.1.5 Recipient ok")
+        if _is_yes(action):
+            self.recipients.append(address)
+        self._act(action)
+
+    def _data(self, _):
+        if self.does.data == Behaviour.data and not self.recipients:
+            self._act("554 5.5.1 No valid recipients")
+            return
+        self._act(self.does.data)
+        if not isinstance(self.does.data, str) or not self.does.data.startswith("354"):
+            return
+        wire = self._content()
+        content = (b"\r\n" + wire[:-3]).replace(b"\r\n.", b"\r\n")[2:]
+        action = self._final_action()
+        accepted = action is None or _is_yes(action)
+        self.connection.transactions.append(Message(
+            self.sender, list(self.recipients), content, wire, self.in_tls,
+            time.monotonic(), accepted))
+        self._act(action or f"250 2.0.0 Ok: queued as {len(self.connection.transactions)}")
+        self.sender, self.recipients = None, []
+
+    def _final_action(self):
+        if len(self.recipients) == 1:
+            local = self.recipients[0].rpartition("@")[0]
+            if local in self.does.dot_for:
+                return self.does.dot_for[local]
+        return self.does.dot
+
+    def _content(self):
+        """The octets up to and with the final dot, counted as they come."""
+        wire = bytearray()
+        while not (wire == b".\r\n" or wire.endswith(b"\r\n.\r\n")):
+            if not self.pending:
+                self.pending = self._recv()
+                if not self.pending:
+                    self.connection.ended = "client"
+                    raise _Ended
+            wire += self._take_content(wire)
+            limit = self.does.drop_in_data
+            if limit is not None and len(wire) >= limit:
+                self._end(Drop())
+        return bytes(wire)
+
+    def _take_content(self, wire):
+        """From what is pending, the part that belongs to the content."""
+        seen = bytes(wire[-4:]) + self.pending
+        end = seen.find(b"\r\n.\r\n")
+        if not wire and self.pending.startswith(b".\r\n"):
+            size = 3
+        elif end >= 0:
+            size = end + 5 - len(wire[-4:])
+        else:
+            size = len(self.pending)
+        taken, self.pending = self.pending[:size], self.pending[size:]
+        self.connection.content_octets += len(taken)
+        if not self.in_tls:
+            self.connection.plaintext_content_octets += len(taken)
+        return taken
+
+    def _rset(self, _):
+        self.sender, self.recipients = None, []
+        self._act("250 2.0.0 Flushed")
+
+    def _noop(self, _):
+        self._act("250 2.0.0 Ok")
+
+    def _quit(self, _):
+        self.connection.ended = "quit"
+        self._act(self.does.quit)
+        raise _Ended
+
+
+def _is_yes(action):
+    """Whether the action ends in a 2xx reply."""
+    while isinstance(action, Slow):
+        action = action.action
+    return isinstance(action, str) and action.startswith("2")
+
+
+def _path(text):
+    """The address between the angle brackets."""
+    return text[text.find("<") + 1:text.rfind(">")] if "<" in text else ""
+
+
+def _reply(text):
+    """Reply lines with CRLF, all but the last with a hyphen after the code."""
+    lines = text.split("\n")
+    joined = [line[:3] + "-" + line[4:] for line in lines[:-1]] + lines[-1:]
+    return "".join(line + "\r\n" for line in joined).encode("utf-8", "surrogateescape")

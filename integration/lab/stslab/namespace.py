@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: The stsgate authors
+# SPDX-License-Identifier: ISC
+"""The private network: is this one, and which addresses does it have.
+
+Everything in the lab binds to ports 25, 53 and 443 and adds addresses to
+the loopback interface, so it refuses to run where packets could leave.
+Addresses are handed out once each: a host that misbehaved in one test is
+never met again in another.
+"""
+
+import itertools
+import subprocess
+
+
+class NotPrivate(RuntimeError):
+    """This network namespace has a way out."""
+
+
+def require_private():
+    """Raise NotPrivate unless loopback is the only way packets can go."""
+    with open("/proc/net/route", encoding="ascii") as table:
+        routes = table.read().splitlines()[1:]
+    if routes:
+        raise NotPrivate("the lab runs in a network namespace of its own: use unshare -n")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True, timeout=10)
+
+
+class Addresses:
+    """Hands out addresses that nobody else in this namespace uses."""
+
+    def __init__(self):
+        self._count = itertools.count(1)
+
+    def loopback(self):
+        """An address in 127.1.0.0/16: private, as every loopback address."""
+        number = next(self._count)
+        return f"127.1.{number // 250}.{number % 250 + 1}"
+
+    def public4(self):
+        """An IPv4 address that is globally reachable in the real world."""
+        number = next(self._count)
+        address = f"11.1.{number // 250}.{number % 250 + 1}"
+        self._add(address + "/32")
+        return address
+
+    def ipv6(self):
+        """An IPv6 address from the documentation block: not globally reachable."""
+        address = f"2001:db8:25::{next(self._count):x}"
+        self._add(address + "/128")
+        return address
+
+    def public6(self):
+        """An IPv6 address that is globally reachable in the real world."""
+        address = f"2a0f:25::{next(self._count):x}"
+        self._add(address + "/128")
+        return address
+
+    @staticmethod
+    def _add(prefix):
+        subprocess.run(["ip", "address", "add", prefix, "dev", "lo", "nodad"],
+                       check=True, timeout=10)

@@ -1,0 +1,192 @@
+# SPDX-FileCopyrightText: The stsgate authors
+# SPDX-License-Identifier: ISC
+"""Real signed DNS: Knot with a root, `example.` below it, and two unsigned zones.
+
+  .          signed, its own trust anchor in `trust_anchor`
+  example.   signed, DS in the root: answers are secure
+  plain.     delegated without DS: answers are insecure
+  corp.lan.  not delegated at all: an internal zone behind its own server
+
+Records are changed at run time by DNS update (RFC 2136), which has effect
+when the call returns.
+"""
+
+import pathlib
+import subprocess
+import time
+
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+import dns.update
+
+ADDRESS, PORT = "127.0.0.54", 5300
+SIGNED = (".", "example.")
+UNSIGNED = ("plain.", "corp.lan.")
+
+SERVER = """
+server:
+    rundir: {dir}
+    listen: {address}@{port}
+    tcp-workers: 2
+    udp-workers: 2
+    background-workers: 1
+log:
+  - target: {dir}/knot.log
+    any: info
+database:
+    storage: {dir}
+    journal-db-max-size: 64M
+    kasp-db-max-size: 16M
+    timer-db-max-size: 4M
+acl:
+  - id: lab
+    address: 127.0.0.0/8
+    action: [update, transfer]
+policy:
+  - id: lab
+    manual: on
+    single-type-signing: on
+    algorithm: ecdsap256sha256
+template:
+  - id: default
+    storage: {dir}
+    zonefile-sync: -1
+    zonefile-load: whole
+    journal-content: none
+    journal-max-usage: 32M
+    semantic-checks: off
+    acl: lab
+zone:
+"""
+
+APEX = """$ORIGIN {zone}
+$TTL 60
+@ SOA ns.example. hostmaster.example. 1 3600 600 86400 0
+@ NS ns.example.
+"""
+
+
+class ZoneError(RuntimeError):
+    """Knot did not start, or refused a change."""
+
+
+class Zones:
+    """A running knotd and the means to change its zones."""
+
+    def __init__(self, directory):
+        self.directory = pathlib.Path(directory)
+        self.config = self.directory / "knot.conf"
+        self.trust_anchor = str(self.directory / "root.key")
+        self.process = None
+        self._origins = [dns.name.from_text(zone) for zone in SIGNED + UNSIGNED]
+
+    def start(self):
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._write_config()
+        for zone in SIGNED:
+            self._keymgr(zone, "generate", "algorithm=ecdsap256sha256", "ksk=yes", "zsk=yes")
+        self._write_zones()
+        pathlib.Path(self.trust_anchor).write_text(
+            self._keymgr(".", "dnskey"), encoding="ascii")
+        with open(self.directory / "stderr", "wb") as errors:
+            self.process = subprocess.Popen(["knotd", "-c", self.config],
+                                            stdin=subprocess.DEVNULL,
+                                            stdout=errors, stderr=errors)
+        self._wait_until_signed()
+
+    def stop(self):
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(10)
+        self.process = None
+
+    def add(self, name, kind, *data, ttl=60):
+        """Add records `data` (presentation form) of type `kind` at `name`."""
+        self.change([("add", name, kind, value, ttl) for value in data])
+
+    def replace(self, name, kind, *data, ttl=60):
+        """Make `data` the only records of type `kind` at `name`."""
+        self.change([("delete", name, kind, None, 0)]
+                    + [("add", name, kind, value, ttl) for value in data])
+
+    def remove(self, name, kind=None):
+        """Remove the records of type `kind`, or all, at `name`."""
+        self.change([("delete", name, kind, None, 0)])
+
+    def change(self, steps):
+        """Do many (verb, name, type, data, ttl) at once; all names in one zone."""
+        update = None
+        for verb, text, kind, data, ttl in steps:
+            name = dns.name.from_text(text)
+            if update is None:
+                update = dns.update.UpdateMessage(self._zone_of(name))
+            if verb == "delete":
+                update.delete(name, *([kind] if kind else []))
+            else:
+                update.add(name, ttl, kind, data)
+        answer = dns.query.tcp(update, ADDRESS, port=PORT, timeout=10)
+        if answer.rcode() != dns.rcode.NOERROR:
+            raise ZoneError(f"update of {steps} refused: {dns.rcode.to_text(answer.rcode())}")
+
+    def _zone_of(self, name):
+        matches = [origin for origin in self._origins if name.is_subdomain(origin)]
+        return max(matches, key=len)
+
+    def _keymgr(self, zone, *words):
+        done = subprocess.run(["keymgr", "-c", self.config, zone, *words], text=True,
+                              capture_output=True, timeout=20, check=False)
+        if done.returncode:
+            raise ZoneError(f"keymgr {zone} {words}: {done.stderr}")
+        return done.stdout
+
+    def _write_config(self):
+        text = SERVER.format(dir=self.directory, address=ADDRESS, port=PORT)
+        for zone in SIGNED + UNSIGNED:
+            text += f"  - domain: {zone}\n    file: {self._file(zone)}\n"
+            if zone in SIGNED:
+                text += "    dnssec-signing: on\n    dnssec-policy: lab\n"
+        self.config.write_text(text, encoding="ascii")
+
+    def _file(self, zone):
+        return (zone.rstrip(".") or "root") + ".zone"
+
+    def _write_zones(self):
+        extra = {
+            ".": "example. NS ns.example.\nns.example. A 127.0.0.54\nplain. NS ns.example.\n"
+                 + self._keymgr("example.", "ds"),
+            "example.": "ns A 127.0.0.54\n",
+        }
+        for zone in SIGNED + UNSIGNED:
+            (self.directory / self._file(zone)).write_text(
+                APEX.format(zone=zone) + extra.get(zone, ""), encoding="ascii")
+
+    def _wait_until_signed(self, seconds=15):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                break
+            if all(self._signed(zone) for zone in SIGNED):
+                return
+            time.sleep(0.05)
+        log = (self.directory / "knot.log")
+        self.stop()
+        raise ZoneError("knotd did not come up: "
+                        + (log.read_text() if log.exists() else "no log"))
+
+    @staticmethod
+    def _signed(zone):
+        question = dns.message.make_query(zone, "DNSKEY", want_dnssec=True)
+        try:
+            answer = dns.query.udp(question, ADDRESS, port=PORT, timeout=1)
+        except (OSError, dns.exception.DNSException):
+            return False
+        return any(rrset.rdtype == dns.rdatatype.RRSIG for rrset in answer.answer)
