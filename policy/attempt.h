@@ -1,0 +1,39 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * What one connection showed, as plain values. The TLS code fills a proof and never decides.
+ */
+#ifndef POLICY_ATTEMPT_H
+#define POLICY_ATTEMPT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum proof_tls {
+	PROOF_NOT_TRIED,	/* plaintext by choice: the retry after a failed opportunistic handshake */
+	PROOF_NOT_OFFERED,	/* EHLO lists no STARTTLS */
+	PROOF_REFUSED,	/* STARTTLS was answered other than 220 */
+	PROOF_HANDSHAKE_FAILED,	/* or anything from the 220 to a finished handshake, injection included */
+	PROOF_TIMEOUT,	/* the same, by running out of time */
+	PROOF_ESTABLISHED
+};
+
+struct proof {
+	enum proof_tls tls;
+	int starttls_code;	/* PROOF_REFUSED: the reply's code, 0 when it made no sense */
+	char failure[96];	/* HANDSHAKE_FAILED and TIMEOUT: one token, "tls-remote-alert-70" */
+	bool chain_ok;	/* today, to a root of today's trust store */
+	bool name_ok;	/* a SAN dNSName matches one of the host's names (RFC 8461 4.1) */
+	int x509_error;	/* X509_V_ERR_ nearest the leaf; 0 with chain_ok and name_ok */
+	int x509_depth;	/* 0 is the leaf */
+	bool local_fault;	/* our own trouble (memory, trust store), nothing the peer did */
+	int version;	/* 0x0304 for TLS 1.3 */
+	bool resumed;
+	char protocol[16];	/* "TLSv1.3" */
+	char cipher[64];
+};
+
+#endif

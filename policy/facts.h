@@ -1,0 +1,73 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * Everything learned about one next-hop domain, each part with how far it can be believed. Plain
+ * values in one arena, filled by policy/gather.h or by a test; plan_make() reads nothing else.
+ */
+#ifndef POLICY_FACTS_H
+#define POLICY_FACTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/ip.h"
+#include "policy/finding.h"
+#include "policy/resolver.h"
+#include "policy/sts.h"
+
+enum mx_kind {
+	MX_LISTED,
+	MX_IMPLICIT,	/* no MX record: the domain is its own host (RFC 5321 5.1) */
+	MX_NULL,	/* RFC 7505 */
+	MX_NO_DOMAIN,	/* NXDOMAIN */
+	MX_UNKNOWN,	/* the look-up failed or was bogus: mx_state says which */
+	MX_RELAY,	/* a destination's relay: one host, no MX asked */
+	MX_LITERAL	/* an address literal or a relay that is an address: one host without a name */
+};
+
+struct host_facts {
+	const char *name;	/* lower case, no trailing dot; "" for a literal */
+	uint16_t preference;
+	enum dns_state address_state;	/* the worse of A and AAAA where both were asked; secure for a literal */
+	struct ip *addresses;	/* public and private; families that are not in use are left out */
+	size_t address_count;
+	char why[96];	/* of a bogus or failed look-up */
+};
+
+enum sts_state {
+	STS_NOT_ASKED,	/* destination, literal, or sts.enforce = off */
+	STS_NONE,	/* proven absent, or a TXT record that counts as none */
+	STS_VALID,	/* policy holds it, fetched now or cached and unexpired */
+	STS_FETCH_FAILED,	/* announced, nothing cached, and not to be had: as none (RFC 8461 3.3), with a finding */
+	STS_TXT_FAILED,	/* nothing cached, TXT unanswered, within cold-failure-grace */
+	STS_TXT_GIVEN_UP,	/* the same after the grace: delivered as without a policy, with a warning */
+	STS_TXT_BOGUS,	/* nothing cached, and the answer is forged or broken */
+	STS_STORE_FAILED	/* whether a policy is cached cannot be read */
+};
+
+struct sts_facts {
+	enum sts_state state;
+	const struct sts_policy *policy;	/* STS_VALID */
+	bool from_cache;
+	int64_t fetched, expires;	/* wall clock, seconds; STS_VALID */
+	struct finding finding;	/* RESULT_OK, or why a fetch failed: also beside a cached policy */
+	bool fetch_tried;	/* a fetch was made for this message, or is in back-off */
+	char why[200];	/* in words, for log and administrator */
+};
+
+struct facts {
+	const char *domain;	/* next-hop domain, relay name for a relay, "[192.0.2.1]" for a literal */
+	enum mx_kind mx;
+	enum dns_state mx_state;
+	char mx_why[96];
+	struct host_facts *hosts;	/* in the order of the answer; at most LIMIT_MX_RECORDS */
+	size_t host_count;
+	size_t bad_names;	/* MX records dropped because their name is no host name */
+	struct sts_facts sts;
+};
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * Fills the facts for a next-hop domain: MX, addresses, MTA-STS policy, asked side by side, and
+ * makes the plan from them. The edge of policy/: all I/O for a decision happens behind these
+ * functions. Any thread.
+ */
+#ifndef POLICY_GATHER_H
+#define POLICY_GATHER_H
+
+#include "base/arena.h"
+#include "base/conf.h"
+#include "base/deadline.h"
+#include "policy/facts.h"
+#include "policy/plan.h"
+#include "policy/resolver.h"
+#include "policy/sts_cache.h"
+
+struct gatherer {
+	const struct conf *conf;
+	struct resolver *resolver;
+	struct sts_cache *sts_cache;
+};
+
+/* domain: A-labels, or "[192.0.2.1]" / "[IPv6:2001:db8::1]" for an address literal, whose address
+ * is literal (NULL otherwise). The destination's relay and tls settings are applied. */
+struct facts *gather_facts(const struct gatherer *gatherer, struct arena *arena,
+    const char *domain, const struct ip *literal, struct deadline deadline);
+/* The rules that conf holds for domain, with a fresh random seed. */
+void gather_rules(const struct gatherer *gatherer, const char *domain, struct plan_rules *rules);
+/* Both steps. *facts may be NULL when the caller does not want them. */
+struct plan *gather_plan(const struct gatherer *gatherer, struct arena *arena, const char *domain,
+    const struct ip *literal, struct deadline deadline, struct facts **facts);
+
+#endif

@@ -1,0 +1,113 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * Which hosts may be used, in which order, and what must TLS prove on each; and then: did it?
+ * Both are pure functions. A plan lives for one transaction, in its arena.
+ */
+#ifndef POLICY_PLAN_H
+#define POLICY_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/conf.h"
+#include "base/reply.h"
+#include "policy/attempt.h"
+#include "policy/facts.h"
+#include "policy/finding.h"
+
+enum policy_source { SOURCE_NONE, SOURCE_STS, SOURCE_DANE, SOURCE_DESTINATION };
+const char *policy_source_name(enum policy_source source);	/* "none", "sts", "dane", "destination" */
+
+enum tls_need {
+	NEED_ENCRYPTION,	/* TLS with anyone */
+	NEED_CERTIFICATE	/* a trusted chain and one of the host's names */
+};
+
+/* What one policy asks of one host. Each is judged by itself. */
+struct demand {
+	enum policy_source source;
+	enum tls_need need;
+	bool enforce;	/* false: testing or audit, a failure is recorded and the message goes */
+};
+
+struct plan_host {
+	const char *name;	/* "" for a literal */
+	uint16_t preference;
+	const char *sni;	/* NULL for a literal */
+	struct ip *addresses;	/* those that may be dialled, preferred family first */
+	size_t address_count;
+	bool use;	/* false: only kept to explain; reason says why */
+	bool mx_match;	/* listed by the MTA-STS policy; true when there is none */
+	const char *reason;	/* why not used, or NULL */
+	struct finding finding;	/* of a host that its policy does not list, also in testing; else RESULT_OK */
+	const char **names;	/* reference identifiers for the certificate; "*.example.net" is one label wild */
+	size_t name_count;
+	struct demand *demands;	/* none: opportunistic */
+	size_t demand_count;
+	enum dns_state address_state;	/* as in the facts, for explaining */
+};
+
+enum plan_verdict { PLAN_USE, PLAN_DEFER, PLAN_REFUSE };
+const char *plan_verdict_name(enum plan_verdict verdict);	/* "use", "defer", "refuse" */
+
+struct plan {
+	const char *domain;
+	enum plan_verdict verdict;
+	struct reply reply;	/* DEFER and REFUSE: what every recipient gets */
+	struct plan_host *hosts;	/* those with use first, in the order to try; then the others */
+	size_t host_count;
+	size_t use_count;
+	enum policy_source source;	/* the policy that speaks, for the log's policy= */
+	const char *mode;	/* "enforce", "testing", "none", "audit", or NULL */
+	const char *policy_id;	/* MTA-STS id, or NULL */
+	struct finding finding;	/* of the domain as a whole: a failed policy fetch; else RESULT_OK */
+	bool relay;	/* the administrator's own word: private addresses are dialled */
+	bool plaintext_retry;	/* opportunistic hosts: after a failed handshake, once more in plaintext */
+	enum conf_tls_version min_protocol;	/* where a demand is enforced */
+};
+
+/* What plan_make() must know beside the facts; nothing in it is looked up. */
+struct plan_rules {
+	enum conf_enforce sts_enforce;
+	enum conf_tls tls;	/* of the destination; TLS_POLICY without one */
+	const struct conf_strings *match;	/* of the destination, may be NULL */
+	const char *hostname;	/* own name, for loops */
+	const struct conf_strings *own_names;
+	bool allow_private;
+	bool ipv6_first;
+	bool plaintext_retry;
+	enum conf_tls_version min_protocol;
+	uint64_t seed;	/* orders hosts of equal preference */
+};
+
+struct plan *plan_make(struct arena *arena, const struct facts *facts,
+    const struct plan_rules *rules);
+
+enum judgement_step {
+	JUDGEMENT_GO_ON,	/* send on this connection as it is */
+	JUDGEMENT_PLAINTEXT,	/* once more on a new connection, without TLS */
+	JUDGEMENT_NEXT_HOST	/* not here: no MAIL FROM may be sent */
+};
+
+struct judgement {
+	enum judgement_step step;
+	bool verified;	/* a demand for a certificate stood and was met: the log's tls=verified */
+	enum policy_source source;	/* whose demand decided */
+	struct finding finding;	/* RESULT_OK, or what failed, also when the message goes on */
+	struct reply reply;	/* NEXT_HOST: what to say when no other host takes it */
+};
+
+/* Does the proof meet what the plan demands of this host? address is for the words alone. */
+void plan_judge(const struct plan *plan, const struct plan_host *host, const struct proof *proof,
+    const char *address, struct judgement *judgement);
+
+/* Does this host demand anything whose failure stops the message? */
+bool plan_host_enforces(const struct plan_host *host);
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * A plan for people and programs: the JSON of CONTRACT.md, "Control". Pure.
+ */
+#ifndef POLICY_PLAN_TEXT_H
+#define POLICY_PLAN_TEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy/facts.h"
+#include "policy/plan.h"
+
+#define TIME_TEXT_MAX 21	/* "2026-01-01T00:00:00Z" and the NUL */
+
+/* {"domain", "verdict", "reply", "sts": {...}, "hosts": [...]}, freed with free(). */
+char *plan_text_json(const struct facts *facts, const struct plan *plan);
+/* The sts object alone. */
+char *sts_text_json(const struct sts_facts *sts);
+void time_text(int64_t wall_s, char text[TIME_TEXT_MAX]);	/* RFC 3339, UTC */
+
+#endif

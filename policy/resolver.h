@@ -1,0 +1,79 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * What does the DNS say, and can it be believed? Validating look-ups by libunbound in this
+ * process, so that no resolver's AD bit is trusted. Any thread may ask; each waits under its own
+ * deadline, and a dead zone slows no other.
+ */
+#ifndef POLICY_RESOLVER_H
+#define POLICY_RESOLVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/conf.h"
+#include "base/deadline.h"
+#include "base/domain.h"
+
+enum dns_type { DNS_A = 1, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_TLSA = 52 };
+
+enum dns_state {
+	DNS_SECURE,	/* validated up to a trust anchor, denials included */
+	DNS_INSECURE,	/* provably unsigned, or below an `insecure` name */
+	DNS_BOGUS,	/* signed, and the signatures do not hold: an attack or a broken zone */
+	DNS_FAILED	/* SERVFAIL, time-out, CNAME loop: nothing is known */
+};
+const char *dns_state_name(enum dns_state state);	/* "secure", "insecure", "bogus", "failed" */
+
+struct dns_record {
+	const uint8_t *data;
+	size_t length;
+};
+
+struct dns_answer {
+	enum dns_state state;
+	bool exists;	/* false: NXDOMAIN; means nothing when state is bogus or failed */
+	struct dns_record *records;	/* none: NODATA */
+	size_t count;
+	uint32_t ttl;	/* seconds */
+	char canonical[DOMAIN_MAX];	/* after CNAMEs; the question's name without any */
+	char why[96];	/* bogus and failed: a short reason, one line */
+};
+
+struct dns_question {
+	const char *name;	/* A-labels, no trailing dot needed */
+	enum dns_type type;
+	struct dns_answer answer;	/* filled by resolver_ask(), in the arena */
+};
+
+enum resolver_health {
+	RESOLVER_UNTESTED,	/* the self-test has no answer yet, or the network gave none */
+	RESOLVER_VALIDATES,
+	RESOLVER_RECURSES,	/* the forwarder drops DNSSEC: fell back to asking from the root */
+	RESOLVER_BROKEN,	/* no path validates: every signed name will be bogus */
+	RESOLVER_UNANCHORED	/* no trust anchor is configured: nothing is validated */
+};
+const char *resolver_health_name(enum resolver_health health);
+
+struct resolver;
+
+/* conf must outlive it. NULL with why: a trust anchor or resolv.conf that cannot be used. The
+ * self-test runs beside; resolver_health() tells its result and a bad one is logged as an error. */
+struct resolver *resolver_new(const struct conf *conf, char *why, size_t why_room);
+void resolver_free(struct resolver *resolver);	/* no resolver_ask() may be running */
+
+/* Asks all questions side by side and returns when the last is answered, at the deadline or after
+ * dns.timeout, whichever is first; what is unanswered then is DNS_FAILED. */
+void resolver_ask(struct resolver *resolver, struct arena *arena, struct dns_question *questions,
+    size_t count, struct deadline deadline);
+
+enum resolver_health resolver_health(struct resolver *resolver);
+/* Waits for the self-test: for stsgated -t. */
+enum resolver_health resolver_wait_health(struct resolver *resolver, struct deadline deadline);
+
+#endif

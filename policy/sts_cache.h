@@ -1,0 +1,62 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * Which MTA-STS policy is in force for a domain? The anti-downgrade memory: a policy stays until
+ * its max_age ends, counted from the fetch, through restarts, vanished TXT records and failed
+ * fetches, and is replaced only by one fetched over verified HTTPS (RFC 8461 3.3, 5.1).
+ * Any thread; one fetch per domain at a time, whoever waits shares its result.
+ */
+#ifndef POLICY_STS_CACHE_H
+#define POLICY_STS_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/conf.h"
+#include "base/deadline.h"
+#include "base/http.h"
+#include "base/store.h"
+#include "policy/facts.h"
+#include "policy/resolver.h"
+
+struct sts_cache;
+
+/* Everything passed must outlive the cache. */
+struct sts_cache *sts_cache_new(const struct conf *conf, struct resolver *resolver,
+    struct http *http, struct store *store);
+void sts_cache_free(struct sts_cache *cache);
+
+/* The policy in force for domain (A-labels), asking TXT and fetching as needed. Fills every field
+ * of sts; what it points to is in the arena. */
+void sts_cache_get(struct sts_cache *cache, struct arena *arena, const char *domain,
+    struct deadline deadline, struct sts_facts *sts);
+/* Fetches now, whatever the TXT record's id and the back-off say. 0, or -1: sts says why it failed. */
+int sts_cache_refresh(struct sts_cache *cache, struct arena *arena, const char *domain,
+    struct deadline deadline, struct sts_facts *sts);
+enum store_result sts_cache_forget(struct sts_cache *cache, const char *domain);
+
+struct sts_entry {
+	const char *domain;
+	struct sts_policy policy;
+	int64_t fetched, expires;	/* wall clock, seconds */
+	int64_t refresh;	/* next background fetch, 0 when none */
+	int64_t used;	/* last delivery that asked, to the hour */
+	const char *last_error;	/* of the last fetch, "" when it succeeded */
+};
+/* Entries that have not expired, by name, after a domain ("" for all), until each returns false. */
+enum store_result sts_cache_list(struct sts_cache *cache, const char *after,
+    bool (*each)(void *context, const struct sts_entry *entry), void *context);
+/* One entry, in the arena. STORE_ABSENT when there is none or it has expired. */
+enum store_result sts_cache_peek(struct sts_cache *cache, struct arena *arena, const char *domain,
+    struct sts_entry *entry);
+
+/* Work of the timer thread: fetches what is due for refresh, at most a few at a time. Returns the
+ * milliseconds until it wants to be called again. */
+int64_t sts_cache_tick(struct sts_cache *cache, struct deadline deadline);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * The administrator's door: HTTP/1.1 with JSON on libmicrohttpd, over control.listen. A TCP
+ * listener serves what only tells, never what shows policies or changes anything.
+ */
+#ifndef SHIM_CONTROL_H
+#define SHIM_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/conf.h"
+#include "policy/gather.h"
+
+struct control;
+
+struct control_context {
+	const struct conf *conf;
+	struct gatherer gatherer;
+};
+
+struct control *control_new(const struct control_context *context);
+/* Starts serving a bound, listening socket, which control then owns. 0 or -1 with errno. */
+int control_listen(struct control *control, int listener, bool tcp);
+void control_free(struct control *control);	/* waits for running requests */
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * LMTP in (RFC 2033): one thread a session, one transaction after the other. The MTA keeps the
+ * queue: 250 for a recipient means that its own server said 250.
+ */
+#ifndef SHIM_LMTP_SERVER_H
+#define SHIM_LMTP_SERVER_H
+
+#include <stdbool.h>
+
+#include "base/conf.h"
+#include "base/deadline.h"
+#include "shim/body.h"
+#include "shim/txn.h"
+
+struct lmtp_server;
+
+/* deliver and its context are called for every group of every transaction; see txn_run(). Everything
+ * passed must outlive the server. */
+struct lmtp_server *lmtp_server_new(const struct conf *conf, struct spool *spool,
+    void (*deliver)(void *context, struct txn *txn, struct group *group), void *context);
+/* Starts accepting on a bound, listening socket. 0 or -1 with errno. */
+int lmtp_server_listen(struct lmtp_server *server, int listener, bool check_allow_from);
+/* No new sessions or transactions; what runs is answered. false: the deadline came first, and
+ * running transactions have been answered 451 4.3.2 or abandoned before their dot. */
+bool lmtp_server_drain(struct lmtp_server *server, struct deadline deadline);
+void lmtp_server_free(struct lmtp_server *server);
+
+#endif

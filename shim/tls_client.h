@@ -1,0 +1,44 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * TLS to an MX host: the only place that holds an SSL. Handshakes are never aborted by
+ * verification, so that enforce, testing, audit and opportunistic share one path; the proof is
+ * computed here after every handshake from the chain, with today's trust store and time, and
+ * SSL_get_verify_result() is never read: on a resumed session it repeats an old answer.
+ * A tls_client is shared and any thread may use it; the trust store is loaded once.
+ */
+#ifndef SHIM_TLS_CLIENT_H
+#define SHIM_TLS_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/conf.h"
+#include "base/deadline.h"
+#include "base/stream.h"
+#include "policy/attempt.h"
+
+struct tls_client;
+
+/* NULL with why: a ca_file that cannot be read. */
+struct tls_client *tls_client_new(const char *ca_file, char *why, size_t why_room);
+void tls_client_free(struct tls_client *tls);
+
+struct tls_wish {
+	const char *sni;	/* NULL: none */
+	const char **names;	/* reference identifiers; "*.example.net" is one label wild */
+	size_t name_count;
+	bool strict;	/* a demand is enforced: min_protocol and security level 2 hold;
+			   else TLS 1.0 and weak parameters rather than plaintext */
+	enum conf_tls_version min_protocol;
+};
+
+/* After the 220 to STARTTLS: handshake on the stream's descriptor, then proof in full and the
+ * stream upgraded. proof->tls is ESTABLISHED, HANDSHAKE_FAILED or TIMEOUT. */
+void tls_client_start(struct tls_client *tls, struct stream *stream, const struct tls_wish *wish,
+    struct deadline deadline, struct proof *proof);
+
+#endif
