@@ -67,7 +67,7 @@ class Behaviour:
     extensions_after_tls: tuple = None      # None: the same
     starttls: object = "220 2.0.0 Go ahead"  # None: not offered; anything but 220: refused
     offer_starttls: bool = True
-    handshake: object = None                # an action instead of the handshake
+    handshake: object = None                # an action in place of our answer to the hello
     inject: bytes = b""                     # plaintext sent in one segment with the 220
     certificate: str = "good"               # a kind of ca.Authorities
     certificate_for: str = None             # a name other than the host's
@@ -321,6 +321,7 @@ class _Dialogue:
             return
         self.sock.sendall(_reply(does.starttls) + does.inject)
         if does.handshake is not None:
+            tls.client_hello(self.sock)
             self._act(does.handshake)
             self.connection.ended = "host"
             self._hold()

@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: The stsgate authors
+# SPDX-License-Identifier: ISC
+"""What every test shares: one private Internet, and daemons on it.
+
+`mta` is a stsgated with the lab's settings, `unguarded` the same with
+`sts { enforce = "off" }`; both serve many tests, each of which publishes
+domains of its own.  `start` makes a daemon for one test.
+"""
+
+import pathlib
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "integration" / "lab")]
+
+from stslab.internet import Internet  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def net():
+    with Internet() as internet:
+        yield internet
+
+
+def _shared(net, settings=None):
+    daemon = net.daemons.start(settings)
+    yield daemon
+    assert daemon.stop() == 0, daemon.log_text()
+
+
+@pytest.fixture(scope="session")
+def mta(net):
+    yield from _shared(net)
+
+
+@pytest.fixture(scope="session")
+def unguarded(net):
+    yield from _shared(net, {"sts": {"enforce": "off"}})
+
+
+@pytest.fixture
+def start(net):
+    """A daemon of this test's own: start({section: {key: value}})."""
+    made = []
+
+    def start_one(settings=None):
+        made.append(net.daemons.make(settings))
+        return made[-1].start()
+
+    yield start_one
+    statuses = [net.daemons.discard(daemon) for daemon in made]
+    assert not any(statuses), f"stsgated ended with {statuses}"
+
+
+@pytest.fixture(autouse=True)
+def healed(request):
+    """No test leaves a DNS fault or a closed policy host to the next."""
+    yield
+    if "net" in request.fixturenames:
+        internet = request.getfixturevalue("net")
+        internet.dns.heal()
+        internet.policy_host.accept = True
