@@ -6,17 +6,38 @@
 /*
  * What is a certificate worth? The one place that says which chains and names are accepted:
  * SAN dNSName only, never the CN; a wildcard is the whole left-most label and stands for one
- * (RFC 8461 4.1, RFC 6125 6.4). No OpenSSL type leaves through this header.
+ * (RFC 8461 4.1, RFC 6125 6.4). No OpenSSL type leaves through this header. Any thread may call
+ * any function; what is passed as void belongs to the caller.
  */
 #ifndef BASE_X509_H
 #define BASE_X509_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* "X509_V_ERR_CERT_HAS_EXPIRED" for 10; "X509_V_ERR_UNSPECIFIED" for what is not known. */
 const char *x509_error_name(int x509_error);
+/* The same in words: "certificate has expired". */
+const char *x509_error_text(int x509_error);
 
+/* Makes an X509_VERIFY_PARAM demand host as above. 0, or -1: no host name (empty, an address, a
+ * leading dot), since OpenSSL would take it as no demand or as a wider one. */
+int x509_restrict_names(void *verify_param, const char *host);
 /* Makes a client SSL_CTX (as void, for libcurl's hook) demand a chain and host as above. 0 or -1. */
 int x509_require_host(void *ssl_ctx, const char *host);
+
+/* The trusted roots of one PEM file, read once and shared by many SSL_CTX and threads. */
+struct x509_trust;
+
+/* NULL with the reason in why: the file cannot be read or holds no certificate. */
+struct x509_trust *x509_trust_load(const char *ca_file, char *why, size_t why_room);
+void x509_trust_free(struct x509_trust *trust);	/* NULL is allowed; each SSL_CTX keeps its share */
+/* These roots and no others from now on. 0 or -1. */
+int x509_trust_use(const struct x509_trust *trust, void *ssl_ctx);
+
+/* After the handshake of a client SSL: 0, or the X509_V_ERR_ number of a resumed session's chain.
+ * OpenSSL repeats the verdict of the first handshake, so it is made anew here: at today's time,
+ * against the trust and names of this SSL's SSL_CTX. */
+int x509_verify_resumed(void *ssl);
 
 #endif

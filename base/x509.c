@@ -1,0 +1,244 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
+
+#include "base/arena.h"
+#include "base/ip.h"
+#include "base/limits.h"
+#include "base/x509.h"
+
+struct x509_trust {
+	X509_STORE *store;
+};
+
+#define ROW(code) [code] = #code
+
+static const char *const error_names[] = {
+	ROW(X509_V_OK),
+	ROW(X509_V_ERR_UNSPECIFIED),
+	ROW(X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT),
+	ROW(X509_V_ERR_UNABLE_TO_GET_CRL),
+	ROW(X509_V_ERR_UNABLE_TO_DECRYPT_CERT_SIGNATURE),
+	ROW(X509_V_ERR_UNABLE_TO_DECRYPT_CRL_SIGNATURE),
+	ROW(X509_V_ERR_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY),
+	ROW(X509_V_ERR_CERT_SIGNATURE_FAILURE),
+	ROW(X509_V_ERR_CRL_SIGNATURE_FAILURE),
+	ROW(X509_V_ERR_CERT_NOT_YET_VALID),
+	ROW(X509_V_ERR_CERT_HAS_EXPIRED),
+	ROW(X509_V_ERR_CRL_NOT_YET_VALID),
+	ROW(X509_V_ERR_CRL_HAS_EXPIRED),
+	ROW(X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD),
+	ROW(X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD),
+	ROW(X509_V_ERR_ERROR_IN_CRL_LAST_UPDATE_FIELD),
+	ROW(X509_V_ERR_ERROR_IN_CRL_NEXT_UPDATE_FIELD),
+	ROW(X509_V_ERR_OUT_OF_MEM),
+	ROW(X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT),
+	ROW(X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN),
+	ROW(X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY),
+	ROW(X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE),
+	ROW(X509_V_ERR_CERT_CHAIN_TOO_LONG),
+	ROW(X509_V_ERR_CERT_REVOKED),
+	ROW(X509_V_ERR_NO_ISSUER_PUBLIC_KEY),
+	ROW(X509_V_ERR_PATH_LENGTH_EXCEEDED),
+	ROW(X509_V_ERR_INVALID_PURPOSE),
+	ROW(X509_V_ERR_CERT_UNTRUSTED),
+	ROW(X509_V_ERR_CERT_REJECTED),
+	ROW(X509_V_ERR_SUBJECT_ISSUER_MISMATCH),
+	ROW(X509_V_ERR_AKID_SKID_MISMATCH),
+	ROW(X509_V_ERR_AKID_ISSUER_SERIAL_MISMATCH),
+	ROW(X509_V_ERR_KEYUSAGE_NO_CERTSIGN),
+	ROW(X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER),
+	ROW(X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION),
+	ROW(X509_V_ERR_KEYUSAGE_NO_CRL_SIGN),
+	ROW(X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION),
+	ROW(X509_V_ERR_INVALID_NON_CA),
+	ROW(X509_V_ERR_PROXY_PATH_LENGTH_EXCEEDED),
+	ROW(X509_V_ERR_KEYUSAGE_NO_DIGITAL_SIGNATURE),
+	ROW(X509_V_ERR_PROXY_CERTIFICATES_NOT_ALLOWED),
+	ROW(X509_V_ERR_INVALID_EXTENSION),
+	ROW(X509_V_ERR_INVALID_POLICY_EXTENSION),
+	ROW(X509_V_ERR_NO_EXPLICIT_POLICY),
+	ROW(X509_V_ERR_DIFFERENT_CRL_SCOPE),
+	ROW(X509_V_ERR_UNSUPPORTED_EXTENSION_FEATURE),
+	ROW(X509_V_ERR_UNNESTED_RESOURCE),
+	ROW(X509_V_ERR_PERMITTED_VIOLATION),
+	ROW(X509_V_ERR_EXCLUDED_VIOLATION),
+	ROW(X509_V_ERR_SUBTREE_MINMAX),
+	ROW(X509_V_ERR_APPLICATION_VERIFICATION),
+	ROW(X509_V_ERR_UNSUPPORTED_CONSTRAINT_TYPE),
+	ROW(X509_V_ERR_UNSUPPORTED_CONSTRAINT_SYNTAX),
+	ROW(X509_V_ERR_UNSUPPORTED_NAME_SYNTAX),
+	ROW(X509_V_ERR_CRL_PATH_VALIDATION_ERROR),
+	ROW(X509_V_ERR_PATH_LOOP),
+	ROW(X509_V_ERR_SUITE_B_INVALID_VERSION),
+	ROW(X509_V_ERR_SUITE_B_INVALID_ALGORITHM),
+	ROW(X509_V_ERR_SUITE_B_INVALID_CURVE),
+	ROW(X509_V_ERR_SUITE_B_INVALID_SIGNATURE_ALGORITHM),
+	ROW(X509_V_ERR_SUITE_B_LOS_NOT_ALLOWED),
+	ROW(X509_V_ERR_SUITE_B_CANNOT_SIGN_P_384_WITH_P_256),
+	ROW(X509_V_ERR_HOSTNAME_MISMATCH),
+	ROW(X509_V_ERR_EMAIL_MISMATCH),
+	ROW(X509_V_ERR_IP_ADDRESS_MISMATCH),
+	ROW(X509_V_ERR_DANE_NO_MATCH),
+	ROW(X509_V_ERR_EE_KEY_TOO_SMALL),
+	ROW(X509_V_ERR_CA_KEY_TOO_SMALL),
+	ROW(X509_V_ERR_CA_MD_TOO_WEAK),
+	ROW(X509_V_ERR_INVALID_CALL),
+	ROW(X509_V_ERR_STORE_LOOKUP),
+	ROW(X509_V_ERR_NO_VALID_SCTS),
+	ROW(X509_V_ERR_PROXY_SUBJECT_NAME_VIOLATION),
+	ROW(X509_V_ERR_OCSP_VERIFY_NEEDED),
+	ROW(X509_V_ERR_OCSP_VERIFY_FAILED),
+	ROW(X509_V_ERR_OCSP_CERT_UNKNOWN),
+	ROW(X509_V_ERR_UNSUPPORTED_SIGNATURE_ALGORITHM),
+	ROW(X509_V_ERR_SIGNATURE_ALGORITHM_MISMATCH),
+	ROW(X509_V_ERR_SIGNATURE_ALGORITHM_INCONSISTENCY),
+	ROW(X509_V_ERR_INVALID_CA),
+	ROW(X509_V_ERR_PATHLEN_INVALID_FOR_NON_CA),
+	ROW(X509_V_ERR_PATHLEN_WITHOUT_KU_KEY_CERT_SIGN),
+	ROW(X509_V_ERR_KU_KEY_CERT_SIGN_INVALID_FOR_NON_CA),
+	ROW(X509_V_ERR_ISSUER_NAME_EMPTY),
+	ROW(X509_V_ERR_SUBJECT_NAME_EMPTY),
+	ROW(X509_V_ERR_MISSING_AUTHORITY_KEY_IDENTIFIER),
+	ROW(X509_V_ERR_MISSING_SUBJECT_KEY_IDENTIFIER),
+	ROW(X509_V_ERR_EMPTY_SUBJECT_ALT_NAME),
+	ROW(X509_V_ERR_EMPTY_SUBJECT_SAN_NOT_CRITICAL),
+	ROW(X509_V_ERR_CA_BCONS_NOT_CRITICAL),
+	ROW(X509_V_ERR_AUTHORITY_KEY_IDENTIFIER_CRITICAL),
+	ROW(X509_V_ERR_SUBJECT_KEY_IDENTIFIER_CRITICAL),
+	ROW(X509_V_ERR_CA_CERT_MISSING_KEY_USAGE),
+	ROW(X509_V_ERR_EXTENSIONS_REQUIRE_VERSION_3),
+	ROW(X509_V_ERR_EC_KEY_EXPLICIT_PARAMS),
+};
+
+#undef ROW
+
+const char *
+x509_error_name(int x509_error)
+{
+	size_t count = sizeof(error_names) / sizeof(error_names[0]);
+
+	if (x509_error < 0 || (size_t)x509_error >= count || error_names[x509_error] == NULL)
+		return error_names[X509_V_ERR_UNSPECIFIED];
+	return error_names[x509_error];
+}
+
+const char *
+x509_error_text(int x509_error)
+{
+	return X509_verify_cert_error_string(x509_error);
+}
+
+int
+x509_restrict_names(void *verify_param, const char *host)
+{
+	X509_VERIFY_PARAM *param = verify_param;
+	size_t length = strlen(host);
+	struct ip literal;
+
+	if (length > 0 && host[length - 1] == '.')
+		length--;
+	if (length == 0 || host[0] == '.' || ip_parse(host, &literal) == 0)
+		return -1;
+	/* RFC 8461 4.1: the SAN alone counts, "*" is a whole label. Without the flag for
+	 * multi-label wildcards it stands for exactly one. */
+	X509_VERIFY_PARAM_set_hostflags(param,
+	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+	return X509_VERIFY_PARAM_set1_host(param, host, length) == 1 ? 0 : -1;
+}
+
+int
+x509_require_host(void *ssl_ctx, const char *host)
+{
+	SSL_CTX *ctx = ssl_ctx;
+
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_verify_depth(ctx, LIMIT_TLS_CHAIN);
+	return x509_restrict_names(SSL_CTX_get0_param(ctx), host);
+}
+
+struct x509_trust *
+x509_trust_load(const char *ca_file, char *why, size_t why_room)
+{
+	struct x509_trust *trust = xcalloc(1, sizeof(*trust));
+	FILE *file = fopen(ca_file, "re");
+
+	if (file == NULL) {
+		(void)snprintf(why, why_room, "%s: %s", ca_file, strerror(errno));
+		free(trust);
+		return NULL;
+	}
+	(void)fclose(file);
+	trust->store = X509_STORE_new();
+	if (trust->store == NULL || X509_STORE_load_file(trust->store, ca_file) != 1) {
+		(void)snprintf(why, why_room, "%s: no certificate in PEM form in it", ca_file);
+		ERR_clear_error();
+		x509_trust_free(trust);
+		return NULL;
+	}
+	return trust;
+}
+
+void
+x509_trust_free(struct x509_trust *trust)
+{
+	if (trust == NULL)
+		return;
+	X509_STORE_free(trust->store);
+	free(trust);
+}
+
+int
+x509_trust_use(const struct x509_trust *trust, void *ssl_ctx)
+{
+	SSL_CTX_set1_cert_store(ssl_ctx, trust->store);
+	return SSL_CTX_get_cert_store(ssl_ctx) == trust->store ? 0 : -1;
+}
+
+/* The checks that OpenSSL makes for a client in a full handshake. */
+static int
+verify_chain(X509_STORE_CTX *store_ctx, SSL *ssl)
+{
+	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store_ctx);
+
+	if (X509_STORE_CTX_set_default(store_ctx, "ssl_server") != 1)
+		return X509_V_ERR_UNSPECIFIED;
+	X509_VERIFY_PARAM_set_auth_level(param, SSL_get_security_level(ssl));
+	if (X509_VERIFY_PARAM_set1(param, SSL_get0_param(ssl)) != 1)
+		return X509_V_ERR_UNSPECIFIED;
+	if (X509_verify_cert(store_ctx) == 1)
+		return X509_V_OK;
+	return X509_STORE_CTX_get_error(store_ctx) != X509_V_OK ?
+	    X509_STORE_CTX_get_error(store_ctx) : X509_V_ERR_UNSPECIFIED;
+}
+
+int
+x509_verify_resumed(void *ssl)
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
+	X509 *leaf = SSL_get0_peer_certificate(ssl);
+	int x509_error = X509_V_ERR_UNSPECIFIED;
+	X509_STORE_CTX *store_ctx;
+
+	if (!SSL_session_reused(ssl))
+		return X509_V_OK;
+	store_ctx = X509_STORE_CTX_new();
+	if (store_ctx != NULL && leaf != NULL &&
+	    X509_STORE_CTX_init(store_ctx, store, leaf, SSL_get_peer_cert_chain(ssl)) == 1)
+		x509_error = verify_chain(store_ctx, ssl);
+	X509_STORE_CTX_free(store_ctx);
+	return x509_error;
+}
