@@ -36,4 +36,6 @@
 #define LIMIT_CONTROL_BODY	(16 * 1024 * 1024)
 #define LIMIT_TLS_CHAIN	10	/* intermediate certificates */
 
+#define LIMIT_LOG_VALUE	2048	/* of one field; the rest is cut */
+
 #endif
