@@ -1,0 +1,153 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+#include "config.h"
+
+#include <string.h>
+
+#include "cmd/stsgate_print.h"
+
+static const char *
+text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text == NULL ? "" : text;
+}
+
+static void
+print_text(FILE *out, const char *text)
+{
+	for (; *text != '\0'; text++)
+		fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, out);
+}
+
+/* "  label:      value", and nothing for what is not known. */
+static void
+print_row(FILE *out, const char *label, const char *value)
+{
+	if (value[0] == '\0')
+		return;
+	fprintf(out, "  %-12s", label);
+	print_text(out, value);
+	fputc('\n', out);
+}
+
+static void
+print_strings(FILE *out, const char *label, const json_t *strings)
+{
+	size_t i;
+	const json_t *string;
+
+	if (json_array_size(strings) == 0)
+		return;
+	fprintf(out, "  %-12s", label);
+	json_array_foreach(strings, i, string) {
+		if (i > 0)
+			fputc(' ', out);
+		print_text(out, json_string_value(string));
+	}
+	fputc('\n', out);
+}
+
+static void
+print_max_age(FILE *out, const json_t *object)
+{
+	const json_t *max_age = json_object_get(object, "max_age");
+
+	if (json_is_integer(max_age))
+		fprintf(out, "  %-12s%" JSON_INTEGER_FORMAT " s\n", "max_age",
+		    json_integer_value(max_age));
+}
+
+void
+print_sts(FILE *out, const json_t *sts)
+{
+	const json_t *error = json_object_get(sts, "error");
+
+	print_row(out, "mta-sts", text_of(sts, "state"));
+	print_row(out, "mode", text_of(sts, "mode"));
+	print_row(out, "id", text_of(sts, "id"));
+	print_strings(out, "mx", json_object_get(sts, "mx"));
+	print_max_age(out, sts);
+	print_row(out, "fetched", text_of(sts, "fetched"));
+	print_row(out, "expires", text_of(sts, "expires"));
+	print_row(out, "from", text_of(sts, "from"));
+	if (error != NULL) {
+		fprintf(out, "  %-12s", "error");
+		print_text(out, text_of(error, "type"));
+		fputs(text_of(error, "reason")[0] == '\0' ? "" : ": ", out);
+		print_text(out, text_of(error, "reason"));
+		fputc('\n', out);
+	}
+}
+
+static void
+print_host(FILE *out, const json_t *host)
+{
+	size_t i;
+	const json_t *address;
+
+	fprintf(out, "  %5" JSON_INTEGER_FORMAT " ",
+	    json_integer_value(json_object_get(host, "preference")));
+	print_text(out, text_of(host, "name"));
+	fprintf(out, "  %s, dnssec %s, policy %s",
+	    json_is_true(json_object_get(host, "use")) ? "used" : "not used",
+	    text_of(host, "dnssec"), text_of(host, "policy"));
+	if (json_is_false(json_object_get(host, "mx_match")))
+		fputs(", not listed by the policy", out);
+	if (text_of(host, "reason")[0] != '\0') {
+		fputs(": ", out);
+		print_text(out, text_of(host, "reason"));
+	}
+	fputc('\n', out);
+	json_array_foreach(json_object_get(host, "addresses"), i, address)
+		fprintf(out, "        %s\n", json_string_value(address));
+}
+
+void
+print_policy(FILE *out, const json_t *policy)
+{
+	size_t i;
+	const json_t *host;
+
+	print_text(out, text_of(policy, "domain"));
+	fputc('\n', out);
+	print_row(out, "verdict", text_of(policy, "verdict"));
+	print_row(out, "reply", text_of(policy, "reply"));
+	print_sts(out, json_object_get(policy, "sts"));
+	if (json_array_size(json_object_get(policy, "hosts")) > 0)
+		fputs("  hosts\n", out);
+	json_array_foreach(json_object_get(policy, "hosts"), i, host)
+		print_host(out, host);
+}
+
+void
+print_entry_head(FILE *out)
+{
+	fprintf(out, "%-40s %-8s %-32s %s\n", "DOMAIN", "MODE", "ID", "EXPIRES");
+}
+
+void
+print_entry_row(FILE *out, const json_t *entry)
+{
+	fprintf(out, "%-40s %-8s %-32s %s\n", text_of(entry, "domain"), text_of(entry, "mode"),
+	    text_of(entry, "id"), text_of(entry, "expires"));
+}
+
+void
+print_entry(FILE *out, const json_t *entry)
+{
+	print_text(out, text_of(entry, "domain"));
+	fputc('\n', out);
+	print_row(out, "mode", text_of(entry, "mode"));
+	print_row(out, "id", text_of(entry, "id"));
+	print_strings(out, "mx", json_object_get(entry, "mx"));
+	print_max_age(out, entry);
+	print_row(out, "fetched", text_of(entry, "fetched"));
+	print_row(out, "expires", text_of(entry, "expires"));
+	print_row(out, "refresh", text_of(entry, "refresh"));
+	print_row(out, "last error", text_of(entry, "last_error"));
+}

@@ -1,0 +1,21 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * The thread that does what nobody waits for: background refresh of policies, checkpoints and
+ * purges of the store.
+ */
+#ifndef CMD_TIMER_H
+#define CMD_TIMER_H
+
+#include "base/store.h"
+#include "policy/sts_cache.h"
+
+struct timer;
+
+struct timer *timer_start(struct store *store, struct sts_cache *cache);	/* NULL: no thread to be had */
+void timer_stop(struct timer *timer);	/* waits for what is running; NULL is allowed */
+
+#endif

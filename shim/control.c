@@ -1,0 +1,290 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+#include "config.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "shim/control.h"
+#include "shim/control_policy.h"
+
+#define CONNECTIONS_MAX	32
+#define IDLE_TIMEOUT_S	30
+#define THREAD_STACK	(512 * 1024)
+#define CONNECTION_MEMORY	(16 * 1024)
+#define PAGE_DEFAULT	1000
+#define PAGE_MAX	10000
+
+struct listener {
+	struct control *control;
+	struct MHD_Daemon *daemon;
+	bool tcp;
+	struct listener *next;
+};
+
+struct control {
+	struct control_context context;
+	struct listener *listeners;
+};
+
+/* What a path means: its prefix, whether a domain follows, and who answers which method. */
+enum verb { VERB_GET, VERB_POST, VERB_DELETE };
+
+struct request {
+	const struct gatherer *gatherer;
+	struct MHD_Connection *connection;
+	char domain[512];	/* as it stands in the path */
+	int64_t uid;	/* of the peer, -1 when unknown */
+};
+
+static void
+show_policy(const struct request *request, struct control_answer *answer)
+{
+	control_show_policy(request->gatherer, request->domain, answer);
+}
+
+static void
+list_cache(const struct request *request, struct control_answer *answer)
+{
+	const char *after, *limit;
+	unsigned long wanted = PAGE_DEFAULT;
+	char *end;
+
+	after = MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, "after");
+	limit = MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, "limit");
+	if (limit != NULL) {
+		wanted = strtoul(limit, &end, 10);
+		if (limit[0] < '1' || limit[0] > '9' || *end != '\0' || wanted > PAGE_MAX) {
+			control_refuse(answer, 400, "limit must be 1 to 10000");
+			return;
+		}
+	}
+	control_list_cache(request->gatherer, after == NULL ? "" : after, (unsigned)wanted,
+	    answer);
+}
+
+static void
+show_entry(const struct request *request, struct control_answer *answer)
+{
+	control_show_entry(request->gatherer, request->domain, answer);
+}
+
+static void
+refresh(const struct request *request, struct control_answer *answer)
+{
+	control_refresh(request->gatherer, request->domain, request->uid, answer);
+}
+
+static void
+forget(const struct request *request, struct control_answer *answer)
+{
+	control_forget(request->gatherer, request->domain, request->uid, answer);
+}
+
+static void
+health(const struct request *request, struct control_answer *answer)
+{
+	control_health(request->gatherer, answer);
+}
+
+static const struct route {
+	const char *before, *after;	/* of the domain; after NULL: the path has none */
+	const char *method;
+	void (*serve)(const struct request *request, struct control_answer *answer);
+	bool over_tcp;	/* tells nothing about policies and changes nothing */
+} routes[] = {
+	{ "/v1/policy/", "", "GET", show_policy, false },
+	{ "/v1/cache", NULL, "GET", list_cache, false },
+	{ "/v1/cache/", "/refresh", "POST", refresh, false },
+	{ "/v1/cache/", "", "GET", show_entry, false },
+	{ "/v1/cache/", "", "DELETE", forget, false },
+	{ "/healthz", NULL, "GET", health, true },
+};
+
+static bool
+route_matches(const struct route *route, const char *path, struct request *request)
+{
+	size_t before = strlen(route->before), after, length = strlen(path);
+
+	if (route->after == NULL)
+		return strcmp(path, route->before) == 0;
+	after = strlen(route->after);
+	if (length <= before + after || strncmp(path, route->before, before) != 0 ||
+	    strcmp(path + length - after, route->after) != 0)
+		return false;
+	length -= before + after;
+	if (length >= sizeof(request->domain) || memchr(path + before, '/', length) != NULL)
+		return false;
+	memcpy(request->domain, path + before, length);
+	request->domain[length] = '\0';
+	return true;
+}
+
+static void
+dispatch(const char *method, const char *path, bool tcp, struct request *request,
+    struct control_answer *answer)
+{
+	bool known = false;
+
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+		const struct route *route = &routes[i];
+
+		if ((tcp && !route->over_tcp) || !route_matches(route, path, request))
+			continue;
+		known = true;
+		if (strcmp(method, route->method) == 0) {
+			route->serve(request, answer);
+			return;
+		}
+	}
+	if (known)
+		control_refuse(answer, 405, "this path does not take that method");
+	else
+		control_refuse(answer, 404, "there is nothing at this path");
+}
+
+static int64_t
+peer_uid(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct ucred peer;
+	socklen_t length = sizeof(peer);
+
+	if (info == NULL || getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer,
+	    &length) != 0 || peer.pid == 0)
+		return -1;
+	return (int64_t)peer.uid;
+}
+
+/* A web page that resolves its own name to 127.0.0.1 must not read our metrics. */
+static bool
+host_is_local(struct MHD_Connection *connection)
+{
+	static const char *const local[] = { "localhost", "127.0.0.1", "[::1]" };
+	const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
+
+	if (host == NULL)
+		return false;
+	for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++) {
+		size_t length = strlen(local[i]);
+
+		if (strncmp(host, local[i], length) == 0 &&
+		    (host[length] == '\0' || host[length] == ':'))
+			return true;
+	}
+	return false;
+}
+
+static enum MHD_Result
+send_answer(struct MHD_Connection *connection, struct control_answer *answer)
+{
+	struct MHD_Response *response;
+	enum MHD_Result sent;
+
+	if (answer->json == NULL)
+		response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+	else
+		response = MHD_create_response_from_buffer(strlen(answer->json), answer->json,
+		    MHD_RESPMEM_MUST_FREE);
+	if (response == NULL) {
+		free(answer->json);
+		return MHD_NO;
+	}
+	if (answer->json != NULL)
+		MHD_add_response_header(response, "Content-Type", "application/json");
+	sent = MHD_queue_response(connection, answer->status, response);
+	MHD_destroy_response(response);
+	return sent;
+}
+
+/* libmicrohttpd calls this once for the header, then for the body, then to have it answered. */
+static enum MHD_Result
+handle(void *context, struct MHD_Connection *connection, const char *path, const char *method,
+    const char *version, const char *upload, size_t *upload_size, void **state)
+{
+	static const char header_seen;
+	const struct listener *listener = context;
+	struct control_answer answer = { 0, NULL };
+	struct request request = {
+		.gatherer = &listener->control->context.gatherer,
+		.connection = connection,
+	};
+
+	(void)version;
+	(void)upload;
+	if (*state == NULL) {
+		*state = (void *)(uintptr_t)&header_seen;
+		return MHD_YES;
+	}
+	if (*upload_size > 0) {
+		*upload_size = 0;	/* no path takes a body */
+		return MHD_YES;
+	}
+	request.uid = listener->tcp ? -1 : peer_uid(connection);
+	if (listener->tcp && !host_is_local(connection))
+		control_refuse(&answer, 400, "the Host header names no local address");
+	else
+		dispatch(method, path, listener->tcp, &request, &answer);
+	return send_answer(connection, &answer);
+}
+
+struct control *
+control_new(const struct control_context *context)
+{
+	struct control *control = xcalloc(1, sizeof(*control));
+
+	control->context = *context;
+	return control;
+}
+
+int
+control_listen(struct control *control, int socket, bool tcp)
+{
+	struct listener *listener = xcalloc(1, sizeof(*listener));
+
+	listener->control = control;
+	listener->tcp = tcp;
+	listener->daemon = MHD_start_daemon(
+	    MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
+	    MHD_USE_ITC, 0, NULL, NULL, handle, listener,
+	    MHD_OPTION_LISTEN_SOCKET, socket,
+	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+	    MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK,
+	    MHD_OPTION_END);
+	if (listener->daemon == NULL) {
+		close(socket);
+		free(listener);
+		return -1;
+	}
+	listener->next = control->listeners;
+	control->listeners = listener;
+	return 0;
+}
+
+void
+control_free(struct control *control)
+{
+	struct listener *listener, *next;
+
+	if (control == NULL)
+		return;
+	for (listener = control->listeners; listener != NULL; listener = next) {
+		next = listener->next;
+		MHD_stop_daemon(listener->daemon);
+		free(listener);
+	}
+	free(control);
+}
