@@ -9,6 +9,7 @@ import ssl
 import dns.message
 import dns.query
 import dns.rcode
+import dns.rdatatype
 import pytest
 from checks import address
 from stslab import forwarder, lmtp
@@ -26,6 +27,10 @@ def ask(name, kind, tcp=False):
     question = dns.message.make_query(name, kind, want_dnssec=True)
     send = dns.query.tcp if tcp else dns.query.udp
     return send(question, forwarder.ADDRESS, timeout=1)
+
+
+def kinds(message):
+    return {dns.rdatatype.to_text(rrset.rdtype) for rrset in message.answer}
 
 
 def starttls(net, host):
@@ -80,9 +85,9 @@ def test_the_wire_is_recorded(net):
 def test_dns_is_signed_and_faults_work(net):
     domain = net.domain()
     true = ask(domain.name, "MX")
-    assert {rrset.rdtype.name for rrset in true.answer} == {"MX", "RRSIG"}
+    assert kinds(true) == {"MX", "RRSIG"}
     net.dns.fault(domain.name, "MX", "stripped")
-    assert {rrset.rdtype.name for rrset in ask(domain.name, "MX").answer} == {"MX"}
+    assert kinds(ask(domain.name, "MX")) == {"MX"}
     net.dns.fault(domain.name, "MX", "servfail")
     assert ask(domain.name, "MX").rcode() == dns.rcode.SERVFAIL
     net.dns.fault(domain.name, "MX", forwarder.Forged("5 evil.example."))

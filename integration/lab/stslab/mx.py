@@ -51,9 +51,10 @@ class Slow:
 
 @dataclass(frozen=True)
 class Endless:
-    """Send `line` for ever."""
+    """Send `line` for ever, with a pause between."""
 
     line: bytes
+    pause: float = 0
 
 
 @dataclass
@@ -274,6 +275,7 @@ class _Dialogue:
         elif isinstance(action, Endless):
             while not self.host.stopping.is_set():
                 self.sock.sendall(action.line)
+                self.host.stopping.wait(action.pause)
         else:
             self._end(action)
 

@@ -1,0 +1,254 @@
+# SPDX-FileCopyrightText: The stsgate authors
+# SPDX-License-Identifier: ISC
+"""DNS that fails, lies or is slow; private addresses; the three modes."""
+
+import time
+
+import pytest
+from checks import address, assert_arrived, assert_nothing_leaked, assert_reply
+from stslab.forwarder import Delay, Forged
+from stslab.internet import Mx
+from stslab.mx import Behaviour
+
+STRIPPED = Behaviour(offer_starttls=False, starttls=None)
+
+
+@pytest.mark.parametrize("fault,short", [
+    ("servfail", "451 4.4.3"), ("silence", "451 4.4.3"), ("refused", "451 4.4.3"),
+    ("truncate-udp-only", "451 4.4.3"),
+    ("stripped", "451 4.7.5"), ("nxdomain", "451 4.7.5"), ("empty", "451 4.7.5")])
+@pytest.mark.parametrize("kind", ["MX", "address"])
+def test_look_ups_that_fail(net, start, kind, fault, short):
+    """Failed is 4.4.3, bogus is 4.7.5; the mail waits."""
+    mta = start()
+    domain = net.domain(behaviour=STRIPPED)
+    for name, record in ([(domain.name, "MX")] if kind == "MX" else
+                         [(domain.host.name, "A"), (domain.host.name, "AAAA")]):
+        net.dns.fault(name, record, fault)
+    began = time.monotonic()
+    assert_reply(mta.deliver(address(domain)).only, short)
+    assert time.monotonic() - began < 10
+    assert_nothing_leaked(domain)
+
+
+@pytest.mark.parametrize("kind", ["MX", "TXT"])
+def test_truncated_answers_come_over_tcp(net, mta, kind):
+    """A39."""
+    domain = net.domain(policy="enforce")
+    asked = domain.name if kind == "MX" else "_mta-sts." + domain.name
+    net.dns.fault(asked, kind, "truncate")
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    assert "tcp" in {query.transport for query in net.dns.queries(asked, kind)}
+    assert domain.fetches()
+
+
+def test_slow_answers_are_waited_for(net, mta):
+    domain = net.domain(policy="enforce")
+    net.dns.fault("*." + domain.name, "*", Delay(0.3))
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    assert_arrived(domain, tls=True)
+
+
+def test_one_host_unknown_does_not_block_the_other(net, mta):
+    """The best host's address is SERVFAIL: the second is used."""
+    domain = net.domain(policy="enforce", mx=[Mx(10), Mx(20)])
+    net.dns.fault(domain.hosts[0].name, "*", "servfail")
+    assert_reply(mta.deliver(address(domain)).only, "250 2.0.0", domain.hosts[1].name)
+
+
+def test_ipv6_unknown_ipv4_good(net, mta):
+    domain = net.domain(policy="enforce")
+    net.dns.fault(domain.host.name, "AAAA", "servfail")
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+
+
+@pytest.mark.parametrize("fault", ["servfail", "silence"])
+def test_cold_txt_failure_waits_within_the_grace(net, start, fault):
+    """A30: nothing cached, the TXT look-up fails."""
+    mta = start()
+    domain = net.domain(policy="enforce", behaviour=STRIPPED)
+    net.dns.fault("_mta-sts." + domain.name, "TXT", fault)
+    assert_reply(mta.deliver(address(domain)).only, "451 4.4.3", domain.name)
+    assert_nothing_leaked(domain)
+
+
+def test_cold_txt_failure_after_the_grace(net, start):
+    """A30: then it goes, with a warning each time; counted from the first failure, over restarts."""
+    mta = start({"sts": {"cold-failure-grace": "3s", "retry-interval": "1s"}})
+    domain = net.domain(policy="enforce", behaviour=STRIPPED)
+    net.dns.fault("_mta-sts." + domain.name, "TXT", "servfail")
+    began = time.monotonic()
+    assert_reply(mta.deliver(address(domain)).only, "451 4.4.3")
+    mta.restart()
+    time.sleep(max(0, 3.2 - (time.monotonic() - began)))
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    warnings = [line for line in mta.log_text().splitlines()
+                if domain.name in line and "level=warning" in line]
+    assert warnings, "a warning names the domain"
+
+
+def test_an_answer_ends_the_grace(net, start):
+    """The next failure starts a new hour."""
+    mta = start({"sts": {"cold-failure-grace": "2s", "retry-interval": "1s"}})
+    domain = net.domain(behaviour=STRIPPED)
+    txt = "_mta-sts." + domain.name
+    net.dns.fault(txt, "TXT", "servfail")
+    assert mta.deliver(address(domain)).only.short == "451 4.4.3"
+    net.dns.heal(txt)
+    time.sleep(1.2)
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    time.sleep(1.2)
+    net.dns.fault(txt, "TXT", "servfail")
+    assert mta.deliver(address(domain)).only.short == "451 4.4.3"
+
+
+def test_unsigned_denial_of_the_txt_in_a_signed_zone(net, mta, unguarded):
+    """A36: bogus, nothing cached: never a delivery on it."""
+    domain = net.domain(policy="enforce", behaviour=STRIPPED)
+    net.dns.fault("_mta-sts." + domain.name, "TXT", "nxdomain")
+    assert_reply(mta.deliver(address(domain)).only, "451 4.7.5", domain.name)
+    assert_nothing_leaked(domain)
+    assert unguarded.deliver(address(domain)).only.short == "250 2.0.0"
+
+
+def test_bogus_txt_never_ends_in_delivery(net, start):
+    """Not even after the grace."""
+    mta = start({"sts": {"cold-failure-grace": "1s", "retry-interval": "1s"}})
+    domain = net.domain(policy="enforce", behaviour=STRIPPED)
+    net.dns.fault("_mta-sts." + domain.name, "TXT", "stripped")
+    assert_reply(mta.deliver(address(domain)).only, "451 4.7.5")
+    time.sleep(1.5)
+    assert_reply(mta.deliver(address(domain)).only, "451 4.7.5")
+    assert_nothing_leaked(domain)
+
+
+@pytest.mark.parametrize("texts,in_force", [
+    (['"v=STSv1; id=a"'], True),
+    (['"v=STSv1;id=a;"'], True),
+    (['"v=STSv1; id=" "policy1;"'], True),
+    (['"v=STSv1; id=a;" ', '"v=spf1 -all"'], True),
+    (['"v=STSv1; id=a;"', '"v=STSv1; id=b;"'], False),
+    (['"v=STSv1;"'], False),
+    (['"v=STSv2; id=a;"'], False),
+    (['"inbound"'], False),
+    (['"id=x; v=STSv1;"'], False),
+    (['"v=STSv1; id=test-123;"'], False),
+    (['"v=STSv1; id=' + "a" * 33 + ';"'], False),
+    ([" ".join('"' + "x" * 250 + '"' for _ in range(100))], False),
+], ids=range(12))
+def test_txt_records(net, mta, texts, in_force):
+    """Group A, live; the tables are in the unit tests."""
+    domain = net.domain(policy="enforce", behaviour=STRIPPED)
+    domain.set_txt(*texts)
+    assert mta.deliver(address(domain)).only.short == ("451 4.7.4" if in_force else "250 2.0.0")
+    assert bool(domain.fetches()) == in_force
+
+
+def test_txt_behind_two_cnames(net, mta):
+    """A32."""
+    domain = net.domain(policy="enforce", behaviour=STRIPPED)
+    txt = "_mta-sts." + domain.name
+    net.zones.remove(txt)
+    net.zones.add(txt, "CNAME", f"one.{domain.name}.")
+    net.zones.add("one." + domain.name, "CNAME", f"two.{domain.name}.")
+    net.zones.add("two." + domain.name, "TXT", '"v=STSv1; id=far;"')
+    assert mta.deliver(address(domain)).only.short == "451 4.7.4"
+
+
+def test_txt_cname_loop_and_failing_target(net, mta):
+    """A32, A33: a temporary failure, never "no policy"."""
+    for target in ("_mta-sts.{}.", "gone.{}."):
+        domain = net.domain(policy="enforce", behaviour=STRIPPED)
+        txt = "_mta-sts." + domain.name
+        net.zones.remove(txt)
+        net.zones.add(txt, "CNAME", target.format(domain.name))
+        net.dns.fault("gone." + domain.name, "*", "servfail")
+        assert_reply(mta.deliver(address(domain)).only, "451 4.4.3")
+        assert_nothing_leaked(domain)
+
+
+def test_private_mx_addresses_are_refused(net, start):
+    mta = start({"dns": {"private-addresses": "refuse"}})
+    domain = net.domain(mx=[Mx(family=("loopback", "ipv6"))])
+    assert_reply(mta.deliver(address(domain)).only, "451 4.4.4")
+    assert all(host.connections == [] for host in domain.hosts)
+
+
+def test_public_addresses_are_used(net, start):
+    mta = start({"dns": {"private-addresses": "refuse"}})
+    domain = net.domain(mx=[Mx(10), Mx(20, family="public4")])
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    assert domain.hosts[0].connections == []
+    domain = net.domain(mx=[Mx(family="public6")])
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+
+
+def test_private_policy_host_is_a_failed_fetch(net, start):
+    """E15: no request leaves for loopback, and the mail goes as without a policy."""
+    mta = start({"dns": {"private-addresses": "refuse"}})
+    domain = net.domain(policy="enforce", mx=[Mx(family="public4", behaviour=STRIPPED)])
+    before = len(net.policy_host.connections(domain.sts_host))
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    assert len(net.policy_host.connections(domain.sts_host)) == before
+
+
+@pytest.mark.parametrize("literal", ["[127.0.0.1]", "[10.1.2.3]", "[192.168.1.1]", "[169.254.0.1]",
+                                     "[IPv6:::1]", "[IPv6:fe80::1]", "[IPv6:::ffff:127.0.0.1]"])
+def test_private_literals_are_refused(shared_strict, literal):
+    assert_reply(shared_strict.deliver("someone@" + literal).only, "550 5.4.4")
+
+
+@pytest.fixture(scope="module")
+def shared_strict(net):
+    daemon = net.daemons.start({"dns": {"private-addresses": "refuse"}})
+    yield daemon
+    assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("family", ["public4", "public6"])
+def test_public_literals(net, shared_strict, family):
+    host = net.mx_host("literal.example", address=getattr(net.addresses, family)(),
+                       behaviour=Behaviour(certificate="self-signed"))
+    literal = f"[IPv6:{host.address}]" if family == "public6" else f"[{host.address}]"
+    assert shared_strict.deliver("someone@" + literal).only.short == "250 2.0.0"
+    assert host.messages[0].tls, "opportunistic TLS"
+
+
+def test_internal_zone_on_its_own_server(net, start):
+    """`zone` with `insecure`: a split-horizon name that the root denies."""
+    domain = net.domain(zone="corp.lan", behaviour=STRIPPED)
+    plain = start()
+    assert_reply(plain.deliver(address(domain)).only, "451 4.7.5")
+    told = start({"dns": {"insecure": ["corp.lan"],
+                          ("zone", "corp.lan"): {"servers": ["127.0.0.54@5300"]}}})
+    assert told.deliver(address(domain)).only.short == "250 2.0.0"
+
+
+def test_a_dead_zone_slows_no_other(net, start):
+    mta = start({"dns": {"insecure": ["corp.lan"],
+                         ("zone", "corp.lan"): {"servers": ["127.0.0.99"]}}})
+    dead = net.domain(zone="corp.lan")
+    good = net.domain(policy="enforce")
+    result = mta.deliver([address(good), address(dead)])
+    assert [reply.short for reply in result.final] == ["250 2.0.0", "451 4.4.3"]
+    assert result.final[0].at < 1.5
+
+
+def test_mode_system_uses_resolv_conf(net, start):
+    """resolv.conf in this namespace names the lab's forwarder."""
+    with open("/etc/resolv.conf", encoding="ascii") as conf:
+        if "127.0.0.53" not in conf.read():
+            pytest.skip("not run by tests/e2e/run")
+    mta = start({"dns": {"mode": "system", "servers": []}})
+    domain = net.domain(policy="enforce")
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    assert domain.fetches()
+
+
+def test_forged_answers_in_an_unsigned_zone_are_believed(net, mta):
+    """So that the bogus tests are known to test signatures."""
+    victim = net.domain(zone="plain")
+    other = net.domain()
+    net.dns.fault(victim.name, "MX", Forged(f"1 {other.host.name}."))
+    assert mta.deliver(address(victim)).only.short == "250 2.0.0"
+    assert_arrived(other)
