@@ -118,17 +118,44 @@ print_json(const json_t *object)
 	fputc('\n', stdout);
 }
 
-/* One request about one domain; show prints a 200 or 502. Both statuses carry the object asked for. */
+/* Shows the object of a 200 or 502; 204 has none. EX_OK, or EXIT_NO. */
+static int
+show_answer(const struct client *client, const struct http_answer *answer,
+    void (*show)(FILE *out, const json_t *object), bool (*is_no)(const json_t *object))
+{
+	json_t *object;
+	int status = answer->status == 200 ? EX_OK : EXIT_NO;
+
+	if (answer->status == 204)
+		return EX_OK;
+	if (answer->status != 200 && answer->status != 502) {
+		print_error(answer);
+		return EXIT_NO;
+	}
+	object = parse_answer(answer);
+	if (object == NULL)
+		return EXIT_NO;
+	if (client->json)
+		print_json(object);
+	else
+		show(stdout, object);
+	if (is_no != NULL && is_no(object))
+		status = EXIT_NO;
+	json_decref(object);
+	return status;
+}
+
+/* One request about one domain. is_no tells whether a 200 means no all the same; NULL: never. */
 static int
 ask_about(const struct client *client, const char *method, const char *before, const char *text,
-    const char *after, void (*show)(FILE *out, const json_t *object), json_t **object)
+    const char *after, void (*show)(FILE *out, const json_t *object),
+    bool (*is_no)(const json_t *object))
 {
 	struct domain domain;
 	struct buf path = { 0 };
 	struct http_answer answer;
 	int status;
 
-	*object = NULL;
 	if (domain_parse(text, strlen(text), &domain) != 0) {
 		fprintf(stderr, "stsgate: \"%s\" is not a domain name\n", text);
 		return EX_USAGE;
@@ -136,25 +163,8 @@ ask_about(const struct client *client, const char *method, const char *before, c
 	buf_printf(&path, "%s%s%s", before, domain.name, after);
 	status = ask(client, method, buf_text(&path), &answer);
 	buf_free(&path);
-	if (status != EX_OK)
-		goto out;
-	if (answer.status == 204)
-		goto out;
-	status = answer.status == 200 ? EX_OK : EXIT_NO;
-	if (answer.status != 200 && answer.status != 502) {
-		print_error(&answer);
-		goto out;
-	}
-	*object = parse_answer(&answer);
-	if (*object == NULL) {
-		status = EXIT_NO;
-		goto out;
-	}
-	if (client->json)
-		print_json(*object);
-	else
-		show(stdout, *object);
-out:
+	if (status == EX_OK)
+		status = show_answer(client, &answer, show, is_no);
 	buf_free(&answer.body);
 	return status;
 }
@@ -176,60 +186,62 @@ policy_unknown(const json_t *policy)
 static int
 run_policy(const struct client *client, const char *domain)
 {
-	json_t *policy;
-	int status = ask_about(client, "GET", "/v1/policy/", domain, "", print_policy, &policy);
-
-	if (status == EX_OK && policy_unknown(policy))
-		status = EXIT_NO;
-	json_decref(policy);
-	return status;
+	return ask_about(client, "GET", "/v1/policy/", domain, "", print_policy, policy_unknown);
 }
 
-/* Asks page after page until all policies are in one array. NULL with *status set on failure. */
+/* One page of the cache, or NULL with *status set. */
+static json_t *
+fetch_page(const struct client *client, const char *path, int *status)
+{
+	struct http_answer answer;
+	json_t *page = NULL;
+
+	*status = ask(client, "GET", path, &answer);
+	if (*status == EX_OK && answer.status != 200)
+		print_error(&answer);
+	else if (*status == EX_OK)
+		page = parse_answer(&answer);
+	if (*status == EX_OK && page == NULL)
+		*status = EXIT_NO;
+	buf_free(&answer.body);
+	return page;
+}
+
+/* All pages in one array, or NULL with *status set. */
 static json_t *
 fetch_cache(const struct client *client, int *status)
 {
 	json_t *all = json_array(), *page;
-	struct http_answer answer;
 	struct buf path = { 0 };
 	const char *next;
-	bool more;
 
 	buf_add_text(&path, "/v1/cache");
-	do {
-		*status = ask(client, "GET", buf_text(&path), &answer);
-		if (*status == EX_OK && answer.status != 200) {
-			print_error(&answer);
-			*status = EXIT_NO;
-		}
-		page = *status == EX_OK ? parse_answer(&answer) : NULL;
-		buf_free(&answer.body);
-		if (page == NULL) {
-			if (*status == EX_OK)
-				*status = EXIT_NO;
-			json_decref(all);
-			all = NULL;
-			break;
-		}
+	while ((page = fetch_page(client, buf_text(&path), status)) != NULL) {
 		json_array_extend(all, json_object_get(page, "policies"));
 		next = json_string_value(json_object_get(page, "next"));
-		more = next != NULL;
 		buf_clear(&path);
-		buf_printf(&path, "/v1/cache?after=%s", more ? next : "");
+		if (next != NULL)
+			buf_printf(&path, "/v1/cache?after=%s", next);
 		json_decref(page);
-	} while (more);
+		if (path.length == 0)
+			break;
+	}
 	buf_free(&path);
-	return all;
+	if (*status == EX_OK)
+		return all;
+	json_decref(all);
+	return NULL;
 }
 
 static int
-run_cache_list(const struct client *client)
+run_cache_list(const struct client *client, const char *domain)
 {
 	json_t *policies, *object;
 	const json_t *entry;
 	int status;
 	size_t i;
 
+	(void)domain;
 	policies = fetch_cache(client, &status);
 	if (policies == NULL)
 		return status;
@@ -247,37 +259,51 @@ run_cache_list(const struct client *client)
 }
 
 static int
-run_cache(const struct client *client, const char *verb, const char *domain)
+run_cache_show(const struct client *client, const char *domain)
 {
-	json_t *object = NULL;
-	int status;
-
-	if (strcmp(verb, "list") == 0 && domain == NULL)
-		return run_cache_list(client);
-	if (domain == NULL)
-		return usage();
-	if (strcmp(verb, "show") == 0)
-		status = ask_about(client, "GET", "/v1/cache/", domain, "", print_entry, &object);
-	else if (strcmp(verb, "refresh") == 0)
-		status = ask_about(client, "POST", "/v1/cache/", domain, "/refresh", print_sts,
-		    &object);
-	else if (strcmp(verb, "forget") == 0)
-		status = ask_about(client, "DELETE", "/v1/cache/", domain, "", print_entry,
-		    &object);
-	else
-		status = usage();
-	json_decref(object);
-	return status;
+	return ask_about(client, "GET", "/v1/cache/", domain, "", print_entry, NULL);
 }
 
 static int
-run(const struct client *client, int count, char **words)
+run_cache_refresh(const struct client *client, const char *domain)
 {
-	if (count == 2 && strcmp(words[0], "policy") == 0)
-		return run_policy(client, words[1]);
-	if ((count == 2 || count == 3) && strcmp(words[0], "cache") == 0)
-		return run_cache(client, words[1], count == 3 ? words[2] : NULL);
-	return usage();
+	return ask_about(client, "POST", "/v1/cache/", domain, "/refresh", print_sts, NULL);
+}
+
+static int
+run_cache_forget(const struct client *client, const char *domain)
+{
+	return ask_about(client, "DELETE", "/v1/cache/", domain, "", print_entry, NULL);
+}
+
+static const struct command {
+	const char *noun, *verb;	/* verb NULL: the noun alone */
+	bool domain;	/* one is to follow */
+	int (*run)(const struct client *client, const char *domain);
+} commands[] = {
+	{ "policy", NULL, true, run_policy },
+	{ "cache", "list", false, run_cache_list },
+	{ "cache", "show", true, run_cache_show },
+	{ "cache", "refresh", true, run_cache_refresh },
+	{ "cache", "forget", true, run_cache_forget },
+};
+
+/* The command that the words name, with *domain set when it takes one; NULL when none does. */
+static const struct command *
+find_command(int count, char **words, const char **domain)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		const struct command *command = &commands[i];
+		int named = command->verb == NULL ? 1 : 2;
+
+		if (count != named + (command->domain ? 1 : 0) ||
+		    strcmp(words[0], command->noun) != 0 ||
+		    (command->verb != NULL && strcmp(words[1], command->verb) != 0))
+			continue;
+		*domain = command->domain ? words[named] : NULL;
+		return command;
+	}
+	return NULL;
 }
 
 int
@@ -287,7 +313,8 @@ main(int argc, char **argv)
 		{ "json", no_argument, NULL, 'j' },
 		{ NULL, 0, NULL, 0 }
 	};
-	const char *path = DEFAULT_CONF;
+	const char *path = DEFAULT_CONF, *domain;
+	const struct command *command;
 	struct client client = { NULL, NULL, false };
 	struct conf *conf;
 	char why[256];
@@ -308,7 +335,8 @@ main(int argc, char **argv)
 			return usage();
 		}
 	}
-	if (optind >= argc)
+	command = find_command(argc - optind, argv + optind, &domain);
+	if (command == NULL)
 		return usage();
 	conf = conf_load(path, stderr);
 	if (conf == NULL)
@@ -320,7 +348,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "stsgate: %s\n", why);
 		status = EX_UNAVAILABLE;
 	} else {
-		status = run(&client, argc - optind, argv + optind);
+		status = command->run(&client, domain);
 	}
 	http_free(client.http);
 	conf_free(conf);

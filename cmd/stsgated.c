@@ -132,7 +132,7 @@ open_listener(const struct stsgated *d, const struct conf_listener *listener, si
 	return -1;
 }
 
-/* A listening socket queues connections from here on; they are accepted once everything is ready. */
+/* The sockets queue connections from here on; they are accepted once everything is ready. */
 static int
 open_listeners(const struct stsgated *d, const struct conf_listener *listener, int *descriptors)
 {
