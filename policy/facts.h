@@ -67,6 +67,7 @@ struct facts {
 	struct host_facts *hosts;	/* in the order of the answer; at most LIMIT_MX_RECORDS */
 	size_t host_count;
 	size_t bad_names;	/* MX records dropped because their name is no host name */
+	bool relay_address;	/* MX_LITERAL that is the administrator's relay: private is allowed */
 	struct sts_facts sts;
 };
 
