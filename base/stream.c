@@ -1,0 +1,407 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/stream.h"
+
+#define BUFFER_ROOM	8192
+
+struct stream {
+	int fd;
+	const struct stream_ops *ops;
+	void *io;
+	int error;	/* errno of the last STREAM_LOST */
+	size_t in_at, in_end;	/* unread input is in[in_at..in_end) */
+	size_t out_length;
+	char in[BUFFER_ROOM];
+	char out[BUFFER_ROOM];
+};
+
+static const char *const status_names[] = {
+	[STREAM_OK] = "ok",
+	[STREAM_END] = "closed",
+	[STREAM_TIMEOUT] = "timed out",
+	[STREAM_LOST] = "lost",
+	[STREAM_LONG] = "line too long",
+};
+
+const char *
+stream_status_name(enum stream_status status)
+{
+	return status_names[status];
+}
+
+static int
+fd_of(void *io)
+{
+	return (int)(intptr_t)io;
+}
+
+/* Waits for events. 0, or a negative stream_status. */
+static int
+fd_wait(int fd, short events, struct deadline deadline)
+{
+	struct pollfd ready = { .fd = fd, .events = events };
+	int count;
+
+	for (;;) {
+		count = poll(&ready, 1, deadline_left_ms(deadline));
+		if (count > 0)
+			return 0;
+		if (count < 0 && errno != EINTR)
+			return -STREAM_LOST;
+		if (deadline_passed(deadline))
+			return -STREAM_TIMEOUT;
+	}
+}
+
+static bool
+would_block(int error)
+{
+	return error == EAGAIN || error == EWOULDBLOCK;
+}
+
+/* The clock is asked before each read: a peer that always has one more octet gets no extra time. */
+static ssize_t
+fd_read(void *io, void *octets, size_t room, struct deadline deadline)
+{
+	ssize_t got;
+	int waited;
+
+	while (!deadline_passed(deadline)) {
+		got = read(fd_of(io), octets, room);
+		if (got > 0)
+			return got;
+		if (got == 0)
+			return -STREAM_END;
+		if (errno == EINTR)
+			continue;
+		if (!would_block(errno))
+			return -STREAM_LOST;
+		waited = fd_wait(fd_of(io), POLLIN, deadline);
+		if (waited < 0)
+			return waited;
+	}
+	return -STREAM_TIMEOUT;
+}
+
+static ssize_t
+fd_write(void *io, const void *octets, size_t length, struct deadline deadline)
+{
+	ssize_t sent;
+	int waited;
+
+	while (!deadline_passed(deadline)) {
+		sent = send(fd_of(io), octets, length, MSG_NOSIGNAL);
+		if (sent > 0)
+			return sent;
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0 && !would_block(errno))
+			return -STREAM_LOST;
+		waited = fd_wait(fd_of(io), POLLOUT, deadline);
+		if (waited < 0)
+			return waited;
+	}
+	return -STREAM_TIMEOUT;
+}
+
+static bool
+fd_pending(void *io)
+{
+	(void)io;
+	return false;
+}
+
+static void
+fd_close(void *io)
+{
+	close(fd_of(io));
+}
+
+const struct stream_ops stream_fd_ops = {
+	.read = fd_read,
+	.write = fd_write,
+	.pending = fd_pending,
+	.close = fd_close,
+};
+
+struct stream *
+stream_new_fd(int fd)
+{
+	struct stream *stream = xmalloc(sizeof(*stream));
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags >= 0)
+		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	stream->fd = fd;
+	stream->ops = &stream_fd_ops;
+	stream->io = (void *)(intptr_t)fd;
+	stream->error = 0;
+	stream->in_at = stream->in_end = stream->out_length = 0;
+	return stream;
+}
+
+void
+stream_free(struct stream *stream)
+{
+	if (stream == NULL)
+		return;
+	if (stream->ops != &stream_fd_ops)
+		stream->ops->close(stream->io);
+	close(stream->fd);
+	free(stream);
+}
+
+int
+stream_fd(const struct stream *stream)
+{
+	return stream->fd;
+}
+
+int
+stream_upgrade(struct stream *stream, const struct stream_ops *ops, void *io)
+{
+	/* RFC 3207 6: what came before the handshake is not to be trusted after it. */
+	if (stream_has_input(stream) || stream->out_length > 0)
+		return -1;
+	stream->ops = ops;
+	stream->io = io;
+	return 0;
+}
+
+/* Turns what an operation returned into a status, and remembers why a stream was lost. */
+static enum stream_status
+status_of(struct stream *stream, ssize_t moved)
+{
+	if (moved > 0)
+		return STREAM_OK;
+	if (moved == -STREAM_END)
+		return STREAM_END;
+	if (moved == -STREAM_TIMEOUT)
+		return STREAM_TIMEOUT;
+	stream->error = errno;
+	return STREAM_LOST;
+}
+
+/* Adds to the unread input, of which at most one octet may be left. */
+static enum stream_status
+fill(struct stream *stream, struct deadline deadline)
+{
+	size_t left = stream->in_end - stream->in_at;
+	ssize_t got;
+
+	memmove(stream->in, stream->in + stream->in_at, left);
+	stream->in_at = 0;
+	stream->in_end = left;
+	errno = 0;
+	got = stream->ops->read(stream->io, stream->in + left, BUFFER_ROOM - left, deadline);
+	if (got > 0)
+		stream->in_end += (size_t)got;
+	return status_of(stream, got);
+}
+
+enum scan { SCAN_LINE, SCAN_LONG, SCAN_MORE };
+
+/*
+ * Moves octets of one line from the input to line, of which *length are filled and room can be. A
+ * CR at the end of the input stays there until the octet behind it is known. No octet is looked at
+ * more than twice, so that time is linear however the peer cuts its segments.
+ */
+static enum scan
+take_line(struct stream *stream, char *line, size_t room, size_t *length)
+{
+	const char *from = stream->in + stream->in_at;
+	size_t available = stream->in_end - stream->in_at, space = room - *length, content;
+	size_t looked = available < space + 2 ? available : space + 2;
+	const char *end = looked > 0 ? memchr(from, '\n', looked) : NULL;
+	enum scan result = end != NULL ? SCAN_LINE : SCAN_MORE;
+
+	content = end != NULL ? (size_t)(end - from) : looked;
+	if (content > 0 && from[content - 1] == '\r')
+		content--;
+	if (content > space) {
+		content = space;
+		result = SCAN_LONG;
+	}
+	memcpy(line + *length, from, content);
+	*length += content;
+	stream->in_at += result == SCAN_LINE ? (size_t)(end - from) + 1 : content;
+	return result;
+}
+
+enum stream_status
+stream_read_line(struct stream *stream, char *line, size_t room, size_t *length,
+    struct deadline deadline)
+{
+	enum stream_status status = STREAM_OK;
+	enum scan scan;
+
+	*length = 0;
+	while ((scan = take_line(stream, line, room - 1, length)) == SCAN_MORE) {
+		status = fill(stream, deadline);
+		if (status != STREAM_OK)
+			break;
+	}
+	line[*length] = '\0';
+	return scan == SCAN_LONG ? STREAM_LONG : status;
+}
+
+enum stream_status
+stream_read(struct stream *stream, void *octets, size_t room, size_t *got, struct deadline deadline)
+{
+	enum stream_status status;
+	const char *from;
+
+	status = stream_peek(stream, &from, got, deadline);
+	if (status != STREAM_OK)
+		return status;
+	if (*got > room)
+		*got = room;
+	memcpy(octets, from, *got);
+	stream_skip(stream, *got);
+	return STREAM_OK;
+}
+
+enum stream_status
+stream_peek(struct stream *stream, const char **octets, size_t *length, struct deadline deadline)
+{
+	enum stream_status status = STREAM_OK;
+
+	if (stream->in_at == stream->in_end)
+		status = fill(stream, deadline);
+	*octets = stream->in + stream->in_at;
+	*length = stream->in_end - stream->in_at;
+	return status;
+}
+
+void
+stream_skip(struct stream *stream, size_t length)
+{
+	size_t unread = stream->in_end - stream->in_at;
+
+	stream->in_at += length < unread ? length : unread;
+}
+
+/* Sends all of it. *sent tells how far it came, for what must be kept when it fails. */
+static enum stream_status
+send_all(struct stream *stream, const char *octets, size_t length, size_t *sent,
+    struct deadline deadline, int64_t progress_ms)
+{
+	enum stream_status status = STREAM_OK;
+	struct deadline step = deadline;
+	ssize_t moved;
+
+	*sent = 0;
+	while (*sent < length && status == STREAM_OK) {
+		if (progress_ms > 0)
+			step = deadline_earlier(deadline, deadline_in(progress_ms));
+		errno = 0;
+		moved = stream->ops->write(stream->io, octets + *sent, length - *sent, step);
+		status = status_of(stream, moved);
+		if (moved > 0)
+			*sent += (size_t)moved;
+	}
+	return status;
+}
+
+static enum stream_status
+send_out(struct stream *stream, struct deadline deadline, int64_t progress_ms)
+{
+	enum stream_status status;
+	size_t sent;
+
+	status = send_all(stream, stream->out, stream->out_length, &sent, deadline, progress_ms);
+	stream->out_length -= sent;
+	memmove(stream->out, stream->out + sent, stream->out_length);
+	return status;
+}
+
+enum stream_status
+stream_write(struct stream *stream, const void *octets, size_t length, struct deadline deadline,
+    int64_t progress_ms)
+{
+	const char *from = octets;
+	enum stream_status status;
+	size_t part;
+
+	while (length > BUFFER_ROOM - stream->out_length) {
+		part = BUFFER_ROOM - stream->out_length;
+		memcpy(stream->out + stream->out_length, from, part);
+		stream->out_length += part;
+		from += part;
+		length -= part;
+		status = send_out(stream, deadline, progress_ms);
+		if (status != STREAM_OK)
+			return status;
+	}
+	if (length > 0)
+		memcpy(stream->out + stream->out_length, from, length);
+	stream->out_length += length;
+	return STREAM_OK;
+}
+
+enum stream_status
+stream_printf(struct stream *stream, struct deadline deadline, const char *format, ...)
+{
+	enum stream_status status;
+	struct buf text = { 0 };
+	va_list args;
+
+	va_start(args, format);
+	buf_vprintf(&text, format, args);
+	va_end(args);
+	status = stream_write(stream, text.data, text.length, deadline, 0);
+	buf_free(&text);
+	return status;
+}
+
+enum stream_status
+stream_flush(struct stream *stream, struct deadline deadline)
+{
+	return send_out(stream, deadline, 0);
+}
+
+bool
+stream_has_input(const struct stream *stream)
+{
+	return stream->in_at < stream->in_end || stream->ops->pending(stream->io);
+}
+
+bool
+stream_peer_gone(struct stream *stream)
+{
+	struct pollfd state = { .fd = stream->fd, .events = POLLIN | POLLRDHUP };
+	int count;
+	char octet;
+
+	do {
+		count = poll(&state, 1, 0);
+	} while (count < 0 && errno == EINTR);
+	if (count <= 0)
+		return count < 0;
+	if ((state.revents & (POLLERR | POLLHUP | POLLNVAL | POLLRDHUP)) != 0)
+		return true;
+	/* Not every kind of socket says POLLRDHUP: there the end is a readable nothing. */
+	return recv(stream->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+int
+stream_error(const struct stream *stream)
+{
+	return stream->error;
+}
