@@ -1,0 +1,114 @@
+#!/usr/bin/python3
+# SPDX-FileCopyrightText: The stsgate authors
+# SPDX-License-Identifier: ISC
+"""Holds the manual pages against the code, both ways: options, commands, log fields, exit codes.
+
+The keys of stsgate.conf(5) have a test of their own.  Every page must also pass mandoc's lint.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(os.environ.get("srcdir", ".")).resolve()
+PAGES = ("stsgated.8", "stsgate.1", "stsgate-deliver.8", "stsgate.conf.5")
+EXITS = {"EX_OK": 0, "EXIT_NO": 1, "EX_USAGE": 64, "EX_NOUSER": 67, "EX_NOHOST": 68,
+         "EX_UNAVAILABLE": 69, "EX_TEMPFAIL": 75, "EX_NOPERM": 77, "EX_CONFIG": 78}
+
+
+def page(name):
+    return (ROOT / "man" / name).read_text(encoding="utf-8")
+
+
+def code(*names):
+    return "\n".join((ROOT / name).read_text(encoding="utf-8") for name in names)
+
+
+def differ(what, in_code, in_page):
+    """The faults where two sets that must be equal are not."""
+    if not in_code:
+        yield f"{what}: found none in the code"
+    for name in sorted(in_code - in_page):
+        yield f"{what}: {name} is not documented"
+    for name in sorted(in_page - in_code):
+        yield f"{what}: {name} is documented and does not exist"
+
+
+def options_of_code(text):
+    """Short options of getopt's string and long ones of the table, as {"c", "-json"}."""
+    short = re.search(r'getopt(?:_long)?\(argc, argv, "\+?:?([A-Za-z:]*)"', text)
+    found = set(short.group(1).replace(":", "")) if short else set()
+    return found | {"-" + name for name in re.findall(r'\{ "([a-z-]+)", (?:no|required)_argument', text)}
+
+
+def options_of_page(text):
+    return {option for line in re.findall(r"^\.It (Fl .*)$", text, re.MULTILINE)
+            for option in re.findall(r"Fl (-?[A-Za-z-]+)", line)}
+
+
+def exits_of_page(text):
+    section = re.search(r"^\.Sh EXIT STATUS\n(.*?)(?=^\.Sh )", text, re.MULTILINE | re.DOTALL)
+    return set(map(int, re.findall(r"^\.It (?:Li )?(\d+)", section.group(1), re.MULTILINE)))
+
+
+def exits_of_code(text):
+    return {number for name, number in EXITS.items() if re.search(rf"\b{name}\b", text)}
+
+
+def command_faults():
+    rows = re.findall(r'\{ "([a-z]+)", (?:"([a-z]+)"|NULL), (?:true|false), run_', code("cmd/stsgate.c"))
+    in_code = {" ".join(filter(None, row)) for row in rows}
+    in_page = {" ".join(re.sub(r"\b(Cm|Ar domain)\b", "", line).split())
+               for line in re.findall(r"^\.It (Cm .*)$", page("stsgate.1"), re.MULTILINE)}
+    return differ("stsgate(1) commands", in_code, in_page)
+
+
+def log_faults():
+    keys = re.findall(r'log_(?:text|number|format)\([^,]+,\s*"([a-z-]+)"', code("shim/deliver_log.c"))
+    listed = page("stsgated.8").split(".Sh LOG")[1].split(".Sh FILES")[0]
+    in_page = set(re.findall(r"^\.It Cm (\S+)", listed, re.MULTILINE))
+    return differ("log fields", set(keys) | {"event"}, in_page)
+
+
+def route_faults():
+    rows = re.findall(r'\{ "(/[^"]*)", (?:"([^"]*)"|NULL), "([A-Z]+)"', code("shim/control.c"))
+    in_code = {f"{method} {before}{'domain' if before.endswith('/') else ''}{after}"
+               for before, after, method in rows}
+    in_page = {re.sub(r"Li|Ns|Ar|\s", " ", line).strip()
+               for line in re.findall(r"^\.It (Li (?:GET|POST|DELETE) .*)$", page("stsgated.8"),
+                                      re.MULTILINE)}
+    in_page = {line.split()[0] + " " + "".join(line.split()[1:]) for line in in_page}
+    return differ("control paths", in_code, in_page)
+
+
+def program_faults(name, page_name, *sources):
+    text = code(*sources)
+    yield from differ(f"{name} options", options_of_code(text), options_of_page(page(page_name)))
+    yield from differ(f"{name} exit statuses", exits_of_code(text), exits_of_page(page(page_name)))
+
+
+def lint_faults():
+    for name in PAGES:
+        done = subprocess.run(["mandoc", "-Tlint", "-W", "warning", str(ROOT / "man" / name)],
+                              capture_output=True, text=True, check=False)
+        yield from (line for line in done.stdout.splitlines() if line)
+
+
+def main():
+    if shutil.which("mandoc") is None:
+        print("mandoc is not installed")
+        return 77
+    faults = [*lint_faults(), *command_faults(), *log_faults(), *route_faults(),
+              *program_faults("stsgated", "stsgated.8", "cmd/stsgated.c"),
+              *program_faults("stsgate", "stsgate.1", "cmd/stsgate.c"),
+              *program_faults("stsgate-deliver", "stsgate-deliver.8", "cmd/deliver.c",
+                              "cmd/deliver_client.c")]
+    print("\n".join(faults) or "pages and code agree")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
