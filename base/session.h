@@ -17,20 +17,25 @@
 
 struct session_pool;
 
-/* serve runs once a connection, on its own thread, and owns fd. full is called on the accepting
- * thread for a connection beyond max; it must not block, and owns fd as well. */
+/* serve runs once a connection, on its own thread, and owns fd, a non-blocking socket; it returns
+ * soon after it has closed fd. full is called on the accepting thread for a connection beyond max,
+ * or when no thread is to be had; it must not block, and owns fd as well. NULL with errno. */
 struct session_pool *session_pool_new(size_t max, size_t stack_octets,
     void (*serve)(void *context, int fd), void (*full)(void *context, int fd), void *context);
-/* Starts accepting on a listening socket, which the pool then owns. 0, or -1 with errno. */
+/* Starts accepting on a listening socket, which the pool then owns. -1 with errno: it does not. */
 int session_pool_listen(struct session_pool *pool, int listener);
 size_t session_pool_running(const struct session_pool *pool);
 bool session_pool_draining(const struct session_pool *pool);	/* sessions between transactions end themselves */
+/* For serve, about its own session: a busy one is in a transaction, and draining leaves it alone until
+ * it says that it is no longer busy. A session is idle until it calls this. Once it is shut down for
+ * reading, stream_peer_gone() is true: ask it only while busy. */
+void session_pool_busy(struct session_pool *pool, bool busy);
 /* Stops accepting, wakes idle sessions by shutting their sockets down for reading, and waits.
  * false: some are still running at the deadline; ask again or leave. */
 bool session_pool_drain(struct session_pool *pool, struct deadline deadline);
 void session_pool_free(struct session_pool *pool);	/* after a complete drain */
 
-/* A detached-in-spirit helper for groups of one transaction: start and join. 0, or an errno. */
+/* A helper for the groups of one transaction: start and join. */
 struct worker;
 struct worker *worker_start(size_t stack_octets, void (*run)(void *context), void *context);	/* NULL: no thread to be had */
 void worker_join(struct worker *worker);
