@@ -1,0 +1,206 @@
+# SPDX-FileCopyrightText: The stsgate authors
+# SPDX-License-Identifier: ISC
+"""stsgate.conf: what is refused, and how it is said."""
+
+import re
+
+import pytest
+from stslab import programs
+from stslab.daemon import render
+
+CONFIG = 78
+
+# configuration text, number of the wrong line, words that must be in the message
+WRONG = [
+    ('nonsense = "x"\n', 1, ["nonsense"]),
+    ('log = "stderr"\n\nlmtp {\n  nonsense = 1\n}\n', 4, ["nonsense"]),
+    ('smtp {\n  connect-timeout = "5"\n}\n', 2, ["connect-timeout"]),
+    ('smtp {\n  connect-timeout = "5x"\n}\n', 2, ["connect-timeout"]),
+    ('smtp {\n  connect-timeout = "0s"\n}\n', 2, ["connect-timeout"]),
+    ('smtp {\n  connect-timeout = "-5s"\n}\n', 2, ["connect-timeout"]),
+    ('smtp {\n  connect-timeout = "99999999999999999999d"\n}\n', 2, ["connect-timeout"]),
+    ('spool-memory = "12Q"\n', 1, ["spool-memory"]),
+    ('smtp {\n  port = 0\n}\n', 2, ["port"]),
+    ('smtp {\n  port = 65536\n}\n', 2, ["port"]),
+    ('smtp {\n  port = "x"\n}\n', 2, ["port"]),
+    ('log = "file"\n', 1, ["log"]),
+    ('log-level = "chatty"\n', 1, ["log-level"]),
+    ('sts {\n  enforce = "maybe"\n}\n', 2, ["enforce"]),
+    ('dane {\n  enforce = "maybe"\n}\n', 2, ["enforce"]),
+    ('tls {\n  min-protocol = "SSLv3"\n}\n', 2, ["min-protocol"]),
+    ('tls {\n  ca-file = "/nonexistent/ca.pem"\n}\n', 2, ["/nonexistent/ca.pem"]),
+    ('dns {\n  trust-anchor = {"/nonexistent/root.key"}\n}\n', 2, ["/nonexistent/root.key"]),
+    ('dns {\n  mode = "guess"\n}\n', 2, ["mode"]),
+    ('dns {\n  servers = {"not an address"}\n}\n', 2, ["servers"]),
+    ('dns {\n  private-addresses = "maybe"\n}\n', 2, ["private-addresses"]),
+    ('lmtp {\n  listen = {"udp:127.0.0.1:24"}\n}\n', 2, ["listen"]),
+    ('lmtp {\n  listen = {"inet:127.0.0.1"}\n}\n', 2, ["listen"]),
+    ('lmtp {\n  socket-mode = "0999"\n}\n', 2, ["socket-mode"]),
+    ('lmtp {\n  socket-group = "no-such-group"\n}\n', 2, ["no-such-group"]),
+    ('lmtp {\n  max-sessions = 0\n}\n', 2, ["max-sessions"]),
+    ('lmtp {\n  max-sessions = "many"\n}\n', 2, ["max-sessions"]),
+    ('lmtp {\n  listen = {"inet:192.0.2.1:2424"}\n}\n', 2, ["allow-from"]),
+    ('log = "stderr"\nlog = "syslog"\n', 2, ["log"]),
+    ('smtp {\n}\nsmtp {\n}\n', 3, ["smtp"]),
+    ('destination "a.example" {\n}\ndestination "a.example" {\n}\n', 3, ["a.example"]),
+    ('destination "a.example" {\n}\ndestination "A.Example" {\n}\n', 3, ["a.example"]),
+    ('destination "bücher.example" {\n}\ndestination "xn--bcher-kva.example" {\n}\n', 3,
+     ["xn--bcher-kva.example"]),
+    ('destination "not a name" {\n}\n', 1, ["not a name"]),
+    ('destination "a.example" {\n  tls = "perhaps"\n}\n', 2, ["tls"]),
+    ('destination "a.example" {\n  relay = "host:99999"\n}\n', 2, ["relay"]),
+    ('destination "a.example" {\n  nonsense = 1\n}\n', 2, ["nonsense"]),
+    ('hostname = "${HOSTNAME}"\n', 1, ["${"]),
+    ('hostname = "not a name"\n', 1, ["hostname"]),
+    ('smtp {\n  source-ipv4 = "::1"\n}\n', 2, ["source-ipv4"]),
+    ('smtp {\n  address-families = {"ipx"}\n}\n', 2, ["address-families"]),
+    ('store {\n  backend = "paper"\n}\n', 2, ["backend"]),
+    ('tlsrpt {\n  enable = "send"\n}\n', 2, ["organization"]),
+    ('milter {\n  refuse = "perhaps"\n}\n', 2, ["refuse"]),
+    ('user = "no-such-user"\n', 1, ["no-such-user"]),
+    ('smtp {\n', None, []),
+    ('smtp }\n', 1, []),
+    ('hostname = "unfinished\n', None, []),
+]
+
+
+def check(tmp_path, text, program="stsgated"):
+    path = tmp_path / "stsgate.conf"
+    path.write_text(text, encoding="utf-8")
+    return path, programs.run(program, "-t", "-c", str(path), seconds=15)
+
+
+@pytest.mark.parametrize("text,line,words", WRONG, ids=range(len(WRONG)))
+def test_wrong_configurations(tmp_path, text, line, words):
+    """One line FILE:LINE: what is wrong, and 78."""
+    path, done = check(tmp_path, text)
+    said = done.stderr.splitlines()
+    assert done.returncode == CONFIG, (done.returncode, done.stderr)
+    assert len(said) == 1, said
+    where = re.match(re.escape(str(path)) + r":(\d+): (.+)", said[0])
+    assert where, said
+    if line is not None:
+        assert int(where.group(1)) == line, said
+    for word in words:
+        assert word in said[0], said
+
+
+def test_a_file_that_cannot_be_read(tmp_path):
+    done = programs.run("stsgated", "-c", str(tmp_path / "none.conf"), seconds=15)
+    assert done.returncode == CONFIG
+    assert done.stderr.startswith(f"{tmp_path}/none.conf: ") and done.stderr.count("\n") == 1
+
+
+def test_it_does_not_start_with_a_wrong_file(tmp_path):
+    """Not only with -t."""
+    path = tmp_path / "stsgate.conf"
+    path.write_text("nonsense = 1\n")
+    done = programs.run("stsgated", "-c", str(path), seconds=15)
+    assert done.returncode == CONFIG and f"{path}:1: " in done.stderr
+
+
+def test_the_defaults_are_a_good_configuration(net, tmp_path):
+    """-t with nothing but the files that this host may lack."""
+    _, done = check(tmp_path, render({
+        "user": "nobody", "tls": {"ca-file": net.authorities.ca_file},
+        "dns": {"mode": "forward", "servers": ["127.0.0.53"],
+                "trust-anchor": [net.zones.trust_anchor]}}))
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_key_of_the_contract_is_known(net, tmp_path):
+    _, done = check(tmp_path, EVERY_KEY.format(
+        ca=net.authorities.ca_file, anchor=net.zones.trust_anchor))
+    assert done.returncode == 0, done.stderr
+
+
+def test_version():
+    done = programs.run("stsgated", "-V")
+    assert done.returncode == 0 and re.search(r"stsgate\S* .*\d+\.\d+", done.stdout)
+
+
+@pytest.mark.parametrize("words", [["-x"], ["extra"], ["-c"]])
+def test_usage(words):
+    assert programs.run("stsgated", *words, seconds=15).returncode == 64
+
+
+EVERY_KEY = """
+hostname = "mail.example.org"
+user = "nobody"
+state-directory = "/var/lib/stsgate"
+spool-directory = "/var/tmp"
+spool-memory = "256M"
+log = "syslog"
+log-level = "info"
+lmtp {{
+  listen = {{"unix:/run/stsgate/lmtp.sock", "inet:127.0.0.1:2424", "inet6:[::1]:2424"}}
+  socket-mode = "0660"   socket-group = ""   allow-from = {{}}
+  max-sessions = 1000
+  max-recipients = 1000
+  max-message-size = 104857600
+  transaction-time = "30m"
+  parallel-domains = 20
+}}
+policy-map {{
+  listen = {{"unix:/run/stsgate/policy.sock"}}   socket-mode = "0666"   socket-group = ""
+  dane = "mta"
+}}
+control {{ listen = {{"unix:/run/stsgate/control.sock"}} socket-mode = "0600" socket-group = "" }}
+dns {{
+  mode = "forward"
+  servers = {{"127.0.0.53", "192.0.2.53@5353"}}
+  trust-anchor = {{"{anchor}"}}
+  insecure = {{"corp.lan"}}
+  timeout = "10s"
+  private-addresses = "refuse"
+  zone "corp.lan" {{ servers = {{"10.0.0.53"}} }}
+  zone "other.lan" {{ servers = {{"10.0.0.54"}} }}
+}}
+smtp {{
+  port = 25   connect-timeout = "30s"   command-timeout = "5m"   data-timeout = "3m"
+  final-timeout = "10m"
+  host-retry = "5m"
+  keep-idle = "15s"   keep-messages = 100   keep-time = "5m"
+  max-deliveries = 1000
+  max-per-host = 20
+  source-ipv4 = ""   source-ipv6 = ""   address-families = {{"ipv6", "ipv4"}}
+  own-names = {{}}
+  tls-required-no = "honour"
+}}
+tls {{
+  ca-file = "{ca}"
+  min-protocol = "TLSv1.2"
+  plaintext-retry = true
+}}
+sts {{
+  enforce = "on"
+  fetch-timeout = "60s"   max-policy-size = 65536   refresh-interval = "24h"
+  retry-interval = "5m"
+  http-proxy = ""
+  cold-failure-grace = "1h"
+}}
+dane {{ enforce = "on" }}
+tlsrpt {{
+  enable = "collect"
+  organization = ""   contact = ""   sender = ""
+  submit = "smtp://127.0.0.1:25"
+  success-only = true
+  keep = "14d"
+  socket = ""
+  forward = ""
+}}
+store {{ backend = "bdb" }}
+milter {{
+  listen = "unix:/run/stsgate/milter.sock"   socket-mode = "0660"   socket-group = ""
+  refuse = "never"
+  header = false
+}}
+destination "example.com" {{
+  relay = ""
+  tls = "policy"
+  match = {{}}
+  max-connections = 0   source-ipv4 = ""   source-ipv6 = ""   hostname = ""   reports = ""
+}}
+destination "*.example.com" {{ tls = "verify"  match = {{"*.example.net"}} }}
+destination "." {{ relay = "[192.0.2.1]:25" }}
+"""
