@@ -257,8 +257,9 @@ def test_parallel_domains_is_a_limit(net, start):
     assert time.monotonic() - began > 1.4
 
 
-def test_a_domain_under_silence_does_not_hold_the_others(net, mta):
+def test_a_domain_under_silence_does_not_hold_the_others(net, start):
     """One group's failure touches no other."""
+    mta = start()
     silent = net.domain()
     net.dns.fault(silent.name, "MX", "silence")
     others = [net.domain(policy="enforce") for _ in range(4)]

@@ -83,10 +83,9 @@ def test_failed_fetch_is_no_policy(net, mta, site, results):
     began = time.monotonic()
     assert not in_force(mta, domain)
     assert time.monotonic() - began < 8, "one deadline for the whole fetch"
-    logged = [line for line in mta.log() if line.get("domain") == domain.name
-              and line.get("result") in (FETCH, INVALID, WEBPKI)]
-    assert {line["result"] for line in logged} <= results, logged
-    assert len(logged) >= 1, "the failure is named in the log"
+    logged = [line for line in mta.log_text().splitlines() if domain.name in line]
+    named = {result for result in (FETCH, INVALID, WEBPKI) if any(result in line for line in logged)}
+    assert named and named <= results, logged
 
 
 @pytest.mark.parametrize("site", [

@@ -155,6 +155,7 @@ class MxHost:
         self.connections = []
         self.stopping = threading.Event()
         self._listener = None
+        self._dialogues = set()
 
     def start(self):
         family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
@@ -167,7 +168,7 @@ class MxHost:
         return self
 
     def stop(self):
-        """Stop listening; what runs is let go of."""
+        """Stop listening and cut what runs."""
         self.stopping.set()
         if self._listener is not None:
             try:
@@ -177,6 +178,8 @@ class MxHost:
             self._listener.close()
             self._thread.join(5)
             self._listener = None
+        for dialogue in list(self._dialogues):
+            dialogue.cut()
 
     @property
     def messages(self):
@@ -204,6 +207,7 @@ class MxHost:
     def _run(self, sock, connection):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         dialogue = _Dialogue(self, sock, connection)
+        self._dialogues.add(dialogue)
         try:
             dialogue.run()
         except _Ended:
@@ -211,6 +215,7 @@ class MxHost:
         except OSError:
             connection.ended = connection.ended or "client"
         finally:
+            self._dialogues.discard(dialogue)
             dialogue.close()
 
 
@@ -227,6 +232,13 @@ class _Dialogue:
     def close(self):
         try:
             self.sock.close()
+        except OSError:
+            pass
+
+    def cut(self):
+        """From another thread: the connection is lost."""
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
 
