@@ -1,0 +1,252 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "shim/slots.h"
+
+#define BUCKETS	1024
+#define GONE_INTERVAL_MS	1000	/* between two questions whether the waiting still makes sense */
+#define IP_KEY_PREFIX	"ip:"	/* no domain has a colon at that place */
+
+/* Connections of one address or destination. Stays while somebody holds or awaits one. */
+struct counter {
+	struct counter *next;
+	unsigned open;
+	unsigned references;
+	char key[];
+};
+
+struct waiter {
+	struct waiter *next, *previous;
+	struct counter *ip, *domain;	/* domain is NULL without a limit */
+	unsigned domain_limit;
+	bool granted;
+	pthread_cond_t granted_now;
+};
+
+struct slots {
+	pthread_mutex_t lock;
+	unsigned open, max_open, max_per_host;
+	struct counter *buckets[BUCKETS];
+	struct waiter *first, *last;	/* in the order of arrival */
+};
+
+struct slots *
+slots_new(unsigned max_deliveries, unsigned max_per_host)
+{
+	struct slots *slots = xcalloc(1, sizeof(*slots));
+
+	if (pthread_mutex_init(&slots->lock, NULL) != 0)
+		abort();
+	slots->max_open = max_deliveries;
+	slots->max_per_host = max_per_host;
+	return slots;
+}
+
+void
+slots_free(struct slots *slots)
+{
+	if (slots == NULL)
+		return;
+	pthread_mutex_destroy(&slots->lock);
+	free(slots);
+}
+
+static struct counter **
+find(struct slots *slots, const char *key)
+{
+	uint32_t hash = 2166136261u;	/* FNV-1a */
+	struct counter **at;
+	const char *c;
+
+	for (c = key; *c != '\0'; c++)
+		hash = (hash ^ (unsigned char)*c) * 16777619u;
+	for (at = &slots->buckets[hash % BUCKETS]; *at != NULL; at = &(*at)->next)
+		if (strcmp((*at)->key, key) == 0)
+			break;
+	return at;
+}
+
+static struct counter *
+counter_get(struct slots *slots, const char *key)
+{
+	struct counter **at = find(slots, key);
+	size_t size = strlen(key) + 1;
+
+	if (*at == NULL) {
+		*at = xcalloc(1, sizeof(**at) + size);
+		memcpy((*at)->key, key, size);
+	}
+	(*at)->references++;
+	return *at;
+}
+
+static void
+counter_drop(struct slots *slots, struct counter *counter)
+{
+	struct counter **at;
+
+	if (counter == NULL || --counter->references > 0)
+		return;
+	at = find(slots, counter->key);
+	*at = counter->next;
+	free(counter);
+}
+
+static void
+ip_key(const struct ip *ip, char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX])
+{
+	char text[IP_TEXT_MAX];
+
+	ip_format(ip, text);
+	snprintf(key, sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX, "%s%s", IP_KEY_PREFIX, text);
+}
+
+static bool
+fits(const struct slots *slots, const struct waiter *waiter)
+{
+	return slots->open < slots->max_open && waiter->ip->open < slots->max_per_host &&
+	    (waiter->domain_limit == 0 || waiter->domain->open < waiter->domain_limit);
+}
+
+static void
+grant(struct slots *slots, struct waiter *waiter)
+{
+	slots->open++;
+	waiter->ip->open++;
+	waiter->domain->open++;
+	waiter->granted = true;
+}
+
+static void
+enqueue(struct slots *slots, struct waiter *waiter)
+{
+	waiter->previous = slots->last;
+	*(slots->last != NULL ? &slots->last->next : &slots->first) = waiter;
+	slots->last = waiter;
+}
+
+static void
+dequeue(struct slots *slots, struct waiter *waiter)
+{
+	*(waiter->previous != NULL ? &waiter->previous->next : &slots->first) = waiter->next;
+	*(waiter->next != NULL ? &waiter->next->previous : &slots->last) = waiter->previous;
+}
+
+/* The one who waits longest among those whose limits leave room gets what was given back, so that
+ * at no time somebody waits who need not. */
+static void
+grant_to_the_first_that_fits(struct slots *slots)
+{
+	struct waiter *waiter, *next;
+
+	for (waiter = slots->first; waiter != NULL && slots->open < slots->max_open; waiter = next) {
+		next = waiter->next;
+		if (!fits(slots, waiter))
+			continue;
+		dequeue(slots, waiter);
+		grant(slots, waiter);
+		pthread_cond_signal(&waiter->granted_now);
+	}
+}
+
+static bool
+asked_and_gone(struct slots *slots, bool (*gone)(void *context), void *context)
+{
+	bool answer;
+
+	if (gone == NULL)
+		return false;
+	/* Whoever answers may hold locks of his own. */
+	pthread_mutex_unlock(&slots->lock);
+	answer = gone(context);
+	pthread_mutex_lock(&slots->lock);
+	return answer;
+}
+
+static void
+wait_in_line(struct slots *slots, struct waiter *waiter, struct deadline deadline,
+    bool (*gone)(void *context), void *context)
+{
+	struct timespec until;
+
+	enqueue(slots, waiter);
+	while (!waiter->granted && !deadline_passed(deadline) &&
+	    !asked_and_gone(slots, gone, context) && !waiter->granted) {
+		until = deadline_timespec(
+		    deadline_earlier(deadline, deadline_in(GONE_INTERVAL_MS)));
+		pthread_cond_timedwait(&waiter->granted_now, &slots->lock, &until);
+	}
+	if (!waiter->granted)
+		dequeue(slots, waiter);
+}
+
+static void
+waiter_init(struct slots *slots, struct waiter *waiter, const struct ip *ip, const char *domain,
+    unsigned domain_limit)
+{
+	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
+	pthread_condattr_t clock;
+
+	memset(waiter, 0, sizeof(*waiter));
+	if (pthread_condattr_init(&clock) != 0 ||
+	    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC) != 0 ||
+	    pthread_cond_init(&waiter->granted_now, &clock) != 0)
+		abort();
+	pthread_condattr_destroy(&clock);
+	ip_key(ip, key);
+	waiter->ip = counter_get(slots, key);
+	waiter->domain = counter_get(slots, domain);
+	waiter->domain_limit = domain_limit;
+}
+
+bool
+slots_take(struct slots *slots, const struct ip *ip, const char *domain, unsigned domain_limit,
+    struct deadline deadline, bool (*gone)(void *context), void *context)
+{
+	struct waiter waiter;
+
+	pthread_mutex_lock(&slots->lock);
+	waiter_init(slots, &waiter, ip, domain, domain_limit);
+	if (fits(slots, &waiter))
+		grant(slots, &waiter);
+	else
+		wait_in_line(slots, &waiter, deadline, gone, context);
+	if (!waiter.granted) {
+		counter_drop(slots, waiter.ip);
+		counter_drop(slots, waiter.domain);
+	}
+	pthread_mutex_unlock(&slots->lock);
+	pthread_cond_destroy(&waiter.granted_now);
+	return waiter.granted;
+}
+
+void
+slots_give(struct slots *slots, const struct ip *ip, const char *domain)
+{
+	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
+	struct counter *of_ip, *of_domain;
+
+	ip_key(ip, key);
+	pthread_mutex_lock(&slots->lock);
+	of_ip = *find(slots, key);
+	of_domain = *find(slots, domain);
+	if (of_ip == NULL || of_ip->open == 0 || of_domain == NULL || of_domain->open == 0)
+		abort();
+	slots->open--;
+	of_ip->open--;
+	of_domain->open--;
+	counter_drop(slots, of_ip);
+	counter_drop(slots, of_domain);
+	grant_to_the_first_that_fits(slots);
+	pthread_mutex_unlock(&slots->lock);
+}
