@@ -1,0 +1,201 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/limits.h"
+#include "shim/smtp_reply.h"
+
+#define CODE_LENGTH	3
+#define ENHANCED_DIGITS	3	/* of subject and detail, RFC 3463 2 */
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+void
+smtp_reply_begin(struct smtp_reply *reply)
+{
+	memset(reply, 0, sizeof(*reply));
+	reply->reply.remote = true;
+}
+
+/* The code of a line, or 0: none, or one that no SMTP reply has (RFC 5321 4.2.1). */
+static int
+code_of(const char *line, size_t length)
+{
+	int code;
+
+	if (length < CODE_LENGTH || !is_digit(line[0]) || !is_digit(line[1]) || !is_digit(line[2]))
+		return 0;
+	if (length > CODE_LENGTH && line[CODE_LENGTH] != ' ' && line[CODE_LENGTH] != '-')
+		return 0;
+	code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
+	return code >= 200 && code <= 599 ? code : 0;
+}
+
+static size_t
+digits(const char *text, size_t length)
+{
+	size_t count = 0;
+
+	while (count < length && is_digit(text[count]))
+		count++;
+	return count;
+}
+
+/* class "." subject "." detail, ended by a space or the end (RFC 2034 4). */
+size_t
+smtp_enhanced_length(int code, const char *text, size_t length)
+{
+	size_t at = 1, part, count;
+
+	if (length == 0 || code < 200 || code / 100 == 3 || text[0] - '0' != code / 100)
+		return 0;
+	for (part = 0; part < 2; part++) {
+		if (at >= length || text[at] != '.')
+			return 0;
+		count = digits(text + at + 1, length - at - 1);
+		if (count == 0 || count > ENHANCED_DIGITS)
+			return 0;
+		at += 1 + count;
+	}
+	return at == length || text[at] == ' ' ? at : 0;
+}
+
+static void
+append(struct smtp_reply *reply, const char *octets, size_t length)
+{
+	struct reply *made = &reply->reply;
+	size_t i;
+
+	for (i = 0; i < length && reply->text_length < sizeof(made->text) - 1; i++)
+		made->text[reply->text_length++] =
+		    octets[i] >= 0x20 && octets[i] <= 0x7e ? octets[i] : '?';
+}
+
+/* Lines become one, and an enhanced code repeated on each is told once. */
+static void
+add_text(struct smtp_reply *reply, const char *text, size_t length)
+{
+	size_t enhanced = smtp_enhanced_length(reply->reply.code, text, length);
+
+	if (enhanced > 0) {
+		if (reply->reply.enhanced[0] == '\0')
+			memcpy(reply->reply.enhanced, text, enhanced);
+		text += enhanced;
+		length -= enhanced;
+	}
+	while (length > 0 && text[0] == ' ') {
+		text++;
+		length--;
+	}
+	while (length > 0 && text[length - 1] == ' ')
+		length--;
+	if (length > 0 && reply->text_length > 0)
+		append(reply, " ", 1);
+	append(reply, text, length);
+}
+
+void
+smtp_reply_garble(struct smtp_reply *reply, const char *line, size_t length)
+{
+	reply->reply.code = 0;
+	reply->reply.enhanced[0] = '\0';
+	add_text(reply, line, length);
+}
+
+enum smtp_reply_state
+smtp_reply_add(struct smtp_reply *reply, const char *line, size_t length)
+{
+	int code = code_of(line, length);
+
+	reply->lines++;
+	reply->octets += length;
+	/* RFC 5321 4.2.1: the same code on every line. A reply that says both yes and no says nothing. */
+	if (code == 0 || (reply->lines > 1 && code != reply->reply.code) ||
+	    length > LIMIT_SMTP_REPLY_LINE || reply->lines > LIMIT_SMTP_REPLY_LINES ||
+	    reply->octets > LIMIT_SMTP_REPLY) {
+		smtp_reply_garble(reply, line, length);
+		return SMTP_REPLY_GARBLED;
+	}
+	reply->reply.code = code;
+	if (length > CODE_LENGTH)
+		add_text(reply, line + CODE_LENGTH + 1, length - CODE_LENGTH - 1);
+	return length > CODE_LENGTH && line[CODE_LENGTH] == '-' ? SMTP_REPLY_MORE :
+	    SMTP_REPLY_COMPLETE;
+}
+
+/* Takes one word off the front of a line. Its length, 0 at the end. */
+static size_t
+next_word(const char **line, size_t *length)
+{
+	size_t word = 0;
+
+	while (*length > 0 && **line == ' ') {
+		(*line)++;
+		(*length)--;
+	}
+	while (word < *length && (*line)[word] != ' ')
+		word++;
+	return word;
+}
+
+static bool
+is_word(const char *word, size_t length, const char *name)
+{
+	return length == strlen(name) && strncasecmp(word, name, length) == 0;
+}
+
+/* A number that cannot be read or held is no limit that could be kept to: as if none were told. */
+static uint64_t
+number_of(const char *text, size_t length)
+{
+	uint64_t number = 0;
+	size_t i;
+
+	for (i = 0; i < length; i++) {
+		if (!is_digit(text[i]) || __builtin_mul_overflow(number, 10, &number) ||
+		    __builtin_add_overflow(number, (uint64_t)(text[i] - '0'), &number))
+			return 0;
+	}
+	return number;
+}
+
+void
+smtp_features_add(struct smtp_features *features, const char *line, size_t length)
+{
+	const struct {
+		const char *keyword;
+		bool *flag;
+	} keywords[] = {
+		{ "PIPELINING", &features->pipelining },	/* RFC 2920 */
+		{ "8BITMIME", &features->eightbitmime },	/* RFC 6152 */
+		{ "SMTPUTF8", &features->smtputf8 },	/* RFC 6531 */
+		{ "STARTTLS", &features->starttls },	/* RFC 3207 */
+		{ "REQUIRETLS", &features->requiretls },	/* RFC 8689 */
+		{ "SIZE", &features->size },	/* RFC 1870 */
+	};
+	size_t word, i;
+
+	if (length <= CODE_LENGTH)
+		return;
+	line += CODE_LENGTH + 1;
+	length -= CODE_LENGTH + 1;
+	word = next_word(&line, &length);
+	for (i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+		if (is_word(line, word, keywords[i].keyword))
+			*keywords[i].flag = true;
+	if (!is_word(line, word, "SIZE"))
+		return;
+	line += word;
+	length -= word;
+	word = next_word(&line, &length);
+	features->size_limit = number_of(line, word);
+}
