@@ -12,6 +12,8 @@
 
 #define LIMIT_LMTP_COMMAND_LINE	4096	/* with CRLF */
 #define LIMIT_LMTP_BAD_COMMANDS	20	/* then the session ends */
+#define LIMIT_LMTP_WAIT_MS	(5 * 60 * 1000)	/* for a command, or more of a message (RFC 5321 4.5.3.2.7) */
+#define LIMIT_LMTP_MESSAGE_MS	(60 * 60 * 1000)	/* for a message to come in */
 #define LIMIT_RECEIVED_HEADERS	100	/* more is a loop */
 #define LIMIT_HEADER_SECTION	(1024 * 1024)	/* looked at for Received and TLS-Required */
 #define LIMIT_ADDRESS	1024	/* one path in MAIL or RCPT, UTF-8 */
@@ -29,7 +31,7 @@
 #define LIMIT_TXT_RECORDS	100
 #define LIMIT_TXT_RECORD	4096	/* one _mta-sts record, strings joined */
 #define LIMIT_STS_ID	32
-#define LIMIT_STS_MX_PATTERNS	1000	/* more: sts-policy-invalid */
+#define LIMIT_STS_MX_PATTERNS	1000	/* more: sts-policy-fetch-error, as any policy that is too large */
 #define LIMIT_STS_MAX_AGE	31557600	/* seconds, RFC 8461 3.2 */
 
 #define LIMIT_HTTP_HEADERS	(32 * 1024)

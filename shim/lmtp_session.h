@@ -1,0 +1,42 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * The dialogue with one MTA, from the greeting to QUIT, on the calling thread. Belongs to
+ * lmtp_server, which says how long things may take and when it is time to stop.
+ */
+#ifndef SHIM_LMTP_SESSION_H
+#define SHIM_LMTP_SESSION_H
+
+#include <stdint.h>
+
+#include "base/conf.h"
+#include "base/session.h"
+#include "shim/body.h"
+#include "shim/txn.h"
+
+enum lmtp_stage {
+	LMTP_SERVING,
+	LMTP_DRAINING,	/* no new transactions */
+	LMTP_ABANDONING,	/* the time to drain is over: transactions are abandoned */
+	LMTP_LAST_WORD	/* what has not been decided by now is answered 451 4.3.2 */
+};
+
+/* What all sessions of a server share. */
+struct lmtp_service {
+	const struct conf *conf;
+	struct spool *spool;
+	struct session_pool *pool;
+	void (*deliver)(void *context, struct txn *txn, struct group *group);
+	void *context;
+	int64_t wait_ms;	/* for a command, the next octets of a message, or a reply to be taken */
+	int64_t message_ms;	/* for the whole content of a message */
+	_Atomic enum lmtp_stage stage;
+	_Atomic uint64_t transactions;	/* so far */
+};
+
+void lmtp_session_serve(struct lmtp_service *service, int fd);	/* closes fd */
+
+#endif
