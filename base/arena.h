@@ -19,7 +19,7 @@ struct arena *arena_new(void);
 void arena_free(struct arena *arena);	/* NULL is allowed */
 
 void *arena_alloc(struct arena *arena, size_t size);	/* zeroed, aligned for any type */
-void *arena_array(struct arena *arena, size_t count, size_t size);	/* zeroed; aborts on overflow */
+void *arena_array(struct arena *arena, size_t count, size_t size);	/* zeroed */
 char *arena_strdup(struct arena *arena, const char *text);
 char *arena_strndup(struct arena *arena, const char *text, size_t length);
 char *arena_printf(struct arena *arena, const char *format, ...)

@@ -34,7 +34,9 @@ domain_is_host(const char *name)
 		if (name[at] == '.' && label == 0)
 			return false;
 		label = name[at] == '.' ? 0 : label + 1;
-		if (at + 1 >= DOMAIN_MAX || label > LABEL_MAX || (label > 0 && !is_host_char(name[at])))
+		if (at + 1 >= DOMAIN_MAX || label > LABEL_MAX)
+			return false;
+		if (label > 0 && !is_host_char(name[at]))
 			return false;
 	}
 	return label > 0;
@@ -63,16 +65,16 @@ static int
 take_utf8(const char *name, size_t length, struct domain *domain)
 {
 	uint8_t text[U_LABELS_MAX + 1] = { 0 };
-	uint8_t *converted = NULL;
+	uint8_t *ascii = NULL;
 	int result = -1;
 
 	if (length > U_LABELS_MAX)
 		return -1;
 	memcpy(text, name, length);
 	/* RFC 5891 5, after the mapping of UTS 46, as people type capitals and wide dots. */
-	if (idn2_lookup_u8(text, &converted, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK)
-		result = take_ascii((const char *)converted, strlen((const char *)converted), domain);
-	idn2_free(converted);
+	if (idn2_lookup_u8(text, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK)
+		result = take_ascii((const char *)ascii, strlen((const char *)ascii), domain);
+	idn2_free(ascii);
 	return result;
 }
 

@@ -30,12 +30,12 @@ struct endpoint {
 int endpoint_parse(const char *text, struct endpoint *endpoint, const char **why);
 bool endpoint_is_unix(const struct endpoint *endpoint);
 const char *endpoint_path(const struct endpoint *endpoint);	/* NULL unless unix */
-bool endpoint_is_loopback(const struct endpoint *endpoint);	/* TCP on 127/8 or ::1; true for unix */
+bool endpoint_is_loopback(const struct endpoint *endpoint);	/* 127/8, ::1 or unix */
 
 /*
- * A listening, close-on-exec, non-blocking socket, or -1 with errno set. A stale Unix socket is unlinked only when
- * connect() to it is refused; one that answers is EADDRINUSE. mode is set before anyone can
- * connect; group (gid_t)-1 leaves it.
+ * A listening, close-on-exec, non-blocking socket, or -1 with errno set. A stale Unix socket is
+ * unlinked only when connect() to it is refused; one that answers is EADDRINUSE, a file that is no
+ * socket ENOTSOCK. mode is set before anyone can connect; group (gid_t)-1 leaves it.
  */
 int endpoint_listen(const struct endpoint *endpoint, mode_t mode, gid_t group, int backlog);
 /* A connected, non-blocking socket, or -1 with errno set (ETIMEDOUT at the deadline). */

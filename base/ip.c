@@ -22,7 +22,10 @@ struct block {
 	enum reach reach;
 };
 
-/* The IANA special-purpose registries (RFC 6890, 8190), multicast and reserved space. The longest match decides. */
+/*
+ * The IANA special-purpose registries (RFC 6890, 8190), multicast and reserved space. The longest
+ * match decides.
+ */
 static const struct block ipv4_blocks[] = {
 	{ { 0 }, 0, REACH_PUBLIC },
 	{ { 0 }, 8, REACH_PRIVATE },	/* "this network", RFC 791 3.2 */
@@ -45,20 +48,20 @@ static const struct block ipv4_blocks[] = {
 };
 
 static const struct block ipv6_blocks[] = {
-	{ { 0 }, 0, REACH_PRIVATE },	/* loopback, ULA, link-local, multicast and all that is unassigned */
+	{ { 0 }, 0, REACH_PRIVATE },	/* loopback and all that is unassigned */
 	{ { 0x20 }, 3, REACH_PUBLIC },	/* global unicast, RFC 4291 2.4 */
-	{ { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff }, 96, REACH_IPV4_AT_12 },	/* IPv4-mapped */
+	{ { [10] = 0xff, 0xff }, 96, REACH_IPV4_AT_12 },	/* IPv4-mapped */
 	{ { 0x00, 0x64, 0xff, 0x9b }, 96, REACH_IPV4_AT_12 },	/* NAT64, RFC 6052 2.1 */
 	{ { 0x00, 0x64, 0xff, 0x9b, 0x00, 0x01 }, 48, REACH_PRIVATE },	/* local NAT64, RFC 8215 */
 	{ { 0x01, 0x00 }, 64, REACH_PRIVATE },	/* discard-only, RFC 6666 */
 	{ { 0x20, 0x01 }, 23, REACH_PRIVATE },	/* protocol assignments, Teredo among them */
-	{ { 0x20, 0x01, 0x00, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 }, 128, REACH_PUBLIC },	/* PCP */
-	{ { 0x20, 0x01, 0x00, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2 }, 128, REACH_PUBLIC },	/* TURN */
-	{ { 0x20, 0x01, 0x00, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3 }, 128, REACH_PUBLIC },	/* DNS-SD SRP */
+	{ { 0x20, 0x01, 0x00, 0x01, [15] = 1 }, 128, REACH_PUBLIC },	/* PCP, RFC 7723 */
+	{ { 0x20, 0x01, 0x00, 0x01, [15] = 2 }, 128, REACH_PUBLIC },	/* TURN, RFC 8155 */
+	{ { 0x20, 0x01, 0x00, 0x01, [15] = 3 }, 128, REACH_PUBLIC },	/* SRP, RFC 9665 */
 	{ { 0x20, 0x01, 0x00, 0x03 }, 32, REACH_PUBLIC },	/* AMT, RFC 7450 */
 	{ { 0x20, 0x01, 0x00, 0x04, 0x01, 0x12 }, 48, REACH_PUBLIC },	/* AS112, RFC 7535 */
 	{ { 0x20, 0x01, 0x00, 0x20 }, 28, REACH_PUBLIC },	/* ORCHIDv2, RFC 7343 */
-	{ { 0x20, 0x01, 0x00, 0x30 }, 28, REACH_PUBLIC },	/* drone remote identification, RFC 9374 */
+	{ { 0x20, 0x01, 0x00, 0x30 }, 28, REACH_PUBLIC },	/* drone identity, RFC 9374 */
 	{ { 0x20, 0x01, 0x0d, 0xb8 }, 32, REACH_PRIVATE },	/* documentation, RFC 3849 */
 	{ { 0x20, 0x02 }, 16, REACH_IPV4_AT_2 },	/* 6to4, RFC 3056 */
 	{ { 0x3f, 0xff }, 20, REACH_PRIVATE },	/* documentation, RFC 9637 */
@@ -111,7 +114,8 @@ reach_of(const struct block *blocks, size_t count, const uint8_t *octets)
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		if ((best == NULL || blocks[i].bits > best->bits) && block_contains(&blocks[i], octets))
+		if (block_contains(&blocks[i], octets) &&
+		    (best == NULL || blocks[i].bits > best->bits))
 			best = &blocks[i];
 	return best != NULL ? best->reach : REACH_PRIVATE;
 }
@@ -161,15 +165,15 @@ ip_to_sockaddr(const struct ip *ip, uint16_t port, struct sockaddr_storage *addr
 int
 ip_from_sockaddr(const struct sockaddr *address, struct ip *ip)
 {
-	struct ip found = { 0 };
+	const char *octets = (const char *)address;
+	struct ip found = { .v6 = address->sa_family == AF_INET6 };
 
 	switch (address->sa_family) {
 	case AF_INET:
-		memcpy(found.octets, (const char *)address + offsetof(struct sockaddr_in, sin_addr), 4);
+		memcpy(found.octets, octets + offsetof(struct sockaddr_in, sin_addr), 4);
 		break;
 	case AF_INET6:
-		found.v6 = true;
-		memcpy(found.octets, (const char *)address + offsetof(struct sockaddr_in6, sin6_addr), 16);
+		memcpy(found.octets, octets + offsetof(struct sockaddr_in6, sin6_addr), 16);
 		break;
 	default:
 		return -1;

@@ -23,7 +23,8 @@ struct ip {
 	uint8_t octets[16];	/* network order; 4 used for IPv4 */
 };
 
-int ip_parse(const char *text, struct ip *ip);	/* 0, or -1: not an address; no brackets, no scope */
+/* 0, or -1: not an address. Neither brackets nor scope. */
+int ip_parse(const char *text, struct ip *ip);
 void ip_format(const struct ip *ip, char text[IP_TEXT_MAX]);	/* IPv6 as RFC 5952 */
 bool ip_equal(const struct ip *a, const struct ip *b);
 bool ip_is_public(const struct ip *ip);	/* globally reachable unicast; IPv4-mapped and NAT64

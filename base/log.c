@@ -82,7 +82,7 @@ add_quoted(struct buf *text, const char *value, size_t length)
 		if (value[i] == '"' || value[i] == '\\') {
 			buf_add_char(text, '\\');
 			buf_add_char(text, value[i]);
-		} else if (is_plain((unsigned char)value[i]) || value[i] == ' ' || value[i] == '=') {
+		} else if (strchr(" =", value[i]) != NULL || is_plain((unsigned char)value[i])) {
 			buf_add_char(text, value[i]);
 		} else {
 			buf_printf(text, "\\x%02x", (unsigned char)value[i]);

@@ -37,7 +37,8 @@ void log_open(const char *ident, bool to_syslog, enum log_level level);
 void log_set_level(enum log_level level);
 
 void log_begin(struct log_line *line, enum log_level level, const char *event);
-void log_text(struct log_line *line, const char *key, const char *value);	/* NULL: key left out */
+/* A NULL value leaves the key out. */
+void log_text(struct log_line *line, const char *key, const char *value);
 void log_number(struct log_line *line, const char *key, int64_t value);
 void log_format(struct log_line *line, const char *key, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

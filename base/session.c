@@ -28,7 +28,7 @@ struct session {
 	struct session_pool *pool;
 	struct session *next, *previous;
 	int fd;	/* for serve, which closes it */
-	int watched;	/* the pool's duplicate: fd's number may be another socket's by now. -1: none */
+	int watched;	/* the pool's duplicate, as fd's number may be another's by now; or -1 */
 	pthread_t thread;	/* whose it is, once started */
 	bool started, busy;
 };
@@ -202,7 +202,7 @@ is_passing(int error)
 	    error == EHOSTDOWN || error == ENONET || error == ENOPROTOOPT || error == EOPNOTSUPP;
 }
 
-/* The connection stays in the backlog and the listener readable, so the clock decides when to go on. */
+/* The connection waits in the backlog and keeps the listener readable, so we wait by the clock. */
 static void
 pause_accepting(struct acceptor *acceptor, int error)
 {

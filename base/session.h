@@ -25,19 +25,19 @@ struct session_pool *session_pool_new(size_t max, size_t stack_octets,
 /* Starts accepting on a listening socket, which the pool then owns. -1 with errno: it does not. */
 int session_pool_listen(struct session_pool *pool, int listener);
 size_t session_pool_running(const struct session_pool *pool);
-bool session_pool_draining(const struct session_pool *pool);	/* sessions between transactions end themselves */
-/* For serve, about its own session: a busy one is in a transaction, and draining leaves it alone until
- * it says that it is no longer busy. A session is idle until it calls this. Once it is shut down for
- * reading, stream_peer_gone() is true: ask it only while busy. */
+bool session_pool_draining(const struct session_pool *pool);	/* idle sessions are to end */
+/* For serve, about its own session. Draining leaves a busy one, in a transaction, alone until it
+ * says that it is no longer busy; a session is idle until it calls this. An idle one may find
+ * itself shut down for reading, which stream_peer_gone() cannot tell from a peer that left. */
 void session_pool_busy(struct session_pool *pool, bool busy);
 /* Stops accepting, wakes idle sessions by shutting their sockets down for reading, and waits.
  * false: some are still running at the deadline; ask again or leave. */
 bool session_pool_drain(struct session_pool *pool, struct deadline deadline);
 void session_pool_free(struct session_pool *pool);	/* after a complete drain */
 
-/* A helper for the groups of one transaction: start and join. */
+/* A helper for the groups of one transaction. NULL: no thread is to be had. */
 struct worker;
-struct worker *worker_start(size_t stack_octets, void (*run)(void *context), void *context);	/* NULL: no thread to be had */
-void worker_join(struct worker *worker);
+struct worker *worker_start(size_t stack_octets, void (*run)(void *context), void *context);
+void worker_join(struct worker *worker);	/* NULL is allowed */
 
 #endif

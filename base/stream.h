@@ -27,7 +27,8 @@ enum stream_status {
 const char *stream_status_name(enum stream_status status);
 
 /* What carries the octets. A function returns octets moved (> 0) or a negative stream_status:
- * -STREAM_END, -STREAM_TIMEOUT, -STREAM_LOST. close releases io and, for TLS, not the descriptor. */
+ * -STREAM_END, -STREAM_TIMEOUT, -STREAM_LOST with errno. close releases io, but, for TLS, not the
+ * descriptor. */
 struct stream_ops {
 	ssize_t (*read)(void *io, void *octets, size_t room, struct deadline deadline);
 	ssize_t (*write)(void *io, const void *octets, size_t length, struct deadline deadline);
@@ -37,8 +38,9 @@ struct stream_ops {
 
 struct stream;
 
-struct stream *stream_new_fd(int fd);	/* takes the descriptor, makes it non-blocking */
-void stream_free(struct stream *stream);	/* closes what it carries; unflushed output is dropped */
+struct stream *stream_new_fd(int fd);	/* takes a connected socket, makes it non-blocking */
+/* Closes what it carries; unflushed output is dropped. NULL is allowed. */
+void stream_free(struct stream *stream);
 int stream_fd(const struct stream *stream);
 
 /* From here on octets move through ops. Refused (-1) while unread input or unflushed output is
@@ -52,7 +54,8 @@ enum stream_status stream_read_line(struct stream *stream, char *line, size_t ro
 /* Some octets, at least one: whatever is there, up to room. */
 enum stream_status stream_read(struct stream *stream, void *octets, size_t room, size_t *got,
     struct deadline deadline);
-/* Looks at what is buffered, reading once when nothing is; valid until the next read. Consume with stream_skip(). */
+/* Looks at what is buffered, reading once when nothing is; valid until the next read. Consume with
+ * stream_skip(). */
 enum stream_status stream_peek(struct stream *stream, const char **octets, size_t *length,
     struct deadline deadline);
 void stream_skip(struct stream *stream, size_t length);

@@ -65,14 +65,16 @@ test_accepted(void **state)
 static void
 test_refused(void **state)
 {
-	static const char *const cases[] = { "", ".", "..", ".example.com", "example..com", "example.com..",
-		"a b.example", " example.com", "example.com ", "ex\tample", "exa/mple", "user@example",
-		"[192.0.2.1]", "192.0.2.1:25", "a*b.example", "*.example.com", "example.com\n", "a%b",
-		"a\\b", "\"a\"", "a,b", L63 "a.example", L63 "." L63 "." L63 "." L61 "a",
+	static const char *const cases[] = {
+		"", ".", "..", ".example.com", "example..com", "example.com..", "a b.example",
+		" example.com", "example.com ", "ex\tample", "exa/mple", "user@example",
+		"[192.0.2.1]", "192.0.2.1:25", "a*b.example", "*.example.com", "example.com\n",
+		"a%b", "a\\b", "\"a\"", "a,b", L63 "a.example", L63 "." L63 "." L63 "." L61 "a",
 		"\xff.example", "\xc3.example", "b\xc3\xbc\xe2.example", "\xed\xa0\x80.example",
 		"\xc0\xaf.example", "ü..example", ".ü.example", "。", "ü.example..", "ü.example.。",
 		"ü ü.example", "ü/x.example", "\xe2\x84\x80.example", "x\xe2\x80\xae.example",
-		"xn--999999999.ü.example", "ü@example", "\xef\xbc\x8f.example" };
+		"xn--999999999.ü.example", "ü@example", "\xef\xbc\x8f.example"
+	};
 	struct domain domain = { "untouched" };
 	size_t i;
 

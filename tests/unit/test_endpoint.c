@@ -78,15 +78,17 @@ test_accepted(void **state)
 static void
 test_refused(void **state)
 {
-	static const char *const cases[] = { "", "unix:", "unix:relative", "relative", "tcp:127.0.0.1:25",
-		"inet:", "inet:25", "inet::25", "inet:127.0.0.1", "inet:127.0.0.1:", "inet:127.0.0.1:0",
+	static const char *const cases[] = {
+		"", "unix:", "unix:relative", "relative", "tcp:127.0.0.1:25", "inet:", "inet:25",
+		"inet::25", "inet:127.0.0.1", "inet:127.0.0.1:", "inet:127.0.0.1:0",
 		"inet:127.0.0.1:65536", "inet:127.0.0.1:100000", "inet:127.0.0.1:+25",
 		"inet:127.0.0.1: 25", "inet:127.0.0.1:25x", "inet:127.0.0.1:-1", "inet:127.1:25",
 		"inet:localhost:25", "inet:[127.0.0.1]:25", "inet:[::1]:25", "inet:::1:25",
 		"inet:255.255.255.2555:25", "inet6:::1:25", "inet6:[::1]", "inet6:[::1]25",
-		"inet6:[::1]:", "inet6:[::1]:0", "inet6:[127.0.0.1]:25", "inet6:[]:25", "inet6:[::1:25",
-		"inet6:::1]:25", "inet6:[fe80::1%lo]:25", "INET:127.0.0.1:25",
-		"inet6:[00000:00000:0000:0000:0000:0000:0000:0000:0000:0000:1]:25" };
+		"inet6:[::1]:", "inet6:[::1]:0", "inet6:[127.0.0.1]:25", "inet6:[]:25",
+		"inet6:[::1:25", "inet6:::1]:25", "inet6:[fe80::1%lo]:25", "INET:127.0.0.1:25",
+		"inet6:[00000:00000:0000:0000:0000:0000:0000:0000:0000:0000:1]:25"
+	};
 	struct endpoint endpoint = { .length = 7 };
 	const char *why;
 	size_t i;
@@ -234,6 +236,10 @@ test_full_unix_backlog_times_out(void **state)
 	assert_true(count < 16);
 	assert_int_equal(errno, ETIMEDOUT);
 	assert_in_range(clock_monotonic_ms() - start, 99, 20000);
+	/* It is busy, not stale. */
+	assert_int_equal(endpoint_listen(&endpoint, 0600, (gid_t)-1, 0), -1);
+	assert_int_equal(errno, EADDRINUSE);
+	assert_int_equal(access(endpoint_path(&endpoint), F_OK), 0);
 	while (count > 0)
 		close(fds[--count]);
 	close(listener);

@@ -27,7 +27,8 @@ test_set_and_line(void **state)
 		{ 354, NULL, "go ahead", "354 go ahead" },
 		{ 250, "2.0.0", "", "250 2.0.0" },
 		{ 250, "", "", "250" },
-		{ 550, "5.1.1", "a\r\n250 2.0.0 b\tc\x7f\xc3\xa9", "550 5.1.1 a??250 2.0.0 b?c???" },
+		{ 550, "5.1.1", "a\r\n250 2.0.0 b\tc\x7f\xc3\xa9",
+		    "550 5.1.1 a??250 2.0.0 b?c???" },
 		{ 550, "5.1.1\r\n", "x", "550 5.1.1?? x" },
 		{ 550, "5.999.999", "x", "550 5.999.999 x" },
 	};
@@ -76,7 +77,8 @@ test_a_reply_may_quote_itself(void **state)
 static void
 test_classes(void **state)
 {
-	static const int codes[] = { 0, 199, 200, 250, 299, 354, 399, 400, 421, 499, 500, 599, 600 };
+	static const int codes[] = { 0, 199, 200, 250, 299, 354, 399, 400, 421, 499, 500, 599,
+		600 };
 	struct reply reply;
 	size_t i;
 

@@ -50,7 +50,8 @@ serve_lines(struct server *server, struct stream *stream, bool *hold)
 	char line[64];
 	size_t length;
 
-	while (stream_read_line(stream, line, sizeof(line), &length, deadline_in(60000)) == STREAM_OK) {
+	while (stream_read_line(stream, line, sizeof(line), &length,
+	    deadline_in(60000)) == STREAM_OK) {
 		if (strcmp(line, "busy") == 0)
 			session_pool_busy(server->pool, true);
 		else if (strcmp(line, "idle") == 0)
@@ -420,12 +421,25 @@ static void *
 come_and_go(void *context)
 {
 	struct server *server = context;
+	struct stream *client;
+	char line[64];
+	size_t length;
 	int i, fd;
 
 	for (i = 0; i < 200; i++) {
 		fd = endpoint_connect(&server->endpoint, deadline_in(SOON));
-		if (fd >= 0)
+		if (fd < 0)
+			continue;
+		/* Now and then the server has to be the one who ends it. */
+		if (i % 50 == 0) {
+			client = stream_new_fd(fd);
+			while (stream_read_line(client, line, sizeof(line), &length,
+			    deadline_in(SOON)) == STREAM_OK)
+				;
+			stream_free(client);
+		} else {
 			close(fd);
+		}
 	}
 	return NULL;
 }

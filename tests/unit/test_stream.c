@@ -247,7 +247,8 @@ test_any_segments_give_the_same_lines(void **state)
 		room = 2 + round % 12;
 		from = octets;
 		do {
-			status = model_line(&from, octets + sizeof(octets), room, &expected, &length);
+			status = model_line(&from, octets + sizeof(octets), room, &expected,
+			    &length);
 			assert_int_equal(stream_read_line(pair.stream, line, room, &got,
 			    deadline_in(SOON)), status);
 			assert_int_equal(got, length);
@@ -428,8 +429,8 @@ test_a_long_write_arrives_whole(void **state)
 	for (at = 0; at < size; at += part) {
 		part = (size_t)rand_r(&seed) % 30000;
 		part = part < size - at ? part : size - at;
-		assert_int_equal(stream_write(pair.stream, octets + at, part, deadline_in(60000), 5000),
-		    STREAM_OK);
+		assert_int_equal(stream_write(pair.stream, octets + at, part, deadline_in(60000),
+		    5000), STREAM_OK);
 	}
 	assert_int_equal(stream_flush(pair.stream, deadline_in(SOON)), STREAM_OK);
 	stream_free(pair.stream);
@@ -481,12 +482,47 @@ test_a_write_ends_at_the_deadline(void **state)
 
 	(void)state;
 	assert_int_equal(pthread_create(&thread, NULL, drain_slowly, &sink), 0);
-	assert_int_equal(stream_write(pair.stream, octets, sizeof(octets), deadline_in(150), 100000),
-	    STREAM_TIMEOUT);
+	assert_int_equal(stream_write(pair.stream, octets, sizeof(octets), deadline_in(150),
+	    100000), STREAM_TIMEOUT);
 	assert_in_range(clock_monotonic_ms() - start, 150, 2000);
 	stream_free(pair.stream);
 	pthread_join(thread, NULL);
 	close(pair.peer);
+}
+
+/* What a time-out leaves unsent goes out with the next flush, in order and once. */
+static void
+test_output_survives_a_timeout(void **state)
+{
+	static unsigned char octets[8192 * 100];
+	struct pair pair = pair_new();
+	struct sink sink = { .fd = pair.peer };
+	size_t at = 0, i, size = 1000;
+	unsigned long sum = 0;
+	pthread_t thread;
+
+	(void)state;
+	for (i = 0; i < sizeof(octets); i++)
+		octets[i] = (unsigned char)(i * 7 + i / 251);
+	assert_int_equal(stream_write(pair.stream, octets, 10, deadline_in(SOON), 0), STREAM_OK);
+	assert_int_equal(stream_flush(pair.stream, deadline_in(-1)), STREAM_TIMEOUT);
+	at = 10;
+	while (stream_flush(pair.stream, deadline_in(20)) == STREAM_OK) {
+		assert_true(at + size < sizeof(octets));
+		assert_int_equal(stream_write(pair.stream, octets + at, size, deadline_in(SOON), 0),
+		    STREAM_OK);
+		at += size;
+		size = size * 17 % 8191;
+	}
+	assert_int_equal(pthread_create(&thread, NULL, drain_slowly, &sink), 0);
+	assert_int_equal(stream_flush(pair.stream, deadline_in(SOON)), STREAM_OK);
+	stream_free(pair.stream);
+	pthread_join(thread, NULL);
+	close(pair.peer);
+	for (i = 0; i < at; i++)
+		sum = sum * 31 + octets[i];
+	assert_int_equal(sink.length, at);
+	assert_int_equal(sink.sum, sum);
 }
 
 static void
@@ -509,7 +545,8 @@ reset_by_peer(struct pair *pair)
 {
 	const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
 
-	assert_int_equal(setsockopt(pair->peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+	assert_int_equal(setsockopt(pair->peer, SOL_SOCKET, SO_LINGER, &at_once,
+	    sizeof(at_once)), 0);
 	peer_leaves(pair);
 }
 
@@ -619,7 +656,8 @@ ignore_signal(int number)
 static void
 test_signals_do_not_disturb(void **state)
 {
-	const struct itimerval every_5ms = { { 0, 5000 }, { 0, 5000 } }, never = { { 0, 0 }, { 0, 0 } };
+	const struct itimerval every_5ms = { { 0, 5000 }, { 0, 5000 } };
+	const struct itimerval never = { { 0, 0 }, { 0, 0 } };
 	struct sigaction action = { .sa_handler = ignore_signal };	/* without SA_RESTART */
 	struct pair pair = pair_new();
 	char line[10];
@@ -676,6 +714,7 @@ main(void)
 		cmocka_unit_test(test_a_long_write_arrives_whole),
 		cmocka_unit_test(test_progress),
 		cmocka_unit_test(test_a_write_ends_at_the_deadline),
+		cmocka_unit_test(test_output_survives_a_timeout),
 		cmocka_unit_test(test_writing_to_the_gone_is_lost_without_a_signal),
 		cmocka_unit_test(test_a_reset_is_lost),
 		cmocka_unit_test(test_peer_gone),
