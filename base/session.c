@@ -199,7 +199,7 @@ is_passing(int error)
 {
 	return error == EINTR || error == EAGAIN || error == ECONNABORTED || error == EPROTO ||
 	    error == EPERM || error == ENETDOWN || error == ENETUNREACH || error == EHOSTUNREACH ||
-	    error == EHOSTDOWN || error == ENONET || error == ENOPROTOOPT || error == EOPNOTSUPP;
+	    error == EHOSTDOWN || error == ENONET;
 }
 
 /* The connection waits in the backlog and keeps the listener readable, so we wait by the clock. */
