@@ -242,3 +242,29 @@ x509_verify_resumed(void *ssl)
 	X509_STORE_CTX_free(store_ctx);
 	return x509_error;
 }
+
+static void
+on_tls_event(const SSL *ssl, int where, int value)
+{
+	bool *ended = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
+	if (ended != NULL && where == SSL_CB_READ_ALERT && (value & 0xff) == SSL_AD_CLOSE_NOTIFY)
+		*ended = true;
+}
+
+void
+x509_watch_end(void *ssl_ctx, bool *ended)
+{
+	(void)SSL_CTX_up_ref(ssl_ctx);
+	SSL_CTX_set_app_data(ssl_ctx, ended);
+	SSL_CTX_set_info_callback(ssl_ctx, on_tls_event);
+}
+
+void
+x509_unwatch_end(void *ssl_ctx)
+{
+	if (ssl_ctx == NULL)
+		return;
+	SSL_CTX_set_app_data(ssl_ctx, NULL);
+	SSL_CTX_free(ssl_ctx);
+}

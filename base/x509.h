@@ -40,4 +40,10 @@ int x509_trust_use(const struct x509_trust *trust, void *ssl_ctx);
  * against the trust and names of this SSL's SSL_CTX. */
 int x509_verify_resumed(void *ssl);
 
+/* *ended becomes true when the peer of a connection made from this SSL_CTX says in TLS that it has
+ * ended; without that word (close_notify) anyone may have cut it. Holds ssl_ctx and writes to
+ * *ended until x509_unwatch_end(). One thread at a time. */
+void x509_watch_end(void *ssl_ctx, bool *ended);
+void x509_unwatch_end(void *ssl_ctx);	/* NULL is allowed */
+
 #endif
