@@ -72,6 +72,7 @@ is_plain(unsigned char c)
 	return c > ' ' && c < 0x7f && c != '"' && c != '=' && c != '\\';
 }
 
+/* '"' and '\\' become \xNN as well: whoever cuts at the next '"' cuts in the right place. */
 static void
 add_quoted(struct buf *text, const char *value, size_t length)
 {
@@ -79,14 +80,10 @@ add_quoted(struct buf *text, const char *value, size_t length)
 
 	buf_add_char(text, '"');
 	for (i = 0; i < length; i++) {
-		if (value[i] == '"' || value[i] == '\\') {
-			buf_add_char(text, '\\');
+		if (is_plain((unsigned char)value[i]) || value[i] == ' ' || value[i] == '=')
 			buf_add_char(text, value[i]);
-		} else if (strchr(" =", value[i]) != NULL || is_plain((unsigned char)value[i])) {
-			buf_add_char(text, value[i]);
-		} else {
+		else
 			buf_printf(text, "\\x%02x", (unsigned char)value[i]);
-		}
 	}
 	buf_add_char(text, '"');
 }
