@@ -5,7 +5,8 @@
 import time
 
 import pytest
-from checks import address, assert_arrived, assert_nothing_leaked, assert_reply
+from checks import address, assert_arrived, assert_nothing_leaked, assert_reply, wait_until
+from stslab import programs
 from stslab.forwarder import Delay, Forged
 from stslab.internet import Mx
 from stslab.mx import Behaviour
@@ -243,6 +244,45 @@ def test_mode_system_uses_resolv_conf(net, start):
     domain = net.domain(policy="enforce")
     assert mta.deliver(address(domain)).only.short == "250 2.0.0"
     assert domain.fetches()
+
+
+def test_mode_recurse_starts_at_the_root(net, start):
+    """The lab answers at the root servers' addresses; the forwarder is not asked."""
+    mta = start({"dns": {"mode": "recurse", "servers": []}})
+    domain = net.domain(policy="enforce", behaviour=STRIPPED)
+    assert_reply(mta.deliver(address(domain)).only, "451 4.7.4")
+    assert net.dns.queries(domain.name) == []
+    insecure = net.domain(zone="plain")
+    assert mta.deliver(address(insecure)).only.short == "250 2.0.0"
+
+
+def test_a_forwarder_that_drops_dnssec(net, start):
+    """The self-test at start: from forwarding to recursion, with a loud error."""
+    net.dns.fault("*", "*", "stripped")
+    mta = start()
+    domain = net.domain(policy="enforce")
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    assert_arrived(domain, tls=True)
+    assert mta.wait_log(level="error"), "it is said loudly"
+
+
+def test_the_check_of_the_configuration_tells_about_dnssec(net):
+    """stsgated -t."""
+    net.dns.fault("*", "*", "stripped")
+    mta = net.daemons.make()
+    done = programs.run("stsgated", "-t", "-c", str(mta.config))
+    assert done.returncode == 0 and "DNSSEC" in done.stdout + done.stderr
+    net.daemons.discard(mta)
+
+
+def test_start_with_dead_dns(net, start):
+    """It comes up and defers; it recovers by itself."""
+    net.dns.fault("*", "*", "silence")
+    mta = start()
+    domain = net.domain(policy="enforce")
+    assert_reply(mta.deliver(address(domain)).only, "451 4.4.3")
+    net.dns.heal()
+    wait_until(lambda: mta.deliver(address(domain)).only.short == "250 2.0.0", 30, "recovery")
 
 
 def test_forged_answers_in_an_unsigned_zone_are_believed(net, mta):

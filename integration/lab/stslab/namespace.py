@@ -25,6 +25,13 @@ def require_private():
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True, timeout=10)
 
 
+def add_address(prefix):
+    """Give the loopback interface one more address."""
+    options = ["nodad"] if ":" in prefix else []
+    subprocess.run(["ip", "address", "replace", prefix, "dev", "lo", *options],
+                   check=True, timeout=10)
+
+
 class Addresses:
     """Hands out addresses that nobody else in this namespace uses."""
 
@@ -40,22 +47,17 @@ class Addresses:
         """An IPv4 address that is globally reachable in the real world."""
         number = next(self._count)
         address = f"11.1.{number // 250}.{number % 250 + 1}"
-        self._add(address + "/32")
+        add_address(address + "/32")
         return address
 
     def ipv6(self):
         """An IPv6 address from the documentation block: not globally reachable."""
         address = f"2001:db8:25::{next(self._count):x}"
-        self._add(address + "/128")
+        add_address(address + "/128")
         return address
 
     def public6(self):
         """An IPv6 address that is globally reachable in the real world."""
         address = f"2a0f:25::{next(self._count):x}"
-        self._add(address + "/128")
+        add_address(address + "/128")
         return address
-
-    @staticmethod
-    def _add(prefix):
-        subprocess.run(["ip", "address", "add", prefix, "dev", "lo", "nodad"],
-                       check=True, timeout=10)

@@ -8,7 +8,8 @@
   corp.lan.  not delegated at all: an internal zone behind its own server
 
 Records are changed at run time by DNS update (RFC 2136), which has effect
-when the call returns.
+when the call returns.  Knot also answers at the addresses of the real root
+servers, so that a resolver that recurses from the root ends up here.
 """
 
 import pathlib
@@ -23,14 +24,21 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.update
 
+from . import namespace
+
 ADDRESS, PORT = "127.0.0.54", 5300
+NAME_SERVER = "11.0.0.53"   # the lab's own, for resolvers that do not ask loopback
+ROOT_SERVERS = (
+    "198.41.0.4", "199.9.14.201", "170.247.170.2", "192.33.4.12", "199.7.91.13",
+    "192.203.230.10", "192.5.5.241", "192.112.36.4", "198.97.190.53", "192.36.148.17",
+    "192.58.128.30", "193.0.14.129", "199.7.83.42", "202.12.27.33")
 SIGNED = (".", "example.")
 UNSIGNED = ("plain.", "corp.lan.")
 
 SERVER = """
 server:
     rundir: {dir}
-    listen: {address}@{port}
+    listen: [{listen}]
     tcp-workers: 2
     udp-workers: 2
     background-workers: 1
@@ -149,21 +157,29 @@ class Zones:
         return done.stdout
 
     def _write_config(self):
-        text = SERVER.format(dir=self.directory, address=ADDRESS, port=PORT)
+        listen = [f"{ADDRESS}@{PORT}"] + [f"{address}@53" for address in self._public()]
+        text = SERVER.format(dir=self.directory, listen=", ".join(listen))
         for zone in SIGNED + UNSIGNED:
             text += f"  - domain: {zone}\n    file: {self._file(zone)}\n"
             if zone in SIGNED:
                 text += "    dnssec-signing: on\n    dnssec-policy: lab\n"
         self.config.write_text(text, encoding="ascii")
 
+    @staticmethod
+    def _public():
+        """The addresses outside loopback, made ours."""
+        for address in (NAME_SERVER, *ROOT_SERVERS):
+            namespace.add_address(address + "/32")
+        return NAME_SERVER, *ROOT_SERVERS
+
     def _file(self, zone):
         return (zone.rstrip(".") or "root") + ".zone"
 
     def _write_zones(self):
         extra = {
-            ".": "example. NS ns.example.\nns.example. A 127.0.0.54\nplain. NS ns.example.\n"
+            ".": f"example. NS ns.example.\nns.example. A {NAME_SERVER}\nplain. NS ns.example.\n"
                  + self._keymgr("example.", "ds"),
-            "example.": "ns A 127.0.0.54\n",
+            "example.": f"ns A {NAME_SERVER}\n",
         }
         for zone in SIGNED + UNSIGNED:
             (self.directory / self._file(zone)).write_text(
