@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: ISC
 """The policy cache (CASES.md group F): kept, refreshed, replaced, never forgotten early."""
 
+import contextlib
 import pathlib
+import subprocess
 import time
 
 import pytest
@@ -296,6 +298,29 @@ def test_a_damaged_store_never_means_silent_plaintext(net, start):
     assert reply.code == 451, str(reply)
     assert "level=error" in mta.log_text() or "level=warning" in mta.log_text()
     assert not any(line.verb == "MAIL" and not line.tls for line in domain.host.lines)
+
+
+def test_a_store_that_cannot_be_written(net):
+    """F17: the policy is used from memory, with an alarm."""
+    mta = net.daemons.make({"smtp": {"keep-idle": "0s"}})
+    state = mta.settings["state-directory"]
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m,mode=0777", "stslab", state],
+                   check=True, timeout=10)
+    try:
+        mta.start()
+        seen(net, mta)
+        with open(f"{state}/filler", "wb") as filler, contextlib.suppress(OSError):
+            while True:
+                filler.write(b"x" * 65536)
+                filler.flush()
+        domains = [seen(net, mta) for _ in range(30)]
+        for domain in domains[-3:]:
+            strip(domain)
+            assert refuses(mta, domain)
+        assert mta.log(level="error") or mta.log(level="warning"), "an alarm"
+    finally:
+        net.daemons.discard(mta)
+        subprocess.run(["umount", state], check=False, timeout=10)
 
 
 def test_nothing_leaked_helper_sees_leaks(net, unguarded):

@@ -57,7 +57,6 @@ WRONG = [
     ('store {\n  backend = "paper"\n}\n', 2, ["backend"]),
     ('tlsrpt {\n  enable = "send"\n}\n', 2, ["organization"]),
     ('milter {\n  refuse = "perhaps"\n}\n', 2, ["refuse"]),
-    ('user = "no-such-user"\n', 1, ["no-such-user"]),
     ('smtp {\n', None, []),
     ('smtp }\n', 1, []),
     ('hostname = "unfinished\n', None, []),
@@ -97,6 +96,13 @@ def test_it_does_not_start_with_a_wrong_file(tmp_path):
     path.write_text("nonsense = 1\n")
     done = programs.run("stsgated", "-c", str(path), seconds=15)
     assert done.returncode == CONFIG and f"{path}:1: " in done.stderr
+
+
+def test_a_user_that_does_not_exist(net):
+    mta = net.daemons.make({"user": "no-such-user"})
+    done = programs.run("stsgated", "-c", str(mta.config), seconds=15)
+    assert done.returncode == CONFIG and "no-such-user" in done.stderr
+    net.daemons.discard(mta)
 
 
 def test_the_defaults_are_a_good_configuration(net, tmp_path):

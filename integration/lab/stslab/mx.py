@@ -125,6 +125,7 @@ class Connection:
     cipher: str = None
     resumed: bool = False
     ended: str = ""     # "quit", "client", "host"
+    ended_at: float = None
 
     @property
     def messages(self):
@@ -178,8 +179,18 @@ class MxHost:
             self._listener.close()
             self._thread.join(5)
             self._listener = None
+        self.cut_connections()
+
+    def cut_connections(self):
+        """Lose every open connection."""
         for dialogue in list(self._dialogues):
             dialogue.cut()
+
+    def most_at_once(self):
+        """How many connections were open at the same time, at most."""
+        return max((sum(other.at <= connection.at and (other.ended_at or connection.at)
+                        >= connection.at for other in self.connections)
+                    for connection in self.connections), default=0)
 
     @property
     def messages(self):
@@ -215,6 +226,7 @@ class MxHost:
         except OSError:
             connection.ended = connection.ended or "client"
         finally:
+            connection.ended_at = time.monotonic()
             self._dialogues.discard(dialogue)
             dialogue.close()
 
