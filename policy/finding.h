@@ -35,7 +35,8 @@ struct finding {
 const char *result_type_name(enum result_type type);	/* "ok", "starttls-not-supported", ... */
 void finding_set(struct finding *finding, enum result_type type, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The type that an X509_V_ERR_ number of the certificate nearest the leaf stands for. */
+/* The type that an X509_V_ERR_ number of the certificate nearest the leaf stands for. RESULT_OK for
+ * X509_V_OK and for a fault of our own (memory, trust store), which is not the peer's. */
 enum result_type result_type_from_x509(int x509_error);
 
 #endif
