@@ -42,13 +42,14 @@ struct sts_policy {
 	uint32_t max_age;	/* seconds, capped at LIMIT_STS_MAX_AGE */
 	bool max_age_capped;	/* the file asked for more */
 	char id[LIMIT_STS_ID + 1];	/* of the TXT record that announced it; not in the file */
-	char **mx;	/* patterns in file order, lower case, no trailing dot */
+	char **mx;	/* patterns in file order, lower case, no trailing dot; UTF-8 at worst, some may match nothing */
 	size_t mx_count;
 	const char *body;	/* the file exactly as served */
 	size_t body_length;
 };
 
-/* 0, or -1 with why: sts-policy-invalid and the line that breaks the grammar (RFC 8461 3.2). */
+/* 0, or -1 with why: sts-policy-invalid and the line that breaks the grammar (RFC 8461 3.2), or
+ * sts-policy-fetch-error for more patterns than LIMIT_STS_MX_PATTERNS. id is left empty. */
 int sts_policy_parse(struct arena *arena, const char *body, size_t length,
     struct sts_policy *policy, struct finding *why);
 /* Is host (A-labels, any case, with or without its trailing dot) listed (RFC 8461 4.1)? */
