@@ -1,0 +1,322 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/domain.h"
+#include "base/x509.h"
+#include "policy/plan.h"
+
+#define TLS_1_2 0x0303
+#define TLS_1_3 0x0304
+#define WHO_ROOM (DOMAIN_MAX + IP_TEXT_MAX + 4)
+
+/* How a connection falls short, for the report, the reply and the postmaster. */
+struct shortfall {
+	struct finding finding;	/* RESULT_OK: our own fault, which is not reported */
+	const char *enhanced;
+	char what[400];
+	const char *advice;
+};
+
+static const char starttls_advice[] =
+    "the receiving site must offer STARTTLS, unless someone on the way takes it out";
+static const char handshake_advice[] = "the receiving site must mend its TLS";
+
+static void
+refused_starttls(const struct proof *proof, struct shortfall *shortfall)
+{
+	if (proof->starttls_code > 0) {
+		finding_set(&shortfall->finding, RESULT_STARTTLS_NOT_SUPPORTED,
+		    "smtp-starttls-reply-code-%d", proof->starttls_code);
+		snprintf(shortfall->what, sizeof(shortfall->what), "it answers STARTTLS with %d",
+		    proof->starttls_code);
+	} else {
+		finding_set(&shortfall->finding, RESULT_STARTTLS_NOT_SUPPORTED,
+		    "smtp-starttls-reply-garbled");
+		snprintf(shortfall->what, sizeof(shortfall->what),
+		    "its answer to STARTTLS makes no sense");
+	}
+}
+
+static void
+failed_handshake(const struct proof *proof, const char *words, struct shortfall *shortfall)
+{
+	bool known = proof->failure[0] != '\0';
+
+	shortfall->enhanced = "4.7.5";
+	shortfall->advice = proof->local_fault ? "see the log of this stsgate" : handshake_advice;
+	if (!proof->local_fault)
+		finding_set(&shortfall->finding, RESULT_VALIDATION_FAILURE, "%s",
+		    known ? proof->failure : "tls-handshake-failure");
+	snprintf(shortfall->what, sizeof(shortfall->what), "%s%s%s%s", words, known ? " (" : "",
+	    proof->failure, known ? ")" : "");
+}
+
+/* Did the connection get as far as TLS? If not, shortfall says why. */
+static bool
+has_tls(const struct proof *proof, struct shortfall *shortfall)
+{
+	*shortfall = (struct shortfall){ .enhanced = "4.7.4", .advice = starttls_advice };
+	switch (proof->tls) {
+	case PROOF_NOT_OFFERED:
+		finding_set(&shortfall->finding, RESULT_STARTTLS_NOT_SUPPORTED, "%s", "");
+		snprintf(shortfall->what, sizeof(shortfall->what), "it does not offer STARTTLS");
+		return false;
+	case PROOF_REFUSED:
+		refused_starttls(proof, shortfall);
+		return false;
+	case PROOF_HANDSHAKE_FAILED:
+		failed_handshake(proof, "the TLS handshake failed", shortfall);
+		return false;
+	case PROOF_TIMEOUT:
+		failed_handshake(proof, "the TLS handshake timed out", shortfall);
+		return false;
+	case PROOF_NOT_TRIED:
+	case PROOF_ESTABLISHED:
+		break;
+	}
+	return true;
+}
+
+static int
+lowest_version(const struct plan *plan, const struct demand *demand)
+{
+	/* RFC 8461 7.2 asks for 1.2; what the administrator asks beyond is no fault of a peer that
+	 * is only watched. */
+	if (!demand->enforce)
+		return TLS_1_2;
+	switch (plan->min_protocol) {
+	case TLS_VERSION_1_2:
+		return TLS_1_2;
+	case TLS_VERSION_1_3:
+		break;
+	}
+	return TLS_1_3;
+}
+
+static bool
+version_met(const struct plan *plan, const struct demand *demand, const struct proof *proof,
+    struct shortfall *shortfall)
+{
+	int lowest = lowest_version(plan, demand);
+
+	if (proof->version >= lowest)
+		return true;
+	*shortfall = (struct shortfall){ .enhanced = "4.7.5", .advice = lowest == TLS_1_3 ?
+	    "the receiving site must offer TLS 1.3" : "the receiving site must offer TLS 1.2 or later" };
+	finding_set(&shortfall->finding, RESULT_VALIDATION_FAILURE, "protocol-%s", proof->protocol);
+	snprintf(shortfall->what, sizeof(shortfall->what), "it speaks no more than %s",
+	    proof->protocol);
+	return false;
+}
+
+/* In words, and what to do about it. */
+static void
+describe_certificate(const struct plan_host *host, enum result_type type, const char *code,
+    struct shortfall *shortfall)
+{
+	const char *words = "the certificate cannot be verified";
+	const char *advice = "the receiving site must mend its certificate";
+
+	if (type == RESULT_CERTIFICATE_EXPIRED) {
+		words = "the certificate expired";
+		advice = "the receiving site must renew it";
+	} else if (type == RESULT_CERTIFICATE_NOT_TRUSTED) {
+		words = "the certificate is not trusted";
+		advice = "the receiving site must install a certificate of a public authority with its "
+		    "whole chain";
+	} else if (type == RESULT_CERTIFICATE_HOST_MISMATCH) {
+		snprintf(shortfall->what, sizeof(shortfall->what),
+		    "the certificate is not valid for %s%s (%s)",
+		    host->name_count > 0 ? host->names[0] : "any name",
+		    host->name_count > 1 ? " or another name of match" : "", code);
+		shortfall->advice = "the receiving site must install one with that name";
+		return;
+	}
+	snprintf(shortfall->what, sizeof(shortfall->what), "%s (%s)", words, code);
+	shortfall->advice = advice;
+}
+
+static bool
+certificate_met(const struct plan_host *host, const struct proof *proof,
+    struct shortfall *shortfall)
+{
+	/* A name that does not match counts only when nothing else failed. */
+	bool name_alone = proof->chain_ok && !proof->name_ok;
+	const char *code = name_alone ? "X509_V_ERR_HOSTNAME_MISMATCH" :
+	    x509_error_name(proof->x509_error);
+	enum result_type type = name_alone ? RESULT_CERTIFICATE_HOST_MISMATCH :
+	    result_type_from_x509(proof->x509_error);
+
+	if (proof->chain_ok && proof->name_ok && !proof->local_fault)
+		return true;
+	*shortfall = (struct shortfall){ .enhanced = "4.7.5" };
+	if (proof->local_fault || (type == RESULT_OK && proof->x509_error != 0)) {
+		snprintf(shortfall->what, sizeof(shortfall->what), "this stsgate could not verify it%s%s",
+		    proof->x509_error != 0 ? ": " : "", proof->x509_error != 0 ? code : "");
+		shortfall->advice = "see its log";
+		return false;
+	}
+	if (type == RESULT_OK) {	/* no chain and no error: nothing was proven */
+		type = RESULT_VALIDATION_FAILURE;
+		code = "X509_V_ERR_UNSPECIFIED";
+	}
+	if (proof->x509_depth > 0 && !name_alone)
+		finding_set(&shortfall->finding, type, "%s depth=%d", code, proof->x509_depth);
+	else
+		finding_set(&shortfall->finding, type, "%s", code);
+	describe_certificate(host, type, shortfall->finding.reason, shortfall);
+	return false;
+}
+
+static bool
+demand_met(const struct plan *plan, const struct plan_host *host, const struct demand *demand,
+    const struct proof *proof, struct shortfall *shortfall)
+{
+	if (!has_tls(proof, shortfall) || !version_met(plan, demand, proof, shortfall))
+		return false;
+	switch (demand->need) {
+	case NEED_ENCRYPTION:
+		return true;
+	case NEED_CERTIFICATE:
+		break;
+	}
+	return certificate_met(host, proof, shortfall);
+}
+
+static void
+name_host(const struct plan_host *host, const char *address, char who[WHO_ROOM])
+{
+	if (address == NULL || address[0] == '\0')
+		snprintf(who, WHO_ROOM, "%s", host->name);
+	else
+		snprintf(who, WHO_ROOM, "%s[%s]", host->name, address);
+}
+
+/* "mta-sts policy 2016 of example.com demands a verified certificate, but" */
+static void
+name_demand(const struct plan *plan, const struct plan_host *host, const struct demand *demand,
+    char *text, size_t room)
+{
+	const char *need = demand->need == NEED_CERTIFICATE ? "a verified certificate" : "TLS";
+
+	switch (demand->source) {
+	case SOURCE_STS:
+		snprintf(text, room, "mta-sts policy %s of %s demands %s", plan->policy_id,
+		    plan->domain, need);
+		return;
+	case SOURCE_DANE:
+		snprintf(text, room, "dane of %s demands %s", host->name, need);
+		return;
+	case SOURCE_DESTINATION:
+		snprintf(text, room, "destination \"%s\" demands %s", plan->domain, need);
+		return;
+	case SOURCE_NONE:
+		break;
+	}
+	snprintf(text, room, "%s demands %s", plan->domain, need);
+}
+
+static void
+refuse_by_demand(const struct plan *plan, const struct plan_host *host,
+    const struct demand *demand, const struct shortfall *shortfall, const char *address,
+    struct judgement *judgement)
+{
+	char who[WHO_ROOM], asks[2 * DOMAIN_MAX], hint[2 * DOMAIN_MAX] = "";
+
+	name_host(host, address, who);
+	name_demand(plan, host, demand, asks, sizeof(asks));
+	if (demand->source == SOURCE_STS)
+		snprintf(hint, sizeof(hint),
+		    " (mode enforce; to override set tls = \"audit\" in destination \"%s\")",
+		    plan->domain);
+	judgement->step = JUDGEMENT_NEXT_HOST;
+	reply_set(&judgement->reply, 451, shortfall->enhanced, "%s: %s, but %s; %s%s", who, asks,
+	    shortfall->what, shortfall->advice, hint);
+}
+
+/* Nothing that is enforced failed, and there is no TLS: on in plaintext, once more without, or
+ * not at all. */
+static void
+judge_opportunistic(const struct plan *plan, const struct plan_host *host,
+    const struct proof *proof, const struct shortfall *shortfall, const char *address,
+    struct judgement *judgement)
+{
+	char who[WHO_ROOM];
+
+	if (proof->tls == PROOF_HANDSHAKE_FAILED && plan->plaintext_retry) {
+		judgement->step = JUDGEMENT_PLAINTEXT;
+		return;
+	}
+	if (proof->tls != PROOF_HANDSHAKE_FAILED && proof->tls != PROOF_TIMEOUT)
+		return;
+	name_host(host, address, who);
+	judgement->step = JUDGEMENT_NEXT_HOST;
+	if (plan->plaintext_retry)	/* a time-out is never answered with plaintext */
+		reply_set(&judgement->reply, 451, "4.4.2", "%s: %s; %s", who, shortfall->what,
+		    shortfall->advice);
+	else
+		reply_set(&judgement->reply, 451, "4.7.5",
+		    "%s: %s, and tls.plaintext-retry is false; %s", who, shortfall->what,
+		    shortfall->advice);
+}
+
+/* Judges each demand by itself. Returns the one that decides: the first enforced one that fails,
+ * else the first that fails, else NULL. */
+static const struct demand *
+judge_demands(const struct plan *plan, const struct plan_host *host, const struct proof *proof,
+    struct shortfall *shortfall, bool *verified)
+{
+	const struct demand *failed = NULL, *demand;
+	struct shortfall found;
+	size_t i;
+
+	for (i = 0; i < host->demand_count; i++) {
+		demand = &host->demands[i];
+		if (demand_met(plan, host, demand, proof, &found)) {
+			*verified = *verified || demand->need == NEED_CERTIFICATE;
+		} else if (failed == NULL || (demand->enforce && !failed->enforce)) {
+			failed = demand;
+			*shortfall = found;
+		}
+	}
+	return failed;
+}
+
+void
+plan_judge(const struct plan *plan, const struct plan_host *host, const struct proof *proof,
+    const char *address, struct judgement *judgement)
+{
+	const struct demand *failed;
+	struct shortfall shortfall;
+
+	*judgement = (struct judgement){ .step = JUDGEMENT_GO_ON };
+	if (host->demand_count > 0)
+		judgement->source = host->demands[0].source;
+	if (proof->tls == PROOF_NOT_TRIED) {
+		/* The caller's bug, and the message would go out in plaintext. */
+		if (plan_host_enforces(host))
+			abort();
+		return;
+	}
+	(void)has_tls(proof, &shortfall);
+	failed = judge_demands(plan, host, proof, &shortfall, &judgement->verified);
+	if (failed != NULL)
+		judgement->source = failed->source;
+	judgement->finding = shortfall.finding;
+	if (failed != NULL && failed->enforce)
+		refuse_by_demand(plan, host, failed, &shortfall, address, judgement);
+	else
+		judge_opportunistic(plan, host, proof, &shortfall, address, judgement);
+	if (judgement->finding.type == RESULT_OK && host->finding.type != RESULT_OK) {
+		/* Its policy does not list the host: testing or audit, for what TLS showed is enough. */
+		judgement->finding = host->finding;
+		judgement->verified = false;
+	}
+}

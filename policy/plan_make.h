@@ -1,0 +1,61 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * What the parts of plan_make() share: plan.c sees to the domain and the order of its hosts,
+ * plan_host.c to one host, plan_verdict.c to what is said when none is left. For these alone.
+ */
+#ifndef POLICY_PLAN_MAKE_H
+#define POLICY_PLAN_MAKE_H
+
+#include "policy/plan.h"
+
+/* What the address look-ups left to dial, whatever a policy says. */
+enum reach {
+	REACH_OK,
+	REACH_FAILED,	/* unknown: SERVFAIL, time-out */
+	REACH_BOGUS,
+	REACH_PRIVATE,	/* known, and all refused */
+	REACH_NOTHING	/* proven: there is no address */
+};
+
+/* Why a host is out; the first that holds. */
+enum host_out {
+	OUT_NOT,
+	OUT_LOOP,	/* ourselves, or no more preferred than we are */
+	OUT_BAD_NAME,
+	OUT_UNLISTED,	/* by an enforced MTA-STS policy */
+	OUT_UNNAMED,	/* tls = verify, and no name to verify */
+	OUT_NO_TLSA,	/* tls = dane */
+	OUT_UNREACHABLE,	/* reach says why */
+	OUT_LATE	/* the hosts before it use up LIMIT_ADDRESSES_PER_DOMAIN */
+};
+
+struct candidate {
+	struct plan_host host;
+	enum host_out out;
+	enum reach reach;
+};
+
+struct planning {
+	struct arena *arena;
+	const struct facts *facts;
+	const struct plan_rules *rules;
+	struct plan *plan;
+	const struct sts_policy *policy;	/* with mode enforce or testing, where asked for; or NULL */
+	bool audit;	/* demands are recorded, never enforced */
+	bool enforced;	/* policy stops messages */
+	uint32_t own_preference;	/* hosts from here on are loops; above UINT16_MAX: none */
+	struct candidate *candidates;
+	size_t count;
+};
+
+void plan_host_fill(const struct planning *planning, const struct host_facts *facts,
+    struct candidate *candidate);
+/* Is there something about the domain that no host can mend? Then the plan's verdict is set. */
+bool plan_stop(struct planning *planning);
+void plan_no_host(struct planning *planning);	/* the verdict when no host may be used */
+
+#endif

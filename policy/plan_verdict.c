@@ -1,0 +1,327 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "policy/plan_make.h"
+
+#define LIST_ROOM 180	/* octets of a list of names in a reply of at most REPLY_LINE_MAX */
+
+static void
+defer(struct planning *planning, const char *enhanced, const char *text)
+{
+	planning->plan->verdict = PLAN_DEFER;
+	reply_set(&planning->plan->reply, 451, enhanced, "%s", text);
+}
+
+/* subject_detail is the enhanced code behind its class, ".1.2". Forged DNS must not bounce protected
+ * mail: under an enforced policy only what DNSSEC proves is final. */
+static void
+refuse(struct planning *planning, bool proven, int code, const char *subject_detail,
+    const char *text)
+{
+	struct plan *plan = planning->plan;
+	char enhanced[sizeof(plan->reply.enhanced)];
+
+	if (planning->enforced && !proven) {
+		snprintf(enhanced, sizeof(enhanced), "4%s", subject_detail);
+		defer(planning, enhanced, arena_printf(planning->arena,
+		    "%s; this is not proven by DNSSEC, and mta-sts policy %s of %s is in force, so the "
+		    "message waits", text, plan->policy_id, plan->domain));
+		return;
+	}
+	plan->verdict = PLAN_REFUSE;
+	snprintf(enhanced, sizeof(enhanced), "5%s", subject_detail);
+	reply_set(&plan->reply, code, enhanced, "%s", text);
+}
+
+static bool
+mx_proven(const struct planning *planning)
+{
+	/* For a relay no MX was asked: its name is the administrator's own word. */
+	return planning->facts->mx == MX_RELAY || planning->facts->mx == MX_LITERAL ||
+	    planning->facts->mx_state == DNS_SECURE;
+}
+
+/* Whether a policy is in force is not known: no reason to deliver without one. */
+static bool
+stop_for_sts(struct planning *planning)
+{
+	const struct sts_facts *sts = &planning->facts->sts;
+	const char *domain = planning->plan->domain;
+	const char *colon = sts->why[0] != '\0' ? ": " : "";
+
+	if (planning->rules->tls != TLS_POLICY || planning->rules->sts_enforce != ENFORCE_ON)
+		return false;
+	switch (sts->state) {
+	case STS_STORE_FAILED:
+		defer(planning, "4.3.0", arena_printf(planning->arena,
+		    "%s: whether an mta-sts policy is in force cannot be read from the store of this "
+		    "stsgate%s%s", domain, colon, sts->why));
+		return true;
+	case STS_TXT_FAILED:
+		defer(planning, "4.4.3", arena_printf(planning->arena,
+		    "%s: the look-up of its mta-sts record _mta-sts.%s failed, so that its policy is "
+		    "not known%s%s", domain, domain, colon, sts->why));
+		return true;
+	case STS_TXT_BOGUS:
+		defer(planning, "4.7.5", arena_printf(planning->arena,
+		    "%s: the answer for its mta-sts record _mta-sts.%s fails DNSSEC validation%s%s; the "
+		    "DNS of %s must be mended", domain, domain, colon, sts->why, domain));
+		return true;
+	case STS_NOT_ASKED:
+	case STS_NONE:
+	case STS_VALID:
+	case STS_FETCH_FAILED:
+	case STS_TXT_GIVEN_UP:
+		break;
+	}
+	return false;
+}
+
+static void
+defer_unknown_mx(struct planning *planning)
+{
+	const struct facts *facts = planning->facts;
+	const char *colon = facts->mx_why[0] != '\0' ? ": " : "";
+
+	if (facts->mx_state == DNS_BOGUS)
+		defer(planning, "4.7.5", arena_printf(planning->arena,
+		    "the answer for the MX records of %s fails DNSSEC validation%s%s; the DNS of %s must "
+		    "be mended", facts->domain, colon, facts->mx_why, facts->domain));
+	else
+		defer(planning, "4.4.3", arena_printf(planning->arena,
+		    "the look-up of the MX records of %s failed%s%s", facts->domain, colon,
+		    facts->mx_why));
+}
+
+static bool
+stop_for_mx(struct planning *planning)
+{
+	const struct facts *facts = planning->facts;
+
+	switch (facts->mx) {
+	case MX_NO_DOMAIN:
+		refuse(planning, mx_proven(planning), 550, ".1.2", arena_printf(planning->arena,
+		    "the domain %s does not exist", facts->domain));
+		return true;
+	case MX_NULL:
+		refuse(planning, mx_proven(planning), 556, ".1.10", arena_printf(planning->arena,
+		    "the domain %s accepts no mail (null MX, RFC 7505)", facts->domain));
+		return true;
+	case MX_UNKNOWN:
+		defer_unknown_mx(planning);
+		return true;
+	case MX_LISTED:
+	case MX_IMPLICIT:
+	case MX_RELAY:
+	case MX_LITERAL:
+		break;
+	}
+	return false;
+}
+
+bool
+plan_stop(struct planning *planning)
+{
+	enum mx_kind mx = planning->facts->mx;
+
+	/* What DNSSEC proves is final whatever the policy would have been. */
+	if ((mx == MX_NO_DOMAIN || mx == MX_NULL) && mx_proven(planning))
+		return stop_for_mx(planning);
+	return stop_for_sts(planning) || stop_for_mx(planning);
+}
+
+static bool
+is_counted(const struct candidate *candidate)
+{
+	return candidate->out != OUT_LOOP && candidate->out != OUT_BAD_NAME;
+}
+
+static size_t
+count_out(const struct planning *planning, enum host_out out)
+{
+	size_t i, count = 0;
+
+	for (i = 0; i < planning->count; i++)
+		count += planning->candidates[i].out == out;
+	return count;
+}
+
+static size_t
+count_unreachable(const struct planning *planning, enum reach reach)
+{
+	size_t i, count = 0;
+
+	for (i = 0; i < planning->count; i++)
+		count += planning->candidates[i].out == OUT_UNREACHABLE &&
+		    planning->candidates[i].reach == reach;
+	return count;
+}
+
+/* The hosts that could have been used, "mx1.example.com, mx2.example.com and 3 more". */
+static const char *
+name_hosts(const struct planning *planning)
+{
+	char list[LIST_ROOM + DOMAIN_MAX] = "";
+	size_t i, used = 0, left = 0;
+
+	for (i = 0; i < planning->count; i++) {
+		if (!is_counted(&planning->candidates[i]))
+			continue;
+		if (used >= LIST_ROOM / 2)
+			left++;
+		else
+			used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s",
+			    used > 0 ? ", " : "", planning->candidates[i].host.name);
+	}
+	if (left > 0)
+		return arena_printf(planning->arena, "%s and %zu more", list, left);
+	return arena_strdup(planning->arena, list);
+}
+
+static const char *
+name_patterns(const struct planning *planning)
+{
+	const struct sts_policy *policy = planning->policy;
+
+	return arena_printf(planning->arena, "%.80s%s", policy->mx_count > 0 ? policy->mx[0] : "",
+	    policy->mx_count > 1 ? ", ..." : "");
+}
+
+static void
+defer_unlisted(struct planning *planning)
+{
+	const char *domain = planning->plan->domain;
+
+	defer(planning, "4.7.5", arena_printf(planning->arena,
+	    "mta-sts policy %s of %s lists none of its MX hosts: %s; ask postmaster@%s to mend the "
+	    "policy or the MX records (mode enforce, mx %s; to override set tls = \"audit\" in "
+	    "destination \"%s\")", planning->plan->policy_id, domain, name_hosts(planning), domain,
+	    name_patterns(planning), domain));
+}
+
+static const char *
+host_word(const struct planning *planning)
+{
+	switch (planning->facts->mx) {
+	case MX_RELAY:
+		return "relay";
+	case MX_LITERAL:
+		return "address";
+	case MX_LISTED:
+	case MX_IMPLICIT:
+	case MX_NULL:
+	case MX_NO_DOMAIN:
+	case MX_UNKNOWN:
+		break;
+	}
+	return "MX host";
+}
+
+/* Nothing in the answers can be dialled at all: the reply comes before any by policy. */
+static bool
+refuse_without_address(struct planning *planning)
+{
+	bool proven = mx_proven(planning);
+	const char *domain = planning->plan->domain;
+	const struct candidate *candidate;
+	size_t i, counted = 0;
+
+	for (i = 0; i < planning->count; i++) {
+		candidate = &planning->candidates[i];
+		if (!is_counted(candidate))
+			continue;
+		if (candidate->reach != REACH_NOTHING)
+			return false;
+		proven = proven && candidate->host.address_state == DNS_SECURE;
+		counted++;
+	}
+	if (counted == 0)
+		refuse(planning, proven, 550, ".4.4", arena_printf(planning->arena,
+		    "no MX record of %s names a valid host", domain));
+	else if (planning->facts->mx == MX_IMPLICIT)
+		refuse(planning, proven, 550, ".4.4", arena_printf(planning->arena,
+		    "%s has neither MX nor address records", domain));
+	else
+		refuse(planning, proven, 550, ".4.4", arena_printf(planning->arena,
+		    "no %s of %s has an address: %s", host_word(planning), domain,
+		    name_hosts(planning)));
+	return true;
+}
+
+static void
+defer_by_destination(struct planning *planning)
+{
+	const char *domain = planning->plan->domain;
+
+	if (count_out(planning, OUT_NO_TLSA) > 0)
+		defer(planning, "4.7.5", arena_printf(planning->arena,
+		    "destination \"%s\" demands DANE (tls = \"dane\"), and no secure TLSA record is known "
+		    "for %s", domain, name_hosts(planning)));
+	else
+		defer(planning, "4.7.5", arena_printf(planning->arena,
+		    "destination \"%s\" demands a verified certificate (tls = \"verify\"), and there is no "
+		    "name to verify: the MX answer is not DNSSEC-secure and match is empty", domain));
+}
+
+static void
+defer_private(struct planning *planning)
+{
+	const char *domain = planning->plan->domain;
+
+	if (planning->facts->mx == MX_LITERAL)
+		refuse(planning, true, 550, ".4.4", arena_printf(planning->arena,
+		    "%s is not an address of the public Internet", domain));
+	else
+		defer(planning, "4.4.4", arena_printf(planning->arena,
+		    "%s: its %ss have private addresses alone, which are refused (dns.private-addresses): "
+		    "%s", domain, host_word(planning), name_hosts(planning)));
+}
+
+/* Among the hosts that a policy leaves, whatever may pass by itself comes first. */
+static void
+defer_unreachable(struct planning *planning)
+{
+	const char *domain = planning->plan->domain, *hosts = name_hosts(planning);
+
+	if (count_unreachable(planning, REACH_FAILED) > 0)
+		defer(planning, "4.4.3", arena_printf(planning->arena,
+		    "%s: the look-up of the addresses of its %ss failed: %s", domain,
+		    host_word(planning), hosts));
+	else if (count_unreachable(planning, REACH_BOGUS) > 0)
+		defer(planning, "4.7.5", arena_printf(planning->arena,
+		    "%s: the answers for the addresses of its %ss fail DNSSEC validation: %s", domain,
+		    host_word(planning), hosts));
+	else if (count_unreachable(planning, REACH_PRIVATE) > 0)
+		defer_private(planning);
+	else
+		defer(planning, "4.4.4", arena_printf(planning->arena,
+		    "%s: none of the %ss that its mta-sts policy %s lists has an address", domain,
+		    host_word(planning), planning->plan->policy_id));
+}
+
+void
+plan_no_host(struct planning *planning)
+{
+	size_t loops = count_out(planning, OUT_LOOP);
+	size_t counted = planning->count - loops - count_out(planning, OUT_BAD_NAME);
+	size_t unlisted = count_out(planning, OUT_UNLISTED);
+
+	if (counted == 0 && loops > 0)
+		refuse(planning, mx_proven(planning), 554, ".4.6", arena_printf(planning->arena,
+		    "mail for %s loops back to this site, which is its best MX host",
+		    planning->plan->domain));
+	else if (refuse_without_address(planning))
+		return;
+	else if (unlisted == counted)
+		defer_unlisted(planning);
+	else if (unlisted + count_out(planning, OUT_UNREACHABLE) < counted)
+		defer_by_destination(planning);
+	else
+		defer_unreachable(planning);
+}
