@@ -235,7 +235,7 @@ def test_final_replies_are_never_421(net, mta):
 
 
 def test_inet_and_inet6_listeners(net, start):
-    mta = start({"lmtp": {"listen": ["inet:127.0.0.1:2424", "inet6:[::1]:2424"]}})
+    start({"lmtp": {"listen": ["inet:127.0.0.1:2424", "inet6:[::1]:2424"]}})
     domain = net.domain()
     for where in ("inet:127.0.0.1:2424", "inet:[::1]:2424"):
         assert lmtp.deliver(where, address(domain)).only.short == "250 2.0.0"

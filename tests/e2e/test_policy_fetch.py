@@ -13,6 +13,7 @@ import pytest
 from checks import address, assert_arrived, assert_nothing_leaked
 from stslab.mx import Behaviour
 from stslab.policyhost import policy_text
+from stslab.proxy import Proxy
 
 STRIPPED = Behaviour(offer_starttls=False, starttls=None)
 FETCH, INVALID, WEBPKI = "sts-policy-fetch-error", "sts-policy-invalid", "sts-webpki-invalid"
@@ -153,6 +154,16 @@ def test_proxies_of_the_environment_are_not_used(net, start, monkeypatch):
     for name in ("https_proxy", "HTTPS_PROXY", "http_proxy", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert in_force(start(), published(net))
+
+
+def test_the_configured_proxy_is_used(net, start):
+    """The certificate is still that of mta-sts.DOMAIN."""
+    with Proxy((net.policy_host.address, 443)) as proxy:
+        mta = start({"sts": {"http-proxy": proxy.url}})
+        domain = published(net)
+        assert in_force(mta, domain)
+        assert len(proxy.asked) == 1 and proxy.asked[0].endswith(":443")
+        assert not in_force(mta, published(net, certificate="wrong-name"))
 
 
 def test_one_fetch_for_many_at_once(net, start):
