@@ -7,6 +7,7 @@
 domains of its own.  `start` makes a daemon for one test.
 """
 
+import os
 import pathlib
 import sys
 
@@ -16,6 +17,12 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "integration" / "lab")]
 
 from stslab.internet import Internet  # noqa: E402
+
+
+def pytest_collection_modifyitems(items):
+    """Keep this process's share of the tests: tests/e2e/run starts several."""
+    share, _, shares = os.environ.get("STSLAB_SHARE", "0/1").partition("/")
+    items[:] = items[int(share)::int(shares)]
 
 
 @pytest.fixture(scope="session")
