@@ -42,14 +42,14 @@ conf_destination_find(const struct conf *conf, const char *domain)
 static bool
 block_holds(const struct conf_block *block, const struct ip *peer)
 {
-	int bit;
+	int bit, different = 0;
 
 	if (block->ip.v6 != peer->v6)
 		return false;
 	for (bit = 0; bit < block->bits; bit++)
-		if (((block->ip.octets[bit / 8] ^ peer->octets[bit / 8]) & (0x80 >> (bit % 8))) != 0)
-			return false;
-	return true;
+		different |= (block->ip.octets[bit / 8] ^ peer->octets[bit / 8]) &
+		    (0x80 >> (bit % 8));
+	return different == 0;
 }
 
 /* A client of IPv4 on a socket of both families has ::ffff:192.0.2.1 for its address. */

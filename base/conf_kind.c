@@ -180,13 +180,16 @@ find_name(const struct conf_given *given)
 {
 	const char *const *names = given->key->names;
 	struct buf all = { 0 };
+	const char *gap = "";
 	size_t i;
 
 	for (i = 0; names[i] != NULL; i++)
 		if (strcmp(names[i], only_word(given)) == 0)
 			return (int)i;
-	for (i = 0; names[i] != NULL; i++)
-		buf_printf(&all, "%s%s", i == 0 ? "" : names[i + 1] == NULL ? " or " : ", ", names[i]);
+	for (i = 0; names[i] != NULL; i++) {
+		buf_printf(&all, "%s%s", gap, names[i]);
+		gap = names[i + 1] != NULL && names[i + 2] == NULL ? " or " : ", ";
+	}
 	(void)conf_given_refuse(given, 0, "must be %s", buf_text(&all));
 	buf_free(&all);
 	return -1;
@@ -388,7 +391,8 @@ set_reports(const struct conf_given *given, void *field, void *also)
 		return 0;
 	if (strcmp(text, "discard") != 0 &&
 	    (strncasecmp(text, "mailto:", 7) != 0 || !conf_is_mail_address(text + 7)))
-		return conf_given_refuse(given, 0, "must be discard, or mailto: and a mail address");
+		return conf_given_refuse(given, 0,
+		    "must be discard, or mailto: and a mail address");
 	return keep_text(given, text, field);
 }
 

@@ -39,7 +39,8 @@ int conf_given_refuse(const struct conf_given *given, size_t index, const char *
 struct conf_kind {
 	bool list;
 	bool bare;	/* numbers and flags: written without quotes */
-	int (*set)(const struct conf_given *given, void *field, void *also);	/* 0, or -1 with a fault */
+	/* 0, or -1 with a fault. */
+	int (*set)(const struct conf_given *given, void *field, void *also);
 };
 
 extern const struct conf_kind conf_kind_flag;	/* bool */
@@ -59,7 +60,7 @@ extern const struct conf_kind conf_kind_file;	/* char *, absolute, readable wher
 extern const struct conf_kind conf_kind_files;	/* struct conf_strings of such */
 extern const struct conf_kind conf_kind_host;	/* char *, NULL for "" */
 extern const struct conf_kind conf_kind_hosts;	/* struct conf_strings */
-extern const struct conf_kind conf_kind_patterns;	/* struct conf_strings of "name" or "*.name" */
+extern const struct conf_kind conf_kind_patterns;	/* the same, also "*.name" */
 extern const struct conf_kind conf_kind_proxy;	/* char * */
 extern const struct conf_kind conf_kind_mail;	/* char *, an address or empty */
 extern const struct conf_kind conf_kind_submit;	/* char *, "smtp://host:port" or a command */
@@ -76,7 +77,7 @@ extern const struct conf_kind conf_kind_blocks;	/* struct conf_block *; also: si
 extern const struct conf_kind conf_kind_servers;	/* struct conf_server *; also: size_t */
 extern const struct conf_kind conf_kind_source4;	/* struct ip; also: bool */
 extern const struct conf_kind conf_kind_source6;	/* struct ip; also: bool */
-extern const struct conf_kind conf_kind_families;	/* struct conf, for the three flags in smtp */
-extern const struct conf_kind conf_kind_relay;	/* struct conf_destination, for the relay's three fields */
+extern const struct conf_kind conf_kind_families;	/* struct conf: three flags in smtp */
+extern const struct conf_kind conf_kind_relay;	/* struct conf_destination: relay_... */
 
 #endif

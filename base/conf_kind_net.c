@@ -24,7 +24,7 @@ take_endpoint(const struct conf_given *given, size_t index, bool local, struct e
 		    "must be unix:PATH, inet:ADDRESS:PORT or inet6:[ADDRESS]:PORT: %s", why);
 	if (local && !endpoint_is_loopback(endpoint))
 		return conf_given_refuse(given, index,
-		    "must be a Unix socket or on a loopback address: anyone could connect to others");
+		    "must be a Unix socket or a loopback address, since no client is turned away");
 	return 0;
 }
 
@@ -164,7 +164,8 @@ set_families(const struct conf_given *given, void *field, void *also)
 		bool *use = v6 ? &conf->smtp.use_ipv6 : &conf->smtp.use_ipv4;
 
 		if ((!v6 && strcmp(given->words[i].text, "ipv4") != 0) || *use)
-			return conf_given_refuse(given, i, "must be ipv6 or ipv4, each once at most");
+			return conf_given_refuse(given, i,
+			    "must be ipv6 or ipv4, each once at most");
 		*use = true;
 		if (i == 0)
 			conf->smtp.ipv6_first = v6;

@@ -11,11 +11,8 @@
 #include "config.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <confuse.h>
 
@@ -26,6 +23,7 @@
 #include "base/conf_table.h"
 #include "base/conf_text.h"
 #include "base/conf_value.h"
+#include "base/host_name.h"
 
 struct conf_box {
 	struct conf conf;	/* first: conf_free() goes back from it */
@@ -91,28 +89,22 @@ section_within(struct load *load, const struct conf_section *around, const char 
 static int
 refuse_unknown(struct load *load, const struct conf_entry *entry, const struct conf_section *around)
 {
-	const char *in = around->path[0] == '\0' ? "" : " in section ";
+	const char *in = around->path[0] == '\0' ? "" : " in section ", *where;
 	size_t i;
 
 	if (entry->shape == CONF_SECTION)
 		return conf_fault_set(&load->fault, entry->line, "unknown section \"%.100s\"%s%s",
 		    entry->name, in, around->path);
-	for (i = 0; i < conf_key_count; i++)
-		if (strcmp(conf_keys[i].name, entry->name) == 0)
-			return conf_fault_set(&load->fault, entry->line,
-			    "unknown key \"%s\"%s%s: it belongs %s%s", entry->name, in, around->path,
-			    conf_keys[i].section[0] == '\0' ? "outside of all sections" : "in section ",
-			    conf_keys[i].section);
+	for (i = 0; i < conf_key_count; i++) {
+		if (strcmp(conf_keys[i].name, entry->name) != 0)
+			continue;
+		where = conf_keys[i].section[0] == '\0' ? "outside of all sections" : "in section ";
+		return conf_fault_set(&load->fault, entry->line,
+		    "unknown key \"%s\"%s%s: it belongs %s%s", entry->name, in, around->path, where,
+		    conf_keys[i].section);
+	}
 	return conf_fault_set(&load->fault, entry->line, "unknown key \"%.100s\"%s%s", entry->name,
 	    in, around->path);
-}
-
-static int
-refuse_title(struct load *load, const struct conf_entry *entry)
-{
-	return conf_fault_set(&load->fault, entry->line, "%s \"%.100s\": must be a domain name%s",
-	    entry->name, entry->title, strcmp(entry->name, "destination") != 0 ? " or \".\"" :
-	    ", *. and a domain name, or \".\"");
 }
 
 static int
@@ -124,13 +116,11 @@ check_section_entry(struct load *load, const struct conf_entry *entry,
 		    "%s is a section: \"{\" must follow it", section->path);
 	if (section->titled && entry->title == NULL)
 		return conf_fault_set(&load->fault, entry->line,
-		    "section %s must have a title: %s \"example.com\" {", section->path, entry->name);
+		    "section %s must have a title: %s \"example.com\" {", section->path,
+		    entry->name);
 	if (!section->titled && entry->title != NULL)
 		return conf_fault_set(&load->fault, entry->line, "section %s takes no title",
 		    section->path);
-	/* Titles that differ by escapes alone would be one to libconfuse. */
-	if (section->titled && strchr(entry->title, '\\') != NULL)
-		return refuse_title(load, entry);
 	return 0;
 }
 
@@ -224,7 +214,7 @@ make_options(struct load *load, const struct conf_section *around)
 			continue;
 		option->name = name;
 		option->type = CFGT_SEC;
-		option->flags = section->titled ? CFGF_MULTI | CFGF_TITLE : CFGF_NONE;
+		option->flags = section->titled ? CFGF_MULTI : CFGF_NONE;
 		option->subopts = make_options(load, section);
 		option++;
 	}
@@ -305,6 +295,14 @@ given_at(struct load *load, const struct conf_entry *entry)
 	return (struct conf_given) { .key = conf_key_find(around->section->path, entry->name),
 		.words = words, .count = count, .line = entry->line, .arena = load->arena,
 		.fault = &load->fault };
+}
+
+static int
+refuse_title(struct load *load, const struct conf_entry *entry)
+{
+	return conf_fault_set(&load->fault, entry->line, "%s \"%.100s\": must be a domain name%s",
+	    entry->name, entry->title, strcmp(entry->name, "destination") != 0 ? " or \".\"" :
+	    ", *. and a domain name, or \".\"");
 }
 
 static int
@@ -484,39 +482,16 @@ compare_destinations(const void *one, const void *other)
 	return strcmp(a->name, b->name);
 }
 
-/* The host's FQDN into domain; NULL, or the name that is none. */
-static void
-find_host_name(char own[256], struct domain *domain)
-{
-	struct addrinfo hints = { .ai_flags = AI_CANONNAME, .ai_socktype = SOCK_STREAM }, *found = NULL;
-	const char *canonical = NULL;
-
-	if (gethostname(own, 255) != 0)
-		own[0] = '\0';
-	own[255] = '\0';
-	if (own[0] != '\0' && getaddrinfo(own, NULL, &hints, &found) == 0)
-		canonical = found->ai_canonname;
-	/* A hosts file with "127.0.1.1 localhost NAME" knows no better name than our own. */
-	if (canonical == NULL || strchr(canonical, '.') == NULL || conf_host(canonical, domain) != 0 ||
-	    strncmp(domain->name, "localhost.", 10) == 0)
-		if (conf_host(own, domain) != 0)
-			domain->name[0] = '\0';
-	if (found != NULL)
-		freeaddrinfo(found);
-}
-
 static int
 set_host_name(struct load *load)
 {
 	struct domain domain;
-	char own[256];
 
 	if (load->conf->hostname != NULL)
 		return 0;
-	find_host_name(own, &domain);
-	if (domain.name[0] == '\0')
+	if (host_name(&domain) != 0)
 		return conf_fault_set(&load->fault, 0,
-		    "this host's own name \"%.100s\" is no host name: set hostname", own);
+		    "the system's name for this host is no host name: set hostname");
 	load->conf->hostname = arena_strdup(load->arena, domain.name);
 	return 0;
 }

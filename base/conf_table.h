@@ -26,8 +26,8 @@ struct conf_section {
 struct conf_key {
 	const char *section;	/* a path above */
 	const char *name;
+	const char *fallback;	/* the default, without quotes; of a list: words and blanks */
 	const struct conf_kind *kind;
-	const char *fallback;	/* the default, without quotes; of a list: words with blanks between */
 	size_t at;	/* offset of the field in struct conf, or in the titled section's struct */
 	size_t also;	/* offset of the field beside it, for the kinds that have two */
 	uint64_t least, most;
@@ -41,7 +41,7 @@ extern const size_t conf_section_count;
 extern const struct conf_key conf_keys[];
 extern const size_t conf_key_count;
 
-const struct conf_section *conf_section_find(const char *path);	/* NULL: no such section */
-const struct conf_key *conf_key_find(const char *section, const char *name);	/* NULL: no such key */
+const struct conf_section *conf_section_find(const char *path);	/* NULL: none */
+const struct conf_key *conf_key_find(const char *section, const char *name);	/* NULL: none */
 
 #endif

@@ -29,7 +29,7 @@ struct scan {
 	struct arena *arena;
 	struct conf_text *text;
 	struct conf_fault *fault;
-	const char *at, *end;
+	const char *start, *at, *end;
 	char *clean;	/* what stands for *at in the clean text */
 	int line;
 	int last_line;	/* of the last token that was one */
@@ -227,8 +227,9 @@ refuse_octet(struct scan *scan)
 		return conf_fault_set(scan->fault, scan->line,
 		    "\"(\": there are no functions here, and no include");
 	if (is_control(c) || (unsigned char)c >= 0x80)
-		return conf_fault_set(scan->fault, scan->line, "unexpected octet 0x%02x",
-		    (unsigned char)c);
+		return conf_fault_set(scan->fault, scan->line, "unexpected octet 0x%02x%s",
+		    (unsigned char)c,
+		    is_control(c) ? "" : ": a value with it stands in double quotes");
 	return conf_fault_set(scan->fault, scan->line,
 	    "unexpected \"%c\": a value with it stands in double quotes", c);
 }
@@ -258,6 +259,10 @@ next_token(struct scan *scan)
 	} else {
 		result = refuse_octet(scan);
 	}
+	/* libconfuse copies a long value again and again as it grows. */
+	if (result == 0 && token.length > CONF_VALUE_MAX)
+		result = conf_fault_set(scan->fault, token.line, "longer than %d octets",
+		    CONF_VALUE_MAX);
 	if (result != 0)
 		token.kind = TOKEN_FAULT;
 	return token;
@@ -361,6 +366,16 @@ take_value(struct scan *scan, const struct token *name, int parent)
 	return result == 0 ? 0 : name_fault(scan, entry);
 }
 
+/* libconfuse compares each title with all before it, and joins sections of one title. */
+static void
+blank_title(struct scan *scan, const struct token *title)
+{
+	size_t quotes = title->kind == TOKEN_STRING ? 1 : 0;
+	size_t at = (size_t)(title->at - scan->start) - quotes;
+
+	memset(scan->text->clean + at, ' ', title->length + 2 * quotes);
+}
+
 static int take_entries(struct scan *scan, int parent, int depth);
 
 static int
@@ -373,6 +388,7 @@ take_section(struct scan *scan, const struct token *name, const struct token *ti
 	if (title != NULL) {
 		entry->title = arena_strndup(scan->arena, title->at, title->length);
 		entry->line = title->line;
+		blank_title(scan, title);
 	}
 	if (depth == DEPTH_MAX)
 		return conf_fault_set(scan->fault, name->line,
@@ -463,8 +479,9 @@ refuse_repeat(struct scan *scan, const struct conf_entry *repeat, const struct c
 	return conf_fault_set(scan->fault, repeat->line,
 	    "%s%s%s%.*s%s%s%.*s%s is given twice, first in line %d",
 	    repeat->shape == CONF_SECTION ? "section " : "", around(scan, repeat),
-	    repeat->parent < 0 ? "" : ".", SHOWN_MAX, repeat->name, repeat->title == NULL ? "" : " ",
-	    quote, SHOWN_MAX, title_of(repeat), quote, first->line);
+	    repeat->parent < 0 ? "" : ".", SHOWN_MAX, repeat->name,
+	    repeat->title == NULL ? "" : " ", quote, SHOWN_MAX, title_of(repeat), quote,
+	    first->line);
 }
 
 /* Finds the repeat that comes first in the file. */
@@ -523,7 +540,7 @@ conf_text_read(struct arena *arena, const char *octets, size_t length, struct co
 	text->entries = arena_array(arena, entries_at_most(octets, length) + 1,
 	    sizeof(*text->entries));
 	text->count = 0;
-	scan.at = octets;
+	scan.start = scan.at = octets;
 	scan.end = octets + length;
 	scan.clean = text->clean;
 	if (take_entries(&scan, -1, 0) != 0)

@@ -17,6 +17,7 @@
 #include "base/arena.h"
 
 #define CONF_TEXT_MAX (1024 * 1024)	/* octets of a configuration file */
+#define CONF_VALUE_MAX 4096	/* octets of a name or value in it */
 
 /* What is wrong, for the one line that conf_load() writes. */
 struct conf_fault {
@@ -40,7 +41,7 @@ struct conf_entry {
 };
 
 struct conf_text {
-	char *clean;	/* for libconfuse: comments and carriage returns are blanks now */
+	char *clean;	/* for libconfuse: comments, titles and carriage returns are blanks now */
 	struct conf_entry *entries;	/* in the file's order */
 	size_t count;
 };

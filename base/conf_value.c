@@ -80,7 +80,8 @@ conf_size(const char *text, uint64_t *octets)
 int
 conf_flag(const char *text, bool *flag)
 {
-	static const char *const yes[] = { "true", "yes", "on" }, *const no[] = { "false", "no", "off" };
+	static const char *const yes[] = { "true", "yes", "on" };
+	static const char *const no[] = { "false", "no", "off" };
 	size_t i;
 
 	for (i = 0; i < 3; i++) {
