@@ -20,7 +20,7 @@
 #include "base/deadline.h"
 #include "base/domain.h"
 
-enum dns_type { DNS_A = 1, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_TLSA = 52 };
+enum dns_type { DNS_A = 1, DNS_SOA = 6, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_TLSA = 52 };
 
 enum dns_state {
 	DNS_SECURE,	/* validated up to a trust anchor, denials included */
@@ -65,12 +65,21 @@ struct resolver;
 /* conf must outlive it. NULL with why: a trust anchor or resolv.conf that cannot be used. The
  * self-test runs beside; resolver_health() tells its result and a bad one is logged as an error. */
 struct resolver *resolver_new(const struct conf *conf, char *why, size_t why_room);
+/* The same with another file for /etc/resolv.conf, which must outlive it: for tests. */
+struct resolver *resolver_new_with(const struct conf *conf, const char *resolv_conf, char *why,
+    size_t why_room);
+/* Before the process ends: whoever waits for an answer goes on at once, with DNS_FAILED. */
+void resolver_stop(struct resolver *resolver);
 void resolver_free(struct resolver *resolver);	/* no resolver_ask() may be running */
 
 /* Asks all questions side by side and returns when the last is answered, at the deadline or after
  * dns.timeout, whichever is first; what is unanswered then is DNS_FAILED. */
 void resolver_ask(struct resolver *resolver, struct arena *arena, struct dns_question *questions,
     size_t count, struct deadline deadline);
+
+/* One question past the cache of earlier answers: nothing older than interval_ms answers it. */
+void resolver_ask_afresh(struct resolver *resolver, struct arena *arena,
+    struct dns_question *question, int64_t interval_ms, struct deadline deadline);
 
 enum resolver_health resolver_health(struct resolver *resolver);
 /* Waits for the self-test: for stsgated -t. */

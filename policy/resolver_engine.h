@@ -10,15 +10,24 @@
 #ifndef POLICY_RESOLVER_ENGINE_H
 #define POLICY_RESOLVER_ENGINE_H
 
+#include <stdbool.h>
+
 #include "base/conf.h"
 #include "base/deadline.h"
 #include "policy/resolver.h"
+#include "policy/resolver_setup.h"
 
 struct resolver_engine;
 
-struct resolver_engine *resolver_engine_new(const struct conf *conf, enum conf_dns_mode mode,
-    char *why, size_t why_room);
+/* conf gives trust anchors, insecure names and zones; everything else is asked of servers, or
+ * from the root when there are none. NULL with why: a file or setting that cannot be used. */
+struct resolver_engine *resolver_engine_new(const struct conf *conf,
+    const struct resolver_servers *servers, bool small, char *why, size_t why_room);
+/* Ends all waiting, now and from now on: what has no answer yet is DNS_FAILED. */
+void resolver_engine_stop(struct resolver_engine *engine);
 void resolver_engine_free(struct resolver_engine *engine);	/* no question may be running */
+
+/* Asks all questions side by side; what has no answer at the deadline is DNS_FAILED. Any thread. */
 void resolver_engine_ask(struct resolver_engine *engine, struct arena *arena,
     struct dns_question *questions, size_t count, struct deadline deadline);
 

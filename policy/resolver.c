@@ -1,0 +1,513 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "policy/resolver.h"
+#include "policy/resolver_engine.h"
+#include "policy/resolver_files.h"
+#include "policy/resolver_setup.h"
+
+#define RESOLV_CONF	"/etc/resolv.conf"
+#define LOOK_EVERY_MS	1000	/* at resolv.conf */
+#define TEST_EVERY_MS	(60 * 1000)	/* while the self-test has no good answer */
+#define TESTER_STACK	(256 * 1024)
+
+/* An engine and how many use it: the resolver's own use, and one for each running question. */
+struct shared_engine {
+	struct resolver_engine *engine;
+	unsigned users;	/* under the resolver's lock */
+	int64_t made_ms;
+};
+
+struct resolver {
+	const struct conf *conf;
+	const char *resolv_conf;
+	struct resolver_anchors anchors;	/* const after start */
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct shared_engine *engine;	/* that answers questions */
+	struct shared_engine *fresh;	/* for questions past the cache, or NULL */
+	bool fresh_is_stale;	/* it asks servers of the past */
+	struct resolver_engine *way_round;	/* while it is being tested, or NULL */
+	struct resolver_servers servers;	/* that engine asks */
+	struct resolver_file resolv_conf_seen;
+	int64_t next_look_ms;	/* at resolv.conf */
+	enum resolver_health health;
+	unsigned tests;	/* self-tests that have ended */
+	int64_t next_test_ms;	/* INT64_MAX: none */
+	bool stop;
+	bool testing;	/* the thread exists */
+	pthread_t tester;
+};
+
+const char *
+dns_state_name(enum dns_state state)
+{
+	static const char *const names[] = {
+		[DNS_SECURE] = "secure", [DNS_INSECURE] = "insecure", [DNS_BOGUS] = "bogus",
+		[DNS_FAILED] = "failed"
+	};
+
+	return names[state];
+}
+
+const char *
+resolver_health_name(enum resolver_health health)
+{
+	static const char *const names[] = {
+		[RESOLVER_UNTESTED] = "untested", [RESOLVER_VALIDATES] = "validates",
+		[RESOLVER_RECURSES] = "recurses", [RESOLVER_BROKEN] = "broken",
+		[RESOLVER_UNANCHORED] = "unanchored"
+	};
+
+	return names[health];
+}
+
+static struct shared_engine *
+shared_new(const struct conf *conf, const struct resolver_servers *servers, bool small, char *why,
+    size_t why_room)
+{
+	struct resolver_engine *engine = resolver_engine_new(conf, servers, small, why, why_room);
+	struct shared_engine *shared;
+
+	if (engine == NULL)
+		return NULL;
+	shared = xcalloc(1, sizeof(*shared));
+	shared->engine = engine;
+	shared->users = 1;
+	shared->made_ms = clock_monotonic_ms();
+	return shared;
+}
+
+/* With the lock held. Returns what the caller is to free once he has given the lock up. */
+static struct resolver_engine *
+shared_release(struct shared_engine *shared)
+{
+	struct resolver_engine *engine;
+
+	if (shared == NULL || --shared->users > 0)
+		return NULL;
+	engine = shared->engine;
+	free(shared);
+	return engine;
+}
+
+static void
+log_health(const struct resolver *resolver, enum log_level level, const char *what)
+{
+	struct log_line line;
+
+	log_begin(&line, level, "dns");
+	log_text(&line, "health", resolver_health_name(resolver->health));
+	log_text(&line, "servers", resolver->servers.count > 0 ? resolver->servers.at[0] : "root");
+	log_text(&line, "msg", what);
+	log_end(&line);
+}
+
+/* With the lock held: from now on questions go to engine. */
+static struct resolver_engine *
+switch_engine(struct resolver *resolver, struct shared_engine *engine,
+    const struct resolver_servers *servers)
+{
+	struct resolver_engine *old = shared_release(resolver->engine);
+
+	resolver->engine = engine;
+	resolver->servers = *servers;
+	resolver->fresh_is_stale = true;
+	return old;
+}
+
+/*
+ * The self-test: the zone of each trust anchor is asked for its SOA, which can be secure only
+ * when signatures come through and the key is the right one.
+ */
+enum test_result { TEST_GOOD, TEST_BOGUS, TEST_SILENT };
+
+static enum test_result
+test_engine(const struct resolver *resolver, struct resolver_engine *engine)
+{
+	struct dns_question questions[RESOLVER_ANCHORS_MAX] = { 0 };
+	const struct resolver_anchors *anchors = &resolver->anchors;
+	struct arena *arena = arena_new();
+	enum test_result result = TEST_GOOD;
+
+	for (size_t i = 0; i < anchors->count; i++)
+		questions[i] = (struct dns_question){ .name = anchors->at[i], .type = DNS_SOA };
+	resolver_engine_ask(engine, arena, questions, anchors->count,
+	    deadline_in(resolver->conf->dns.timeout));
+	for (size_t i = 0; i < anchors->count && result != TEST_BOGUS; i++) {
+		if (questions[i].answer.state == DNS_BOGUS)
+			result = TEST_BOGUS;
+		else if (questions[i].answer.state == DNS_FAILED)
+			result = TEST_SILENT;
+	}
+	arena_free(arena);
+	return result;
+}
+
+static void
+set_health(struct resolver *resolver, enum resolver_health health)
+{
+	static const char broken[] = "DNS answers do not validate: mail for every signed domain is"
+	    " deferred. The servers drop DNSSEC records, the trust anchor is out of date, or the"
+	    " clock is wrong. Let the servers pass DNSSEC, or set dns.mode = \"recurse\" and open"
+	    " port 53";
+	static const char recurses[] = "the configured DNS servers drop DNSSEC records, so stsgated"
+	    " asks from the root instead. Set dns.mode = \"recurse\", or let the servers pass DNSSEC"
+	    " and restart stsgated";
+	bool news = resolver->health != health;
+
+	resolver->health = health;
+	switch (health) {
+	case RESOLVER_BROKEN:
+		if (news)
+			log_health(resolver, LOG_LEVEL_ERROR, broken);
+		break;
+	case RESOLVER_RECURSES:
+		log_health(resolver, LOG_LEVEL_ERROR, recurses);
+		break;
+	case RESOLVER_VALIDATES:
+		log_health(resolver, LOG_LEVEL_INFO, "DNS answers validate");
+		break;
+	case RESOLVER_UNTESTED:
+		log_health(resolver, LOG_LEVEL_WARNING, "DNS does not answer: whether answers"
+		    " validate is not known yet");
+		break;
+	case RESOLVER_UNANCHORED:
+		break;
+	}
+}
+
+static void
+set_way_round(struct resolver *resolver, struct resolver_engine *engine)
+{
+	pthread_mutex_lock(&resolver->lock);
+	resolver->way_round = engine;
+	if (engine != NULL && resolver->stop)
+		resolver_engine_stop(engine);
+	pthread_mutex_unlock(&resolver->lock);
+}
+
+/* The configured servers drop DNSSEC: NULL unless asking from the root does better. */
+static struct shared_engine *
+find_way_round(struct resolver *resolver)
+{
+	static const struct resolver_servers from_the_root;
+	struct shared_engine *shared;
+	enum test_result result;
+	char why[200];
+
+	if (resolver->conf->dns.mode == DNS_MODE_RECURSE)
+		return NULL;
+	shared = shared_new(resolver->conf, &from_the_root, false, why, sizeof(why));
+	if (shared == NULL)
+		return NULL;
+	set_way_round(resolver, shared->engine);
+	result = test_engine(resolver, shared->engine);
+	set_way_round(resolver, NULL);
+	if (result == TEST_GOOD)
+		return shared;
+	resolver_engine_free(shared->engine);
+	free(shared);
+	return NULL;
+}
+
+/* With the lock held; tested is the engine that gave the result. */
+static struct resolver_engine *
+conclude(struct resolver *resolver, const struct shared_engine *tested, enum test_result result,
+    struct shared_engine *way_round)
+{
+	static const struct resolver_servers from_the_root;
+	struct resolver_engine *old = NULL;
+
+	/* resolv.conf has changed meanwhile: the new servers are still to be tested. */
+	if (resolver->stop || resolver->engine != tested)
+		return shared_release(way_round);
+	resolver->next_test_ms = clock_monotonic_ms() + TEST_EVERY_MS;
+	switch (result) {
+	case TEST_GOOD:
+		set_health(resolver, RESOLVER_VALIDATES);
+		resolver->next_test_ms = INT64_MAX;
+		break;
+	case TEST_SILENT:
+		set_health(resolver, resolver->health);
+		break;
+	case TEST_BOGUS:
+		if (way_round == NULL) {
+			set_health(resolver, RESOLVER_BROKEN);
+			break;
+		}
+		set_health(resolver, RESOLVER_RECURSES);
+		old = switch_engine(resolver, way_round, &from_the_root);
+		resolver->next_test_ms = INT64_MAX;
+		break;
+	}
+	resolver->tests++;
+	pthread_cond_broadcast(&resolver->changed);
+	return old;
+}
+
+/* With the lock held, which is given up meanwhile. */
+static void
+run_test(struct resolver *resolver)
+{
+	struct shared_engine *tested = resolver->engine, *way_round = NULL;
+	struct resolver_engine *retired, *replaced;
+	enum test_result result;
+
+	tested->users++;
+	pthread_mutex_unlock(&resolver->lock);
+	result = test_engine(resolver, tested->engine);
+	if (result == TEST_BOGUS)
+		way_round = find_way_round(resolver);
+	pthread_mutex_lock(&resolver->lock);
+	replaced = conclude(resolver, tested, result, way_round);
+	retired = shared_release(tested);
+	pthread_mutex_unlock(&resolver->lock);
+	resolver_engine_free(replaced);
+	resolver_engine_free(retired);
+	pthread_mutex_lock(&resolver->lock);
+}
+
+static void *
+tester_run(void *context)
+{
+	struct resolver *resolver = context;
+
+	pthread_mutex_lock(&resolver->lock);
+	while (!resolver->stop) {
+		struct timespec until = deadline_timespec(
+		    (struct deadline){ resolver->next_test_ms });
+
+		if (resolver->next_test_ms <= clock_monotonic_ms())
+			run_test(resolver);
+		else if (resolver->next_test_ms == INT64_MAX)
+			pthread_cond_wait(&resolver->changed, &resolver->lock);
+		else
+			pthread_cond_timedwait(&resolver->changed, &resolver->lock, &until);
+	}
+	pthread_mutex_unlock(&resolver->lock);
+	return NULL;
+}
+
+static int
+start_tester(struct resolver *resolver)
+{
+	pthread_attr_t attributes;
+	int error;
+
+	if (resolver->anchors.count == 0) {
+		resolver->health = RESOLVER_UNANCHORED;
+		return 0;
+	}
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, TESTER_STACK);
+	error = pthread_create(&resolver->tester, &attributes, tester_run, resolver);
+	pthread_attr_destroy(&attributes);
+	resolver->testing = error == 0;
+	return error;
+}
+
+static struct resolver *
+allocate(const struct conf *conf, const char *resolv_conf)
+{
+	struct resolver *resolver = xcalloc(1, sizeof(*resolver));
+	pthread_condattr_t monotonic;
+
+	resolver->conf = conf;
+	resolver->resolv_conf = resolv_conf;
+	pthread_mutex_init(&resolver->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&resolver->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	return resolver;
+}
+
+struct resolver *
+resolver_new_with(const struct conf *conf, const char *resolv_conf, char *why, size_t why_room)
+{
+	struct resolver *resolver = allocate(conf, resolv_conf);
+	int error;
+
+	resolver_files_look(resolv_conf, &resolver->resolv_conf_seen);
+	if (resolver_files_anchors(conf, &resolver->anchors, why, why_room) != 0 ||
+	    resolver_files_servers(conf, resolv_conf, &resolver->servers, why, why_room) != 0)
+		goto fail;
+	resolver->engine = shared_new(conf, &resolver->servers, false, why, why_room);
+	if (resolver->engine == NULL)
+		goto fail;
+	error = start_tester(resolver);
+	if (error == 0)
+		return resolver;
+	snprintf(why, why_room, "no thread for the resolver: %s", strerror(error));
+fail:
+	resolver_free(resolver);
+	return NULL;
+}
+
+struct resolver *
+resolver_new(const struct conf *conf, char *why, size_t why_room)
+{
+	return resolver_new_with(conf, RESOLV_CONF, why, why_room);
+}
+
+void
+resolver_stop(struct resolver *resolver)
+{
+	pthread_mutex_lock(&resolver->lock);
+	resolver->stop = true;
+	if (resolver->engine != NULL)
+		resolver_engine_stop(resolver->engine->engine);
+	if (resolver->fresh != NULL)
+		resolver_engine_stop(resolver->fresh->engine);
+	if (resolver->way_round != NULL)
+		resolver_engine_stop(resolver->way_round);
+	pthread_cond_broadcast(&resolver->changed);
+	pthread_mutex_unlock(&resolver->lock);
+}
+
+void
+resolver_free(struct resolver *resolver)
+{
+	if (resolver == NULL)
+		return;
+	resolver_stop(resolver);
+	if (resolver->testing)
+		pthread_join(resolver->tester, NULL);
+	resolver_engine_free(shared_release(resolver->engine));
+	resolver_engine_free(shared_release(resolver->fresh));
+	pthread_cond_destroy(&resolver->changed);
+	pthread_mutex_destroy(&resolver->lock);
+	free(resolver);
+}
+
+/* With the lock held. A resolv.conf that is away or half written changes nothing. */
+static struct resolver_engine *
+follow_resolv_conf(struct resolver *resolver)
+{
+	struct resolver_servers servers;
+	struct shared_engine *engine;
+	struct resolver_file now;
+	char why[200] = "";
+	int64_t at = clock_monotonic_ms();
+
+	if (resolver->conf->dns.mode != DNS_MODE_SYSTEM || resolver->stop ||
+	    at < resolver->next_look_ms)
+		return NULL;
+	resolver->next_look_ms = at + LOOK_EVERY_MS;
+	if (resolver_files_look(resolver->resolv_conf, &now) != 0 || now.size == 0 ||
+	    resolver_files_same(&now, &resolver->resolv_conf_seen))
+		return NULL;
+	resolver->resolv_conf_seen = now;
+	if (resolver_files_servers(resolver->conf, resolver->resolv_conf, &servers, why,
+	    sizeof(why)) != 0)
+		return NULL;
+	engine = shared_new(resolver->conf, &servers, false, why, sizeof(why));
+	if (engine == NULL) {
+		log_message(LOG_LEVEL_ERROR, "dns", "the new %s is not used: %s",
+		    resolver->resolv_conf, why);
+		return NULL;
+	}
+	log_message(LOG_LEVEL_INFO, "dns", "%s has changed: asking %s", resolver->resolv_conf,
+	    servers.at[0]);
+	resolver->next_test_ms = at;
+	if (resolver->health != RESOLVER_UNANCHORED)
+		resolver->health = RESOLVER_UNTESTED;
+	pthread_cond_broadcast(&resolver->changed);
+	return switch_engine(resolver, engine, &servers);
+}
+
+/* With the lock held, which is given up meanwhile. */
+static void
+ask_shared(struct resolver *resolver, struct shared_engine *shared, struct arena *arena,
+    struct dns_question *questions, size_t count, struct deadline deadline)
+{
+	struct resolver_engine *retired;
+
+	shared->users++;
+	pthread_mutex_unlock(&resolver->lock);
+	resolver_engine_ask(shared->engine, arena, questions, count,
+	    deadline_earlier(deadline, deadline_in(resolver->conf->dns.timeout)));
+	pthread_mutex_lock(&resolver->lock);
+	retired = shared_release(shared);
+	pthread_mutex_unlock(&resolver->lock);
+	resolver_engine_free(retired);
+	pthread_mutex_lock(&resolver->lock);
+}
+
+void
+resolver_ask(struct resolver *resolver, struct arena *arena, struct dns_question *questions,
+    size_t count, struct deadline deadline)
+{
+	struct resolver_engine *retired;
+
+	pthread_mutex_lock(&resolver->lock);
+	retired = follow_resolv_conf(resolver);
+	ask_shared(resolver, resolver->engine, arena, questions, count, deadline);
+	pthread_mutex_unlock(&resolver->lock);
+	resolver_engine_free(retired);
+}
+
+/* With the lock held: an engine with nothing in its cache that is as old as interval_ms. */
+static struct resolver_engine *
+freshen(struct resolver *resolver, int64_t interval_ms)
+{
+	struct shared_engine *old = resolver->fresh;
+	char why[200];
+
+	if (resolver->stop || (old != NULL && !resolver->fresh_is_stale &&
+	    clock_monotonic_ms() - old->made_ms < interval_ms))
+		return NULL;
+	resolver->fresh = shared_new(resolver->conf, &resolver->servers, true, why, sizeof(why));
+	resolver->fresh_is_stale = false;
+	return shared_release(old);
+}
+
+void
+resolver_ask_afresh(struct resolver *resolver, struct arena *arena, struct dns_question *question,
+    int64_t interval_ms, struct deadline deadline)
+{
+	struct resolver_engine *retired;
+
+	pthread_mutex_lock(&resolver->lock);
+	retired = freshen(resolver, interval_ms);
+	ask_shared(resolver, resolver->fresh != NULL ? resolver->fresh : resolver->engine, arena,
+	    question, 1, deadline);
+	pthread_mutex_unlock(&resolver->lock);
+	resolver_engine_free(retired);
+}
+
+enum resolver_health
+resolver_health(struct resolver *resolver)
+{
+	enum resolver_health health;
+
+	pthread_mutex_lock(&resolver->lock);
+	health = resolver->health;
+	pthread_mutex_unlock(&resolver->lock);
+	return health;
+}
+
+enum resolver_health
+resolver_wait_health(struct resolver *resolver, struct deadline deadline)
+{
+	struct timespec until = deadline_timespec(deadline);
+	enum resolver_health health;
+
+	pthread_mutex_lock(&resolver->lock);
+	while (resolver->testing && resolver->tests == 0 && !deadline_passed(deadline))
+		pthread_cond_timedwait(&resolver->changed, &resolver->lock, &until);
+	health = resolver->health;
+	pthread_mutex_unlock(&resolver->lock);
+	return health;
+}

@@ -1,0 +1,485 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+#include <unbound.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "policy/resolver_engine.h"
+
+#define ENGINE_STACK	(256 * 1024)
+#define CLASS_IN	1
+#define RCODE_NOERROR	0
+#define RCODE_NXDOMAIN	3
+
+struct resolver_engine {
+	struct ub_ctx *ctx;
+	int end;	/* eventfd: readable when the thread is to end */
+	bool running;
+	pthread_t thread;
+
+	pthread_mutex_t lock;
+	bool stopped;
+	LIST_HEAD(, batch) batches;	/* somebody waits for these */
+};
+
+/* One question in flight. The slot's record in libunbound holds a reference on its batch, given
+ * up by the callback or by whoever cancelled it: exactly one of the two happens. */
+struct slot {
+	struct batch *batch;
+	int id;	/* libunbound's */
+	bool done;
+	struct ub_result *result;	/* NULL with done: libunbound failed */
+};
+
+/* The questions of one caller: on the heap, since callbacks may outlive the caller's patience. */
+struct batch {
+	LIST_ENTRY(batch) link;
+	pthread_mutex_t lock;
+	pthread_cond_t all_done;
+	size_t references;
+	size_t open;	/* slots sent and not done */
+	bool stopped;	/* waiting is over */
+	size_t count;
+	struct slot slots[];
+};
+
+static struct batch *
+batch_new(size_t count)
+{
+	struct batch *batch = xcalloc(1, sizeof(*batch) + count * sizeof(batch->slots[0]));
+	pthread_condattr_t monotonic;
+
+	pthread_mutex_init(&batch->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&batch->all_done, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	batch->references = 1;
+	batch->count = count;
+	return batch;
+}
+
+static void
+batch_destroy(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++)
+		ub_resolve_free(batch->slots[i].result);
+	pthread_cond_destroy(&batch->all_done);
+	pthread_mutex_destroy(&batch->lock);
+	free(batch);
+}
+
+/* Called with the lock held, which is given up. */
+static void
+batch_release(struct batch *batch)
+{
+	bool last = --batch->references == 0;
+
+	pthread_mutex_unlock(&batch->lock);
+	if (last)
+		batch_destroy(batch);
+}
+
+static void
+answered(void *context, int error, struct ub_result *result)
+{
+	struct slot *slot = context;
+	struct batch *batch = slot->batch;
+
+	(void)error;	/* result is NULL then */
+	pthread_mutex_lock(&batch->lock);
+	slot->result = result;
+	slot->done = true;
+	if (--batch->open == 0)
+		pthread_cond_signal(&batch->all_done);
+	batch_release(batch);
+}
+
+static void
+send_question(struct resolver_engine *engine, struct batch *batch, struct slot *slot,
+    const struct dns_question *question)
+{
+	int error;
+
+	slot->batch = batch;
+	pthread_mutex_lock(&batch->lock);
+	batch->references++;
+	batch->open++;
+	pthread_mutex_unlock(&batch->lock);
+	error = ub_resolve_async(engine->ctx, question->name, (int)question->type, CLASS_IN, slot,
+	    answered, &slot->id);
+	if (error == UB_NOERROR)
+		return;
+	/* A question that libunbound knows and cannot pass on must not come back to a freed batch. */
+	if (error == UB_PIPE)
+		ub_cancel(engine->ctx, slot->id);
+	answered(slot, error, NULL);
+}
+
+static void
+enter(struct resolver_engine *engine, struct batch *batch)
+{
+	pthread_mutex_lock(&engine->lock);
+	batch->stopped = engine->stopped;
+	LIST_INSERT_HEAD(&engine->batches, batch, link);
+	pthread_mutex_unlock(&engine->lock);
+}
+
+static void
+leave(struct resolver_engine *engine, struct batch *batch)
+{
+	pthread_mutex_lock(&engine->lock);
+	LIST_REMOVE(batch, link);
+	pthread_mutex_unlock(&engine->lock);
+}
+
+void
+resolver_engine_stop(struct resolver_engine *engine)
+{
+	struct batch *batch;
+
+	pthread_mutex_lock(&engine->lock);
+	engine->stopped = true;
+	LIST_FOREACH(batch, &engine->batches, link) {
+		pthread_mutex_lock(&batch->lock);
+		batch->stopped = true;
+		pthread_cond_signal(&batch->all_done);
+		pthread_mutex_unlock(&batch->lock);
+	}
+	pthread_mutex_unlock(&engine->lock);
+}
+
+static void
+wait_for_answers(struct batch *batch, struct deadline deadline)
+{
+	struct timespec until = deadline_timespec(deadline);
+
+	pthread_mutex_lock(&batch->lock);
+	while (batch->open > 0 && !batch->stopped && !deadline_passed(deadline))
+		pthread_cond_timedwait(&batch->all_done, &batch->lock, &until);
+	pthread_mutex_unlock(&batch->lock);
+}
+
+static bool
+slot_is_done(struct slot *slot)
+{
+	bool done;
+
+	pthread_mutex_lock(&slot->batch->lock);
+	done = slot->done;
+	pthread_mutex_unlock(&slot->batch->lock);
+	return done;
+}
+
+/* libunbound says UB_NOERROR only when it will never call back, and UB_NOID when it has done so,
+ * or is just about to on the engine's thread: the reference goes with that answer. */
+static void
+cancel_open(struct resolver_engine *engine, struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		struct slot *slot = &batch->slots[i];
+
+		if (slot_is_done(slot) || ub_cancel(engine->ctx, slot->id) != UB_NOERROR)
+			continue;
+		pthread_mutex_lock(&batch->lock);
+		batch->references--;	/* never the last: the caller holds one */
+		pthread_mutex_unlock(&batch->lock);
+	}
+}
+
+/* "validation failure <name TXT IN>: no signatures from 192.0.2.1 for ..." becomes "no-signatures". */
+static void
+bogus_token(const char *text, char *token, size_t room)
+{
+	static const char *const ends[] = { " from ", " for ", " while ", " with ", " <", "," };
+	const char *at = text == NULL ? NULL : strstr(text, ">: ");
+	size_t length, used = 0;
+
+	at = at != NULL ? at + 3 : text != NULL ? text : "bogus";
+	length = strlen(at);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		const char *end = strstr(at, ends[i]);
+
+		if (end != NULL && (size_t)(end - at) < length)
+			length = (size_t)(end - at);
+	}
+	for (size_t i = 0; i < length && used < room - 1 && used < 48; i++) {
+		if (isalnum((unsigned char)at[i]))
+			token[used++] = (char)tolower((unsigned char)at[i]);
+		else if (used > 0 && token[used - 1] != '-')
+			token[used++] = '-';
+	}
+	while (used > 0 && token[used - 1] == '-')
+		used--;
+	token[used] = '\0';
+	if (used == 0)
+		snprintf(token, room, "bogus");
+}
+
+static const char *
+rcode_text(int rcode)
+{
+	static const char *const names[] = { "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP",
+		"REFUSED" };
+
+	if (rcode < 0 || (size_t)rcode >= sizeof(names) / sizeof(names[0]))
+		return "an unknown error";
+	return names[rcode];
+}
+
+static void __attribute__((format(printf, 2, 3)))
+fail(struct dns_answer *answer, const char *format, ...)
+{
+	va_list args;
+
+	answer->state = DNS_FAILED;
+	va_start(args, format);
+	vsnprintf(answer->why, sizeof(answer->why), format, args);
+	va_end(args);
+}
+
+static void
+set_canonical(struct dns_answer *answer, const char *name)
+{
+	size_t length = strlen(name);
+
+	while (length > 0 && name[length - 1] == '.')
+		length--;
+	if (length >= sizeof(answer->canonical))
+		length = sizeof(answer->canonical) - 1;
+	for (size_t i = 0; i < length; i++)
+		answer->canonical[i] = (char)tolower((unsigned char)name[i]);
+	answer->canonical[length] = '\0';
+}
+
+static void
+copy_records(struct arena *arena, const struct ub_result *result, struct dns_answer *answer)
+{
+	if (!result->havedata)
+		return;
+	while (result->data[answer->count] != NULL)
+		answer->count++;
+	answer->records = arena_array(arena, answer->count, sizeof(answer->records[0]));
+	for (size_t i = 0; i < answer->count; i++) {
+		size_t length = (size_t)result->len[i];
+		uint8_t *data = arena_alloc(arena, length + 1);
+
+		memcpy(data, result->data[i], length);
+		answer->records[i] = (struct dns_record){ data, length };
+	}
+}
+
+static void
+read_result(struct arena *arena, const struct ub_result *result, struct dns_answer *answer)
+{
+	if (result->bogus) {
+		answer->state = DNS_BOGUS;
+		bogus_token(result->why_bogus, answer->why, sizeof(answer->why));
+		return;
+	}
+	if (result->rcode != RCODE_NOERROR && result->rcode != RCODE_NXDOMAIN) {
+		fail(answer, "the DNS servers answer %s", rcode_text(result->rcode));
+		return;
+	}
+	answer->state = result->secure ? DNS_SECURE : DNS_INSECURE;
+	answer->exists = !result->nxdomain;
+	answer->ttl = result->ttl > 0 ? (uint32_t)result->ttl : 0;
+	copy_records(arena, result, answer);
+	if (result->canonname != NULL)
+		set_canonical(answer, result->canonname);
+}
+
+/* Called with the batch's lock held, so that a late callback does not hand in a result meanwhile. */
+static void
+collect(struct arena *arena, const struct slot *slot, struct dns_question *question)
+{
+	struct dns_answer *answer = &question->answer;
+
+	*answer = (struct dns_answer){ 0 };
+	set_canonical(answer, question->name);
+	if (!slot->done)
+		fail(answer, "no answer from the DNS servers in time");
+	else if (slot->result == NULL)
+		fail(answer, "the resolver could not take the question");
+	else
+		read_result(arena, slot->result, answer);
+}
+
+void
+resolver_engine_ask(struct resolver_engine *engine, struct arena *arena,
+    struct dns_question *questions, size_t count, struct deadline deadline)
+{
+	struct batch *batch = batch_new(count);
+
+	for (size_t i = 0; i < count; i++)
+		send_question(engine, batch, &batch->slots[i], &questions[i]);
+	enter(engine, batch);
+	wait_for_answers(batch, deadline);
+	leave(engine, batch);
+	cancel_open(engine, batch);
+	pthread_mutex_lock(&batch->lock);
+	for (size_t i = 0; i < count; i++)
+		collect(arena, &batch->slots[i], &questions[i]);
+	batch_release(batch);
+}
+
+/* Calls libunbound back into answered() until told to stop. */
+static void *
+engine_run(void *context)
+{
+	struct resolver_engine *engine = context;
+	struct pollfd fds[] = {
+		{ .fd = ub_fd(engine->ctx), .events = POLLIN },
+		{ .fd = engine->end, .events = POLLIN }
+	};
+	int error;
+
+	while (fds[1].revents == 0) {
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			break;
+		if (fds[0].revents == 0)
+			continue;
+		error = ub_process(engine->ctx);
+		if (error != UB_NOERROR) {
+			log_message(LOG_LEVEL_ERROR, "dns", "libunbound stopped (%s): no name will be"
+			    " found until stsgated is restarted", ub_strerror(error));
+			break;
+		}
+	}
+	return NULL;
+}
+
+static int
+engine_start(struct resolver_engine *engine)
+{
+	pthread_attr_t attributes;
+	int error;
+
+	engine->end = eventfd(0, EFD_CLOEXEC);
+	if (engine->end < 0)
+		return errno;
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, ENGINE_STACK);
+	error = pthread_create(&engine->thread, &attributes, engine_run, engine);
+	pthread_attr_destroy(&attributes);
+	engine->running = error == 0;
+	return error;
+}
+
+/* unbound.conf(5) through memory: zones can be forwarded in no other way, and no file is left. */
+static int
+load_settings(struct ub_ctx *ctx, const struct buf *text)
+{
+	char path[40];
+	int error = UB_READFILE;
+	int fd = memfd_create("unbound.conf", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return error;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (write(fd, text->data, text->length) == (ssize_t)text->length)
+		error = ub_ctx_config(ctx, path);
+	close(fd);
+	return error;
+}
+
+static int
+load_trust_anchors(struct ub_ctx *ctx, const struct conf *conf)
+{
+	int error = UB_NOERROR;
+
+	for (size_t i = 0; error == UB_NOERROR && i < conf->dns.trust_anchors.count; i++)
+		error = ub_ctx_add_ta_file(ctx, conf->dns.trust_anchors.at[i]);
+	return error;
+}
+
+static int
+set_up(struct resolver_engine *engine, const struct conf *conf,
+    const struct resolver_servers *servers, bool small, const char **step)
+{
+	struct buf text = { 0 };
+	int error;
+
+	ub_ctx_debugout(engine->ctx, NULL);
+	*step = "its settings";
+	resolver_setup_unbound(conf, servers, small, &text);
+	error = load_settings(engine->ctx, &text);
+	buf_free(&text);
+	if (error == UB_NOERROR)
+		error = ub_ctx_async(engine->ctx, 1);	/* a thread; it would fork otherwise */
+	if (error == UB_NOERROR)
+		error = load_trust_anchors(engine->ctx, conf);
+	if (error != UB_NOERROR)
+		return error;
+	/* Anything that is wrong comes out when the context is finalised: now, not at the first
+	 * question. Taking away a local zone that is not there does that and no more. */
+	*step = "the trust anchors (are the files readable DS or DNSKEY records?)";
+	return ub_ctx_zone_remove(engine->ctx, "stsgate.invalid.");
+}
+
+struct resolver_engine *
+resolver_engine_new(const struct conf *conf, const struct resolver_servers *servers, bool small,
+    char *why, size_t why_room)
+{
+	struct resolver_engine *engine = xcalloc(1, sizeof(*engine));
+	const char *step = "";
+	int error;
+
+	engine->end = -1;
+	pthread_mutex_init(&engine->lock, NULL);
+	LIST_INIT(&engine->batches);
+	engine->ctx = ub_ctx_create();
+	if (engine->ctx == NULL) {
+		snprintf(why, why_room, "the resolver library does not start: %s", strerror(errno));
+		goto fail;
+	}
+	error = set_up(engine, conf, servers, small, &step);
+	if (error != UB_NOERROR) {
+		snprintf(why, why_room, "the resolver library does not take %s: %s", step,
+		    ub_strerror(error));
+		goto fail;
+	}
+	error = engine_start(engine);
+	if (error == 0)
+		return engine;
+	snprintf(why, why_room, "no thread for the resolver: %s", strerror(error));
+fail:
+	resolver_engine_free(engine);
+	return NULL;
+}
+
+void
+resolver_engine_free(struct resolver_engine *engine)
+{
+	uint64_t one = 1;
+
+	if (engine == NULL)
+		return;
+	if (engine->running) {
+		while (write(engine->end, &one, sizeof(one)) < 0 && errno == EINTR)
+			;
+		pthread_join(engine->thread, NULL);
+	}
+	ub_ctx_delete(engine->ctx);
+	if (engine->end >= 0)
+		close(engine->end);
+	pthread_mutex_destroy(&engine->lock);
+	free(engine);
+}

@@ -1,0 +1,217 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/ip.h"
+#include "policy/resolver_setup.h"
+
+/* The defaults starve: with them 200 names on a silent server hold up a name that has nothing to
+ * do with it. */
+static const char server_options[] =
+    "server:\n"
+    "  module-config: \"validator iterator\"\n"
+    "  num-threads: 1\n"
+    "  do-daemonize: no\n"
+    "  use-syslog: no\n"
+    "  so-reuseport: no\n"
+    "  do-not-query-localhost: no\n"
+    "  outgoing-range: 2048\n"
+    "  num-queries-per-thread: 2048\n"
+    "  outgoing-num-tcp: 64\n"
+    "  edns-buffer-size: 1232\n"
+    "  qname-minimisation: yes\n"
+    "  harden-glue: yes\n"
+    "  harden-dnssec-stripped: yes\n"
+    "  harden-below-nxdomain: yes\n"
+    "  harden-algo-downgrade: no\n"
+    "  val-clean-additional: yes\n"
+    "  val-permissive-mode: no\n"
+    "  serve-expired: no\n"
+    "  cache-max-negative-ttl: 900\n";
+
+static const char large_caches[] =
+    "  msg-cache-size: 32m\n"
+    "  rrset-cache-size: 32m\n"
+    "  key-cache-size: 4m\n";
+
+static const char small_caches[] =
+    "  msg-cache-size: 2m\n"
+    "  rrset-cache-size: 2m\n"
+    "  key-cache-size: 1m\n";
+
+/*
+ * All names go through the forwarders, so what one dead zone makes of them must not stick: after a
+ * dozen names that a forwarder leaves unanswered, libunbound with its defaults takes the forwarder
+ * itself for dead and fails every other name for minutes. Where there are several, it may learn
+ * for a few seconds which of them are really dead.
+ */
+static const char one_forwarder[] =
+    "  infra-keep-probing: yes\n"
+    "  infra-host-ttl: 1\n"
+    "  unknown-server-time-limit: 1000\n";
+
+static const char several_forwarders[] =
+    "  infra-keep-probing: yes\n"
+    "  infra-host-ttl: 10\n";
+
+bool
+resolver_servers_add(struct resolver_servers *servers, const struct conf_server *server)
+{
+	char text[IP_TEXT_MAX];
+
+	if (servers->count == RESOLVER_SERVERS_MAX)
+		return false;
+	ip_format(&server->ip, text);
+	snprintf(servers->at[servers->count++], RESOLVER_SERVER_TEXT, "%s@%u", text, server->port);
+	return true;
+}
+
+/* libunbound answers test., localhost. and others by itself (RFC 6761), but a name that the
+ * administrator speaks of is his to use. */
+static void
+add_own_name(struct buf *text, const char *name)
+{
+	if (name[0] != '\0')
+		buf_printf(text, "  local-zone: \"%s.\" transparent\n", name);
+}
+
+static void
+add_names(const struct conf *conf, struct buf *text)
+{
+	for (size_t i = 0; i < conf->dns.insecure.count; i++) {
+		add_own_name(text, conf->dns.insecure.at[i]);
+		buf_printf(text, "  domain-insecure: \"%s.\"\n", conf->dns.insecure.at[i]);
+	}
+	for (size_t i = 0; i < conf->dns.zone_count; i++)
+		add_own_name(text, conf->dns.zones[i].name);
+}
+
+/*
+ * A zone's servers are forwarded to, not made a stub: they get RD and answer for the whole zone,
+ * which suits resolvers and authoritative servers alike. Only delegations further down inside an
+ * authoritative zone are not followed.
+ */
+static bool
+add_zones(const struct conf *conf, struct buf *text)
+{
+	bool root = false;
+
+	for (size_t i = 0; i < conf->dns.zone_count; i++) {
+		const struct conf_zone *zone = &conf->dns.zones[i];
+
+		root = root || zone->name[0] == '\0';
+		buf_printf(text, "forward-zone:\n  name: \"%s.\"\n", zone->name);
+		for (size_t j = 0; j < zone->server_count; j++) {
+			char ip[IP_TEXT_MAX];
+
+			ip_format(&zone->servers[j].ip, ip);
+			buf_printf(text, "  forward-addr: %s@%u\n", ip, zone->servers[j].port);
+		}
+	}
+	return root;
+}
+
+void
+resolver_setup_unbound(const struct conf *conf, const struct resolver_servers *servers,
+    bool small, struct buf *text)
+{
+	buf_add_text(text, server_options);
+	buf_add_text(text, small ? small_caches : large_caches);
+	if (servers->count > 0)
+		buf_add_text(text, servers->count == 1 ? one_forwarder : several_forwarders);
+	add_names(conf, text);
+	if (add_zones(conf, text) || servers->count == 0)
+		return;
+	buf_add_text(text, "forward-zone:\n  name: \".\"\n");
+	for (size_t i = 0; i < servers->count; i++)
+		buf_printf(text, "  forward-addr: %s\n", servers->at[i]);
+}
+
+/* An address, for IPv6 perhaps with %interface: nothing that could mean more in unbound.conf. */
+static bool
+is_address(const char *text, size_t length)
+{
+	char bare[IP_TEXT_MAX];
+	size_t scope = 0, address;
+	struct ip ip;
+
+	for (address = 0; address < length && text[address] != '%'; address++)
+		if (address == sizeof(bare) - 1)
+			return false;
+	memcpy(bare, text, address);
+	bare[address] = '\0';
+	for (size_t i = address; i < length; i++, scope++)
+		if (i > address && !isalnum((unsigned char)text[i]) && strchr("-_.", text[i]) == NULL)
+			return false;
+	return ip_parse(bare, &ip) == 0 && scope <= 20 && scope != 1;
+}
+
+static void
+take_resolv_conf_line(const char *line, size_t length, struct resolver_servers *servers)
+{
+	static const char keyword[] = "nameserver";
+	size_t at = sizeof(keyword) - 1, end;
+
+	if (length <= at || memcmp(line, keyword, at) != 0 || (line[at] != ' ' && line[at] != '\t'))
+		return;
+	while (at < length && (line[at] == ' ' || line[at] == '\t'))
+		at++;
+	for (end = at; end < length && !isspace((unsigned char)line[end]); end++)
+		;
+	if (servers->count < RESOLVER_SERVERS_MAX && is_address(line + at, end - at))
+		snprintf(servers->at[servers->count++], RESOLVER_SERVER_TEXT, "%.*s@53",
+		    (int)(end - at), line + at);
+}
+
+void
+resolver_setup_resolv_conf(const char *text, struct resolver_servers *servers)
+{
+	servers->count = 0;
+	while (*text != '\0') {
+		size_t length = strcspn(text, "\n");
+
+		take_resolv_conf_line(text, length, servers);
+		text += length + (text[length] == '\n');
+	}
+	if (servers->count == 0)
+		snprintf(servers->at[servers->count++], RESOLVER_SERVER_TEXT, "127.0.0.1@53");
+}
+
+static void
+add_anchor(struct resolver_anchors *anchors, const char *name, size_t length)
+{
+	char text[DOMAIN_MAX + 1];
+
+	if (length == 0 || length >= sizeof(text) || anchors->count == RESOLVER_ANCHORS_MAX)
+		return;
+	memcpy(text, name, length);
+	text[length] = '\0';
+	for (size_t i = 0; i < anchors->count; i++)
+		if (strcasecmp(anchors->at[i], text) == 0)
+			return;
+	memcpy(anchors->at[anchors->count++], text, length + 1);
+}
+
+/* A record begins at the start of a line (RFC 1035 5.1) unless a parenthesis is still open. */
+void
+resolver_setup_anchors(const char *text, struct resolver_anchors *anchors)
+{
+	int open = 0;
+
+	while (*text != '\0') {
+		size_t length = strcspn(text, "\n"), written = strcspn(text, ";\n");
+
+		if (open == 0 && strchr(" \t\r\n;$", text[0]) == NULL)
+			add_anchor(anchors, text, strcspn(text, " \t\r\n;"));
+		for (size_t i = 0; i < written; i++)
+			open += (text[i] == '(') - (text[i] == ')');
+		text += length + (text[length] == '\n');
+	}
+}
