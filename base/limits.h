@@ -17,6 +17,7 @@
 #define LIMIT_RECEIVED_HEADERS	100	/* more is a loop */
 #define LIMIT_HEADER_SECTION	(1024 * 1024)	/* looked at for Received and TLS-Required */
 #define LIMIT_ADDRESS	1024	/* one path in MAIL or RCPT, UTF-8 */
+#define LIMIT_LOCAL_PART	255	/* of it: 64 by RFC 5321 4.5.3.1.1, which variable sender paths ignore */
 #define LIMIT_BODY_IN_MEMORY	(1024 * 1024)	/* of one message; more goes to the spool file */
 
 #define LIMIT_SMTP_REPLY_LINE	2048	/* one line of a peer's reply */
@@ -37,6 +38,7 @@
 #define LIMIT_HTTP_HEADERS	(32 * 1024)
 #define LIMIT_CONTROL_BODY	(16 * 1024 * 1024)
 #define LIMIT_TLS_CHAIN	10	/* intermediate certificates */
+#define LIMIT_TLS_HANDSHAKE	(256 * 1024)	/* from the peer, until the handshake is done */
 
 #define LIMIT_LOG_VALUE	2048	/* of one field; the rest is cut */
 

@@ -36,8 +36,14 @@ struct tls_wish {
 	enum conf_tls_version min_protocol;
 };
 
-/* After the 220 to STARTTLS: handshake on the stream's descriptor, then proof in full and the
- * stream upgraded. proof->tls is ESTABLISHED, HANDSHAKE_FAILED or TIMEOUT. */
+/*
+ * After the 220 to STARTTLS: handshake on the stream's descriptor, then proof in full and the
+ * stream upgraded. proof->tls is ESTABLISHED, HANDSHAKE_FAILED or TIMEOUT. The certificate is
+ * measured by the strict rules whatever was wished, since it is the judge who forgives.
+ *
+ * With TLS 1.3 a client is done before the server has said yes: until the first octet comes in
+ * under TLS, a loss turns *proof into HANDSHAKE_FAILED. So it must live as long as the stream.
+ */
 void tls_client_start(struct tls_client *tls, struct stream *stream, const struct tls_wish *wish,
     struct deadline deadline, struct proof *proof);
 

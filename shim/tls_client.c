@@ -1,0 +1,466 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include "base/arena.h"
+#include "base/domain.h"
+#include "base/limits.h"
+#include "base/x509.h"
+#include "shim/tls_client.h"
+#include "shim/tls_proof.h"
+
+struct tls_client {
+	struct x509_trust *trust;
+	BIO_METHOD *wire;
+	SSL_CTX *strict, *lenient;
+};
+
+/* One TLS session on a descriptor that it does not own. */
+struct tls_io {
+	SSL *ssl;
+	int fd;
+	struct deadline deadline;	/* of the call under way */
+	size_t budget;	/* octets that the peer may still send in the handshake */
+	bool in_handshake;
+	bool overrun;	/* budget used up */
+	bool ended;	/* the peer closed */
+	int error;	/* errno of the descriptor, 0: none */
+	bool broken;	/* nothing more may be sent, not even close_notify */
+	struct proof *unheard;	/* amended until the first octet under TLS; then NULL */
+};
+
+static bool
+may_retry(int error)
+{
+	return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
+
+/* OpenSSL comes back here as long as the peer feeds it, so that this is where time and the size
+ * of a handshake are bounded. */
+static int
+wire_read(BIO *wire, char *octets, int room)
+{
+	struct tls_io *io = BIO_get_data(wire);
+	ssize_t got;
+
+	BIO_clear_retry_flags(wire);
+	if (deadline_passed(io->deadline)) {
+		BIO_set_retry_read(wire);
+		return -1;
+	}
+	if (io->in_handshake && (size_t)room > io->budget) {
+		io->overrun = true;
+		return -1;
+	}
+	got = recv(io->fd, octets, (size_t)room, 0);
+	if (got < 0 && may_retry(errno))
+		BIO_set_retry_read(wire);
+	else if (got < 0)
+		io->error = errno;
+	else if (got == 0)
+		io->ended = true;
+	else if (io->in_handshake)
+		io->budget -= (size_t)got;
+	return (int)got;
+}
+
+static int
+wire_write(BIO *wire, const char *octets, int length)
+{
+	struct tls_io *io = BIO_get_data(wire);
+	ssize_t sent;
+
+	BIO_clear_retry_flags(wire);
+	sent = send(io->fd, octets, (size_t)length, MSG_NOSIGNAL);
+	if (sent < 0 && may_retry(errno))
+		BIO_set_retry_write(wire);
+	else if (sent < 0)
+		io->error = errno;
+	return (int)sent;
+}
+
+static long
+wire_ctrl(BIO *wire, int command, long number, void *pointer)
+{
+	struct tls_io *io = BIO_get_data(wire);
+
+	(void)number;
+	(void)pointer;
+	if (command == BIO_CTRL_EOF)
+		return io->ended;
+	return command == BIO_CTRL_FLUSH;
+}
+
+static BIO_METHOD *
+wire_method(void)
+{
+	BIO_METHOD *wire = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "wire");
+
+	if (wire == NULL || BIO_meth_set_read(wire, wire_read) != 1 ||
+	    BIO_meth_set_write(wire, wire_write) != 1 || BIO_meth_set_ctrl(wire, wire_ctrl) != 1)
+		abort();
+	return wire;
+}
+
+/* The proof is computed after the handshake, which goes on with any certificate. */
+static int
+accept_for_now(X509_STORE_CTX *verifier, void *unused)
+{
+	(void)verifier;
+	(void)unused;
+	return 1;
+}
+
+static SSL_CTX *
+context_new(const struct x509_trust *trust, bool strict)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+	/* What opportunistic TLS refuses would go in plaintext: weak is better than nothing. */
+	const char *ciphers = strict ? "DEFAULT:@SECLEVEL=2" : "ALL:!aNULL:!eNULL:@SECLEVEL=0";
+
+	if (context == NULL)
+		return NULL;
+	SSL_CTX_set_security_level(context, strict ? 2 : 0);
+	if (SSL_CTX_set_min_proto_version(context, strict ? TLS1_2_VERSION : TLS1_VERSION) != 1 ||
+	    SSL_CTX_set_max_proto_version(context, 0) != 1 ||
+	    SSL_CTX_set_cipher_list(context, ciphers) != 1 ||
+	    x509_trust_use(trust, context) != 0) {
+		SSL_CTX_free(context);
+		return NULL;
+	}
+	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+	    (strict ? 0 : SSL_OP_LEGACY_SERVER_CONNECT));
+	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
+	SSL_CTX_set_cert_verify_callback(context, accept_for_now, NULL);
+	return context;
+}
+
+struct tls_client *
+tls_client_new(const char *ca_file, char *why, size_t why_room)
+{
+	struct x509_trust *trust = x509_trust_load(ca_file, why, why_room);
+	struct tls_client *tls;
+
+	if (trust == NULL)
+		return NULL;
+	tls = xcalloc(1, sizeof(*tls));
+	tls->trust = trust;
+	tls->wire = wire_method();
+	tls->strict = context_new(trust, true);
+	tls->lenient = context_new(trust, false);
+	if (tls->strict == NULL || tls->lenient == NULL) {
+		snprintf(why, why_room, "OpenSSL: %s", ERR_reason_error_string(ERR_peek_error()));
+		ERR_clear_error();
+		tls_client_free(tls);
+		return NULL;
+	}
+	return tls;
+}
+
+void
+tls_client_free(struct tls_client *tls)
+{
+	if (tls == NULL)
+		return;
+	SSL_CTX_free(tls->lenient);
+	SSL_CTX_free(tls->strict);
+	BIO_meth_free(tls->wire);
+	x509_trust_free(tls->trust);
+	free(tls);
+}
+
+/* 0, or a negative stream_status. */
+static int
+wait_for(int fd, short events, struct deadline deadline)
+{
+	struct pollfd ready = { .fd = fd, .events = events };
+	int count;
+
+	for (;;) {
+		if (deadline_passed(deadline))
+			return -STREAM_TIMEOUT;
+		count = poll(&ready, 1, deadline_left_ms(deadline));
+		if (count > 0)
+			return 0;
+		if (count < 0 && errno != EINTR)
+			return -STREAM_LOST;
+	}
+}
+
+/* After a call of OpenSSL that did not succeed: 0 when it is worth another try, or a negative
+ * stream_status with errno set. */
+static int
+settle_call(struct tls_io *io, int result)
+{
+	int error = SSL_get_error(io->ssl, result);
+
+	if (error == SSL_ERROR_WANT_READ)
+		return wait_for(io->fd, POLLIN, io->deadline);
+	if (error == SSL_ERROR_WANT_WRITE)
+		return wait_for(io->fd, POLLOUT, io->deadline);
+	if (error == SSL_ERROR_ZERO_RETURN)
+		return -STREAM_END;
+	io->broken = true;
+	if (io->ended)
+		return -STREAM_END;
+	errno = io->error != 0 ? io->error : EPROTO;
+	return -STREAM_LOST;
+}
+
+/* The words of OpenSSL as one token. */
+static void
+reason_token(unsigned long error, char *token, size_t room)
+{
+	const char *reason = ERR_reason_error_string(error);
+	size_t i;
+
+	snprintf(token, room, "%s", reason != NULL ? reason : "tls-handshake-failure");
+	for (i = 0; token[i] != '\0'; i++)
+		token[i] = isalnum((unsigned char)token[i]) ?
+		    (char)tolower((unsigned char)token[i]) : '-';
+}
+
+static bool
+is_no_record(int reason)
+{
+	return reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST ||
+	    reason == SSL_R_HTTPS_PROXY_REQUEST || reason == SSL_R_PACKET_LENGTH_TOO_LONG ||
+	    reason == SSL_R_BAD_PACKET_LENGTH || reason == SSL_R_ENCRYPTED_LENGTH_TOO_LONG ||
+	    reason == SSL_R_DATA_LENGTH_TOO_LONG;
+}
+
+/* Why was there no handshake? From OpenSSL's error queue and what the wire showed. */
+static void
+name_failure(const struct tls_io *io, struct proof *proof)
+{
+	unsigned long error = ERR_peek_error();
+	int reason = ERR_GET_REASON(error);
+	bool of_ssl = ERR_GET_LIB(error) == ERR_LIB_SSL;
+
+	proof->tls = PROOF_HANDSHAKE_FAILED;
+	if (of_ssl && reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256)
+		snprintf(proof->failure, sizeof(proof->failure), "tls-remote-alert-%d",
+		    reason - SSL_AD_REASON_OFFSET);
+	else if (io->overrun)
+		snprintf(proof->failure, sizeof(proof->failure), "handshake-too-long");
+	else if (io->ended || io->error != 0 || error == 0)
+		snprintf(proof->failure, sizeof(proof->failure),
+		    "connection-closed-during-handshake");
+	else if (of_ssl && is_no_record(reason))
+		snprintf(proof->failure, sizeof(proof->failure), "tls-record-header-error");
+	else
+		reason_token(error, proof->failure, sizeof(proof->failure));
+	if (reason == ERR_R_MALLOC_FAILURE)
+		proof->local_fault = true;
+	ERR_clear_error();
+}
+
+/* A server of TLS 1.3 may still refuse when our side is done (RFC 8446 2). Keeps errno. */
+static void
+note_late_refusal(struct tls_io *io, int moved)
+{
+	int saved = errno;
+
+	if (io->unheard != NULL && moved != -STREAM_TIMEOUT)
+		name_failure(io, io->unheard);
+	io->unheard = NULL;
+	errno = saved;
+}
+
+static ssize_t
+tls_read(void *context, void *octets, size_t room, struct deadline deadline)
+{
+	struct tls_io *io = context;
+	int result, moved = deadline_passed(deadline) ? -STREAM_TIMEOUT : 0;
+	size_t got;
+
+	io->deadline = deadline;
+	while (moved == 0) {
+		ERR_clear_error();
+		result = SSL_read_ex(io->ssl, octets, room, &got);
+		if (result == 1) {
+			io->unheard = NULL;
+			return (ssize_t)got;
+		}
+		moved = settle_call(io, result);
+	}
+	note_late_refusal(io, moved);
+	return moved;
+}
+
+static ssize_t
+tls_write(void *context, const void *octets, size_t length, struct deadline deadline)
+{
+	struct tls_io *io = context;
+	int result, moved = deadline_passed(deadline) ? -STREAM_TIMEOUT : 0;
+	size_t sent;
+
+	io->deadline = deadline;
+	while (moved == 0) {
+		ERR_clear_error();
+		result = SSL_write_ex(io->ssl, octets, length, &sent);
+		if (result == 1)
+			return (ssize_t)sent;
+		moved = settle_call(io, result);
+	}
+	note_late_refusal(io, moved);
+	return moved;
+}
+
+static bool
+tls_pending(void *context)
+{
+	struct tls_io *io = context;
+
+	return SSL_has_pending(io->ssl) != 0;
+}
+
+static void
+tls_close(void *context)
+{
+	struct tls_io *io = context;
+
+	ERR_clear_error();
+	if (!io->broken)
+		(void)SSL_shutdown(io->ssl);
+	SSL_free(io->ssl);
+	ERR_clear_error();
+	free(io);
+}
+
+static const struct stream_ops tls_ops = {
+	.read = tls_read,
+	.write = tls_write,
+	.pending = tls_pending,
+	.close = tls_close,
+};
+
+/* 0, or -1: OpenSSL lacks memory. */
+static int
+configure(struct tls_io *io, const struct tls_client *tls, const struct tls_wish *wish)
+{
+	BIO *wire = BIO_new(tls->wire);
+	char sni[DOMAIN_MAX];
+
+	if (wire == NULL)
+		return -1;
+	BIO_set_data(wire, io);
+	BIO_set_init(wire, 1);
+	SSL_set_bio(io->ssl, wire, wire);
+	if (wish->strict && SSL_set_min_proto_version(io->ssl,
+	    wish->min_protocol == TLS_VERSION_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1)
+		return -1;
+	if (wish->sni == NULL)
+		return 0;
+	snprintf(sni, sizeof(sni), "%s", wish->sni);
+	return SSL_set_tlsext_host_name(io->ssl, sni) == 1 ? 0 : -1;
+}
+
+static struct tls_io *
+io_new(const struct tls_client *tls, int fd, const struct tls_wish *wish)
+{
+	struct tls_io *io = xcalloc(1, sizeof(*io));
+
+	io->fd = fd;
+	io->budget = LIMIT_TLS_HANDSHAKE;
+	io->in_handshake = true;
+	io->ssl = SSL_new(wish->strict ? tls->strict : tls->lenient);
+	if (io->ssl == NULL || configure(io, tls, wish) != 0) {
+		SSL_free(io->ssl);
+		free(io);
+		return NULL;
+	}
+	return io;
+}
+
+static void
+handshake(struct tls_io *io, struct deadline deadline, struct proof *proof)
+{
+	int result, moved = 0;
+
+	io->deadline = deadline;
+	while (moved == 0) {
+		ERR_clear_error();
+		result = SSL_connect(io->ssl);
+		if (result == 1) {
+			proof->tls = PROOF_ESTABLISHED;
+			io->in_handshake = false;
+			return;
+		}
+		moved = settle_call(io, result);
+	}
+	io->broken = true;
+	if (moved != -STREAM_TIMEOUT) {
+		name_failure(io, proof);
+		return;
+	}
+	proof->tls = PROOF_TIMEOUT;
+	snprintf(proof->failure, sizeof(proof->failure), "io-timeout-during-handshake");
+}
+
+static void
+describe(const struct tls_io *io, struct proof *proof)
+{
+	proof->version = SSL_version(io->ssl);
+	proof->resumed = SSL_session_reused(io->ssl) == 1;
+	snprintf(proof->protocol, sizeof(proof->protocol), "%s", SSL_get_version(io->ssl));
+	snprintf(proof->cipher, sizeof(proof->cipher), "%s", SSL_get_cipher_name(io->ssl));
+}
+
+static void
+fail(struct proof *proof, const char *failure, bool local)
+{
+	proof->tls = PROOF_HANDSHAKE_FAILED;
+	proof->local_fault = local;
+	snprintf(proof->failure, sizeof(proof->failure), "%s", failure);
+}
+
+void
+tls_client_start(struct tls_client *tls, struct stream *stream, const struct tls_wish *wish,
+    struct deadline deadline, struct proof *proof)
+{
+	struct tls_io *io;
+
+	memset(proof, 0, sizeof(*proof));
+	/* RFC 3207 6: octets that came with the 220 are not the server's word, and somebody put
+	 * them there to be taken for it. */
+	if (stream_has_input(stream)) {
+		fail(proof, "plaintext-after-starttls", false);
+		return;
+	}
+	io = io_new(tls, stream_fd(stream), wish);
+	if (io == NULL) {
+		fail(proof, "local-tls-fault", true);
+		return;
+	}
+	handshake(io, deadline, proof);
+	if (proof->tls == PROOF_ESTABLISHED && stream_upgrade(stream, &tls_ops, io) != 0)
+		abort();
+	if (proof->tls != PROOF_ESTABLISHED) {
+		tls_close(io);
+		return;
+	}
+	describe(io, proof);
+	tls_proof_measure(SSL_CTX_get_cert_store(SSL_get_SSL_CTX(io->ssl)),
+	    SSL_get0_peer_certificate(io->ssl), SSL_get_peer_cert_chain(io->ssl), wish->names,
+	    wish->name_count, proof);
+	io->unheard = proof;
+}

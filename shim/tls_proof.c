@@ -1,0 +1,128 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
+
+#include "base/limits.h"
+#include "shim/tls_proof.h"
+
+#define AUTH_LEVEL	2	/* 112 bits: RSA of 2048, no SHA-1 */
+
+struct nearest {
+	int error;	/* X509_V_OK: nothing has failed */
+	int depth;
+};
+
+/* Goes on whatever fails, and keeps what failed first among what is nearest to the leaf. */
+static int
+keep_nearest(int ok, X509_STORE_CTX *verifier)
+{
+	struct nearest *nearest = X509_STORE_CTX_get_app_data(verifier);
+	int depth = X509_STORE_CTX_get_error_depth(verifier);
+
+	if (!ok && (nearest->error == X509_V_OK || depth < nearest->depth)) {
+		nearest->error = X509_STORE_CTX_get_error(verifier);
+		nearest->depth = depth;
+	}
+	return 1;
+}
+
+static bool
+is_local(int x509_error)
+{
+	return x509_error == X509_V_ERR_OUT_OF_MEM || x509_error == X509_V_ERR_STORE_LOOKUP ||
+	    x509_error == X509_V_ERR_INVALID_CALL;
+}
+
+/* 1, or what X509_verify_cert() says when it could not do its work. */
+static int
+verify(X509_STORE_CTX *verifier, X509_STORE *store, X509 *leaf, STACK_OF(X509) *chain,
+    struct nearest *nearest)
+{
+	X509_VERIFY_PARAM *param;
+
+	if (X509_STORE_CTX_init(verifier, store, leaf, chain) != 1 ||
+	    X509_STORE_CTX_set_default(verifier, "ssl_server") != 1 ||
+	    X509_STORE_CTX_set_app_data(verifier, nearest) != 1)
+		return -1;
+	param = X509_STORE_CTX_get0_param(verifier);
+	X509_VERIFY_PARAM_set_depth(param, LIMIT_TLS_CHAIN);
+	X509_VERIFY_PARAM_set_auth_level(param, AUTH_LEVEL);
+	X509_STORE_CTX_set_verify_cb(verifier, keep_nearest);
+	return X509_verify_cert(verifier);
+}
+
+static void
+measure_chain(X509_STORE *store, X509 *leaf, STACK_OF(X509) *chain, struct proof *proof)
+{
+	X509_STORE_CTX *verifier = X509_STORE_CTX_new();
+	struct nearest nearest = { .error = X509_V_OK };
+	int result = -1;
+
+	if (verifier != NULL)
+		result = verify(verifier, store, leaf, chain, &nearest);
+	if (result != 1 && nearest.error == X509_V_OK)
+		nearest.error = X509_V_ERR_OUT_OF_MEM;
+	X509_STORE_CTX_free(verifier);
+	proof->chain_ok = nearest.error == X509_V_OK;
+	proof->x509_error = nearest.error;
+	proof->x509_depth = nearest.depth;
+	if (is_local(nearest.error))
+		proof->local_fault = true;
+}
+
+/* RFC 8461 4.1: a SAN dNSName, never the CN; "*" is a whole label and stands for one. */
+static int
+matches(X509 *leaf, const char *name)
+{
+	unsigned flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
+
+	/* OpenSSL spells "any one label below" as a leading dot. */
+	if (name[0] == '*' && name[1] == '.' && name[2] != '\0') {
+		flags |= X509_CHECK_FLAG_SINGLE_LABEL_SUBDOMAINS;
+		name++;
+	} else if (name[0] == '\0' || name[0] == '.') {
+		return 0;
+	}
+	if (strchr(name, '*') != NULL)
+		return 0;
+	return X509_check_host(leaf, name, strlen(name), flags, NULL);
+}
+
+static void
+measure_names(X509 *leaf, const char *const *names, size_t name_count, struct proof *proof)
+{
+	size_t i;
+	int match;
+
+	for (i = 0; i < name_count && !proof->name_ok; i++) {
+		match = matches(leaf, names[i]);
+		proof->name_ok = match == 1;
+		if (match < 0)
+			proof->local_fault = true;
+	}
+	if (!proof->name_ok && proof->x509_error == X509_V_OK)
+		proof->x509_error = X509_V_ERR_HOSTNAME_MISMATCH;
+}
+
+void
+tls_proof_measure(void *store, void *leaf, void *chain, const char *const *names,
+    size_t name_count, struct proof *proof)
+{
+	proof->chain_ok = proof->name_ok = false;
+	if (leaf == NULL) {
+		proof->x509_error = X509_V_ERR_CERT_UNTRUSTED;
+		return;
+	}
+	measure_chain(store, leaf, chain, proof);
+	measure_names(leaf, names, name_count, proof);
+	ERR_clear_error();
+}
