@@ -14,7 +14,7 @@
 #include "shim/slots.h"
 
 #define BUCKETS	1024
-#define GONE_INTERVAL_MS	1000	/* between two questions whether the waiting still makes sense */
+#define GONE_INTERVAL_MS	1000	/* between two questions whether waiting makes sense */
 #define IP_KEY_PREFIX	"ip:"	/* no domain has a colon at that place */
 
 /* Connections of one address or destination. Stays while somebody holds or awaits one. */
@@ -149,8 +149,10 @@ grant_to_the_first_that_fits(struct slots *slots)
 {
 	struct waiter *waiter, *next;
 
-	for (waiter = slots->first; waiter != NULL && slots->open < slots->max_open; waiter = next) {
+	for (waiter = slots->first; waiter != NULL; waiter = next) {
 		next = waiter->next;
+		if (slots->open >= slots->max_open)
+			break;
 		if (!fits(slots, waiter))
 			continue;
 		dequeue(slots, waiter);

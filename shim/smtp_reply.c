@@ -118,7 +118,7 @@ smtp_reply_add(struct smtp_reply *reply, const char *line, size_t length)
 
 	reply->lines++;
 	reply->octets += length;
-	/* RFC 5321 4.2.1: the same code on every line. A reply that says both yes and no says nothing. */
+	/* RFC 5321 4.2.1: the same code on every line. Who says both yes and no says nothing. */
 	if (code == 0 || (reply->lines > 1 && code != reply->reply.code) ||
 	    length > LIMIT_SMTP_REPLY_LINE || reply->lines > LIMIT_SMTP_REPLY_LINES ||
 	    reply->octets > LIMIT_SMTP_REPLY) {

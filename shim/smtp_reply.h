@@ -25,7 +25,7 @@ enum smtp_reply_state {
 
 /* A reply while its lines come in. */
 struct smtp_reply {
-	struct reply reply;	/* remote; code 0 when garbled; enhanced "" when none of its class was given */
+	struct reply reply;	/* remote; code 0 when garbled; enhanced only of the code's class */
 	unsigned lines;
 	size_t octets;
 	size_t text_length;

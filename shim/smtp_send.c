@@ -1,0 +1,336 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/stream.h"
+#include "shim/smtp_send.h"
+
+/* Octets of commands on the way before their answers are read: less than any host takes in without
+ * looking, so that never both sides wait with full buffers (RFC 2920 3.1). */
+#define FLIGHT	4096
+#define CHUNK	(32 * 1024)	/* octets of content read at a time */
+#define LAST_WORDS_MS	2000	/* for what a host may have said before it hung up on the content */
+
+/* How the transaction goes on after one answer. */
+enum turn {
+	TURN_ON,
+	TURN_CONTENT,	/* DATA was accepted, and somebody is to get it */
+	TURN_EMPTY,	/* DATA was accepted though nobody is to get it */
+	TURN_DECIDED,
+	TURN_ELSEWHERE
+};
+
+/* The commands are numbered: MAIL, one RCPT each, DATA. */
+static size_t
+number_of_data(const struct smtp_message *message)
+{
+	return message->rcpt_count + 1;
+}
+
+static size_t
+count_state(const struct smtp_message *message, enum smtp_rcpt_state state)
+{
+	size_t i, count = 0;
+
+	for (i = 0; i < message->rcpt_count; i++)
+		count += message->rcpts[i].state == state;
+	return count;
+}
+
+static size_t
+say_mail(struct smtp_client *client, const struct smtp_message *message)
+{
+	char size[32] = "";
+
+	if (client->features.size)	/* RFC 1870 6 */
+		snprintf(size, sizeof(size), " SIZE=%" PRIu64, body_size(message->body));
+	smtp_client_say(client, "MAIL FROM:<%s>%s%s%s", message->sender, size,
+	    message->eightbit ? " BODY=8BITMIME" : "", message->smtputf8 ? " SMTPUTF8" : "");
+	return strlen(message->sender);
+}
+
+/* Returns about how many octets it was. */
+static size_t
+say(struct smtp_client *client, const struct smtp_message *message, size_t number)
+{
+	const char *path;
+
+	if (number == 0)
+		return say_mail(client, message) + 64;
+	if (number == number_of_data(message)) {
+		smtp_client_say(client, "DATA");
+		return 6;
+	}
+	path = message->rcpts[number - 1].path;
+	smtp_client_say(client, "RCPT TO:<%s>", path);
+	return strlen(path) + 12;
+}
+
+static void
+take_open(struct smtp_message *message)
+{
+	size_t i;
+
+	for (i = 0; i < message->rcpt_count; i++)
+		if (message->rcpts[i].state == SMTP_RCPT_OPEN)
+			message->rcpts[i].state = SMTP_RCPT_TAKEN;
+}
+
+static enum turn
+hear_mail(struct smtp_client *client, struct smtp_message *message)
+{
+	if (reply_is_positive(&client->reply)) {
+		client->in_transaction = true;
+		return TURN_ON;
+	}
+	client->spent = true;	/* with answers to a whole flight still to come */
+	if (!reply_is_permanent(&client->reply))
+		return TURN_ELSEWHERE;
+	take_open(message);
+	return TURN_DECIDED;
+}
+
+/* RFC 5321 4.5.3.1.10: "too many recipients" is no verdict on this one, as long as others were
+ * taken. 452 is the code for it, and x.5.3 says it beyond doubt. */
+static bool
+is_too_many(const struct reply *reply)
+{
+	if (reply->enhanced[0] == '\0')
+		return reply->code == 452;
+	return strcmp(reply->enhanced + 1, ".5.3") == 0;
+}
+
+static enum turn
+hear_rcpt(struct smtp_client *client, struct smtp_message *message, size_t number)
+{
+	struct smtp_rcpt *rcpt = &message->rcpts[number];
+
+	if (client->reply.code == 421)
+		return TURN_ELSEWHERE;
+	if (reply_is_positive(&client->reply)) {
+		rcpt->state = SMTP_RCPT_TAKEN;
+	} else if (is_too_many(&client->reply) && count_state(message, SMTP_RCPT_TAKEN) > 0) {
+		rcpt->state = SMTP_RCPT_LATER;
+	} else {
+		rcpt->state = SMTP_RCPT_REFUSED;
+		message->refused(message->context, number, &client->reply);
+	}
+	return TURN_ON;
+}
+
+static enum turn
+hear_data(struct smtp_client *client, const struct smtp_message *message)
+{
+	bool anybody = count_state(message, SMTP_RCPT_TAKEN) > 0;
+
+	if (client->reply.code == 421)
+		return anybody ? TURN_ELSEWHERE : TURN_DECIDED;
+	if (client->reply.code / 100 == 3)
+		return anybody ? TURN_CONTENT : TURN_EMPTY;
+	/* Whether it now waits for content or not, nobody can tell. */
+	if (reply_is_positive(&client->reply))
+		client->spent = true;
+	return TURN_DECIDED;
+}
+
+static enum turn
+hear(struct smtp_client *client, struct smtp_message *message, size_t number,
+    enum smtp_status *status)
+{
+	bool mail = number == 0, data = number == number_of_data(message);
+
+	*status = smtp_client_answer(client, mail ? "its answer to MAIL" :
+	    data ? "its answer to DATA" : "its answer to RCPT",
+	    smtp_client_command_deadline(client));
+	if (*status != SMTP_ANSWERED)
+		return data && count_state(message, SMTP_RCPT_TAKEN) == 0 ? TURN_DECIDED :
+		    TURN_ELSEWHERE;
+	if (mail)
+		return hear_mail(client, message);
+	return data ? hear_data(client, message) : hear_rcpt(client, message, number - 1);
+}
+
+/* MAIL to DATA, as many commands in one flight as the host allows. */
+static enum turn
+envelope(struct smtp_client *client, struct smtp_message *message, enum smtp_status *status)
+{
+	size_t said = 0, heard = 0, octets, data = number_of_data(message);
+	enum turn turn = TURN_ON;
+
+	while (turn == TURN_ON) {
+		if (heard == data && count_state(message, SMTP_RCPT_TAKEN) == 0)
+			return TURN_DECIDED;	/* nobody is left who would want the content */
+		octets = 0;
+		do {
+			octets += say(client, message, said++);
+		} while (client->features.pipelining && said <= data && octets < FLIGHT);
+		/* What cannot be sent shows at the answer. */
+		(void)stream_flush(client->stream, smtp_client_command_deadline(client));
+		while (turn == TURN_ON && heard < said)
+			turn = hear(client, message, heard++, status);
+	}
+	return turn;
+}
+
+/* RFC 2920 3.1: a host that asks for content though it refused everybody gets none. */
+static void
+send_nothing(struct smtp_client *client)
+{
+	(void)smtp_client_command(client, "its answer to an empty message", ".");
+	client->in_transaction = false;
+}
+
+/* RFC 5321 4.5.2: a dot at the beginning of a line is doubled. */
+static enum stream_status
+write_stuffed(struct smtp_client *client, const char *octets, size_t length, bool *line_begins)
+{
+	enum stream_status status = STREAM_OK;
+	const char *end;
+	size_t line;
+
+	while (length > 0 && status == STREAM_OK) {
+		if (*line_begins && *octets == '.')
+			status = stream_write(client->stream, ".", 1, client->data_deadline,
+			    client->data_timeout);
+		end = memchr(octets, '\n', length);
+		line = end != NULL ? (size_t)(end - octets) + 1 : length;
+		if (status == STREAM_OK)
+			status = stream_write(client->stream, octets, line, client->data_deadline,
+			    client->data_timeout);
+		*line_begins = end != NULL;
+		octets += line;
+		length -= line;
+	}
+	return status;
+}
+
+/* A host that hangs up on the content may have said why, and that is its answer. */
+static enum smtp_fate
+hear_last_words(struct smtp_client *client, enum stream_status failure, enum smtp_status *status)
+{
+	*status = SMTP_TIMEOUT;
+	if (failure != STREAM_TIMEOUT)
+		*status = smtp_client_answer(client, "", deadline_in(LAST_WORDS_MS));
+	client->awaited = "the content to be taken";
+	if (*status == SMTP_ANSWERED && client->reply.code >= 400 && client->reply.code != 421)
+		return SMTP_FATE_DECIDED;
+	return SMTP_FATE_ELSEWHERE;
+}
+
+/* All but the final dot. false: it is not to be given, and fate tells what that means. */
+static bool
+send_content(struct smtp_client *client, struct smtp_message *message, char *chunk,
+    enum smtp_fate *fate, enum smtp_status *status)
+{
+	enum stream_status written = STREAM_OK;
+	bool line_begins = true, abandoned = false;
+	uint64_t offset = 0;
+	ssize_t got;
+
+	while ((got = body_read(message->body, offset, chunk, CHUNK)) > 0) {
+		written = write_stuffed(client, chunk, (size_t)got, &line_begins);
+		abandoned = message->abandoned(message->context);
+		if (written != STREAM_OK || abandoned)
+			break;
+		offset += (uint64_t)got;
+	}
+	if (got == 0)
+		written = stream_flush(client->stream, deadline_earlier(client->data_deadline,
+		    deadline_in(client->data_timeout)));
+	/* What the MTA will send again must not have been delivered already. */
+	*fate = SMTP_FATE_BROKEN_OFF;
+	if (abandoned || message->abandoned(message->context))
+		return false;
+	*fate = SMTP_FATE_UNREADABLE;
+	if (got < 0)
+		return false;
+	if (written == STREAM_OK)
+		return true;
+	*fate = hear_last_words(client, written, status);
+	return false;
+}
+
+/* From here on the host may have the message, whatever we hear of it: its answer is waited out,
+ * even when nobody is left to be told. */
+static enum smtp_fate
+give_the_dot(struct smtp_client *client, enum smtp_status *status)
+{
+	struct deadline deadline = deadline_in(client->final_timeout);
+	int wake_fd = client->wake_fd;
+
+	(void)stream_write(client->stream, ".\r\n", 3, deadline, 0);
+	(void)stream_flush(client->stream, deadline);
+	client->wake_fd = -1;
+	*status = smtp_client_answer(client, "its answer to the content", deadline);
+	client->wake_fd = wake_fd;
+	client->in_transaction = false;
+	return *status == SMTP_ANSWERED ? SMTP_FATE_DECIDED : SMTP_FATE_UNKNOWN;
+}
+
+static enum smtp_fate
+content(struct smtp_client *client, struct smtp_message *message, enum smtp_status *status)
+{
+	char *chunk = xmalloc(CHUNK);
+	enum smtp_fate fate;
+	bool whole;
+
+	whole = send_content(client, message, chunk, &fate, status);
+	free(chunk);
+	if (whole)
+		return give_the_dot(client, status);
+	client->spent = client->gone = true;
+	return fate;
+}
+
+static bool
+begin(struct smtp_client *client, enum smtp_status *status)
+{
+	if (!client->in_transaction)
+		return true;
+	client->in_transaction = false;
+	*status = smtp_client_command(client, "its answer to RSET", "RSET");
+	/* RFC 5321 4.1.1.5: there is nothing to refuse. A no is none to the recipients. */
+	if (*status == SMTP_ANSWERED && !reply_is_positive(&client->reply))
+		*status = SMTP_GARBLED;
+	return *status == SMTP_ANSWERED;
+}
+
+static enum smtp_fate
+transact(struct smtp_client *client, struct smtp_message *message, enum smtp_status *status)
+{
+	if (!begin(client, status))
+		return SMTP_FATE_ELSEWHERE;
+	switch (envelope(client, message, status)) {
+	case TURN_CONTENT:
+		return content(client, message, status);
+	case TURN_EMPTY:
+		send_nothing(client);
+		break;
+	case TURN_ELSEWHERE:
+		return SMTP_FATE_ELSEWHERE;
+	case TURN_ON:
+	case TURN_DECIDED:
+		break;
+	}
+	return SMTP_FATE_DECIDED;
+}
+
+enum smtp_fate
+smtp_send(struct smtp_client *client, struct smtp_message *message, enum smtp_status *status)
+{
+	enum smtp_fate fate;
+
+	*status = SMTP_ANSWERED;
+	fate = transact(client, message, status);
+	if (fate == SMTP_FATE_ELSEWHERE && *status == SMTP_STOPPED)
+		return SMTP_FATE_BROKEN_OFF;
+	return fate;
+}
