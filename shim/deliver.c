@@ -1,0 +1,164 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/deadline.h"
+#include "base/limits.h"
+#include "shim/deliver.h"
+#include "shim/deliver_log.h"
+#include "shim/visit.h"
+
+/* A walk over the addresses of a plan. */
+struct walk {
+	const struct delivery *delivery;
+	size_t left;	/* addresses not tried yet */
+	struct visit failed;	/* where the reply of those left over comes from */
+};
+
+/* What must be left of the transaction's time for an address to be begun with: enough to wait out
+ * the answer to its final dot. Where the administrator gave transactions less than two such waits,
+ * half of their time must do, or nothing would ever be tried. */
+static int64_t
+reserve_ms(const struct conf *conf)
+{
+	int64_t half = conf->lmtp.transaction_time / 2;
+
+	return conf->smtp.final_timeout < half ? conf->smtp.final_timeout : half;
+}
+
+static size_t
+count_addresses(const struct plan *plan)
+{
+	size_t i, count = 0;
+
+	for (i = 0; i < plan->host_count; i++)
+		if (plan->hosts[i].use)
+			count += plan->hosts[i].address_count;
+	return count < LIMIT_ADDRESSES_PER_DOMAIN ? count : LIMIT_ADDRESSES_PER_DOMAIN;
+}
+
+/* Sets the visit's deadlines: an equal share for this address and each that would come after it;
+ * the last one has all that is left. false: there is no time to begin. */
+static bool
+allot_time(const struct walk *walk, struct visit *visit)
+{
+	const struct deadline *deadline = &walk->delivery->txn->deadline;
+	int64_t reserve = reserve_ms(walk->delivery->context->conf);
+	int64_t time = deadline->at_ms - clock_monotonic_ms() - reserve;
+
+	if (time <= 0)
+		return false;
+	visit->slot_deadline = (struct deadline){ .at_ms = deadline->at_ms - reserve };
+	visit->deadline = *deadline;
+	if (walk->left > 1)
+		visit->deadline = deadline_in(time / (int64_t)walk->left);
+	visit->slot_deadline = deadline_earlier(visit->slot_deadline, visit->deadline);
+	return true;
+}
+
+/* Which failure do recipients hear of, when no host takes the message? The weightiest, and among
+ * equals the last. */
+static void
+remember(struct walk *walk, const struct visit *visit)
+{
+	if (visit->weight >= walk->failed.weight)
+		walk->failed = *visit;
+}
+
+/* false: the walk is over. */
+static bool
+try_address(struct walk *walk, const struct plan_host *host, const struct ip *ip)
+{
+	struct visit visit = { .host = host, .ip = ip };
+	enum visit_end end = VISIT_AGAIN;
+
+	if (txn_is_abandoned(walk->delivery->txn) || !allot_time(walk, &visit))
+		return false;
+	while (end == VISIT_AGAIN || end == VISIT_PLAINTEXT) {
+		visit.plaintext = visit.plaintext || end == VISIT_PLAINTEXT;
+		end = visit_run(walk->delivery, &visit);
+		deliver_log_attempt(walk->delivery, &visit);
+	}
+	walk->left--;
+	if (end == VISIT_DONE)
+		return false;
+	remember(walk, &visit);
+	return end == VISIT_NEXT && walk->left > 0;
+}
+
+static void
+walk_hosts(struct walk *walk)
+{
+	const struct plan *plan = walk->delivery->plan;
+	size_t i, j;
+
+	walk->left = count_addresses(plan);
+	for (i = 0; i < plan->host_count; i++) {
+		if (!plan->hosts[i].use)
+			continue;
+		for (j = 0; j < plan->hosts[i].address_count; j++)
+			if (!try_address(walk, &plan->hosts[i], &plan->hosts[i].addresses[j]))
+				return;
+	}
+}
+
+/* All that are not settled yet. */
+static void
+settle_rest(const struct delivery *delivery, const struct visit *visit, const struct reply *reply)
+{
+	size_t i;
+
+	for (i = 0; i < delivery->group->count; i++)
+		if (!txn_is_settled(delivery->txn, delivery->group->rcpts[i]))
+			visit_settle(delivery, visit, delivery->group->rcpts[i], reply);
+}
+
+static void
+deliver(const struct delivery *delivery)
+{
+	struct walk walk = { .delivery = delivery };
+	struct reply reply;
+
+	walk_hosts(&walk);
+	if (walk.failed.weight != VISIT_WEIGHT_NONE) {
+		settle_rest(delivery, &walk.failed, &walk.failed.reply);
+		return;
+	}
+	reply_set(&reply, 451, "4.4.2", "no host of %s was tried, since the MTA hung up or too "
+	    "little of lmtp.transaction-time was left", delivery->group->domain);
+	settle_rest(delivery, NULL, &reply);
+}
+
+void
+deliver_group(void *context, struct txn *txn, struct group *group)
+{
+	const struct deliver_context *deliverer = context;
+	const struct address *address = &group->rcpts[0]->address;
+	struct arena *arena = arena_new();
+	struct delivery delivery = {
+		.context = deliverer,
+		.txn = txn,
+		.group = group,
+		.destination = conf_destination_find(deliverer->conf, group->domain),
+		.began_ms = clock_monotonic_ms(),
+	};
+
+	delivery.plan = gather_plan(&deliverer->gatherer, arena, group->domain,
+	    address->literal ? &address->ip : NULL, txn->deadline, NULL);
+	deliver_log_unlisted(&delivery);
+	switch (delivery.plan->verdict) {
+	case PLAN_USE:
+		deliver(&delivery);
+		break;
+	case PLAN_DEFER:
+	case PLAN_REFUSE:
+		settle_rest(&delivery, NULL, &delivery.plan->reply);
+		break;
+	}
+	arena_free(arena);
+}

@@ -1,0 +1,144 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <stddef.h>
+
+#include "base/deadline.h"
+#include "base/log.h"
+#include "policy/finding.h"
+#include "shim/deliver_log.h"
+
+static void
+begin(struct log_line *line, const char *event, const struct delivery *delivery,
+    const struct rcpt *rcpt)
+{
+	const struct plan *plan = delivery->plan;
+
+	log_begin(line, LOG_LEVEL_INFO, event);
+	log_text(line, "id", delivery->txn->id);
+	log_format(line, "from", "<%s>", delivery->txn->sender.mailbox);
+	if (rcpt != NULL)
+		log_format(line, "to", "<%s>", rcpt->address.mailbox);
+	log_text(line, "domain", delivery->group->domain);
+	log_text(line, "policy", policy_source_name(plan->source));
+	log_text(line, "mode", plan->mode);
+	log_text(line, "policy-id", plan->policy_id);
+}
+
+static const char *
+tls_word(const struct visit *visit)
+{
+	if (visit->proof.tls != PROOF_ESTABLISHED)
+		return "none";
+	return visit->judged && visit->judgement.verified ? "verified" : "encrypted";
+}
+
+static void
+add_connection(struct log_line *line, const struct visit *visit)
+{
+	bool tls = visit->proof.tls == PROOF_ESTABLISHED;
+
+	log_text(line, "mx", visit->host->name[0] != '\0' ? visit->host->name : NULL);
+	log_text(line, "ip", visit->address);
+	log_text(line, "tls", tls_word(visit));
+	log_text(line, "proto", tls ? visit->proof.protocol : NULL);
+	log_text(line, "cipher", tls ? visit->proof.cipher : NULL);
+	log_text(line, "reused", "no");
+}
+
+static void
+add_reply(struct log_line *line, const struct reply *reply)
+{
+	char text[REPLY_LINE_MAX + 1];
+
+	reply_line(reply, text);
+	log_text(line, "dsn", reply->enhanced);
+	log_text(line, "reply", text);
+}
+
+void
+deliver_log_attempt(const struct delivery *delivery, const struct visit *visit)
+{
+	const struct finding *finding = &visit->judgement.finding;
+	struct log_line line;
+
+	begin(&line, "attempt", delivery, NULL);
+	add_connection(&line, visit);
+	log_text(&line, "wish", "none");
+	if (visit->judged)
+		log_text(&line, "result", result_type_name(finding->type));
+	if (visit->reply.code != 0)
+		add_reply(&line, &visit->reply);
+	else if (visit->judged && finding->reason[0] != '\0')
+		log_text(&line, "reply", finding->reason);
+	log_number(&line, "ms", clock_monotonic_ms() - visit->began_ms);
+	log_end(&line);
+}
+
+void
+deliver_log_unlisted(const struct delivery *delivery)
+{
+	const struct plan *plan = delivery->plan;
+	const struct plan_host *host;
+	struct log_line line;
+	size_t i;
+
+	for (i = 0; i < plan->host_count; i++) {
+		host = &plan->hosts[i];
+		if (host->use || host->finding.type == RESULT_OK)
+			continue;
+		begin(&line, "attempt", delivery, NULL);
+		log_text(&line, "mx", host->name);
+		log_text(&line, "wish", "none");
+		log_text(&line, "result", result_type_name(host->finding.type));
+		log_text(&line, "reply",
+		    host->reason != NULL ? host->reason : host->finding.reason);
+		log_end(&line);
+	}
+}
+
+/* Of a plan that came to no connection: what its policy or its hosts lack. */
+static const struct finding *
+finding_of_plan(const struct plan *plan)
+{
+	size_t i;
+
+	if (plan->finding.type != RESULT_OK)
+		return &plan->finding;
+	for (i = 0; i < plan->host_count; i++)
+		if (plan->hosts[i].finding.type != RESULT_OK)
+			return &plan->hosts[i].finding;
+	return NULL;
+}
+
+static const char *
+status_word(const struct reply *reply)
+{
+	if (reply_is_positive(reply))
+		return "sent";
+	return reply_is_permanent(reply) ? "bounced" : "deferred";
+}
+
+void
+deliver_log_delivery(const struct delivery *delivery, const struct visit *visit,
+    const struct rcpt *rcpt, const struct reply *reply)
+{
+	const struct finding *finding = finding_of_plan(delivery->plan);
+	struct log_line line;
+
+	if (visit != NULL)
+		finding = visit->judged ? &visit->judgement.finding : NULL;
+	begin(&line, "delivery", delivery, rcpt);
+	if (visit != NULL)
+		add_connection(&line, visit);
+	log_text(&line, "wish", "none");
+	if (finding != NULL)
+		log_text(&line, "result", result_type_name(finding->type));
+	log_text(&line, "status", status_word(reply));
+	add_reply(&line, reply);
+	log_number(&line, "ms", clock_monotonic_ms() - delivery->began_ms);
+	log_end(&line);
+}

@@ -1,0 +1,34 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * The lines event=attempt and event=delivery of CONTRACT.md, "Log". Any thread.
+ *
+ * All fields come in the contract's order, and one that does not apply is left out:
+ * - an attempt, one connection, has no to= and no status=, which are a recipient's; dsn= and reply=
+ *   tell how the connection failed, or reply= alone what was amiss on one that was used all the
+ *   same; result= is missing when it ended before TLS could be judged;
+ * - an attempt at a host that the policy does not list makes no connection: no ip=, tls=, proto=,
+ *   cipher=, reused= or ms=;
+ * - a delivery has mx=, ip=, tls=, proto=, cipher=, reused= and result= of the connection that its
+ *   reply comes from, and none of them but, where there is one, the result= of the policy when no
+ *   host was tried;
+ * - mode= and policy-id= are missing without a policy, proto= and cipher= without TLS.
+ */
+#ifndef SHIM_DELIVER_LOG_H
+#define SHIM_DELIVER_LOG_H
+
+#include "base/reply.h"
+#include "policy/plan.h"
+#include "shim/txn.h"
+#include "shim/visit.h"
+
+void deliver_log_attempt(const struct delivery *delivery, const struct visit *visit);
+/* The hosts that are passed over because the policy does not list them. */
+void deliver_log_unlisted(const struct delivery *delivery);
+void deliver_log_delivery(const struct delivery *delivery, const struct visit *visit,
+    const struct rcpt *rcpt, const struct reply *reply);
+
+#endif

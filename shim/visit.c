@@ -1,0 +1,355 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/stream.h"
+#include "shim/deliver_log.h"
+#include "shim/dial.h"
+#include "shim/slots.h"
+#include "shim/smtp_client.h"
+#include "shim/tls_client.h"
+#include "shim/visit.h"
+#include "shim/visit_call.h"
+
+void
+visit_settle(const struct delivery *delivery, const struct visit *visit, struct rcpt *rcpt,
+    const struct reply *reply)
+{
+	deliver_log_delivery(delivery, visit, rcpt, reply);
+	txn_settle(delivery->txn, rcpt, reply);
+}
+
+static bool
+is_abandoned(void *txn)
+{
+	return txn_is_abandoned(txn);
+}
+
+bool
+visit_over(struct call *call, enum visit_end end, enum visit_weight weight)
+{
+	call->visit->weight = weight;
+	call->end = end;
+	return false;
+}
+
+void
+visit_relay_refusal(const char *who, const struct reply *said, struct reply *reply)
+{
+	const char *enhanced = said->enhanced;
+	int code = said->code == 421 ? 451 : said->code;
+
+	if (code < 400 && code != 0) {
+		reply_set(reply, 451, "4.5.0", "%s said: %d %s", who, code, said->text);
+	} else if (code == 0) {
+		reply_set(reply, 451, "4.5.0", "%s said: %s", who, said->text);
+	} else {
+		if (enhanced[0] == '\0')
+			enhanced = code >= 500 ? "5.0.0" : "4.0.0";
+		reply_set(reply, code, enhanced, "%s said: %s", who, said->text);
+	}
+	reply->remote = true;
+}
+
+void
+visit_describe_trouble(const struct call *call, enum smtp_status status, struct reply *reply)
+{
+	const struct smtp_client *client = &call->client;
+
+	switch (status) {
+	case SMTP_ANSWERED:
+	case SMTP_GARBLED:
+		visit_relay_refusal(call->who, &client->reply, reply);
+		if (status == SMTP_GARBLED)
+			reply_set(reply, 451, "4.5.0", "%s", reply->text);
+		break;
+	case SMTP_LOST:
+		reply_set(reply, 451, "4.4.2", "%s: the connection was lost while waiting for %s",
+		    call->who, client->awaited);
+		break;
+	case SMTP_TIMEOUT:
+		reply_set(reply, 451, "4.4.2", "%s: timed out while waiting for %s", call->who,
+		    client->awaited);
+		break;
+	case SMTP_STOPPED:
+		reply_set(reply, 451, "4.4.2", "%s: broken off while waiting for %s, since the MTA "
+		    "hung up or lmtp.transaction-time is over", call->who, client->awaited);
+		break;
+	}
+}
+
+bool
+visit_trouble(struct call *call, enum smtp_status status)
+{
+	visit_describe_trouble(call, status, &call->visit->reply);
+	return visit_over(call, status == SMTP_STOPPED ? VISIT_STOP : VISIT_NEXT,
+	    VISIT_WEIGHT_TROUBLE);
+}
+
+/* A greeting or EHLO refused: whatever the code, the message waits. */
+static bool
+turned_away(struct call *call)
+{
+	const struct reply *said = &call->client.reply;
+
+	reply_set(&call->visit->reply, 451, "4.4.0", "%s said: %d %s%s%s", call->who, said->code,
+	    said->enhanced, said->enhanced[0] != '\0' ? " " : "", said->text);
+	return visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
+}
+
+static bool
+greet(struct call *call)
+{
+	enum smtp_status status = smtp_client_greeting(&call->client);
+
+	if (status != SMTP_ANSWERED)
+		return visit_trouble(call, status);
+	return reply_is_positive(&call->client.reply) || turned_away(call);
+}
+
+static enum smtp_status
+say_hello(struct call *call)
+{
+	const struct delivery *delivery = call->delivery;
+	const char *hostname = delivery->context->conf->hostname;
+
+	if (delivery->destination != NULL && delivery->destination->hostname != NULL)
+		hostname = delivery->destination->hostname;
+	/* HELO knows no STARTTLS. */
+	return smtp_client_hello(&call->client, hostname, !plan_host_enforces(call->visit->host));
+}
+
+static bool
+hello(struct call *call)
+{
+	enum smtp_status status = say_hello(call);
+
+	if (status != SMTP_ANSWERED)
+		return visit_trouble(call, status);
+	return reply_is_positive(&call->client.reply) || turned_away(call);
+}
+
+static enum visit_weight
+weight_of(const struct reply *reply)
+{
+	if (reply_is_permanent(reply))
+		return VISIT_WEIGHT_UNFIT;
+	return strncmp(reply->enhanced, "4.7.", 4) == 0 ? VISIT_WEIGHT_POLICY :
+	    VISIT_WEIGHT_TROUBLE;
+}
+
+static bool
+judge(struct call *call)
+{
+	struct visit *visit = call->visit;
+	struct finding earlier = visit->judgement.finding;
+
+	plan_judge(call->delivery->plan, visit->host, &visit->proof, visit->address,
+	    &visit->judgement);
+	visit->judged = true;
+	/* Why there is no TLS was found out on the visit before. */
+	if (visit->plaintext && visit->judgement.finding.type == RESULT_OK)
+		visit->judgement.finding = earlier;
+	switch (visit->judgement.step) {
+	case JUDGEMENT_GO_ON:
+		return true;
+	case JUDGEMENT_PLAINTEXT:
+		return visit_over(call, VISIT_PLAINTEXT, VISIT_WEIGHT_NONE);
+	case JUDGEMENT_NEXT_HOST:
+		break;
+	}
+	visit->reply = visit->judgement.reply;
+	return visit_over(call, VISIT_NEXT, weight_of(&visit->reply));
+}
+
+static void
+handshake(struct call *call)
+{
+	const struct plan_host *host = call->visit->host;
+	struct tls_wish wish = {
+		.sni = host->sni,
+		.names = host->names,
+		.name_count = host->name_count,
+		.strict = plan_host_enforces(host),
+		.min_protocol = call->delivery->plan->min_protocol,
+	};
+
+	tls_client_start(call->delivery->context->tls, call->client.stream, &wish,
+	    smtp_client_command_deadline(&call->client), &call->visit->proof);
+	if (call->visit->proof.tls != PROOF_ESTABLISHED)
+		call->client.spent = call->client.gone = true;
+}
+
+/* Fills the proof. */
+static bool
+start_tls(struct call *call)
+{
+	struct proof *proof = &call->visit->proof;
+	enum smtp_status status;
+
+	memset(proof, 0, sizeof(*proof));
+	proof->tls = call->visit->plaintext ? PROOF_NOT_TRIED : PROOF_NOT_OFFERED;
+	if (call->visit->plaintext || !call->client.features.starttls)
+		return true;
+	status = smtp_client_starttls(&call->client);
+	if (status != SMTP_ANSWERED && status != SMTP_GARBLED)
+		return visit_trouble(call, status);
+	if (call->client.reply.code == 220) {
+		handshake(call);
+	} else {
+		proof->tls = PROOF_REFUSED;
+		proof->starttls_code = call->client.reply.code;
+	}
+	return true;
+}
+
+/* RFC 3207 4.2: what was offered in plaintext is forgotten. */
+static bool
+hello_again(struct call *call)
+{
+	enum smtp_status status = say_hello(call);
+
+	/* With TLS 1.3 the host's refusal of the handshake arrives only now. */
+	if (call->visit->proof.tls != PROOF_ESTABLISHED) {
+		call->client.spent = call->client.gone = true;
+		return judge(call) && visit_trouble(call, status);
+	}
+	if (status != SMTP_ANSWERED)
+		return visit_trouble(call, status);
+	return reply_is_positive(&call->client.reply) || turned_away(call);
+}
+
+static bool
+secure(struct call *call)
+{
+	if (!start_tls(call) || !judge(call))
+		return false;
+	if (call->visit->proof.tls == PROOF_ESTABLISHED)
+		return hello_again(call);
+	/* A host that hangs up or raves instead of going on without TLS. */
+	if (call->client.spent)
+		return visit_trouble(call,
+		    call->client.reply.code != 0 ? SMTP_ANSWERED : SMTP_GARBLED);
+	return true;
+}
+
+static void
+converse(struct call *call, int fd)
+{
+	call->client.stream = stream_new_fd(fd);
+	if (greet(call) && hello(call) && secure(call))
+		visit_send(call);
+	smtp_client_quit(&call->client);
+	stream_free(call->client.stream);
+}
+
+static const struct ip *
+source_for(const struct delivery *delivery, bool v6)
+{
+	const struct conf_destination *destination = delivery->destination;
+	const struct conf *conf = delivery->context->conf;
+
+	if (destination != NULL && v6 && destination->has_source_ipv6)
+		return &destination->source_ipv6;
+	if (destination != NULL && !v6 && destination->has_source_ipv4)
+		return &destination->source_ipv4;
+	if (v6)
+		return conf->smtp.has_source_ipv6 ? &conf->smtp.source_ipv6 : NULL;
+	return conf->smtp.has_source_ipv4 ? &conf->smtp.source_ipv4 : NULL;
+}
+
+static uint16_t
+port_for(const struct delivery *delivery)
+{
+	if (delivery->plan->relay && delivery->destination != NULL &&
+	    delivery->destination->relay_port != 0)
+		return delivery->destination->relay_port;
+	return delivery->context->conf->smtp.port;
+}
+
+static void
+cannot_dial(struct call *call, uint16_t port, const struct ip *source, int error)
+{
+	struct reply *reply = &call->visit->reply;
+	char from[IP_TEXT_MAX] = "", words[128];
+
+	call->client.awaited = "a connection";
+	if (error == ECANCELED || error == ETIMEDOUT) {
+		(void)visit_trouble(call, error == ECANCELED ? SMTP_STOPPED : SMTP_TIMEOUT);
+		return;
+	}
+	if (source != NULL)
+		ip_format(source, from);
+	reply_set(reply, 451, "4.4.1", "%s: cannot connect to port %u%s%s: %s", call->who,
+	    (unsigned)port, source != NULL ? " from " : "", from,
+	    strerror_r(error, words, sizeof(words)));
+	(void)visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
+}
+
+static void
+dial(struct call *call)
+{
+	const struct ip *source = source_for(call->delivery, call->visit->ip->v6);
+	uint16_t port = port_for(call->delivery);
+	struct deadline deadline = deadline_earlier(call->visit->deadline,
+	    deadline_in(call->delivery->context->conf->smtp.connect_timeout));
+	int fd;
+
+	fd = dial_connect(call->visit->ip, port, source, deadline, call->client.wake_fd);
+	if (fd < 0)
+		cannot_dial(call, port, source, errno);
+	else
+		converse(call, fd);
+}
+
+static void
+init(struct call *call, const struct delivery *delivery, struct visit *visit)
+{
+	const struct conf *conf = delivery->context->conf;
+
+	memset(call, 0, sizeof(*call));
+	call->delivery = delivery;
+	call->visit = visit;
+	call->end = VISIT_NEXT;
+	call->client.command_timeout = conf->smtp.command_timeout;
+	call->client.data_timeout = conf->smtp.data_timeout;
+	call->client.final_timeout = conf->smtp.final_timeout;
+	call->client.deadline = visit->deadline;
+	call->client.data_deadline = delivery->txn->deadline;
+	call->client.wake_fd = txn_abandoned_fd(delivery->txn);
+	visit->began_ms = clock_monotonic_ms();
+	visit->judged = false;
+	visit->weight = VISIT_WEIGHT_NONE;
+	visit->reply.code = 0;
+	memset(&visit->proof, 0, sizeof(visit->proof));
+	ip_format(visit->ip, visit->address);
+	snprintf(call->who, sizeof(call->who), "%s[%s]", visit->host->name, visit->address);
+}
+
+enum visit_end
+visit_run(const struct delivery *delivery, struct visit *visit)
+{
+	const struct conf_destination *destination = delivery->destination;
+	const char *key = destination != NULL ? destination->name : delivery->group->domain;
+	struct slots *slots = delivery->context->slots;
+	struct call call;
+
+	init(&call, delivery, visit);
+	if (!slots_take(slots, visit->ip, key,
+	    destination != NULL ? destination->max_connections : 0, visit->slot_deadline,
+	    is_abandoned, delivery->txn)) {
+		reply_set(&visit->reply, 451, "4.4.5", "%s: no connection was free in time: see "
+		    "smtp.max-deliveries, smtp.max-per-host and max-connections", call.who);
+		(void)visit_over(&call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
+		return call.end;
+	}
+	dial(&call);
+	slots_give(slots, visit->ip, key);
+	return call.end;
+}

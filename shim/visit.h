@@ -1,0 +1,78 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * One connection to one address: slot, dial, greeting, EHLO, TLS, the plan's judgement, and the
+ * transactions for which it is good. Belongs to the thread of its delivery.
+ */
+#ifndef SHIM_VISIT_H
+#define SHIM_VISIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/conf.h"
+#include "base/deadline.h"
+#include "base/ip.h"
+#include "base/reply.h"
+#include "policy/attempt.h"
+#include "policy/plan.h"
+#include "shim/deliver.h"
+#include "shim/txn.h"
+
+/* One group on its way: what stays the same from visit to visit. */
+struct delivery {
+	const struct deliver_context *context;
+	struct txn *txn;
+	const struct group *group;
+	const struct plan *plan;
+	const struct conf_destination *destination;	/* NULL: none is configured */
+	int64_t began_ms;	/* monotonic */
+};
+
+/* Why recipients are still waiting after a visit, in the order of what a postmaster should be
+ * told: a refusal by policy says more than a lost connection, and a host that lacks an extension
+ * matters only when no other host failed to show whether it has it. */
+enum visit_weight {
+	VISIT_WEIGHT_NONE,
+	VISIT_WEIGHT_UNFIT,	/* 5xx: the host cannot take such a message */
+	VISIT_WEIGHT_TROUBLE,	/* connection, greeting, a 4xx */
+	VISIT_WEIGHT_POLICY	/* what TLS must prove was not proven */
+};
+
+enum visit_end {
+	VISIT_DONE,	/* all recipients are settled */
+	VISIT_NEXT,	/* the rest may be tried elsewhere; else reply is theirs */
+	VISIT_AGAIN,	/* the connection ended after a delivery: the rest once more here */
+	VISIT_PLAINTEXT,	/* once more, same address, without TLS */
+	VISIT_STOP	/* abandoned: nothing more is to be tried */
+};
+
+struct visit {
+	const struct plan_host *host;
+	const struct ip *ip;
+	bool plaintext;	/* by the judgement on an earlier visit, whose finding stays below */
+	struct deadline deadline;	/* for everything up to the content */
+	struct deadline slot_deadline;	/* no address is begun with after it */
+
+	/* What it showed. */
+	char address[IP_TEXT_MAX];
+	int64_t began_ms;	/* monotonic */
+	struct proof proof;
+	bool judged;	/* proof and judgement mean something */
+	struct judgement judgement;
+	enum visit_weight weight;
+	struct reply reply;	/* how it failed; code 0 when it did not */
+};
+
+/* plaintext, judgement.finding and all above "what it showed" are the caller's to set. */
+enum visit_end visit_run(const struct delivery *delivery, struct visit *visit);
+
+/* Settles a recipient and logs it; visit is where its reply comes from, or NULL. */
+void visit_settle(const struct delivery *delivery, const struct visit *visit, struct rcpt *rcpt,
+    const struct reply *reply);
+
+#endif

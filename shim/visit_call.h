@@ -1,0 +1,50 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * A visit while it lasts: what visit.c, which opens the connection, and visit_send.c, which uses
+ * it, share. For these two alone.
+ */
+#ifndef SHIM_VISIT_CALL_H
+#define SHIM_VISIT_CALL_H
+
+#include "base/domain.h"
+#include "shim/smtp_client.h"
+#include "shim/smtp_send.h"
+#include "shim/visit.h"
+
+#define WHO_MAX	(DOMAIN_MAX + IP_TEXT_MAX + 2)
+
+/* The recipients of one transaction. */
+struct batch {
+	struct smtp_rcpt rcpts[SMTP_RCPTS_MAX];
+	struct rcpt *of[SMTP_RCPTS_MAX];
+	size_t count;
+};
+
+/* The steps of a visit return false when it is over, and end says how. */
+struct call {
+	const struct delivery *delivery;
+	struct visit *visit;
+	struct smtp_client client;
+	struct batch batch;
+	char who[WHO_MAX];	/* "mx.example.net[192.0.2.1]" */
+	bool served;	/* somebody's message got its final answer on this connection */
+	bool unfit;	/* some recipient needs what this host lacks */
+	enum visit_end end;
+};
+
+/* Ends the visit. Always false, so that a step can return it. */
+bool visit_over(struct call *call, enum visit_end end, enum visit_weight weight);
+/* Ends it because a command did not get the answer it needs. */
+bool visit_trouble(struct call *call, enum smtp_status status);
+void visit_describe_trouble(const struct call *call, enum smtp_status status, struct reply *reply);
+/* A host's no in our words: its code and enhanced code where they make sense, and its text. */
+void visit_relay_refusal(const char *who, const struct reply *said, struct reply *reply);
+
+/* The connection is as the plan demands: as many transactions as it takes. */
+void visit_send(struct call *call);
+
+#endif
