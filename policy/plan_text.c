@@ -122,7 +122,7 @@ sts_object(const struct sts_facts *sts)
 	return object;
 }
 
-/* The contract knows no other policies of a host: what a destination asks is the administrator's. */
+/* What a destination asks is the administrator's word, not a policy of the host. */
 static enum policy_source
 host_policy(const struct plan_host *host)
 {

@@ -18,8 +18,8 @@ defer(struct planning *planning, const char *enhanced, const char *text)
 	reply_set(&planning->plan->reply, 451, enhanced, "%s", text);
 }
 
-/* subject_detail is the enhanced code behind its class, ".1.2". Forged DNS must not bounce protected
- * mail: under an enforced policy only what DNSSEC proves is final. */
+/* subject_detail is the enhanced code behind its class, ".1.2". Forged DNS must not bounce
+ * protected mail: under an enforced policy only what DNSSEC proves is final. */
 static void
 refuse(struct planning *planning, bool proven, int code, const char *subject_detail,
     const char *text)

@@ -99,7 +99,8 @@ is_id(const struct sts_text *name)
 	return name->length == 2 && memcmp(name->octets, "id", 2) == 0;
 }
 
-/* RFC 8461 3.1: sts-version 1*(sts-field-delim sts-field) [sts-field-delim]. NULL, or what is wrong. */
+/* RFC 8461 3.1: sts-version 1*(sts-field-delim sts-field) [sts-field-delim]. NULL, or what is
+ * wrong. */
 static const char *
 record_parse(const struct sts_text *record, char id[LIMIT_STS_ID + 1])
 {
