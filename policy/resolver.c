@@ -159,10 +159,10 @@ set_health(struct resolver *resolver, enum resolver_health health)
 {
 	static const char broken[] = "DNS answers do not validate: mail for every signed domain is"
 	    " deferred. The servers drop DNSSEC records, the trust anchor is out of date, or the"
-	    " clock is wrong. Let the servers pass DNSSEC, or set dns.mode = \"recurse\" and open"
+	    " clock is wrong. Let the servers pass DNSSEC, or set dns.mode to recurse and open"
 	    " port 53";
 	static const char recurses[] = "the configured DNS servers drop DNSSEC records, so stsgated"
-	    " asks from the root instead. Set dns.mode = \"recurse\", or let the servers pass DNSSEC"
+	    " asks from the root instead. Set dns.mode to recurse, or let the servers pass DNSSEC"
 	    " and restart stsgated";
 	bool news = resolver->health != health;
 

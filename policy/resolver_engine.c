@@ -204,22 +204,32 @@ cancel_open(struct resolver_engine *engine, struct batch *batch)
 	}
 }
 
+/* The words of libunbound before it speaks of servers and names, unless there is only one. */
+static size_t
+bogus_words(const char *text)
+{
+	static const char *const ends[] = { " from ", " for ", " while ", " with ", " <", "," };
+	size_t length = strlen(text);
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		const char *end = strstr(text, ends[i]);
+
+		if (end != NULL && (size_t)(end - text) < length &&
+		    memchr(text, ' ', (size_t)(end - text)) != NULL)
+			length = (size_t)(end - text);
+	}
+	return length;
+}
+
 /* "validation failure <name TXT IN>: no signatures from 192.0.2.1 for ..." becomes "no-signatures". */
 static void
 bogus_token(const char *text, char *token, size_t room)
 {
-	static const char *const ends[] = { " from ", " for ", " while ", " with ", " <", "," };
 	const char *at = text == NULL ? NULL : strstr(text, ">: ");
 	size_t length, used = 0;
 
 	at = at != NULL ? at + 3 : text != NULL ? text : "bogus";
-	length = strlen(at);
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-		const char *end = strstr(at, ends[i]);
-
-		if (end != NULL && (size_t)(end - at) < length)
-			length = (size_t)(end - at);
-	}
+	length = bogus_words(at);
 	for (size_t i = 0; i < length && used < room - 1 && used < 48; i++) {
 		if (isalnum((unsigned char)at[i]))
 			token[used++] = (char)tolower((unsigned char)at[i]);

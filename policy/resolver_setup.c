@@ -13,7 +13,7 @@
 #include "policy/resolver_setup.h"
 
 /* The defaults starve: with them 200 names on a silent server hold up a name that has nothing to
- * do with it. */
+ * do with it. aggressive-nsec would deny a name that was published a moment ago. */
 static const char server_options[] =
     "server:\n"
     "  module-config: \"validator iterator\"\n"
@@ -34,6 +34,7 @@ static const char server_options[] =
     "  val-clean-additional: yes\n"
     "  val-permissive-mode: no\n"
     "  serve-expired: no\n"
+    "  aggressive-nsec: no\n"
     "  cache-max-negative-ttl: 900\n";
 
 static const char large_caches[] =
