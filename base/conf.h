@@ -6,7 +6,8 @@
 /*
  * stsgate.conf(5) as a const value: every key is known, checked and has its default here, whether
  * or not this program is the one that uses it. Durations are milliseconds, sizes octets. Nobody
- * changes a conf after conf_load(); a reload makes a new one.
+ * changes a conf after conf_load(); a reload makes a new one. One thread at a time may load, since
+ * libconfuse has one scanner for the process; any thread may read.
  */
 #ifndef BASE_CONF_H
 #define BASE_CONF_H
