@@ -13,10 +13,10 @@
 #include <stdint.h>
 
 enum proof_tls {
-	PROOF_NOT_TRIED,	/* plaintext by choice: the retry after a failed opportunistic handshake */
+	PROOF_NOT_TRIED,	/* plaintext by choice: the retry after a failed handshake */
 	PROOF_NOT_OFFERED,	/* EHLO lists no STARTTLS */
 	PROOF_REFUSED,	/* STARTTLS was answered other than 220 */
-	PROOF_HANDSHAKE_FAILED,	/* or anything from the 220 to a finished handshake, injection included */
+	PROOF_HANDSHAKE_FAILED,	/* or anything else after the 220, injection included */
 	PROOF_TIMEOUT,	/* the same, by running out of time */
 	PROOF_ESTABLISHED
 };

@@ -21,7 +21,8 @@
  * is written as \DDD, so that it can never pass for a host name (domain_is_host() says no). */
 int dns_name_text(const uint8_t *data, size_t length, char *text, size_t room);
 int dns_mx_parse(const uint8_t *data, size_t length, uint16_t *preference, char *host, size_t room);
-int dns_address_parse(const uint8_t *data, size_t length, struct ip *ip);	/* A or AAAA by length */
+/* A or AAAA by length. */
+int dns_address_parse(const uint8_t *data, size_t length, struct ip *ip);
 /* The strings of one TXT record joined; at most LIMIT_TXT_RECORD octets, else -1. */
 int dns_txt_join(struct arena *arena, const uint8_t *data, size_t length, const char **octets,
     size_t *joined);

@@ -26,13 +26,13 @@ enum mx_kind {
 	MX_NO_DOMAIN,	/* NXDOMAIN */
 	MX_UNKNOWN,	/* the look-up failed or was bogus: mx_state says which */
 	MX_RELAY,	/* a destination's relay: one host, no MX asked */
-	MX_LITERAL	/* an address literal or a relay that is an address: one host without a name */
+	MX_LITERAL	/* an address literal, or a relay that is one: a host without a name */
 };
 
 struct host_facts {
 	const char *name;	/* lower case, no trailing dot; "" for a literal */
 	uint16_t preference;
-	enum dns_state address_state;	/* the worse of A and AAAA where both were asked; secure for a literal */
+	enum dns_state address_state;	/* the worse of A and AAAA; secure for a literal */
 	struct ip *addresses;	/* public and private; families that are not in use are left out */
 	size_t address_count;
 	char why[96];	/* of a bogus or failed look-up */
@@ -42,9 +42,10 @@ enum sts_state {
 	STS_NOT_ASKED,	/* destination, literal, or sts.enforce = off */
 	STS_NONE,	/* proven absent, or a TXT record that counts as none */
 	STS_VALID,	/* policy holds it, fetched now or cached and unexpired */
-	STS_FETCH_FAILED,	/* announced, nothing cached, and not to be had: as none (RFC 8461 3.3), with a finding */
+	STS_FETCH_FAILED,	/* announced and not to be had, nothing cached: as none (RFC 8461
+				   3.3), with a finding */
 	STS_TXT_FAILED,	/* nothing cached, TXT unanswered, within cold-failure-grace */
-	STS_TXT_GIVEN_UP,	/* the same after the grace: delivered as without a policy, with a warning */
+	STS_TXT_GIVEN_UP,	/* the same after the grace: as without a policy, with a warning */
 	STS_TXT_BOGUS,	/* nothing cached, and the answer is forged or broken */
 	STS_STORE_FAILED	/* whether a policy is cached cannot be read */
 };
@@ -60,14 +61,14 @@ struct sts_facts {
 };
 
 struct facts {
-	const char *domain;	/* next-hop domain, relay name for a relay, "[192.0.2.1]" for a literal */
+	const char *domain;	/* next-hop domain, relay's name, or "[192.0.2.1]" for a literal */
 	enum mx_kind mx;
 	enum dns_state mx_state;
 	char mx_why[96];
 	struct host_facts *hosts;	/* in the order of the answer; at most LIMIT_MX_RECORDS */
 	size_t host_count;
 	size_t bad_names;	/* MX records dropped because their name is no host name */
-	bool relay_address;	/* MX_LITERAL that is the administrator's relay: private is allowed */
+	bool relay_address;	/* MX_LITERAL that is a relay: private is allowed */
 	struct sts_facts sts;
 };
 

@@ -29,7 +29,8 @@ enum result_type {
 
 struct finding {
 	enum result_type type;
-	char reason[FINDING_REASON_MAX];	/* failure-reason-code: one token or short words, ASCII; "" when the type says all */
+	char reason[FINDING_REASON_MAX];	/* failure-reason-code: a token or short words,
+						   ASCII; "" when the type says all */
 };
 
 const char *result_type_name(enum result_type type);	/* "ok", "starttls-not-supported", ... */

@@ -22,7 +22,8 @@
 #include "policy/finding.h"
 
 enum policy_source { SOURCE_NONE, SOURCE_STS, SOURCE_DANE, SOURCE_DESTINATION };
-const char *policy_source_name(enum policy_source source);	/* "none", "sts", "dane", "destination" */
+/* "none", "sts", "dane", "destination" */
+const char *policy_source_name(enum policy_source source);
 
 enum tls_need {
 	NEED_ENCRYPTION,	/* TLS with anyone */
@@ -45,8 +46,8 @@ struct plan_host {
 	bool use;	/* false: only kept to explain; reason says why */
 	bool mx_match;	/* listed by the MTA-STS policy; true when there is none */
 	const char *reason;	/* why not used, or NULL */
-	struct finding finding;	/* of a host that its policy does not list, also in testing; else RESULT_OK */
-	const char **names;	/* reference identifiers for the certificate; "*.example.net" is one label wild */
+	struct finding finding;	/* of a host that its policy does not list, also in testing */
+	const char **names;	/* for the certificate; "*.example.net" is one label wild */
 	size_t name_count;
 	struct demand *demands;	/* none: opportunistic */
 	size_t demand_count;
@@ -60,15 +61,15 @@ struct plan {
 	const char *domain;
 	enum plan_verdict verdict;
 	struct reply reply;	/* DEFER and REFUSE: what every recipient gets */
-	struct plan_host *hosts;	/* those with use first, in the order to try; then the others */
+	struct plan_host *hosts;	/* those with use in the order to try; then the others */
 	size_t host_count;
 	size_t use_count;
 	enum policy_source source;	/* the policy that speaks, for the log's policy= */
 	const char *mode;	/* "enforce", "testing", "none", "audit", or NULL */
 	const char *policy_id;	/* MTA-STS id, or NULL */
-	struct finding finding;	/* of the domain as a whole: a failed policy fetch; else RESULT_OK */
+	struct finding finding;	/* of the domain as a whole: a failed policy fetch */
 	bool relay;	/* the administrator's own word: private addresses are dialled */
-	bool plaintext_retry;	/* opportunistic hosts: after a failed handshake, once more in plaintext */
+	bool plaintext_retry;	/* opportunistic: after a failed handshake once more in plaintext */
 	enum conf_tls_version min_protocol;	/* where a demand is enforced */
 };
 

@@ -106,7 +106,8 @@ set_demands(const struct planning *planning, struct plan_host *host)
 	case TLS_AUDIT:
 		/* RFC 8461 4, 5: testing and audit look as hard, and let the message go. */
 		if (planning->policy != NULL)
-			add_demand(planning, host, SOURCE_STS, NEED_CERTIFICATE, planning->enforced);
+			add_demand(planning, host, SOURCE_STS, NEED_CERTIFICATE,
+			    planning->enforced);
 		break;
 	case TLS_ENCRYPT:
 		add_demand(planning, host, SOURCE_DESTINATION, NEED_ENCRYPTION, true);
@@ -145,9 +146,11 @@ why_unreachable(const struct planning *planning, const struct host_facts *facts,
 
 	switch (reach) {
 	case REACH_FAILED:
-		return arena_printf(planning->arena, "address look-up failed%s%s", colon, facts->why);
+		return arena_printf(planning->arena, "address look-up failed%s%s", colon,
+		    facts->why);
 	case REACH_BOGUS:
-		return arena_printf(planning->arena, "address look-up is bogus%s%s", colon, facts->why);
+		return arena_printf(planning->arena, "address look-up is bogus%s%s", colon,
+		    facts->why);
 	case REACH_PRIVATE:
 		return "all its addresses are private";
 	case REACH_NOTHING:
@@ -203,7 +206,7 @@ plan_host_fill(const struct planning *planning, const struct host_facts *facts,
 	set_demands(planning, host);
 	candidate->out = out_of(planning, candidate);
 	host->use = candidate->out == OUT_NOT;
-	/* A host that is out for another reason is no policy failure that anyone could have seen. */
+	/* A host that is out for another reason is no policy failure that anyone could see. */
 	if (!host->mx_match && (host->use || candidate->out == OUT_UNLISTED))
 		finding_set(&host->finding, RESULT_VALIDATION_FAILURE, "mtasts-policy-mx-mismatch");
 	host->reason = why_out(planning, facts, candidate);

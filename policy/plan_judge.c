@@ -108,8 +108,9 @@ version_met(const struct plan *plan, const struct demand *demand, const struct p
 
 	if (proof->version >= lowest)
 		return true;
-	*shortfall = (struct shortfall){ .enhanced = "4.7.5", .advice = lowest == TLS_1_3 ?
-	    "the receiving site must offer TLS 1.3" : "the receiving site must offer TLS 1.2 or later" };
+	*shortfall = (struct shortfall){ .enhanced = "4.7.5" };
+	shortfall->advice = lowest == TLS_1_3 ? "the receiving site must offer TLS 1.3" :
+	    "the receiving site must offer TLS 1.2 or later";
 	finding_set(&shortfall->finding, RESULT_VALIDATION_FAILURE, "protocol-%s", proof->protocol);
 	snprintf(shortfall->what, sizeof(shortfall->what), "it speaks no more than %s",
 	    proof->protocol);
@@ -129,8 +130,8 @@ describe_certificate(const struct plan_host *host, enum result_type type, const 
 		advice = "the receiving site must renew it";
 	} else if (type == RESULT_CERTIFICATE_NOT_TRUSTED) {
 		words = "the certificate is not trusted";
-		advice = "the receiving site must install a certificate of a public authority with its "
-		    "whole chain";
+		advice = "the receiving site must install a certificate of a public authority with "
+		    "its whole chain";
 	} else if (type == RESULT_CERTIFICATE_HOST_MISMATCH) {
 		snprintf(shortfall->what, sizeof(shortfall->what),
 		    "the certificate is not valid for %s%s (%s)",
@@ -158,8 +159,9 @@ certificate_met(const struct plan_host *host, const struct proof *proof,
 		return true;
 	*shortfall = (struct shortfall){ .enhanced = "4.7.5" };
 	if (proof->local_fault || (type == RESULT_OK && proof->x509_error != 0)) {
-		snprintf(shortfall->what, sizeof(shortfall->what), "this stsgate could not verify it%s%s",
-		    proof->x509_error != 0 ? ": " : "", proof->x509_error != 0 ? code : "");
+		snprintf(shortfall->what, sizeof(shortfall->what),
+		    "this stsgate could not verify it%s%s", proof->x509_error != 0 ? ": " : "",
+		    proof->x509_error != 0 ? code : "");
 		shortfall->advice = "see its log";
 		return false;
 	}
@@ -315,7 +317,7 @@ plan_judge(const struct plan *plan, const struct plan_host *host, const struct p
 	else
 		judge_opportunistic(plan, host, proof, &shortfall, address, judgement);
 	if (judgement->finding.type == RESULT_OK && host->finding.type != RESULT_OK) {
-		/* Its policy does not list the host: testing or audit, for what TLS showed is enough. */
+		/* Testing or audit: the policy does not list the host, whatever TLS showed. */
 		judgement->finding = host->finding;
 		judgement->verified = false;
 	}

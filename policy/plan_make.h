@@ -44,7 +44,7 @@ struct planning {
 	const struct facts *facts;
 	const struct plan_rules *rules;
 	struct plan *plan;
-	const struct sts_policy *policy;	/* with mode enforce or testing, where asked for; or NULL */
+	const struct sts_policy *policy;	/* enforce or testing, where asked for; or NULL */
 	bool audit;	/* demands are recorded, never enforced */
 	bool enforced;	/* policy stops messages */
 	uint32_t own_preference;	/* hosts from here on are loops; above UINT16_MAX: none */

@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,32 +12,48 @@
 
 #define LIST_ROOM 180	/* octets of a list of names in a reply of at most REPLY_LINE_MAX */
 
+static void defer(struct planning *planning, const char *enhanced, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void refuse(struct planning *planning, bool proven, int code, const char *subject_detail,
+    const char *format, ...) __attribute__((format(printf, 5, 6)));
+
 static void
-defer(struct planning *planning, const char *enhanced, const char *text)
+defer(struct planning *planning, const char *enhanced, const char *format, ...)
 {
-	planning->plan->verdict = PLAN_DEFER;
-	reply_set(&planning->plan->reply, 451, enhanced, "%s", text);
+	struct plan *plan = planning->plan;
+	char text[sizeof(plan->reply.text)];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	plan->verdict = PLAN_DEFER;
+	reply_set(&plan->reply, 451, enhanced, "%s", text);
 }
 
 /* subject_detail is the enhanced code behind its class, ".1.2". Forged DNS must not bounce
  * protected mail: under an enforced policy only what DNSSEC proves is final. */
 static void
 refuse(struct planning *planning, bool proven, int code, const char *subject_detail,
-    const char *text)
+    const char *format, ...)
 {
 	struct plan *plan = planning->plan;
-	char enhanced[sizeof(plan->reply.enhanced)];
+	char enhanced[sizeof(plan->reply.enhanced)], text[sizeof(plan->reply.text)];
+	va_list args;
 
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	snprintf(enhanced, sizeof(enhanced), "%c%s", planning->enforced && !proven ? '4' : '5',
+	    subject_detail);
 	if (planning->enforced && !proven) {
-		snprintf(enhanced, sizeof(enhanced), "4%s", subject_detail);
-		defer(planning, enhanced, arena_printf(planning->arena,
-		    "%s; this is not proven by DNSSEC, and mta-sts policy %s of %s is in force, so the "
-		    "message waits", text, plan->policy_id, plan->domain));
-		return;
+		defer(planning, enhanced, "%s; this is not proven by DNSSEC, and mta-sts policy "
+		    "%s of %s is in force, so the message waits", text, plan->policy_id,
+		    plan->domain);
+	} else {
+		plan->verdict = PLAN_REFUSE;
+		reply_set(&plan->reply, code, enhanced, "%s", text);
 	}
-	plan->verdict = PLAN_REFUSE;
-	snprintf(enhanced, sizeof(enhanced), "5%s", subject_detail);
-	reply_set(&plan->reply, code, enhanced, "%s", text);
 }
 
 static bool
@@ -59,19 +76,20 @@ stop_for_sts(struct planning *planning)
 		return false;
 	switch (sts->state) {
 	case STS_STORE_FAILED:
-		defer(planning, "4.3.0", arena_printf(planning->arena,
-		    "%s: whether an mta-sts policy is in force cannot be read from the store of this "
-		    "stsgate%s%s", domain, colon, sts->why));
+		defer(planning, "4.3.0",
+		    "%s: whether an mta-sts policy is in force cannot be read from the store of "
+		    "this stsgate%s%s", domain, colon, sts->why);
 		return true;
 	case STS_TXT_FAILED:
-		defer(planning, "4.4.3", arena_printf(planning->arena,
-		    "%s: the look-up of its mta-sts record _mta-sts.%s failed, so that its policy is "
-		    "not known%s%s", domain, domain, colon, sts->why));
+		defer(planning, "4.4.3",
+		    "%s: the look-up of its mta-sts record _mta-sts.%s failed, so that its policy "
+		    "is not known%s%s", domain, domain, colon, sts->why);
 		return true;
 	case STS_TXT_BOGUS:
-		defer(planning, "4.7.5", arena_printf(planning->arena,
-		    "%s: the answer for its mta-sts record _mta-sts.%s fails DNSSEC validation%s%s; the "
-		    "DNS of %s must be mended", domain, domain, colon, sts->why, domain));
+		defer(planning, "4.7.5",
+		    "%s: the answer for its mta-sts record _mta-sts.%s fails DNSSEC "
+		    "validation%s%s; the DNS of %s must be "
+		    "mended", domain, domain, colon, sts->why, domain);
 		return true;
 	case STS_NOT_ASKED:
 	case STS_NONE:
@@ -90,13 +108,13 @@ defer_unknown_mx(struct planning *planning)
 	const char *colon = facts->mx_why[0] != '\0' ? ": " : "";
 
 	if (facts->mx_state == DNS_BOGUS)
-		defer(planning, "4.7.5", arena_printf(planning->arena,
-		    "the answer for the MX records of %s fails DNSSEC validation%s%s; the DNS of %s must "
-		    "be mended", facts->domain, colon, facts->mx_why, facts->domain));
+		defer(planning, "4.7.5",
+		    "the answer for the MX records of %s fails DNSSEC validation%s%s; the DNS of "
+		    "%s must be mended", facts->domain, colon, facts->mx_why, facts->domain);
 	else
-		defer(planning, "4.4.3", arena_printf(planning->arena,
+		defer(planning, "4.4.3",
 		    "the look-up of the MX records of %s failed%s%s", facts->domain, colon,
-		    facts->mx_why));
+		    facts->mx_why);
 }
 
 static bool
@@ -106,12 +124,12 @@ stop_for_mx(struct planning *planning)
 
 	switch (facts->mx) {
 	case MX_NO_DOMAIN:
-		refuse(planning, mx_proven(planning), 550, ".1.2", arena_printf(planning->arena,
-		    "the domain %s does not exist", facts->domain));
+		refuse(planning, mx_proven(planning), 550, ".1.2",
+		    "the domain %s does not exist", facts->domain);
 		return true;
 	case MX_NULL:
-		refuse(planning, mx_proven(planning), 556, ".1.10", arena_printf(planning->arena,
-		    "the domain %s accepts no mail (null MX, RFC 7505)", facts->domain));
+		refuse(planning, mx_proven(planning), 556, ".1.10",
+		    "the domain %s accepts no mail (null MX, RFC 7505)", facts->domain);
 		return true;
 	case MX_UNKNOWN:
 		defer_unknown_mx(planning);
@@ -198,11 +216,11 @@ defer_unlisted(struct planning *planning)
 {
 	const char *domain = planning->plan->domain;
 
-	defer(planning, "4.7.5", arena_printf(planning->arena,
+	defer(planning, "4.7.5",
 	    "mta-sts policy %s of %s lists none of its MX hosts: %s; ask postmaster@%s to mend the "
 	    "policy or the MX records (mode enforce, mx %s; to override set tls = \"audit\" in "
 	    "destination \"%s\")", planning->plan->policy_id, domain, name_hosts(planning), domain,
-	    name_patterns(planning), domain));
+	    name_patterns(planning), domain);
 }
 
 static const char *
@@ -242,15 +260,15 @@ refuse_without_address(struct planning *planning)
 		counted++;
 	}
 	if (counted == 0)
-		refuse(planning, proven, 550, ".4.4", arena_printf(planning->arena,
-		    "no MX record of %s names a valid host", domain));
+		refuse(planning, proven, 550, ".4.4",
+		    "no MX record of %s names a valid host", domain);
 	else if (planning->facts->mx == MX_IMPLICIT)
-		refuse(planning, proven, 550, ".4.4", arena_printf(planning->arena,
-		    "%s has neither MX nor address records", domain));
+		refuse(planning, proven, 550, ".4.4",
+		    "%s has neither MX nor address records", domain);
 	else
-		refuse(planning, proven, 550, ".4.4", arena_printf(planning->arena,
+		refuse(planning, proven, 550, ".4.4",
 		    "no %s of %s has an address: %s", host_word(planning), domain,
-		    name_hosts(planning)));
+		    name_hosts(planning));
 	return true;
 }
 
@@ -260,13 +278,14 @@ defer_by_destination(struct planning *planning)
 	const char *domain = planning->plan->domain;
 
 	if (count_out(planning, OUT_NO_TLSA) > 0)
-		defer(planning, "4.7.5", arena_printf(planning->arena,
-		    "destination \"%s\" demands DANE (tls = \"dane\"), and no secure TLSA record is known "
-		    "for %s", domain, name_hosts(planning)));
+		defer(planning, "4.7.5",
+		    "destination \"%s\" demands DANE (tls = \"dane\"), and no secure TLSA record "
+		    "is known for %s", domain, name_hosts(planning));
 	else
-		defer(planning, "4.7.5", arena_printf(planning->arena,
-		    "destination \"%s\" demands a verified certificate (tls = \"verify\"), and there is no "
-		    "name to verify: the MX answer is not DNSSEC-secure and match is empty", domain));
+		defer(planning, "4.7.5",
+		    "destination \"%s\" demands a verified certificate (tls = \"verify\"), and "
+		    "there is no name to verify: the MX answer is not DNSSEC-secure and match is "
+		    "empty", domain);
 }
 
 static void
@@ -275,12 +294,13 @@ defer_private(struct planning *planning)
 	const char *domain = planning->plan->domain;
 
 	if (planning->facts->mx == MX_LITERAL)
-		refuse(planning, true, 550, ".4.4", arena_printf(planning->arena,
-		    "%s is not an address of the public Internet", domain));
+		refuse(planning, true, 550, ".4.4",
+		    "%s is not an address of the public Internet", domain);
 	else
-		defer(planning, "4.4.4", arena_printf(planning->arena,
-		    "%s: its %ss have private addresses alone, which are refused (dns.private-addresses): "
-		    "%s", domain, host_word(planning), name_hosts(planning)));
+		defer(planning, "4.4.4",
+		    "%s: its %ss have private addresses alone, which are refused "
+		    "(dns.private-addresses): "
+		    "%s", domain, host_word(planning), name_hosts(planning));
 }
 
 /* Among the hosts that a policy leaves, whatever may pass by itself comes first. */
@@ -290,19 +310,20 @@ defer_unreachable(struct planning *planning)
 	const char *domain = planning->plan->domain, *hosts = name_hosts(planning);
 
 	if (count_unreachable(planning, REACH_FAILED) > 0)
-		defer(planning, "4.4.3", arena_printf(planning->arena,
+		defer(planning, "4.4.3",
 		    "%s: the look-up of the addresses of its %ss failed: %s", domain,
-		    host_word(planning), hosts));
+		    host_word(planning), hosts);
 	else if (count_unreachable(planning, REACH_BOGUS) > 0)
-		defer(planning, "4.7.5", arena_printf(planning->arena,
-		    "%s: the answers for the addresses of its %ss fail DNSSEC validation: %s", domain,
-		    host_word(planning), hosts));
+		defer(planning, "4.7.5",
+		    "%s: the answers for the addresses of its %ss fail DNSSEC validation: "
+		    "%s", domain,
+		    host_word(planning), hosts);
 	else if (count_unreachable(planning, REACH_PRIVATE) > 0)
 		defer_private(planning);
 	else
-		defer(planning, "4.4.4", arena_printf(planning->arena,
+		defer(planning, "4.4.4",
 		    "%s: none of the %ss that its mta-sts policy %s lists has an address", domain,
-		    host_word(planning), planning->plan->policy_id));
+		    host_word(planning), planning->plan->policy_id);
 }
 
 void
@@ -313,9 +334,9 @@ plan_no_host(struct planning *planning)
 	size_t unlisted = count_out(planning, OUT_UNLISTED);
 
 	if (counted == 0 && loops > 0)
-		refuse(planning, mx_proven(planning), 554, ".4.6", arena_printf(planning->arena,
+		refuse(planning, mx_proven(planning), 554, ".4.6",
 		    "mail for %s loops back to this site, which is its best MX host",
-		    planning->plan->domain));
+		    planning->plan->domain);
 	else if (refuse_without_address(planning))
 		return;
 	else if (unlisted == counted)

@@ -42,7 +42,8 @@ struct sts_policy {
 	uint32_t max_age;	/* seconds, capped at LIMIT_STS_MAX_AGE */
 	bool max_age_capped;	/* the file asked for more */
 	char id[LIMIT_STS_ID + 1];	/* of the TXT record that announced it; not in the file */
-	char **mx;	/* patterns in file order, lower case, no trailing dot; UTF-8 at worst, some may match nothing */
+	char **mx;	/* patterns in file order, lower case, no trailing dot; what is no pattern
+			   matches nothing, and may be UTF-8 */
 	size_t mx_count;
 	const char *body;	/* the file exactly as served */
 	size_t body_length;

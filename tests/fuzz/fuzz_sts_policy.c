@@ -20,8 +20,8 @@ check_policy(const struct sts_policy *policy, const uint8_t *input, size_t lengt
 	if (policy->body_length != length || memcmp(policy->body, input, length) != 0)
 		abort();
 	/* RFC 8461 4.1: one label more or less, or none at all, is no match for any pattern. */
-	if (sts_mx_match(policy, "") || sts_mx_match(policy, ".") || sts_mx_match(policy, "192.0.2.1") ||
-	    sts_mx_match(policy, "[192.0.2.1]"))
+	if (sts_mx_match(policy, "") || sts_mx_match(policy, ".") ||
+	    sts_mx_match(policy, "192.0.2.1") || sts_mx_match(policy, "[192.0.2.1]"))
 		abort();
 }
 
@@ -34,7 +34,8 @@ check_match(const struct sts_policy *policy, struct arena *arena)
 
 	for (i = 0; i < policy->mx_count && i < 50; i++) {
 		rest = strchr(policy->mx[i], '.');
-		if (strncmp(policy->mx[i], "*.", 2) == 0 && sts_pattern_match(policy->mx[i], rest + 1))
+		if (strncmp(policy->mx[i], "*.", 2) == 0 &&
+		    sts_pattern_match(policy->mx[i], rest + 1))
 			abort();
 		if (sts_pattern_match(policy->mx[i], arena_printf(arena, "a.b.%s", policy->mx[i])))
 			abort();

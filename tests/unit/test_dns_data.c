@@ -132,7 +132,8 @@ test_mx(void **state)
 	assert_string_equal(host, "");
 	assert_int_equal(dns_mx_parse((const uint8_t *)W("\0\12"), &preference, host,
 	    sizeof(host)), -1);
-	assert_int_equal(dns_mx_parse((const uint8_t *)W("\0"), &preference, host, sizeof(host)), -1);
+	assert_int_equal(dns_mx_parse((const uint8_t *)W("\0"), &preference, host,
+	    sizeof(host)), -1);
 	assert_int_equal(dns_mx_parse((const uint8_t *)W(""), &preference, host, sizeof(host)), -1);
 	assert_int_equal(dns_mx_parse((const uint8_t *)W("\0\12\2mx"), &preference, host,
 	    sizeof(host)), -1);

@@ -66,8 +66,8 @@ test_types_of_x509_errors(void **state)
 {
 	static const int expired[] = { 10, 14 };
 	static const int mismatch[] = { 62, 64 };
-	static const int untrusted[] = { 2, 7, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
-		32, 34, 37, 47, 48, 66, 67, 68, 79, 94 };
+	static const int untrusted[] = { 2, 7, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30,
+		31, 32, 34, 37, 47, 48, 66, 67, 68, 79, 94 };
 	static const int ours[] = { 0, 17, 69, 70 };
 	enum result_type wanted[200];
 	size_t i;

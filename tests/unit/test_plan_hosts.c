@@ -35,10 +35,10 @@ struct demand_case {
 
 static const struct demand_case demand_cases[] = {
 	{ "no policy", { HOST }, 0, { 0 }, MX1, SOURCE_NONE, NULL, NULL },
-	{ "enforce", { ENFORCE, LISTED }, 1, { SOURCE_STS, NEED_CERTIFICATE, true }, MX1, SOURCE_STS,
-	    "enforce", "2016Z" },
-	{ "testing", { TESTING, LISTED }, 1, { SOURCE_STS, NEED_CERTIFICATE, false }, MX1, SOURCE_STS,
-	    "testing", "2016Z" },
+	{ "enforce", { ENFORCE, LISTED }, 1, { SOURCE_STS, NEED_CERTIFICATE, true }, MX1,
+	    SOURCE_STS, "enforce", "2016Z" },
+	{ "testing", { TESTING, LISTED }, 1, { SOURCE_STS, NEED_CERTIFICATE, false }, MX1,
+	    SOURCE_STS, "testing", "2016Z" },
 	{ "none", { .sts = STS_VALID, LISTED }, 0, { 0 }, MX1, SOURCE_NONE, "none", "2016Z" },
 	{ "enforce, audit", { ENFORCE, .enforce = ENFORCE_AUDIT, LISTED }, 1,
 	    { SOURCE_STS, NEED_CERTIFICATE, false }, MX1, SOURCE_STS, "audit", "2016Z" },
@@ -46,24 +46,25 @@ static const struct demand_case demand_cases[] = {
 	    { SOURCE_STS, NEED_CERTIFICATE, false }, MX1, SOURCE_STS, "audit", "2016Z" },
 	{ "none, audit", { .sts = STS_VALID, .enforce = ENFORCE_AUDIT, LISTED }, 0, { 0 }, MX1,
 	    SOURCE_NONE, "none", "2016Z" },
-	{ "enforce, off", { ENFORCE, .enforce = ENFORCE_OFF, LISTED }, 0, { 0 }, MX1, SOURCE_NONE, NULL,
-	    NULL },
-	{ "tls = audit, off", { ENFORCE, .tls = TLS_AUDIT, .enforce = ENFORCE_OFF, LISTED }, 0, { 0 },
-	    MX1, SOURCE_NONE, NULL, NULL },
+	{ "enforce, off", { ENFORCE, .enforce = ENFORCE_OFF, LISTED }, 0, { 0 }, MX1, SOURCE_NONE,
+	    NULL, NULL },
+	{ "tls = audit, off", { ENFORCE, .tls = TLS_AUDIT, .enforce = ENFORCE_OFF, LISTED }, 0,
+	    { 0 }, MX1, SOURCE_NONE, NULL, NULL },
 	{ "may", { ENFORCE, .tls = TLS_MAY, LISTED }, 0, { 0 }, MX1, SOURCE_NONE, NULL, NULL },
 	{ "encrypt", { ENFORCE, .tls = TLS_ENCRYPT, LISTED }, 1,
 	    { SOURCE_DESTINATION, NEED_ENCRYPTION, true }, MX1, SOURCE_DESTINATION, NULL, NULL },
 	{ "verify", { ENFORCE, .tls = TLS_VERIFY, LISTED }, 1,
 	    { SOURCE_DESTINATION, NEED_CERTIFICATE, true }, MX1, SOURCE_DESTINATION, NULL, NULL },
-	{ "verify, audit is about policies", { .enforce = ENFORCE_AUDIT, .tls = TLS_VERIFY, HOST }, 1,
-	    { SOURCE_DESTINATION, NEED_CERTIFICATE, true }, MX1, SOURCE_DESTINATION, NULL, NULL },
+	{ "verify, audit is about policies", { .enforce = ENFORCE_AUDIT, .tls = TLS_VERIFY, HOST },
+	    1, { SOURCE_DESTINATION, NEED_CERTIFICATE, true }, MX1, SOURCE_DESTINATION, NULL,
+	    NULL },
 	{ "verify by match", { .tls = TLS_VERIFY, .match = "a.example *.example.net", HOST }, 1,
 	    { SOURCE_DESTINATION, NEED_CERTIFICATE, true }, "a.example *.example.net",
 	    SOURCE_DESTINATION, NULL, NULL },
 	{ "match is for verify alone", { ENFORCE, .match = "a.example", LISTED }, 1,
 	    { SOURCE_STS, NEED_CERTIFICATE, true }, MX1, SOURCE_STS, "enforce", "2016Z" },
-	{ "literal", { .mx = MX_LITERAL, .hosts = { { "", 0, A, 0 } } }, 0, { 0 }, "", SOURCE_NONE, NULL,
-	    NULL },
+	{ "literal", { .mx = MX_LITERAL, .hosts = { { "", 0, A, 0 } } }, 0, { 0 }, "", SOURCE_NONE,
+	    NULL, NULL },
 };
 
 static bool
@@ -87,7 +88,8 @@ check_demand(struct arena *arena, const struct demand_case *c)
 	if ((int)host->demand_count != c->demands)
 		fail_msg("%s: %zu demands", c->name, host->demand_count);
 	if (c->demands > 0 && (host->demands[0].source != c->demand.source ||
-	    host->demands[0].need != c->demand.need || host->demands[0].enforce != c->demand.enforce))
+	    host->demands[0].need != c->demand.need ||
+	    host->demands[0].enforce != c->demand.enforce))
 		fail_msg("%s: another demand", c->name);
 	if (plan_host_enforces(host) != c->demand.enforce)
 		fail_msg("%s: enforces", c->name);
@@ -173,8 +175,10 @@ test_finding_of_the_domain(void **state)
 		enum result_type type;
 	} rows[] = {
 		{ STS_FETCH_FAILED, 0, TLS_POLICY, ENFORCE_ON, RESULT_STS_POLICY_FETCH_ERROR },
-		{ STS_VALID, STS_MODE_ENFORCE, TLS_POLICY, ENFORCE_ON, RESULT_STS_POLICY_FETCH_ERROR },
-		{ STS_VALID, STS_MODE_TESTING, TLS_POLICY, ENFORCE_ON, RESULT_STS_POLICY_FETCH_ERROR },
+		{ STS_VALID, STS_MODE_ENFORCE, TLS_POLICY, ENFORCE_ON,
+		    RESULT_STS_POLICY_FETCH_ERROR },
+		{ STS_VALID, STS_MODE_TESTING, TLS_POLICY, ENFORCE_ON,
+		    RESULT_STS_POLICY_FETCH_ERROR },
 		{ STS_VALID, STS_MODE_NONE, TLS_POLICY, ENFORCE_ON, RESULT_OK },
 		{ STS_FETCH_FAILED, 0, TLS_AUDIT, ENFORCE_ON, RESULT_STS_POLICY_FETCH_ERROR },
 		{ STS_FETCH_FAILED, 0, TLS_POLICY, ENFORCE_AUDIT, RESULT_STS_POLICY_FETCH_ERROR },
@@ -205,7 +209,8 @@ static void
 test_equals_are_shuffled(void **state)
 {
 	struct test_facts facts = { .hosts = { { "a.example", 10, A, 0 }, { "b.example", 10, A, 0 },
-	    { "c.example", 10, A, 0 }, { "last.example", 20, A, 0 }, { "first.example", 5, A, 0 } } };
+	    { "c.example", 10, A, 0 }, { "last.example", 20, A, 0 },
+	    { "first.example", 5, A, 0 } } };
 	int second[3] = { 0 };
 
 	(void)state;
@@ -302,8 +307,9 @@ test_addresses_of_a_domain_are_limited(void **state)
 {
 	struct arena *arena = arena_new();
 	const char *many = many_addresses(arena, 0, 16);
-	struct test_facts facts = { .hosts = { { "a.example", 1, many, 0 }, { "b.example", 2, many, 0 },
-	    { "c.example", 3, many, 0 }, { "d.example", 4, many, 0 } } };
+	struct test_facts facts = { .hosts = { { "a.example", 1, many, 0 },
+	    { "b.example", 2, many, 0 }, { "c.example", 3, many, 0 },
+	    { "d.example", 4, many, 0 } } };
 	const struct plan *plan = test_plan_make(arena, &facts);
 	size_t i, total = 0;
 

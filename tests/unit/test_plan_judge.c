@@ -45,7 +45,8 @@ static const struct test_facts forces[] = {
 	    .min_protocol = TLS_VERSION_1_3 },
 	[AUDITED] = { .sts = STS_VALID, .mode = STS_MODE_ENFORCE, .enforce = ENFORCE_AUDIT,
 	    .patterns = MX1 },
-	[UNLISTED] = { .sts = STS_VALID, .mode = STS_MODE_TESTING, .patterns = "mx.elsewhere.example" },
+	[UNLISTED] = { .sts = STS_VALID, .mode = STS_MODE_TESTING,
+	    .patterns = "mx.elsewhere.example" },
 	[ENCRYPTED] = { .tls = TLS_ENCRYPT },
 	[VERIFIED] = { .tls = TLS_VERIFY },
 };
@@ -75,7 +76,8 @@ struct judge_case {
 static const struct judge_case cases[] = {
 	/* STARTTLS: D2, H2, H6, H7, H8, G26. */
 	{ "D2 not offered", ENFORCED, { .tls = PROOF_NOT_OFFERED }, NEXT, false, NO_TLS_SUPPORT,
-	    "451 4.7.4", "mx1.example.com[192.0.2.1]: mta-sts policy 2016Z of example.com demands a "
+	    "451 4.7.4",
+	    "mx1.example.com[192.0.2.1]: mta-sts policy 2016Z of example.com demands a "
 	    "verified certificate, but it does not offer STARTTLS; " },
 	{ "D2 454", ENFORCED, { .tls = PROOF_REFUSED, .starttls_code = 454 }, NEXT, false,
 	    "starttls-not-supported", "smtp-starttls-reply-code-454", "451 4.7.4", "454" },
@@ -84,54 +86,56 @@ static const struct judge_case cases[] = {
 	{ "D2 garbled", ENFORCED, { .tls = PROOF_REFUSED }, NEXT, false, "starttls-not-supported",
 	    "smtp-starttls-reply-garbled", "451 4.7.4", NULL },
 	{ "H6", NONE, { .tls = PROOF_NOT_OFFERED }, ON, false, NO_TLS_SUPPORT, NULL, NULL },
-	{ "H6 without retry", NO_RETRY, { .tls = PROOF_NOT_OFFERED }, ON, false, NO_TLS_SUPPORT, NULL,
-	    NULL },
+	{ "H6 without retry", NO_RETRY, { .tls = PROOF_NOT_OFFERED }, ON, false, NO_TLS_SUPPORT,
+	    NULL, NULL },
 	{ "refused, no policy", NONE, { .tls = PROOF_REFUSED, .starttls_code = 454 }, ON, false,
 	    "starttls-not-supported", "smtp-starttls-reply-code-454", NULL, NULL },
 	{ "H7 not offered", TESTED, { .tls = PROOF_NOT_OFFERED }, ON, false, NO_TLS_SUPPORT, NULL,
 	    NULL },
 	{ "H7 refused", TESTED, { .tls = PROOF_REFUSED, .starttls_code = 502 }, ON, false,
 	    "starttls-not-supported", "smtp-starttls-reply-code-502", NULL, NULL },
-	{ "audit, not offered", AUDITED, { .tls = PROOF_NOT_OFFERED }, ON, false, NO_TLS_SUPPORT, NULL,
-	    NULL },
-	{ "encrypt, not offered", ENCRYPTED, { .tls = PROOF_NOT_OFFERED }, NEXT, false, NO_TLS_SUPPORT,
-	    "451 4.7.4", "destination \"example.com\" demands TLS, but" },
-	{ "verify, not offered", VERIFIED, { .tls = PROOF_NOT_OFFERED }, NEXT, false, NO_TLS_SUPPORT,
-	    "451 4.7.4", "destination \"example.com\" demands a verified certificate, but" },
+	{ "audit, not offered", AUDITED, { .tls = PROOF_NOT_OFFERED }, ON, false, NO_TLS_SUPPORT,
+	    NULL, NULL },
+	{ "encrypt, not offered", ENCRYPTED, { .tls = PROOF_NOT_OFFERED }, NEXT, false,
+	    NO_TLS_SUPPORT, "451 4.7.4", "destination \"example.com\" demands TLS, but" },
+	{ "verify, not offered", VERIFIED, { .tls = PROOF_NOT_OFFERED }, NEXT, false,
+	    NO_TLS_SUPPORT, "451 4.7.4",
+	    "destination \"example.com\" demands a verified certificate, but" },
 
 	/* The handshake: D12, D13. */
-	{ "D12 alert", ENFORCED, { .tls = PROOF_HANDSHAKE_FAILED, .failure = "tls-remote-alert-70" },
-	    NEXT, false, VF, "tls-remote-alert-70", "451 4.7.5", "tls-remote-alert-70" },
-	{ "D12 closed", ENFORCED,
-	    { .tls = PROOF_HANDSHAKE_FAILED, .failure = "connection-closed-during-handshake" }, NEXT,
-	    false, VF, "connection-closed-during-handshake", "451 4.7.5", "2016Z" },
+	{ "D12 alert", ENFORCED, { .tls = PROOF_HANDSHAKE_FAILED, .failure = "tls-remote-alert-70"
+	    }, NEXT, false, VF, "tls-remote-alert-70", "451 4.7.5", "tls-remote-alert-70" },
+	{ "D12 closed", ENFORCED, { .tls = PROOF_HANDSHAKE_FAILED,
+	    .failure = "connection-closed-during-handshake" }, NEXT, false, VF,
+	    "connection-closed-during-handshake", "451 4.7.5", "2016Z" },
 	{ "D12 time-out", ENFORCED,
 	    { .tls = PROOF_TIMEOUT, .failure = "io-timeout-during-handshake" }, NEXT, false, VF,
 	    "io-timeout-during-handshake", "451 4.7.5", "timed out" },
 	{ "D12 unexplained", ENFORCED, { .tls = PROOF_HANDSHAKE_FAILED }, NEXT, false, VF,
 	    "tls-handshake-failure", "451 4.7.5", NULL },
-	{ "our own fault in the handshake", ENFORCED,
-	    { .tls = PROOF_HANDSHAKE_FAILED, .failure = "x", .local_fault = true }, NEXT, false, NULL,
-	    NULL, "451 4.7.5", "log" },
-	{ "handshake, no policy", NONE, { .tls = PROOF_HANDSHAKE_FAILED, .failure = "x" }, PLAIN, false,
-	    VF, "x", NULL, NULL },
-	{ "handshake, testing", TESTED, { .tls = PROOF_HANDSHAKE_FAILED, .failure = "x" }, PLAIN, false,
-	    VF, "x", NULL, NULL },
-	{ "handshake, audit", AUDITED, { .tls = PROOF_HANDSHAKE_FAILED, .failure = "x" }, PLAIN, false,
-	    VF, "x", NULL, NULL },
-	{ "handshake, plaintext-retry = false", NO_RETRY,
-	    { .tls = PROOF_HANDSHAKE_FAILED, .failure = "x" }, NEXT, false, VF, "x", "451 4.7.5",
-	    "mx1.example.com[192.0.2.1]: the TLS handshake failed (x), and tls.plaintext-retry is false" },
+	{ "our own fault in the handshake", ENFORCED, { .tls = PROOF_HANDSHAKE_FAILED,
+	    .failure = "x", .local_fault = true }, NEXT, false, NULL, NULL, "451 4.7.5", "log" },
+	{ "handshake, no policy", NONE, { .tls = PROOF_HANDSHAKE_FAILED, .failure = "x" }, PLAIN,
+	    false, VF, "x", NULL, NULL },
+	{ "handshake, testing", TESTED, { .tls = PROOF_HANDSHAKE_FAILED, .failure = "x" }, PLAIN,
+	    false, VF, "x", NULL, NULL },
+	{ "handshake, audit", AUDITED, { .tls = PROOF_HANDSHAKE_FAILED, .failure = "x" }, PLAIN,
+	    false, VF, "x", NULL, NULL },
+	{ "handshake, plaintext-retry = false", NO_RETRY, { .tls = PROOF_HANDSHAKE_FAILED,
+	    .failure = "x" }, NEXT, false, VF, "x", "451 4.7.5",
+	    "mx1.example.com[192.0.2.1]: the TLS handshake failed (x), and tls.plaintext-retry is "
+	    "false"
+	    },
 	{ "handshake, encrypt", ENCRYPTED, { .tls = PROOF_HANDSHAKE_FAILED, .failure = "x" }, NEXT,
 	    false, VF, "x", "451 4.7.5", NULL },
-	{ "time-out, no policy: never plaintext", NONE, { .tls = PROOF_TIMEOUT, .failure = "x" }, NEXT,
-	    false, VF, "x", "451 4.4.2", MX1 },
-	{ "time-out, testing", TESTED, { .tls = PROOF_TIMEOUT, .failure = "x" }, NEXT, false, VF, "x",
-	    "451 4.4.2", NULL },
-	{ "time-out, plaintext-retry = false", NO_RETRY, { .tls = PROOF_TIMEOUT, .failure = "x" }, NEXT,
-	    false, VF, "x", "451 4.7.5", NULL },
-	{ "time-out, encrypt", ENCRYPTED, { .tls = PROOF_TIMEOUT, .failure = "x" }, NEXT, false, VF, "x",
-	    "451 4.7.5", NULL },
+	{ "time-out, no policy: never plaintext", NONE, { .tls = PROOF_TIMEOUT, .failure = "x" },
+	    NEXT, false, VF, "x", "451 4.4.2", MX1 },
+	{ "time-out, testing", TESTED, { .tls = PROOF_TIMEOUT, .failure = "x" }, NEXT, false, VF,
+	    "x", "451 4.4.2", NULL },
+	{ "time-out, plaintext-retry = false", NO_RETRY, { .tls = PROOF_TIMEOUT, .failure = "x" },
+	    NEXT, false, VF, "x", "451 4.7.5", NULL },
+	{ "time-out, encrypt", ENCRYPTED, { .tls = PROOF_TIMEOUT, .failure = "x" }, NEXT, false, VF,
+	    "x", "451 4.7.5", NULL },
 
 	/* The certificate: D3 to D9. */
 	{ "H1 all good", ENFORCED, { GOOD }, ON, true, NULL, NULL, NULL, NULL },
@@ -144,15 +148,15 @@ static const struct judge_case cases[] = {
 	{ "D3 expired", ENFORCED, BAD_CHAIN(10), NEXT, false, "certificate-expired",
 	    "X509_V_ERR_CERT_HAS_EXPIRED", "451 4.7.5",
 	    "mx1.example.com[192.0.2.1]: mta-sts policy 2016Z of example.com demands a verified "
-	    "certificate, but the certificate expired (X509_V_ERR_CERT_HAS_EXPIRED); the receiving site "
-	    "must renew it (mode enforce; to override set tls = \"audit\" in destination "
+	    "certificate, but the certificate expired (X509_V_ERR_CERT_HAS_EXPIRED); the receiving "
+	    "site must renew it (mode enforce; to override set tls = \"audit\" in destination "
 	    "\"example.com\")" },
 	{ "D3 expired intermediate", ENFORCED,
 	    { .tls = PROOF_ESTABLISHED, .version = 0x0304, .name_ok = true, .x509_error = 10,
 	    .x509_depth = 1 }, NEXT, false, "certificate-expired",
 	    "X509_V_ERR_CERT_HAS_EXPIRED depth=1", "451 4.7.5", "depth=1" },
-	{ "D3 not yet valid", ENFORCED, BAD_CHAIN(9), NEXT, false, VF, "X509_V_ERR_CERT_NOT_YET_VALID",
-	    "451 4.7.5", NULL },
+	{ "D3 not yet valid", ENFORCED, BAD_CHAIN(9), NEXT, false, VF,
+	    "X509_V_ERR_CERT_NOT_YET_VALID", "451 4.7.5", NULL },
 	{ "D3 expired and wrong name", ENFORCED,
 	    { .tls = PROOF_ESTABLISHED, .version = 0x0304, .x509_error = 10 }, NEXT, false,
 	    "certificate-expired", "X509_V_ERR_CERT_HAS_EXPIRED", "451 4.7.5", NULL },
@@ -160,17 +164,17 @@ static const struct judge_case cases[] = {
 	    "X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT", "451 4.7.5", "not trusted" },
 	{ "D4 unknown CA", ENFORCED, BAD_CHAIN(20), NEXT, false, "certificate-not-trusted",
 	    "X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "451 4.7.5", NULL },
-	{ "D5 wrong name", ENFORCED,
-	    { .tls = PROOF_ESTABLISHED, .version = 0x0304, .chain_ok = true, .x509_error = 62 }, NEXT,
-	    false, "certificate-host-mismatch", "X509_V_ERR_HOSTNAME_MISMATCH", "451 4.7.5",
+	{ "D5 wrong name", ENFORCED, { .tls = PROOF_ESTABLISHED, .version = 0x0304,
+	    .chain_ok = true, .x509_error = 62 }, NEXT, false, "certificate-host-mismatch",
+	    "X509_V_ERR_HOSTNAME_MISMATCH", "451 4.7.5",
 	    "not valid for mx1.example.com (X509_V_ERR_HOSTNAME_MISMATCH)" },
 	{ "D5 wrong name, no number", ENFORCED,
 	    { .tls = PROOF_ESTABLISHED, .version = 0x0304, .chain_ok = true }, NEXT, false,
 	    "certificate-host-mismatch", "X509_V_ERR_HOSTNAME_MISMATCH", "451 4.7.5", NULL },
 	{ "D17 weak key", ENFORCED, BAD_CHAIN(66), NEXT, false, "certificate-not-trusted",
 	    "X509_V_ERR_EE_KEY_TOO_SMALL", "451 4.7.5", NULL },
-	{ "nothing proven", ENFORCED, { .tls = PROOF_ESTABLISHED, .version = 0x0304 }, NEXT, false, VF,
-	    "X509_V_ERR_UNSPECIFIED", "451 4.7.5", NULL },
+	{ "nothing proven", ENFORCED, { .tls = PROOF_ESTABLISHED, .version = 0x0304 }, NEXT, false,
+	    VF, "X509_V_ERR_UNSPECIFIED", "451 4.7.5", NULL },
 	{ "unknown number", ENFORCED, BAD_CHAIN(9999), NEXT, false, VF, "X509_V_ERR_UNSPECIFIED",
 	    "451 4.7.5", NULL },
 	{ "H7 expired", TESTED, BAD_CHAIN(10), ON, false, "certificate-expired",
@@ -181,19 +185,18 @@ static const struct judge_case cases[] = {
 	    { .tls = PROOF_ESTABLISHED, .version = 0x0304, .chain_ok = true, .x509_error = 62 }, ON,
 	    false, "certificate-host-mismatch", "X509_V_ERR_HOSTNAME_MISMATCH", NULL, NULL },
 	{ "H8 expired, no policy", NONE, BAD_CHAIN(10), ON, false, NULL, NULL, NULL, NULL },
-	{ "encrypt takes any certificate", ENCRYPTED, BAD_CHAIN(18), ON, false, NULL, NULL, NULL, NULL },
+	{ "encrypt takes any certificate", ENCRYPTED, BAD_CHAIN(18), ON, false, NULL, NULL, NULL,
+	    NULL },
 	{ "verify, self-signed", VERIFIED, BAD_CHAIN(18), NEXT, false, "certificate-not-trusted",
 	    "X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT", "451 4.7.5", "destination \"example.com\"" },
 
 	/* Our own fault is nobody's finding, and no proof either. */
-	{ "local fault", ENFORCED, { GOOD, .local_fault = true }, NEXT, false, NULL, NULL, "451 4.7.5",
-	    "this stsgate" },
-	{ "local fault, testing", TESTED,
-	    { .tls = PROOF_ESTABLISHED, .version = 0x0304, .local_fault = true }, ON, false, NULL, NULL,
-	    NULL, NULL },
-	{ "local fault, encrypt", ENCRYPTED,
-	    { .tls = PROOF_ESTABLISHED, .version = 0x0304, .local_fault = true }, ON, false, NULL, NULL,
-	    NULL, NULL },
+	{ "local fault", ENFORCED, { GOOD, .local_fault = true }, NEXT, false, NULL, NULL,
+	    "451 4.7.5", "this stsgate" },
+	{ "local fault, testing", TESTED, { .tls = PROOF_ESTABLISHED, .version = 0x0304,
+	    .local_fault = true }, ON, false, NULL, NULL, NULL, NULL },
+	{ "local fault, encrypt", ENCRYPTED, { .tls = PROOF_ESTABLISHED, .version = 0x0304,
+	    .local_fault = true }, ON, false, NULL, NULL, NULL, NULL },
 	{ "out of memory", ENFORCED, BAD_CHAIN(17), NEXT, false, NULL, NULL, "451 4.7.5",
 	    "X509_V_ERR_OUT_OF_MEM" },
 
@@ -214,12 +217,14 @@ static const struct judge_case cases[] = {
 	    { GOOD_BUT(0x0303, "TLSv1.2") }, ON, true, NULL, NULL, NULL, NULL },
 
 	/* E19, and a second try in plaintext. */
-	{ "E19 testing, all else good", UNLISTED, { GOOD }, ON, false, VF, "mtasts-policy-mx-mismatch",
-	    NULL, NULL },
+	{ "E19 testing, all else good", UNLISTED, { GOOD }, ON, false, VF,
+	    "mtasts-policy-mx-mismatch", NULL, NULL },
 	{ "E19 testing, expired as well", UNLISTED, BAD_CHAIN(10), ON, false, "certificate-expired",
 	    "X509_V_ERR_CERT_HAS_EXPIRED", NULL, NULL },
-	{ "plaintext, no policy", NONE, { .tls = PROOF_NOT_TRIED }, ON, false, NULL, NULL, NULL, NULL },
-	{ "plaintext, testing", TESTED, { .tls = PROOF_NOT_TRIED }, ON, false, NULL, NULL, NULL, NULL },
+	{ "plaintext, no policy", NONE, { .tls = PROOF_NOT_TRIED }, ON, false, NULL, NULL, NULL,
+	    NULL },
+	{ "plaintext, testing", TESTED, { .tls = PROOF_NOT_TRIED }, ON, false, NULL, NULL, NULL,
+	    NULL },
 };
 
 static const struct plan *
@@ -252,9 +257,11 @@ check(struct arena *arena, const struct judge_case *c)
 		fail_msg("%s: step %d, verified %d", c->name, (int)got.step, got.verified);
 	if (strcmp(result_type_name(got.finding.type), c->type != NULL ? c->type : "ok") != 0 ||
 	    (c->reason != NULL && strcmp(got.finding.reason, c->reason) != 0))
-		fail_msg("%s: %s %s", c->name, result_type_name(got.finding.type), got.finding.reason);
+		fail_msg("%s: %s %s", c->name, result_type_name(got.finding.type),
+		    got.finding.reason);
 	if (c->step == NEXT && !is_next(&got, c))
-		fail_msg("%s: %d %s %s", c->name, got.reply.code, got.reply.enhanced, got.reply.text);
+		fail_msg("%s: %d %s %s", c->name, got.reply.code, got.reply.enhanced,
+		    got.reply.text);
 	if (c->step != NEXT && got.reply.code != 0)
 		fail_msg("%s: a reply", c->name);
 	if (got.source != plan->source)
@@ -275,32 +282,46 @@ test_judgements(void **state)
 	}
 }
 
+static struct proof
+proof_of_bits(unsigned bits)
+{
+	static const enum proof_tls without[] = { PROOF_NOT_OFFERED, PROOF_REFUSED,
+		PROOF_HANDSHAKE_FAILED, PROOF_TIMEOUT };
+
+	return (struct proof){
+		.tls = bits & 1 ? PROOF_ESTABLISHED : without[bits >> 1 & 3],
+		.chain_ok = bits >> 3 & 1, .name_ok = bits >> 4 & 1,
+		.local_fault = bits >> 5 & 1, .version = 0x0302 + (int)(bits >> 6 & 3),
+		.x509_error = bits >> 8 & 1 ? 10 : 0
+	};
+}
+
 /* Whatever the handshake showed: under an enforced demand nothing goes on but what was proven. */
 static void
 test_nothing_unproven_passes(void **state)
 {
-	static const enum force enforced[] = { ENFORCED, ENFORCED_1_3, VERIFIED };
+	static const struct {
+		enum force force;
+		int version;
+	} enforced[] = { { ENFORCED, 0x0303 }, { ENFORCED_1_3, 0x0304 }, { VERIFIED, 0x0303 } };
 	struct arena *arena = arena_new();
 	const struct plan *plan;
 	struct judgement got;
+	struct proof proof;
 	unsigned bits;
+	bool proven;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(enforced) / sizeof(enforced[0]); i++)
 		for (bits = 0; bits < 512; bits++) {
-			struct proof proof = {
-				.tls = bits & 1 ? PROOF_ESTABLISHED : (enum proof_tls)(1 + (bits >> 1) % 4),
-				.chain_ok = bits >> 3 & 1, .name_ok = bits >> 4 & 1, .local_fault = bits >> 5 & 1,
-				.version = 0x0302 + (int)(bits >> 6 & 3), .x509_error = bits >> 8 & 1 ? 10 : 0
-			};
-			bool proven = proof.tls == PROOF_ESTABLISHED && proof.chain_ok && proof.name_ok &&
-			    !proof.local_fault && proof.version >= (enforced[i] == ENFORCED_1_3 ? 0x0304 : 0x0303);
-
-			plan = plan_for(arena, enforced[i]);
+			proof = proof_of_bits(bits);
+			proven = proof.tls == PROOF_ESTABLISHED && proof.chain_ok &&
+			    proof.name_ok && !proof.local_fault &&
+			    proof.version >= enforced[i].version;
+			plan = plan_for(arena, enforced[i].force);
 			plan_judge(plan, &plan->hosts[0], &proof, IP1, &got);
-			if ((got.step == ON) != proven || (!proven && got.step != NEXT) ||
-			    got.verified != proven)
+			if (got.step != (proven ? ON : NEXT) || got.verified != proven)
 				fail_msg("%zu, %x: step %d", i, bits, (int)got.step);
 		}
 	arena_free(arena);
@@ -311,7 +332,8 @@ static void
 test_several_demands(void **state)
 {
 	struct demand demands[] = {
-		{ SOURCE_STS, NEED_CERTIFICATE, false }, { SOURCE_DESTINATION, NEED_ENCRYPTION, true }
+		{ SOURCE_STS, NEED_CERTIFICATE, false }, { SOURCE_DESTINATION, NEED_ENCRYPTION,
+		    true }
 	};
 	struct proof proof = BAD_CHAIN(10), refused = { .tls = PROOF_NOT_OFFERED };
 	struct arena *arena = arena_new();

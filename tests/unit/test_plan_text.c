@@ -28,45 +28,55 @@ struct text_case {
 
 static const struct text_case cases[] = {
 	{ "enforce", { .sts = STS_VALID, .mode = STS_MODE_ENFORCE, .patterns = MX1 " *.example.net",
-	    .hosts = { { MX1, 10, "192.0.2.1 2001:db8::1", DNS_SECURE },
-	    { MX2, 20, "192.0.2.2", DNS_INSECURE } } },
+	    .hosts = { { MX1, 10, "192.0.2.1 2001:db8::1", DNS_SECURE }, { MX2, 20, "192.0.2.2",
+	    DNS_INSECURE } } },
 	    "{\"domain\":\"example.com\",\"verdict\":\"use\",\"sts\":{\"state\":\"valid\","
 	    "\"mode\":\"enforce\",\"id\":\"2016Z\",\"mx\":[\"mx1.example.com\",\"*.example.net\"],"
 	    STS_TAIL "},\"hosts\":[{\"name\":\"mx1.example.com\",\"preference\":10,"
-	    "\"addresses\":[\"2001:db8::1\",\"192.0.2.1\"],\"dnssec\":\"secure\",\"policy\":\"sts\","
+	    "\"addresses\":[\"2001:db8::1\",\"192.0.2.1\"],\"dnssec\":\"secure\","
+	    "\"policy\":\"sts\","
 	    "\"mx_match\":true,\"use\":true},{\"name\":\"mx2.example.com\",\"preference\":20,"
 	    "\"addresses\":[\"192.0.2.2\"],\"dnssec\":\"insecure\",\"policy\":\"sts\","
-	    "\"mx_match\":false,\"use\":false,\"reason\":\"not listed by mta-sts policy 2016Z\"}]}" },
+	    "\"mx_match\":false,\"use\":false,"
+	    "\"reason\":\"not listed by mta-sts policy 2016Z\"}]}" },
 	{ "no policy", { .sts = STS_NONE, .hosts = { { MX1, 10, "192.0.2.1", DNS_INSECURE } } },
 	    "{\"domain\":\"example.com\",\"verdict\":\"use\",\"sts\":{\"state\":\"none\"},"
-	    "\"hosts\":[{\"name\":\"mx1.example.com\",\"preference\":10,\"addresses\":[\"192.0.2.1\"],"
+	    "\"hosts\":[{\"name\":\"mx1.example.com\",\"preference\":10,"
+	    "\"addresses\":[\"192.0.2.1\"],"
 	    "\"dnssec\":\"insecure\",\"policy\":\"none\",\"use\":true}]}" },
 	{ "mode none", { .sts = STS_VALID, .hosts = { { MX1, 10, "192.0.2.1", DNS_SECURE } } },
 	    "{\"domain\":\"example.com\",\"verdict\":\"use\",\"sts\":{\"state\":\"valid\","
 	    "\"mode\":\"none\",\"id\":\"2016Z\",\"mx\":[]," STS_TAIL "},"
-	    "\"hosts\":[{\"name\":\"mx1.example.com\",\"preference\":10,\"addresses\":[\"192.0.2.1\"],"
+	    "\"hosts\":[{\"name\":\"mx1.example.com\",\"preference\":10,"
+	    "\"addresses\":[\"192.0.2.1\"],"
 	    "\"dnssec\":\"secure\",\"policy\":\"none\",\"use\":true}]}" },
 	{ "not asked, a destination's demand, no preference", { .mx = MX_RELAY, .tls = TLS_ENCRYPT,
 	    .hosts = { { "relay.example", 0, "192.0.2.1", DNS_SECURE } } },
-	    "{\"domain\":\"example.com\",\"verdict\":\"use\",\"hosts\":[{\"name\":\"relay.example\","
-	    "\"addresses\":[\"192.0.2.1\"],\"dnssec\":\"secure\",\"policy\":\"none\",\"use\":true}]}" },
-	{ "literal", { .mx = MX_LITERAL, .domain = "[192.0.2.1]",
-	    .hosts = { { "", 0, "192.0.2.1", DNS_SECURE } } },
-	    "{\"domain\":\"[192.0.2.1]\",\"verdict\":\"use\",\"hosts\":[{\"addresses\":[\"192.0.2.1\"],"
+	    "{\"domain\":\"example.com\",\"verdict\":\"use\","
+	    "\"hosts\":[{\"name\":\"relay.example\","
+	    "\"addresses\":[\"192.0.2.1\"],\"dnssec\":\"secure\","
+	    "\"policy\":\"none\",\"use\":true}]}" },
+	{ "literal", { .mx = MX_LITERAL, .domain = "[192.0.2.1]", .hosts = { { "", 0, "192.0.2.1",
+	    DNS_SECURE } } },
+	    "{\"domain\":\"[192.0.2.1]\",\"verdict\":\"use\","
+	    "\"hosts\":[{\"addresses\":[\"192.0.2.1\"],"
 	    "\"dnssec\":\"secure\",\"policy\":\"none\",\"use\":true}]}" },
 	{ "refused", { .mx = MX_NO_DOMAIN, .sts = STS_NONE },
 	    "{\"domain\":\"example.com\",\"verdict\":\"refuse\",\"reply\":\"550 5.1.2 the domain "
 	    "example.com does not exist\",\"sts\":{\"state\":\"none\"},\"hosts\":[]}" },
 	{ "deferred, address unknown", { .sts = STS_FETCH_FAILED,
-	    .sts_finding = RESULT_STS_POLICY_FETCH_ERROR, .hosts = { { MX1, 10, NULL, DNS_FAILED } } },
-	    "{\"domain\":\"example.com\",\"verdict\":\"defer\",\"reply\":\"451 4.4.3 example.com: the "
-	    "look-up of the addresses of its MX hosts failed: mx1.example.com\",\"sts\":{\"state\":"
-	    "\"error\",\"error\":{\"type\":\"sts-policy-fetch-error\",\"reason\":\"http-404\"}},"
+	    .sts_finding = RESULT_STS_POLICY_FETCH_ERROR, .hosts = { { MX1, 10, NULL,
+	    DNS_FAILED } } },
+	    "{\"domain\":\"example.com\",\"verdict\":\"defer\",\"reply\":\"451 4.4.3 example.com: "
+	    "the look-up of the addresses of its MX hosts failed: "
+	    "mx1.example.com\",\"sts\":{\"state\":\"error\",\"error\":{"
+	    "\"type\":\"sts-policy-fetch-error\",\"reason\":\"http-404\"}},"
 	    "\"hosts\":[{\"name\":\"mx1.example.com\",\"preference\":10,\"dnssec\":\"failed\","
-	    "\"policy\":\"none\",\"use\":false,\"reason\":\"address look-up failed: SERVFAIL\"}]}" },
+	    "\"policy\":\"none\",\"use\":false,"
+	    "\"reason\":\"address look-up failed: SERVFAIL\"}]}" },
 	{ "no address", { .sts = STS_NONE, .hosts = { { MX1, 10, NULL, DNS_SECURE } } },
-	    "{\"domain\":\"example.com\",\"verdict\":\"refuse\",\"reply\":\"550 5.4.4 no MX host of "
-	    "example.com has an address: mx1.example.com\",\"sts\":{\"state\":\"none\"},"
+	    "{\"domain\":\"example.com\",\"verdict\":\"refuse\",\"reply\":\"550 5.4.4 no MX host "
+	    "of example.com has an address: mx1.example.com\",\"sts\":{\"state\":\"none\"},"
 	    "\"hosts\":[{\"name\":\"mx1.example.com\",\"preference\":10,\"addresses\":[],"
 	    "\"dnssec\":\"secure\",\"policy\":\"none\",\"use\":false,"
 	    "\"reason\":\"it has no address\"}]}" },
@@ -133,7 +143,7 @@ test_fetched_now(void **state)
 	char *mx[] = { pattern };
 	struct sts_policy policy = { .mode = STS_MODE_TESTING, .max_age = 0, .id = "a", .mx = mx,
 		.mx_count = 1 };
-	struct sts_facts sts = { .state = STS_VALID, .policy = &policy, .fetched = 0, .expires = 1 };
+	struct sts_facts sts = { .state = STS_VALID, .policy = &policy, .expires = 1 };
 
 	(void)state;
 	assert_sts(&sts, "{\"state\":\"valid\",\"mode\":\"testing\",\"id\":\"a\","

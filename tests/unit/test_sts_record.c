@@ -28,7 +28,8 @@ sample(void)
 			.id = "20160831085700Z", .mx = patterns, .mx_count = 2,
 			.body = body, .body_length = sizeof(body) - 1
 		},
-		.fetched = 1767225600, .expires = 1767830400, .refresh = 1767300000, .used = 1767222000,
+		.fetched = 1767225600, .expires = 1767830400, .refresh = 1767300000,
+		.used = 1767222000,
 		.last_error = "sts-policy-fetch-error: http-404"
 	};
 
@@ -66,7 +67,8 @@ assert_returns(const struct sts_entry *entry)
 	struct sts_entry back;
 
 	sts_record_write(entry, &octets);
-	assert_int_equal(sts_record_read(arena, entry->domain, octets.data, octets.length, &back), 0);
+	assert_int_equal(sts_record_read(arena, entry->domain, octets.data, octets.length,
+	    &back), 0);
 	buf_free(&octets);	/* nothing may point into it */
 	assert_same(entry, &back);
 	arena_free(arena);
@@ -133,14 +135,16 @@ test_damage(void **state)
 		free(cut);
 		for (bit = 0; bit < 8; bit++) {
 			octets.data[i] = (char)(octets.data[i] ^ 1 << bit);
-			if (sts_record_read(arena, "example.com", octets.data, octets.length, &back) == 0)
+			if (sts_record_read(arena, "example.com", octets.data, octets.length,
+			    &back) == 0)
 				fail_msg("octet %zu, bit %zu", i, bit);
 			octets.data[i] = (char)(octets.data[i] ^ 1 << bit);
 		}
 		arena_free(arena);
 	}
 	buf_add_char(&octets, '\0');
-	assert_int_equal(sts_record_read(NULL, "example.com", octets.data, octets.length, &back), -1);
+	assert_int_equal(sts_record_read(NULL, "example.com", octets.data, octets.length,
+	    &back), -1);
 	buf_free(&octets);
 }
 
