@@ -94,7 +94,7 @@ longest_name(uint8_t wire[256], uint8_t last)
 static void
 test_name_lengths(void **state)
 {
-	char text[DOMAIN_MAX];
+	char text[DOMAIN_MAX], large[400];
 	uint8_t wire[300];
 	size_t length, room;
 
@@ -105,7 +105,14 @@ test_name_lengths(void **state)
 	assert_int_equal(strlen(text), 253);
 	assert_int_equal(dns_name_text(wire, length, text, sizeof(text) - 1), -1);
 	length = longest_name(wire, 62);
-	assert_int_equal(dns_name_text(wire, length, text, sizeof(text)), -1);
+	assert_int_equal(dns_name_text(wire, length, large, sizeof(large)), -1);
+	memset(wire, 'a', sizeof(wire));
+	wire[0] = 64;
+	wire[65] = 0;
+	assert_int_equal(dns_name_text(wire, 66, large, sizeof(large)), -1);
+	wire[0] = 63;
+	wire[64] = 0;
+	assert_int_equal(dns_name_text(wire, 65, large, sizeof(large)), 0);
 	length = longest_name(wire, 61);
 	wire[1] = '\0';	/* escaped it no longer fits */
 	assert_int_equal(dns_name_text(wire, length, text, sizeof(text)), -1);

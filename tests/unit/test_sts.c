@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/domain.h"
@@ -129,9 +130,27 @@ static const struct txt_case txt_cases[] = {
 	{ "A34 begins as one", STS_TXT_NONE, NULL, { T("v=STS") } },
 };
 
+/* On the heap at their exact size, so that a sanitizer sees any step too far. */
+static size_t
+copy_records(const struct sts_text *records, char *memory[RECORDS_MAX],
+    struct sts_text copies[RECORDS_MAX])
+{
+	size_t count;
+
+	for (count = 0; count < RECORDS_MAX && records[count].octets != NULL; count++) {
+		memory[count] = malloc(records[count].length + 1);
+		memcpy(memory[count] + 1, records[count].octets, records[count].length);
+		copies[count].octets = memory[count] + 1;
+		copies[count].length = records[count].length;
+	}
+	return count;
+}
+
 static void
 test_txt(void **state)
 {
+	struct sts_text copies[RECORDS_MAX];
+	char *memory[RECORDS_MAX];
 	size_t i, count;
 
 	(void)state;
@@ -141,9 +160,10 @@ test_txt(void **state)
 		const char *why = NULL;
 		enum sts_txt_state got;
 
-		for (count = 0; count < RECORDS_MAX && c->records[count].octets != NULL; count++)
-			continue;
-		got = sts_txt_parse(c->records, count, id, &why);
+		count = copy_records(c->records, memory, copies);
+		got = sts_txt_parse(copies, count, id, &why);
+		while (count > 0)
+			free(memory[--count]);
 		if (got != c->state)
 			fail_msg("%s: state %d (%s)", c->name, (int)got, why != NULL ? why : "-");
 		if (got == STS_TXT_VALID && strcmp(id, c->id) != 0)
