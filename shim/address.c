@@ -147,6 +147,14 @@ parse_literal(struct arena *arena, const char *text, size_t length, struct addre
 	return 0;
 }
 
+/* RFC 5321 4.1.2: a label neither starts nor ends with a hyphen. */
+static bool
+has_outer_hyphen(const char *name)
+{
+	return name[0] == '-' || name[strlen(name) - 1] == '-' || strstr(name, ".-") != NULL ||
+	    strstr(name, "-.") != NULL;
+}
+
 static int
 parse_domain(struct arena *arena, const char *text, size_t length, struct address *address)
 {
@@ -154,7 +162,7 @@ parse_domain(struct arena *arena, const char *text, size_t length, struct addres
 
 	if (length > 0 && text[0] == '[')
 		return parse_literal(arena, text, length, address);
-	if (domain_parse(text, length, &domain) != 0)
+	if (domain_parse(text, length, &domain) != 0 || has_outer_hyphen(domain.name))
 		return -1;
 	address->next_hop = arena_strdup(arena, domain.name);
 	return 0;
@@ -166,7 +174,7 @@ parse_mailbox(struct arena *arena, const char *text, size_t length, struct addre
 {
 	size_t local = local_length(text, length);
 
-	if (local == 0) {
+	if (local == 0 || local > LIMIT_LOCAL_PART) {
 		*why = "the local part is not valid";
 		return -1;
 	}

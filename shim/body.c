@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -19,8 +18,9 @@
 
 #define SLICE	4096	/* octets normalised in one go */
 #define FIRST_ROOM	4096
-#define RECEIVED	"Received:"
-#define RECEIVED_LENGTH	(sizeof(RECEIVED) - 1)
+#define RECEIVED_LENGTH	(sizeof(received) - 1)
+
+static const char received[] = "received:";
 
 struct spool {
 	pthread_mutex_t lock;
@@ -32,7 +32,7 @@ struct spool {
 struct header_scan {
 	bool over;	/* the empty line was seen */
 	size_t column;	/* octets of this line so far, CR and LF not counted */
-	size_t matched;	/* octets of this line that agree with RECEIVED, from its start */
+	size_t matched;	/* octets of this line that agree with received[], from its start */
 	unsigned received;
 	bool has_8bit;
 };
@@ -222,6 +222,12 @@ has_8bit(const char *octets, size_t length)
 	return all >= 0x80;
 }
 
+static char
+lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 static void
 scan_header_octet(struct header_scan *header, char c)
 {
@@ -233,7 +239,7 @@ scan_header_octet(struct header_scan *header, char c)
 		return;
 	}
 	if (header->matched == header->column && header->matched < RECEIVED_LENGTH &&
-	    strncasecmp(&c, RECEIVED + header->matched, 1) == 0) {
+	    lower(c) == received[header->matched]) {
 		header->matched++;
 		if (header->matched == RECEIVED_LENGTH)
 			header->received++;
