@@ -1,0 +1,274 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * stsgate-deliver(8): the program an MTA runs to hand a message to stsgated. Most MTAs bounce what
+ * a program leaves behind when it is killed or ends in a way they do not know, so every ending but a
+ * server's own word is EX_TEMPFAIL.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/deadline.h"
+#include "base/endpoint.h"
+#include "base/limits.h"
+#include "shim/body.h"
+#include "cmd/deliver_client.h"
+#include "cmd/deliver_relay.h"
+
+#define DEFAULT_SOCKET	"unix:/run/stsgate/lmtp.sock"
+#define CONNECT_MS	(30 * 1000)
+
+struct options {
+	struct endpoint server;
+	char *sender;	/* NULL: not given */
+	char **rcpts;
+	size_t rcpt_count;
+	bool all_or_none, lmtp;
+};
+
+static const int fatal_signals[] = {
+	SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGABRT, SIGALRM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGPROF,
+	SIGXCPU, SIGXFSZ, SIGBUS, SIGSEGV, SIGILL, SIGFPE,
+};
+#define FATAL_SIGNALS	(sizeof(fatal_signals) / sizeof(fatal_signals[0]))
+
+static void
+end_for_now(int number)
+{
+	static const char text[] = "stsgate-deliver: ended by a signal, the message stays queued\n";
+
+	(void)number;
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	_exit(EX_TEMPFAIL);
+}
+
+/* A helper that dies by a signal is a bounce to Exim's pipe transport. */
+static void
+catch_signals(void)
+{
+	struct sigaction action = { .sa_handler = end_for_now };
+	sigset_t none;
+	size_t i;
+
+	for (i = 0; i < FATAL_SIGNALS; i++)
+		(void)sigaction(fatal_signals[i], &action, NULL);
+	action.sa_handler = SIG_IGN;
+	(void)sigaction(SIGPIPE, &action, NULL);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* The server has spoken: being told to end must not make the MTA send it all again. */
+static void
+block_signals(void)
+{
+	sigset_t blocked;
+
+	sigfillset(&blocked);
+	(void)sigprocmask(SIG_BLOCK, &blocked, NULL);
+}
+
+/* why NULL: getopt has told. */
+static int
+usage(const char *why)
+{
+	if (why != NULL)
+		fprintf(stderr, "stsgate-deliver: %s\n", why);
+	fputs("usage: stsgate-deliver [-s SOCKET] [--all-or-none] -f SENDER [--] RCPT...\n"
+	    "       stsgate-deliver [-s SOCKET] --lmtp\n", stderr);
+	return -1;
+}
+
+/* "<a@b.example>" is what some MTAs' variables hold. */
+static char *
+without_brackets(char *address)
+{
+	size_t length = strlen(address);
+
+	if (length < 2 || address[0] != '<' || address[length - 1] != '>')
+		return address;
+	address[length - 1] = '\0';
+	return address + 1;
+}
+
+static int
+check_options(const struct options *options)
+{
+	if (options->lmtp) {
+		if (options->sender != NULL || options->rcpt_count > 0 || options->all_or_none)
+			return usage("--lmtp takes sender and recipients from stdin");
+		return 0;
+	}
+	if (options->sender == NULL)
+		return usage("-f SENDER is missing");
+	if (options->rcpt_count == 0)
+		return usage("there is no recipient");
+	if (options->rcpt_count > 1 && !options->all_or_none)
+		return usage("several recipients share one exit status: --all-or-none allows that");
+	return 0;
+}
+
+static int
+parse_server(const char *text, struct options *options)
+{
+	const char *why;
+
+	if (endpoint_parse(text, &options->server, &why) == 0)
+		return 0;
+	fprintf(stderr, "stsgate-deliver: -s %s: %s\n", text, why);
+	return -1;
+}
+
+static int
+parse_options(int argc, char **argv, struct options *options)
+{
+	static const struct option long_options[] = {
+		{ "all-or-none", no_argument, NULL, 'a' },
+		{ "lmtp", no_argument, NULL, 'l' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *server = DEFAULT_SOCKET;
+	int option, i;
+
+	/* "+": options end at the first recipient, which is a stranger's text. */
+	while ((option = getopt_long(argc, argv, "+f:s:", long_options, NULL)) != -1) {
+		switch (option) {
+		case 'a':
+			options->all_or_none = true;
+			break;
+		case 'f':
+			options->sender = without_brackets(optarg);
+			break;
+		case 'l':
+			options->lmtp = true;
+			break;
+		case 's':
+			server = optarg;
+			break;
+		default:
+			return usage(NULL);
+		}
+	}
+	options->rcpts = argv + optind;
+	options->rcpt_count = (size_t)(argc - optind);
+	for (i = optind; i < argc; i++)
+		argv[i] = without_brackets(argv[i]);
+	return check_options(options) == 0 ? parse_server(server, options) : -1;
+}
+
+/* All of stdin, even when it cannot be kept: an MTA that cannot write may take it for a failure of
+ * another kind. 0, or -1 after a line on stdout. */
+static int
+read_message(struct body *body)
+{
+	char octets[8192];
+	bool kept = true;
+	ssize_t got;
+
+	for (;;) {
+		got = read(STDIN_FILENO, octets, sizeof(octets));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		kept = kept && body_add(body, octets, (size_t)got) == 0;
+	}
+	if (got < 0) {
+		printf("451 4.3.0 the message cannot be read from stdin: %s\n", strerror(errno));
+		return -1;
+	}
+	if (!kept || body_end(body) != 0) {
+		printf("452 4.3.1 no room for the message in /var/tmp\n");
+		return -1;
+	}
+	return 0;
+}
+
+static int
+connect_server(const struct endpoint *server, int code, const char *line_end)
+{
+	int fd = endpoint_connect(server, deadline_in(CONNECT_MS));
+
+	if (fd < 0)
+		printf("%d 4.3.2 stsgated cannot be reached at %s: %s%s", code, server->text,
+		    strerror(errno), line_end);
+	return fd;
+}
+
+static int
+check_addresses(const struct options *options)
+{
+	int status = EX_OK;
+	size_t i;
+
+	if (!deliver_client_is_path(options->sender)) {
+		printf("553 5.1.7 the sender is not an address\n");
+		status = EX_NOUSER;
+	}
+	for (i = 0; i < options->rcpt_count; i++) {
+		if (deliver_client_is_path(options->rcpts[i]))
+			continue;
+		printf("553 5.1.3 recipient %zu is not an address\n", i + 1);
+		status = EX_NOUSER;
+	}
+	return status;
+}
+
+static int
+deliver(const struct options *options)
+{
+	struct spool *spool = spool_new("/var/tmp", LIMIT_BODY_IN_MEMORY);
+	struct body *body = body_new(spool);
+	struct deliver_request request = { options->sender, options->rcpts, options->rcpt_count,
+		body };
+	int status = EX_TEMPFAIL, fd;
+
+	if (read_message(body) != 0)
+		goto out;
+	status = check_addresses(options);
+	if (status != EX_OK)
+		goto out;
+	fd = connect_server(&options->server, 451, "\n");
+	status = fd < 0 ? EX_TEMPFAIL : deliver_client_send(fd, &request);
+	block_signals();
+out:
+	body_free(body);
+	spool_free(spool);
+	return status;
+}
+
+static int
+relay(const struct options *options)
+{
+	int fd = connect_server(&options->server, 421, "\r\n");
+
+	if (fd < 0)
+		return EX_TEMPFAIL;
+	return deliver_relay(STDIN_FILENO, STDOUT_FILENO, fd);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options = { .sender = NULL };
+	int status;
+
+	catch_signals();
+	if (parse_options(argc, argv, &options) != 0)
+		return EX_USAGE;
+	status = options.lmtp ? relay(&options) : deliver(&options);
+	(void)fflush(stdout);	/* replies that nobody reads change nothing */
+	return status;
+}
