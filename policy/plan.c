@@ -64,23 +64,6 @@ asks_policy(const struct plan_rules *rules)
 	return false;
 }
 
-static enum policy_source
-source_of(const struct planning *planning)
-{
-	switch (planning->rules->tls) {
-	case TLS_POLICY:
-	case TLS_AUDIT:
-		return planning->policy != NULL ? SOURCE_STS : SOURCE_NONE;
-	case TLS_ENCRYPT:
-	case TLS_VERIFY:
-	case TLS_DANE:
-		return SOURCE_DESTINATION;
-	case TLS_MAY:
-		break;
-	}
-	return SOURCE_NONE;
-}
-
 /* Which MTA-STS policy speaks, and how loud. */
 static void
 weigh_policy(struct planning *planning)
@@ -102,6 +85,7 @@ weigh_policy(struct planning *planning)
 	if (policy->mode == STS_MODE_NONE)
 		return;
 	planning->policy = policy;
+	plan->source = SOURCE_STS;
 	planning->enforced = policy->mode == STS_MODE_ENFORCE && !planning->audit;
 	if (planning->audit)
 		plan->mode = "audit";
@@ -244,7 +228,6 @@ plan_make(struct arena *arena, const struct facts *facts, const struct plan_rule
 	plan->plaintext_retry = rules->plaintext_retry;
 	plan->min_protocol = rules->min_protocol;
 	weigh_policy(&planning);
-	plan->source = source_of(&planning);
 	if (plan_stop(&planning))
 		return plan;
 	fill_hosts(&planning);

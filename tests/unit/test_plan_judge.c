@@ -264,7 +264,8 @@ check(struct arena *arena, const struct judge_case *c)
 		    got.reply.text);
 	if (c->step != NEXT && got.reply.code != 0)
 		fail_msg("%s: a reply", c->name);
-	if (got.source != plan->source)
+	if (got.source != (c->force == ENCRYPTED || c->force == VERIFIED ? SOURCE_DESTINATION :
+	    plan->source))
 		fail_msg("%s: source %s", c->name, policy_source_name(got.source));
 }
 
