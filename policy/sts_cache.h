@@ -35,6 +35,24 @@ void sts_cache_free(struct sts_cache *cache);
  * of sts; what it points to is in the arena. */
 void sts_cache_get(struct sts_cache *cache, struct arena *arena, const char *domain,
     struct deadline deadline, struct sts_facts *sts);
+/*
+ * The same in steps, for who has more to ask the DNS at the same time: begin, ask the question
+ * (NULL: there is none) with others, then answered(), which sends for the policy where one is
+ * needed and does not wait, and finish(), which does. Every inquiry that was answered is finished.
+ */
+struct sts_inquiry;
+struct sts_inquiry *sts_cache_begin(struct sts_cache *cache, struct arena *arena,
+    const char *domain);
+struct dns_question *sts_inquiry_question(struct sts_inquiry *inquiry);
+void sts_cache_answered(struct sts_cache *cache, struct sts_inquiry *inquiry);
+void sts_cache_finish(struct sts_cache *cache, struct sts_inquiry *inquiry,
+    struct deadline deadline, struct sts_facts *sts);
+
+/* Before a refusal: asks TXT past the resolver's cache, at most once per sts.retry-interval for a
+ * domain, and fetches what it announces. true: sts has been filled anew, so judge once more. */
+bool sts_cache_recheck(struct sts_cache *cache, struct arena *arena, const char *domain,
+    struct deadline deadline, struct sts_facts *sts);
+
 /* Fetches now, whatever the TXT record's id and the back-off say. 0, or -1: sts says why it failed. */
 int sts_cache_refresh(struct sts_cache *cache, struct arena *arena, const char *domain,
     struct deadline deadline, struct sts_facts *sts);
@@ -58,5 +76,9 @@ enum store_result sts_cache_peek(struct sts_cache *cache, struct arena *arena, c
 /* Work of the timer thread: fetches what is due for refresh, at most a few at a time. Returns the
  * milliseconds until it wants to be called again. */
 int64_t sts_cache_tick(struct sts_cache *cache, struct deadline deadline);
+
+/* The wall-clock second by which a policy's time is over, for store_purge(): not the wall clock
+ * itself, which may have stepped. */
+int64_t sts_cache_clock(const struct sts_cache *cache);
 
 #endif

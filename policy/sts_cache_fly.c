@@ -1,0 +1,214 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "policy/sts_cache_inside.h"
+#include "policy/sts_fetch.h"
+
+#define BACKOFF_DOUBLINGS	6	/* retry-interval grows up to 64-fold */
+
+void
+sts_cache_say(enum log_level level, const char *domain, const struct sts_policy *policy,
+    const struct finding *finding, const char *message)
+{
+	struct log_line line;
+
+	log_begin(&line, level, "policy");
+	log_text(&line, "domain", domain);
+	if (policy != NULL) {
+		log_text(&line, "mode", sts_mode_name(policy->mode));
+		log_text(&line, "policy-id", policy->id);
+		log_number(&line, "max-age", policy->max_age);
+	}
+	log_text(&line, "result", result_type_name(finding->type));
+	log_text(&line, "reason", finding->reason[0] != '\0' ? finding->reason : NULL);
+	log_text(&line, "msg", message);
+	log_end(&line);
+}
+
+/* Somewhere in the later half of span, so that nobody can foresee it (RFC 8461 10.2). */
+static int64_t
+jittered(int64_t span_s)
+{
+	return span_s - arc4random_uniform((uint32_t)(span_s / 2 + 1));
+}
+
+int64_t
+sts_cache_next_refresh(const struct sts_cache *cache, uint32_t max_age)
+{
+	int64_t span = cache->conf->sts.refresh_interval / 1000;
+	int64_t least = cache->conf->sts.retry_interval / 1000;
+
+	if (max_age == 0)
+		return 0;
+	if (span > (int64_t)max_age * 3 / 4)	/* with time left to try again */
+		span = (int64_t)max_age * 3 / 4;
+	if (span < least)
+		span = least;
+	return sts_clock_now(&cache->clock).earlier + jittered(span);
+}
+
+int64_t
+sts_cache_next_try(const struct sts_cache *cache, unsigned failures)
+{
+	unsigned doublings = failures > 1 ? failures - 1 : 0;
+	int64_t wait = cache->conf->sts.retry_interval / 1000;
+
+	wait <<= doublings < BACKOFF_DOUBLINGS ? doublings : BACKOFF_DOUBLINGS;
+	if (wait > cache->conf->sts.refresh_interval / 1000)
+		wait = cache->conf->sts.refresh_interval / 1000;
+	return sts_clock_now(&cache->clock).earlier + wait + arc4random_uniform((uint32_t)(wait / 4 + 1));
+}
+
+/* A refresh goes by the id that TXT has now; without one the old policy's stays, since a vanished
+ * TXT record does not end a policy. */
+static bool
+learn_id(struct sts_cache *cache, struct flight *flight)
+{
+	struct dns_question question = { .type = DNS_TXT };
+	struct sts_entry entry;
+	const char *why = "no TXT record announces a policy";
+	enum txt_answer txt;
+
+	question.name = arena_printf(flight->arena, "_mta-sts.%s", flight->domain);
+	resolver_ask(cache->resolver, flight->arena, &question, 1,
+	    deadline_in(cache->conf->dns.timeout));
+	txt = sts_cache_read_txt(flight->arena, &question.answer, flight->id, &why);
+	if (txt == TXT_VALID)
+		return true;
+	if (sts_shelf_get(cache->shelf, flight->arena, flight->domain, &entry) == STORE_OK &&
+	    sts_clock_now(&cache->clock).earlier < entry.expires) {
+		snprintf(flight->id, sizeof(flight->id), "%s", entry.policy.id);
+		return true;
+	}
+	if (txt == TXT_NONE || txt == TXT_INVALID)
+		flight->outcome = FLIGHT_UNANNOUNCED;
+	snprintf(flight->why, sizeof(flight->why), "%s", why);
+	return false;
+}
+
+/* What came, or failed, while this flight was still waiting to begin is not fetched once more. */
+static bool
+is_settled(struct sts_cache *cache, struct flight *flight)
+{
+	struct note_failure failure;
+
+	if (sts_shelf_get(cache->shelf, flight->arena, flight->domain, &flight->entry) == STORE_OK &&
+	    strcmp(flight->entry.policy.id, flight->id) == 0 &&
+	    sts_clock_now(&cache->clock).earlier < flight->entry.expires) {
+		flight->outcome = FLIGHT_FETCHED;
+		return true;
+	}
+	if (!sts_notes_backs_off(cache->notes, flight->domain, flight->id, clock_monotonic_ms(),
+	    cache->conf->sts.retry_interval, &failure))
+		return false;
+	flight->outcome = FLIGHT_FAILED;
+	flight->finding = failure.finding;
+	snprintf(flight->why, sizeof(flight->why), "%s", failure.why);
+	return true;
+}
+
+struct replacing {
+	struct sts_cache *cache;
+	struct flight *flight;
+	bool fell;	/* from enforce */
+};
+
+static enum shelf_change
+replace(void *context, struct arena *arena, struct sts_entry *entry, bool found)
+{
+	struct replacing *replacing = context;
+	struct flight *flight = replacing->flight;
+	struct sts_now now = sts_clock_now(&replacing->cache->clock);
+
+	(void)arena;
+	replacing->fell = found && now.earlier < entry->expires &&
+	    entry->policy.mode == STS_MODE_ENFORCE && flight->entry.policy.mode != STS_MODE_ENFORCE;
+	flight->entry.used = flight->refresh && found ? entry->used : now.later;
+	*entry = flight->entry;
+	return SHELF_WRITE;
+}
+
+/* RFC 8461 3.3, 5.1: verified and well-formed, so it takes the place of the old one at once. */
+static void
+keep(struct sts_cache *cache, struct flight *flight, const struct sts_policy *policy)
+{
+	struct replacing replacing = { .cache = cache, .flight = flight };
+	struct sts_entry *entry = &flight->entry;
+
+	*entry = (struct sts_entry){ .domain = arena_strdup(flight->arena, flight->domain),
+	    .policy = *policy, .last_error = "" };
+	memcpy(entry->policy.id, flight->id, sizeof(entry->policy.id));
+	entry->fetched = sts_clock_now(&cache->clock).later;
+	entry->expires = entry->fetched + policy->max_age;
+	entry->refresh = sts_cache_next_refresh(cache, policy->max_age);
+	sts_shelf_update(cache->shelf, flight->domain, STORE_SYNC, replace, &replacing);
+	sts_notes_succeeded(cache->notes, flight->domain);
+	flight->outcome = FLIGHT_FETCHED;
+	if (replacing.fell)
+		sts_cache_say(LOG_LEVEL_WARNING, flight->domain, &entry->policy, &flight->finding,
+		    "the domain no longer enforces its policy: mail to it is no longer protected");
+	else
+		sts_cache_say(LOG_LEVEL_INFO, flight->domain, &entry->policy, &flight->finding,
+		    policy->max_age_capped ? "fetched; its max_age is longer than a year and was cut"
+		    : "fetched");
+}
+
+struct blaming {
+	struct sts_cache *cache;
+	const struct flight *flight;
+	unsigned failures;
+};
+
+static enum shelf_change
+blame(void *context, struct arena *arena, struct sts_entry *entry, bool found)
+{
+	const struct blaming *blaming = context;
+	const struct finding *finding = &blaming->flight->finding;
+	const char *colon = finding->reason[0] != '\0' ? ": " : "";
+
+	if (!found)
+		return SHELF_LEAVE;
+	entry->last_error = arena_printf(arena, "%s%s%s", result_type_name(finding->type), colon,
+	    finding->reason);
+	if (blaming->flight->refresh && entry->refresh != 0)
+		entry->refresh = sts_cache_next_try(blaming->cache, blaming->failures);
+	return SHELF_WRITE;
+}
+
+static void
+note_failure(struct sts_cache *cache, struct flight *flight)
+{
+	struct blaming blaming = { .cache = cache, .flight = flight };
+	struct note_failure failure = { .finding = flight->finding };
+
+	snprintf(failure.why, sizeof(failure.why), "%s", flight->why);
+	blaming.failures = sts_notes_failed(cache->notes, flight->domain, flight->id,
+	    clock_monotonic_ms(), &failure);
+	sts_shelf_update(cache->shelf, flight->domain, STORE_LAZY, blame, &blaming);
+	flight->outcome = FLIGHT_FAILED;
+	sts_cache_say(LOG_LEVEL_WARNING, flight->domain, NULL, &flight->finding, flight->why);
+}
+
+void
+sts_cache_fly(void *context, struct flight *flight)
+{
+	struct sts_cache *cache = context;
+	struct sts_policy policy;
+
+	if (flight->refresh ? !learn_id(cache, flight) : is_settled(cache, flight))
+		return;
+	if (sts_fetch(cache->conf, cache->resolver, cache->http, flight->arena, flight->domain,
+	    deadline_in(cache->conf->sts.fetch_timeout), &policy, &flight->finding, flight->why,
+	    sizeof(flight->why)) == 0)
+		keep(cache, flight, &policy);
+	else if (!sts_flights_stopping(cache->flights))
+		note_failure(cache, flight);
+}

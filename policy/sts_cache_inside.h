@@ -1,0 +1,54 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * What the parts of the policy cache share: sts_cache.c answers, sts_cache_txt.c reads TXT,
+ * sts_cache_fly.c fetches and replaces, sts_cache_tick.c refreshes in the background and
+ * sts_cache_list.c shows what there is. For these alone.
+ */
+#ifndef POLICY_STS_CACHE_INSIDE_H
+#define POLICY_STS_CACHE_INSIDE_H
+
+#include "policy/sts_cache.h"
+#include "policy/sts_clock.h"
+#include "policy/sts_flights.h"
+#include "policy/sts_notes.h"
+#include "policy/sts_shelf.h"
+
+struct sts_cache {
+	const struct conf *conf;
+	struct resolver *resolver;
+	struct http *http;
+	struct store *store;
+	struct sts_clock clock;
+	struct sts_shelf *shelf;
+	struct sts_notes *notes;
+	struct sts_flights *flights;
+	/* Of the timer thread alone. */
+	int64_t step_said;	/* seconds by which the clock had stepped at the last alarm */
+	int64_t flushed_ms;
+};
+
+/* What a TXT answer says. */
+enum txt_answer { TXT_NONE, TXT_VALID, TXT_INVALID, TXT_FAILED, TXT_BOGUS };
+
+/* id is written for TXT_VALID, *why for INVALID, FAILED and BOGUS. */
+enum txt_answer sts_cache_read_txt(struct arena *arena, const struct dns_answer *answer,
+    char id[LIMIT_STS_ID + 1], const char **why);
+struct sts_policy sts_policy_copy(struct arena *arena, const struct sts_policy *policy);
+
+/* For sts_flights_new(): fetches, keeps what came, and notes what failed. */
+void sts_cache_fly(void *cache, struct flight *flight);
+
+/* When to refresh a policy with this max_age next, from now on; 0: never. */
+int64_t sts_cache_next_refresh(const struct sts_cache *cache, uint32_t max_age);
+/* The same after so many failures in a row. */
+int64_t sts_cache_next_try(const struct sts_cache *cache, unsigned failures);
+
+/* One line about a domain's policy for the administrator. */
+void sts_cache_say(enum log_level level, const char *domain, const struct sts_policy *policy,
+    const struct finding *finding, const char *message);
+
+#endif

@@ -1,0 +1,215 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/ip.h"
+#include "base/limits.h"
+#include "base/x509.h"
+#include "policy/dns_data.h"
+#include "policy/sts_fetch.h"
+
+#define STATUS_OK	200
+
+struct fetch {
+	const struct conf *conf;
+	struct arena *arena;
+	const char *host;	/* mta-sts.DOMAIN */
+	struct ip addresses[LIMIT_ADDRESSES_PER_HOST];
+	size_t address_count;
+	struct finding *finding;
+	char *why;
+	size_t why_room;
+};
+
+/* Always -1, for the caller to return. */
+static int __attribute__((format(printf, 3, 4)))
+fail(const struct fetch *fetch, const char *token, const char *format, ...)
+{
+	va_list args;
+
+	finding_set(fetch->finding, RESULT_STS_POLICY_FETCH_ERROR, "%s", token);
+	va_start(args, format);
+	vsnprintf(fetch->why, fetch->why_room, format, args);
+	va_end(args);
+	return -1;
+}
+
+static void
+add_addresses(struct fetch *fetch, const struct dns_answer *answer)
+{
+	if (answer->state == DNS_BOGUS || answer->state == DNS_FAILED)
+		return;
+	for (size_t i = 0; i < answer->count; i++) {
+		struct ip *ip = &fetch->addresses[fetch->address_count];
+
+		if (fetch->address_count == LIMIT_ADDRESSES_PER_HOST)
+			return;
+		if (dns_address_parse(answer->records[i].data, answer->records[i].length, ip) == 0)
+			fetch->address_count++;
+	}
+}
+
+static int
+explain_no_address(const struct fetch *fetch, const struct dns_question *questions, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (questions[i].answer.state == DNS_BOGUS)
+			return fail(fetch, "policy-host-dnssec-bogus",
+			    "the addresses of the policy host %s are not validly signed (%s)",
+			    fetch->host, questions[i].answer.why);
+	for (size_t i = 0; i < count; i++)
+		if (questions[i].answer.state == DNS_FAILED)
+			return fail(fetch, "policy-host-dns-failed",
+			    "the addresses of the policy host %s cannot be looked up: %s",
+			    fetch->host, questions[i].answer.why);
+	if (count > 0 && !questions[0].answer.exists)
+		return fail(fetch, "policy-host-not-found", "the policy host %s does not exist",
+		    fetch->host);
+	return fail(fetch, "policy-host-not-found", "the policy host %s has no address",
+	    fetch->host);
+}
+
+/* Both families side by side; what is bogus is as good as not there. */
+static int
+find_addresses(struct fetch *fetch, struct resolver *resolver, struct deadline deadline)
+{
+	const struct conf *conf = fetch->conf;
+	struct dns_question questions[2] = { 0 };
+	size_t count = 0;
+
+	if (conf->smtp.use_ipv6 && conf->smtp.ipv6_first)
+		questions[count++] = (struct dns_question){ .name = fetch->host, .type = DNS_AAAA };
+	if (conf->smtp.use_ipv4)
+		questions[count++] = (struct dns_question){ .name = fetch->host, .type = DNS_A };
+	if (conf->smtp.use_ipv6 && !conf->smtp.ipv6_first)
+		questions[count++] = (struct dns_question){ .name = fetch->host, .type = DNS_AAAA };
+	resolver_ask(resolver, fetch->arena, questions, count, deadline);
+	for (size_t i = 0; i < count; i++)
+		add_addresses(fetch, &questions[i].answer);
+	if (fetch->address_count == 0)
+		return explain_no_address(fetch, questions, count);
+	return 0;
+}
+
+/* RFC 8461 3.2: the media type is text/plain; its parameters do not matter. */
+static bool
+is_text_plain(const char *content_type)
+{
+	static const char wanted[] = "text/plain";
+	size_t length = sizeof(wanted) - 1;
+
+	if (strncasecmp(content_type, wanted, length) != 0)
+		return false;
+	return content_type[length] == '\0' || strchr("; \t", content_type[length]) != NULL;
+}
+
+static int
+explain_tls(const struct fetch *fetch, const struct http_answer *answer)
+{
+	if (answer->x509_error == 0)
+		return fail(fetch, "tls-handshake-failed", "no TLS with the policy host %s: %s",
+		    fetch->host, answer->reason);
+	finding_set(fetch->finding, RESULT_STS_WEBPKI_INVALID, "%s",
+	    x509_error_name(answer->x509_error));
+	snprintf(fetch->why, fetch->why_room, "the certificate of the policy host %s is not valid: %s",
+	    fetch->host, answer->reason);
+	return -1;
+}
+
+/* 0 when the answer is the policy file, whatever it says. */
+static int
+judge_answer(const struct fetch *fetch, const struct http_answer *answer)
+{
+	char token[16];
+
+	switch (answer->outcome) {
+	case HTTP_UNREACHABLE:
+		return fail(fetch, "policy-host-unreachable", "the policy host %s cannot be reached: %s",
+		    fetch->host, answer->reason);
+	case HTTP_TIMEOUT:
+		return fail(fetch, "policy-fetch-timeout", "the policy host %s did not answer in time",
+		    fetch->host);
+	case HTTP_TLS:
+		return explain_tls(fetch, answer);
+	case HTTP_TOO_LARGE:
+		return fail(fetch, "policy-too-large", "the policy at %s is larger than %zu octets",
+		    fetch->host, fetch->conf->sts.max_policy_size);
+	case HTTP_REFUSED_ADDRESS:
+		return fail(fetch, "private-address", "the policy host %s has private addresses only",
+		    fetch->host);
+	case HTTP_GARBLED:
+		return fail(fetch, "http-garbled", "the policy host %s does not answer in HTTP: %s",
+		    fetch->host, answer->reason);
+	case HTTP_ANSWERED:
+		break;
+	}
+	/* RFC 8461 3.3: only 200 counts, and a redirect is not followed. */
+	snprintf(token, sizeof(token), "http-%ld", answer->status);
+	if (answer->status != STATUS_OK)
+		return fail(fetch, token, "the policy host %s answers HTTP status %ld", fetch->host,
+		    answer->status);
+	if (!is_text_plain(answer->content_type))
+		return fail(fetch, "wrong-content-type", "the policy at %s has the media type \"%s\","
+		    " not text/plain", fetch->host, answer->content_type);
+	return 0;
+}
+
+static int
+get_policy(const struct fetch *fetch, struct http *http, struct deadline deadline,
+    struct sts_policy *policy)
+{
+	const struct http_request request = {
+		.method = "GET",
+		.url = arena_printf(fetch->arena, "https://%s/.well-known/mta-sts.txt",
+		    fetch->host),
+		.host = fetch->host,
+		.addresses = fetch->addresses,
+		.address_count = fetch->address_count,
+		.max_body = fetch->conf->sts.max_policy_size,
+		.allow_private = fetch->conf->dns.private_addresses,
+		.deadline = deadline
+	};
+	struct http_answer answer;
+	int result;
+
+	http_perform(http, &request, &answer);
+	result = judge_answer(fetch, &answer);
+	if (result == 0) {
+		result = sts_policy_parse(fetch->arena, buf_text(&answer.body), answer.body.length,
+		    policy, fetch->finding);
+		if (result != 0)
+			snprintf(fetch->why, fetch->why_room, "the policy at %s is not valid: %s",
+			    fetch->host, fetch->finding->reason);
+	}
+	buf_free(&answer.body);
+	return result;
+}
+
+int
+sts_fetch(const struct conf *conf, struct resolver *resolver, struct http *http,
+    struct arena *arena, const char *domain, struct deadline deadline, struct sts_policy *policy,
+    struct finding *finding, char *why, size_t why_room)
+{
+	struct fetch fetch = { .conf = conf, .arena = arena, .finding = finding, .why = why,
+	    .why_room = why_room };
+
+	*finding = (struct finding){ .type = RESULT_OK };
+	*policy = (struct sts_policy){ .mode = STS_MODE_NONE };
+	fetch.host = arena_printf(arena, "mta-sts.%s", domain);
+	deadline = deadline_earlier(deadline, deadline_in(conf->sts.fetch_timeout));
+	if (strlen(fetch.host) >= DOMAIN_MAX)
+		return fail(&fetch, "policy-host-not-found", "%s is too long a name to exist",
+		    fetch.host);
+	/* A proxy looks names up by itself, and to which addresses it goes is its own affair. */
+	if (conf->sts.http_proxy[0] == '\0' &&
+	    find_addresses(&fetch, resolver, deadline) != 0)
+		return -1;
+	return get_policy(&fetch, http, deadline, policy);
+}

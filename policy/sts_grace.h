@@ -1,0 +1,41 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * How long has the TXT look-up of a domain without a cached policy been failing? First failures
+ * are remembered in the store, so that a restart does not begin anew; any answer ends them, and
+ * so do 24 hours without a failure. Any thread.
+ */
+#ifndef POLICY_STS_GRACE_H
+#define POLICY_STS_GRACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/store.h"
+#include "policy/sts_clock.h"
+
+enum sts_grace {
+	GRACE_RUNNING,	/* wait: defer the mail */
+	GRACE_OVER,
+	GRACE_UNKNOWN	/* the store cannot be read or written */
+};
+
+/* Failures of one domain, in wall-clock seconds; both 0: none. */
+struct sts_failures {
+	int64_t first, last;
+};
+
+/* One more failure. true when failures has changed enough to be written. Pure. */
+bool sts_failures_add(struct sts_failures *failures, struct sts_now now);
+bool sts_failures_over(const struct sts_failures *failures, struct sts_now now, int64_t grace_s);
+
+/* The look-up failed just now: may the domain be delivered to without a policy? */
+enum sts_grace sts_grace_failed(struct store *store, const char *domain, struct sts_now now,
+    int64_t grace_s);
+/* The look-up was answered. */
+void sts_grace_answered(struct store *store, const char *domain);
+
+#endif
