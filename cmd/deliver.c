@@ -5,8 +5,8 @@
 
 /*
  * stsgate-deliver(8): the program an MTA runs to hand a message to stsgated. Most MTAs bounce what
- * a program leaves behind when it is killed or ends in a way they do not know, so every ending but a
- * server's own word is EX_TEMPFAIL.
+ * a program leaves behind when it is killed or ends in a way they do not know, so every ending but
+ * a server's own word is EX_TEMPFAIL.
  */
 #include "config.h"
 

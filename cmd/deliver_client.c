@@ -339,8 +339,8 @@ deliver_client_send(int fd, const struct deliver_request *request)
 		(void)stream_flush(client.stream, deadline_in(QUIT_MS));
 	} else {
 		status = EX_TEMPFAIL;
-		printf("451 4.3.2 talking to stsgated failed: %.*s\n", (int)strcspn(client.trouble, "\n"),
-		    client.trouble);
+		printf("451 4.3.2 talking to stsgated failed: %.*s\n",
+		    (int)strcspn(client.trouble, "\n"), client.trouble);
 	}
 	buf_free(&client.answer.lines);
 	stream_free(client.stream);

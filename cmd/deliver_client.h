@@ -22,7 +22,8 @@ struct deliver_request {
 	const struct body *body;
 };
 
-/* The whole dialogue on a connected socket, which is closed. Final replies go to stdout, a line each. */
+/* The whole dialogue on a connected socket, which is closed. Final replies go to stdout, a line
+ * each. */
 int deliver_client_send(int fd, const struct deliver_request *request);
 
 /* The exit status of two outcomes together: 0 when both are, EX_TEMPFAIL as soon as one is. */

@@ -106,8 +106,8 @@ step(struct relay *relay)
 {
 	short socket_events = (short)((wants_input(&relay->down) ? POLLIN : 0) |
 	    (is_empty(&relay->up) ? 0 : POLLOUT));
-	/* A descriptor that nothing is wanted from would report its end again and again; but that the
-	 * reader of our output has gone must be known at once. */
+	/* A descriptor that nothing is wanted from would report its end again and again; but that
+	 * the reader of our output has gone must be known at once. */
 	struct pollfd ready[3] = {
 		{ .fd = wants_input(&relay->up) ? relay->in : -1, .events = POLLIN },
 		{ .fd = socket_events != 0 ? relay->fd : -1, .events = socket_events },

@@ -261,8 +261,8 @@ scan(struct body *body, const char *octets, size_t length)
 		scan_header_octet(&body->header, octets[i]);
 }
 
-/* Writes what length octets become to out, which has room for twice as many: every CR goes, every LF
- * brings its own, so that it does not matter where the input is cut. */
+/* Writes what length octets become to out, which has room for twice as many. Every CR goes and
+ * every LF brings its own, so that it does not matter where the input is cut. */
 static size_t
 normalise(const char *octets, size_t length, char *out)
 {

@@ -319,7 +319,7 @@ lmtp_command_parse(const char *line, size_t length, struct lmtp_command *command
 	struct rest rest = { line, line + length }, start = rest;
 
 	*command = (struct lmtp_command){ .verb = LMTP_UNKNOWN };
-	/* Octets may follow whatever looks like BDAT: the session must know even when it is garbled. */
+	/* Octets may follow whatever looks like BDAT, even when it is garbled. */
 	if (take_prefix(&start, "BDAT"))
 		command->verb = LMTP_BDAT;
 	if (has_control(line, length)) {

@@ -4,7 +4,8 @@
  */
 
 /*
- * What does one LMTP command line ask for (RFC 2033, with SIZE, 8BITMIME, SMTPUTF8, CHUNKING)? Pure.
+ * What does one LMTP command line ask for (RFC 2033, with SIZE, 8BITMIME, SMTPUTF8 and CHUNKING)?
+ * Pure.
  */
 #ifndef SHIM_LMTP_COMMAND_H
 #define SHIM_LMTP_COMMAND_H
@@ -33,7 +34,8 @@ struct lmtp_command {
 	enum lmtp_verb verb;
 	const char *path;	/* MAIL, RCPT: what stands between < and >, inside the line */
 	size_t path_length;
-	uint64_t size;	/* MAIL: SIZE=, 0 without one; BDAT: octets of the chunk. UINT64_MAX when it is more */
+	uint64_t size;	/* MAIL: SIZE=, 0 without one; BDAT: octets of the chunk; UINT64_MAX also
+			   stands for more */
 	bool body_8bitmime;	/* MAIL: BODY=8BITMIME */
 	bool smtputf8;	/* MAIL */
 	bool last;	/* BDAT: LAST */

@@ -49,7 +49,8 @@ refuse_for_room(struct lmtp_content *content)
 {
 	struct reply refusal;
 
-	reply_set(&refusal, 452, "4.3.1", "no room for the message in spool-memory or spool-directory");
+	reply_set(&refusal, 452, "4.3.1",
+	    "no room for the message in spool-memory or spool-directory");
 	refuse(content, &refusal);
 }
 
@@ -126,7 +127,8 @@ lmtp_content_end(struct lmtp_content *content)
 	if (body_end(content->body) != 0) {
 		refuse_for_room(content);
 	} else if (body_received_headers(content->body) > LIMIT_RECEIVED_HEADERS) {
-		reply_set(&refusal, 554, "5.4.6", "more than %d Received header fields: the message loops",
+		reply_set(&refusal, 554, "5.4.6",
+		    "more than %d Received header fields: the message loops",
 		    LIMIT_RECEIVED_HEADERS);
 		refuse(content, &refusal);
 	}

@@ -29,7 +29,7 @@ struct lmtp_dot {
 
 #define LMTP_DOT_HELD	1	/* octets that an earlier piece may owe to the output */
 
-/* Decodes a piece of input, cut anywhere, into out, which has room for length + LMTP_DOT_HELD octets.
+/* Decodes a piece of input, cut anywhere, into out, with room for length + LMTP_DOT_HELD octets.
  * Returns how much of it was content or end; less than length only at LMTP_DOT_END. */
 size_t lmtp_dot_decode(struct lmtp_dot *dot, const char *octets, size_t length, char *out,
     size_t *out_length);

@@ -5,16 +5,14 @@
 #include "config.h"
 
 #include <inttypes.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 
 #include "base/arena.h"
 #include "base/limits.h"
-#include "base/log.h"
 #include "base/stream.h"
+#include "shim/lmtp_answer.h"
 #include "shim/lmtp_command.h"
 #include "shim/lmtp_content.h"
 #include "shim/lmtp_session.h"
@@ -29,15 +27,8 @@ struct lmtp_session {
 	/* From here on the transaction's, empty between two of them. */
 	bool mail;	/* MAIL was accepted */
 	bool chunking;	/* BDAT has begun: DATA, MAIL and RCPT are too late (RFC 3030 2) */
-	struct arena *arena;
-	const char *id;
-	struct address sender;
-	bool smtputf8, body_8bitmime;
-	struct rcpt *rcpts;
-	size_t rcpt_count, rcpt_room;
+	struct lmtp_message message;
 	struct lmtp_content content;
-	struct txn *txn;	/* while it runs */
-	size_t told;	/* recipients that have their final reply */
 
 	char line[LIMIT_LMTP_COMMAND_LINE - 1];	/* without CRLF, with NUL */
 };
@@ -51,12 +42,7 @@ patience(const struct lmtp_session *session)
 static void
 say(struct lmtp_session *session, const struct reply *reply)
 {
-	char line[REPLY_LINE_MAX + 3];
-
-	reply_line(reply, line);
-	strcat(line, "\r\n");
-	if (stream_write(session->stream, line, strlen(line), patience(session), 0) != STREAM_OK)
-		session->over = true;
+	session->over |= !lmtp_answer_write(session->service, session->stream, reply);
 }
 
 static void
@@ -113,15 +99,14 @@ reset(struct lmtp_session *session)
 	if (session->mail)
 		session_pool_busy(session->service->pool, false);
 	lmtp_content_drop(&session->content);
-	free(session->rcpts);
-	session->rcpts = NULL;
-	session->rcpt_count = session->rcpt_room = 0;
-	arena_free(session->arena);
-	session->arena = NULL;
+	free(session->message.rcpts);
+	arena_free(session->message.arena);
+	session->message = (struct lmtp_message){ .arena = NULL };
 	session->mail = session->chunking = false;
 }
 
-/* Unique beyond this process's life: microseconds in base 32, and a count against a clock set back. */
+/* Unique beyond this process's life: microseconds in base 32, and a count against a clock that was
+ * set back. */
 static const char *
 make_id(struct lmtp_session *session)
 {
@@ -134,10 +119,11 @@ make_id(struct lmtp_session *session)
 
 	if (clock_gettime(CLOCK_REALTIME, &now) != 0)
 		abort();
-	value = ((uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000) << 10 | (count & 1023);
+	value = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	value = value << 10 | (count & 1023);
 	for (i = sizeof(id) - 1; i-- > 0; value >>= 5)
 		id[i] = digits[value & 31];
-	return arena_strdup(session->arena, id);
+	return arena_strdup(session->message.arena, id);
 }
 
 /* What becomes of a session whose input has failed. */
@@ -172,9 +158,9 @@ begin_transaction(struct lmtp_session *session, const struct lmtp_command *comma
 	struct reply reply;
 	const char *why;
 
-	session->arena = arena_new();
-	if (address_parse(session->arena, command->path, command->path_length, true,
-	    &session->sender, &why) != 0) {
+	session->message.arena = arena_new();
+	if (address_parse(session->message.arena, command->path, command->path_length, true,
+	    &session->message.sender, &why) != 0) {
 		reply_set(&reply, 553, "5.1.7", "sender: %s", why);
 		say(session, &reply);
 		reset(session);
@@ -182,9 +168,9 @@ begin_transaction(struct lmtp_session *session, const struct lmtp_command *comma
 	}
 	session->mail = true;
 	session_pool_busy(session->service->pool, true);
-	session->id = make_id(session);
-	session->smtputf8 = command->smtputf8;
-	session->body_8bitmime = command->body_8bitmime;
+	session->message.id = make_id(session);
+	session->message.smtputf8 = command->smtputf8;
+	session->message.body_8bitmime = command->body_8bitmime;
 	answer(session, 250, "2.1.0", "sender ok");
 }
 
@@ -206,12 +192,14 @@ obey_mail(struct lmtp_session *session, const struct lmtp_command *command)
 static void
 add_rcpt(struct lmtp_session *session, const struct address *address)
 {
-	if (session->rcpt_count == session->rcpt_room) {
-		session->rcpt_room = session->rcpt_room == 0 ? 4 : session->rcpt_room * 2;
-		session->rcpts = xrealloc(session->rcpts,
-		    session->rcpt_room * sizeof(*session->rcpts));
+	struct lmtp_message *message = &session->message;
+
+	if (message->rcpt_count == message->rcpt_room) {
+		message->rcpt_room = message->rcpt_room == 0 ? 4 : message->rcpt_room * 2;
+		message->rcpts = xrealloc(message->rcpts,
+		    message->rcpt_room * sizeof(*message->rcpts));
 	}
-	session->rcpts[session->rcpt_count++] = (struct rcpt){ .address = *address };
+	message->rcpts[message->rcpt_count++] = (struct rcpt){ .address = *address };
 	answer(session, 250, "2.1.5", "recipient ok");
 }
 
@@ -226,9 +214,9 @@ obey_rcpt(struct lmtp_session *session, const struct lmtp_command *command)
 		complain_order(session, "say MAIL first");
 	} else if (session->chunking) {
 		complain_order(session, "the message has begun");
-	} else if (session->rcpt_count >= session->service->conf->lmtp.max_recipients) {
+	} else if (session->message.rcpt_count >= session->service->conf->lmtp.max_recipients) {
 		answer(session, 452, "4.5.3", "too many recipients (lmtp.max-recipients)");
-	} else if (address_parse(session->arena, command->path, command->path_length, false,
+	} else if (address_parse(session->message.arena, command->path, command->path_length, false,
 	    &address, &why) != 0) {
 		reply_set(&reply, 553, "5.1.3", "recipient: %s", why);
 		say(session, &reply);
@@ -237,120 +225,19 @@ obey_rcpt(struct lmtp_session *session, const struct lmtp_command *command)
 	}
 }
 
-/* RFC 2033 4.2: one reply for each accepted recipient, in the order of RCPT. */
-static void
-refuse_message(struct lmtp_session *session, const struct reply *reply)
-{
-	char text[REPLY_LINE_MAX + 1];
-	struct log_line line;
-	size_t i;
-
-	reply_line(reply, text);
-	log_begin(&line, LOG_LEVEL_WARNING, "refused");
-	log_text(&line, "id", session->id);
-	log_text(&line, "from", session->sender.mailbox);
-	log_number(&line, "recipients", (int64_t)session->rcpt_count);
-	log_text(&line, "reply", text);
-	log_end(&line);
-	for (i = 0; i < session->rcpt_count; i++)
-		say(session, reply);
-}
-
-static void
-tell(struct lmtp_session *session, const struct reply *reply)
-{
-	struct reply stopping;
-
-	reply_set(&stopping, 451, "4.3.2", "stsgate is stopping");
-	if (session->service->stage >= LMTP_ABANDONING && reply_is_transient(reply) && !reply->remote)
-		reply = &stopping;
-	say(session, reply);
-	session->told++;
-}
-
-/* txn_run() calls it for one recipient after the other. */
-static bool
-on_answered(void *context, const struct rcpt *rcpt)
-{
-	struct lmtp_session *session = context;
-	size_t index = (size_t)(rcpt - session->rcpts);
-
-	if (session->told > index)
-		return !session->over;	/* had the last word already */
-	tell(session, &rcpt->reply);
-	/* What is decided goes out now, in one segment with what is decided right behind it. */
-	if (index + 1 == session->rcpt_count || !txn_is_settled(session->txn, rcpt + 1))
-		flush(session);
-	return !session->over;
-}
-
-/* Gone for good, or only done with sending? A pipelined QUIT is unread input and no hang-up. */
-static bool
-mta_is_gone(struct lmtp_session *session)
-{
-	struct pollfd state = { .fd = stream_fd(session->stream), .events = 0 };
-	int unread = 0;
-
-	if (!stream_peer_gone(session->stream))
-		return false;
-	if (!stream_has_input(session->stream) &&
-	    (ioctl(state.fd, FIONREAD, &unread) != 0 || unread == 0))
-		return true;
-	return poll(&state, 1, 0) > 0;
-}
-
-static void
-say_last_word(struct lmtp_session *session)
-{
-	struct reply undecided;
-	const struct rcpt *rcpt;
-
-	reply_set(&undecided, 451, "4.3.2", "stsgate is stopping");
-	while (session->told < session->rcpt_count) {
-		rcpt = &session->rcpts[session->told];
-		tell(session, txn_is_settled(session->txn, rcpt) ? &rcpt->reply : &undecided);
-	}
-	flush(session);
-}
-
-/* txn_run() asks it now and then. */
-static bool
-on_watch(void *context)
-{
-	struct lmtp_session *session = context;
-
-	if (session->service->stage == LMTP_LAST_WORD)
-		say_last_word(session);
-	return session->service->stage >= LMTP_ABANDONING || mta_is_gone(session);
-}
-
-static void
-deliver_message(struct lmtp_session *session)
-{
-	const struct lmtp_service *service = session->service;
-	struct txn *txn;
-
-	txn = txn_new(session->arena, session->id, &session->sender, session->rcpts,
-	    session->rcpt_count, session->content.body,
-	    deadline_in(service->conf->lmtp.transaction_time));
-	txn->smtputf8 = session->smtputf8;
-	txn->body_8bitmime = session->body_8bitmime;
-	session->txn = txn;
-	session->told = 0;
-	txn_run(txn, service->conf->lmtp.parallel_domains, service->deliver, service->context,
-	    on_answered, on_watch, session);
-	session->txn = NULL;
-	txn_free(txn);
-}
-
 static void
 finish_message(struct lmtp_session *session)
 {
+	bool told;
+
 	lmtp_content_end(&session->content);
 	if (session->content.refusal.code != 0)
-		refuse_message(session, &session->content.refusal);
+		told = lmtp_answer_refuse(session->service, session->stream, &session->message,
+		    &session->content.refusal);
 	else
-		deliver_message(session);
+		told = lmtp_answer_deliver(session->service, session->stream, &session->message,
+		    session->content.body);
+	session->over |= !told;
 	session->bad_commands = 0;
 	reset(session);
 }
@@ -378,7 +265,7 @@ content_obstacle(const struct lmtp_session *session)
 	if (!session->mail)
 		return "say MAIL first";
 	/* RFC 2033 4.2 */
-	return session->rcpt_count == 0 ? "no recipient has been accepted" : NULL;
+	return session->message.rcpt_count == 0 ? "no recipient has been accepted" : NULL;
 }
 
 static void

@@ -31,7 +31,7 @@ struct lmtp_service {
 	struct session_pool *pool;
 	void (*deliver)(void *context, struct txn *txn, struct group *group);
 	void *context;
-	int64_t wait_ms;	/* for a command, the next octets of a message, or a reply to be taken */
+	int64_t wait_ms;	/* for a command, more of a message, or a reply to be taken */
 	int64_t message_ms;	/* for the whole content of a message */
 	_Atomic enum lmtp_stage stage;
 	_Atomic uint64_t transactions;	/* so far */

@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/session.h"
 #include "shim/txn.h"
 
@@ -17,7 +18,7 @@
 #define GROUP_STACK	(512 * 1024)	/* a TLS handshake is the deepest that happens on it */
 
 struct txn_state {
-	pthread_mutex_t lock;	/* for all below, and for rcpt.settled and rcpt.reply until settled */
+	pthread_mutex_t lock;	/* for all below, rcpt.settled, and rcpt.reply until settled */
 	pthread_cond_t changed;	/* a recipient was settled or a group has ended */
 	bool abandoned;
 	int abandoned_fd;	/* -1: descriptors had run out */
@@ -88,7 +89,8 @@ state_new(struct arena *arena)
 	struct txn_state *state = arena_alloc(arena, sizeof(*state));
 	pthread_condattr_t attributes;
 
-	if (pthread_mutex_init(&state->lock, NULL) != 0 || pthread_condattr_init(&attributes) != 0 ||
+	if (pthread_mutex_init(&state->lock, NULL) != 0 ||
+	    pthread_condattr_init(&attributes) != 0 ||
 	    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
 	    pthread_cond_init(&state->changed, &attributes) != 0)
 		abort();
@@ -246,6 +248,8 @@ settle_without_threads(struct txn *txn)
 	struct txn_state *state = txn->state;
 	size_t i;
 
+	log_message(LOG_LEVEL_ERROR, "txn",
+	    "%s: no thread to deliver on; all recipients are deferred", txn->id);
 	pthread_mutex_lock(&state->lock);
 	for (i = 0; i < txn->group_count; i++)
 		settle_rest(txn, &txn->groups[i], "stsgate could not start a thread");
@@ -295,11 +299,12 @@ listen_to_groups(struct txn *txn, struct listener *listener)
 		if (state->abandoned)
 			at = deadline_timespec(next_look);
 		pthread_cond_timedwait(&state->changed, &state->lock, &at);
-		if (deadline_passed(next_look) || (!state->abandoned && deadline_passed(txn->deadline))) {
+		if (deadline_passed(next_look) ||
+		    (!state->abandoned && deadline_passed(txn->deadline))) {
 			look_for_end(txn, listener);
 			next_look = deadline_in(WATCH_MS);
 		}
-		tell_settled(txn, listener);	/* last, so that no wait begins with something untold */
+		tell_settled(txn, listener);	/* last: no wait begins with something untold */
 	}
 	pthread_mutex_unlock(&state->lock);
 }

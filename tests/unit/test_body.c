@@ -78,7 +78,8 @@ test_line_ends(void **state)
 	} cases[] = {
 		{ "", "" }, { "a\r\n", "a\r\n" }, { "a\n", "a\r\n" }, { "a", "a\r\n" },
 		{ "a\r", "a\r\n" }, { "\r", "" }, { "\n", "\r\n" }, { "\r\n", "\r\n" },
-		{ "a\rb\r\n", "ab\r\n" }, { "a\r\r\nb", "a\r\nb\r\n" }, { "a\n\rb\n", "a\r\nb\r\n" },
+		{ "a\rb\r\n", "ab\r\n" }, { "a\r\r\nb", "a\r\nb\r\n" },
+		{ "a\n\rb\n", "a\r\nb\r\n" },
 		{ "a\n.\nb\r\n", "a\r\n.\r\nb\r\n" }, { "a\n\n\nb", "a\r\n\r\n\r\nb\r\n" },
 		{ ".\r\n..\r\n", ".\r\n..\r\n" }, { "a\r\n\r", "a\r\n" }, { "a\r.\rb", "a.b\r\n" },
 	};
@@ -88,7 +89,8 @@ test_line_ends(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		for (piece = 1; piece < 6; piece++) {
-			struct body *body = body_of(spool, cases[i].raw, strlen(cases[i].raw), piece);
+			struct body *body = body_of(spool, cases[i].raw, strlen(cases[i].raw),
+			    piece);
 			char *text = read_all(body, piece);
 
 			assert_string_equal(text, cases[i].content);
@@ -108,8 +110,8 @@ test_header(void **state)
 		bool header_8bit, any_8bit;
 	} cases[] = {
 		{ "Received: a\nreceived: b\nRECEIVED:c\n\nReceived: body\n", 3, false, false },
-		{ "Subject: x\n Received: folded\nX-Received: y\nReceivedX: z\nReceived x\n\n", 0, false,
-		    false },
+		{ "Subject: x\n Received: folded\nX-Received: y\nReceivedX: z\nReceived x\n\n", 0,
+		    false, false },
 		{ "\nReceived: body\n", 0, false, false },
 		{ "\r\nReceived: body\r\n", 0, false, false },
 		{ "Subject: \xc3\xa4\n\nx", 0, true, true },
@@ -120,7 +122,7 @@ test_header(void **state)
 		{ "Received", 0, false, false },
 		{ "", 0, false, false },
 		{ "\xc3", 0, true, true },
-		{ "a\r\n\r\r\n\xc3", 0, false, true },	/* the empty line is one once it is mended */
+		{ "a\r\n\r\r\n\xc3", 0, false, true },	/* an empty line once it is mended */
 	};
 	struct spool *spool = spool_new(directory, 1 << 20);
 	size_t i, piece;
@@ -128,7 +130,8 @@ test_header(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		for (piece = 1; piece < 100; piece += 7) {
-			struct body *body = body_of(spool, cases[i].raw, strlen(cases[i].raw), piece);
+			struct body *body = body_of(spool, cases[i].raw, strlen(cases[i].raw),
+			    piece);
 
 			assert_int_equal(body_received_headers(body), cases[i].received);
 			assert_int_equal(body_header_has_8bit(body), cases[i].header_8bit);

@@ -50,7 +50,8 @@ test_mail_and_rcpt(void **state)
 		bool body_8bitmime, smtputf8;
 	} cases[] = {
 		{ "MAIL FROM:<a@b.example>", "a@b.example", 0, false, false },
-		{ "MAIL From:<a@b.example> SIZE=1234 BODY=8BITMIME", "a@b.example", 1234, true, false },
+		{ "MAIL From:<a@b.example> SIZE=1234 BODY=8BITMIME", "a@b.example", 1234, true,
+		    false },
 		{ "MAIL FROM:<>", "", 0, false, false },
 		{ "mail from:<>  size=0 ", "", 0, false, false },
 		{ "MAIL FROM: <a@b>", "a@b", 0, false, false },
@@ -60,9 +61,10 @@ test_mail_and_rcpt(void **state)
 		{ "MAIL FROM:<a@b> SIZE=99999999999999999999999", "a@b", UINT64_MAX, false, false },
 		{ "MAIL FROM:<a@b> SIZE=18446744073709551616", "a@b", UINT64_MAX, false, false },
 		{ "MAIL FROM:<a@b> SIZE=18446744073709551615", "a@b", UINT64_MAX, false, false },
-		{ "MAIL FROM:<a@b> SIZE=18446744073709551614", "a@b", UINT64_MAX - 1, false, false },
-		{ "MAIL FROM:<a@b> RET=HDRS ENVID=QQ314159 AUTH=d1.test@shim.invalid", "a@b", 0, false,
+		{ "MAIL FROM:<a@b> SIZE=18446744073709551614", "a@b", UINT64_MAX - 1, false,
 		    false },
+		{ "MAIL FROM:<a@b> RET=HDRS ENVID=QQ314159 AUTH=d1.test@shim.invalid", "a@b", 0,
+		    false, false },
 		{ "MAIL FROM:<a@b> AUTH=<>", "a@b", 0, false, false },
 		{ "MAIL FROM:<\"a>b c\\\"\"@d>", "\"a>b c\\\"\"@d", 0, false, false },
 		{ "MAIL FROM:<\xc3\xa4@b> SMTPUTF8", "\xc3\xa4@b", 0, false, true },
@@ -95,7 +97,8 @@ test_bdat(void **state)
 		uint64_t size;
 		bool last;
 	} cases[] = {
-		{ "BDAT 0 LAST", 0, true }, { "BDAT 86 last", 86, true }, { "bdat 100", 100, false },
+		{ "BDAT 0 LAST", 0, true }, { "BDAT 86 last", 86, true },
+		{ "bdat 100", 100, false },
 		{ "BDAT 1 LAST ", 1, true }, { "BDAT 99999999999999999999", UINT64_MAX, false },
 	};
 	struct lmtp_command command;
@@ -156,7 +159,8 @@ test_refused(void **state)
 		/* The session must know that octets may follow. */
 		{ "BDAT", LMTP_BDAT, 501, "5.5.4" }, { "BDAT x", LMTP_BDAT, 501, "5.5.4" },
 		{ "BDAT -1", LMTP_BDAT, 501, "5.5.4" }, { "BDAT 1 FIRST", LMTP_BDAT, 501, "5.5.4" },
-		{ "BDAT 1 LAST x", LMTP_BDAT, 501, "5.5.4" }, { "BDAT 0x10", LMTP_BDAT, 501, "5.5.4" },
+		{ "BDAT 1 LAST x", LMTP_BDAT, 501, "5.5.4" },
+		{ "BDAT 0x10", LMTP_BDAT, 501, "5.5.4" },
 		{ "BDAT\t10", LMTP_BDAT, 500, "5.5.2" }, { "bdat10", LMTP_BDAT, 500, "5.5.1" },
 	};
 	struct lmtp_command command;

@@ -25,7 +25,7 @@ decode(const char *wire, size_t length, size_t piece, struct lmtp_dot *dot, stru
 		char *out;
 
 		part = length - at < piece ? length - at : piece;
-		out = malloc(part + LMTP_DOT_HELD);	/* exactly: a sanitizer sees one octet more */
+		out = malloc(part + LMTP_DOT_HELD);	/* a sanitizer sees one octet more */
 		assert_non_null(out);
 		taken = lmtp_dot_decode(dot, wire + at, part, out, &made);
 		assert_true(made <= part + LMTP_DOT_HELD);
@@ -63,7 +63,8 @@ test_ends(void **state)
 		for (piece = 1; piece < 12; piece++) {
 			struct lmtp_dot dot = { LMTP_DOT_LINE_START };
 			struct buf content = { 0 };
-			size_t taken = decode(cases[i].wire, strlen(cases[i].wire), piece, &dot, &content);
+			size_t taken = decode(cases[i].wire, strlen(cases[i].wire), piece, &dot,
+			    &content);
 
 			assert_int_equal(dot.state, LMTP_DOT_END);
 			assert_string_equal(cases[i].wire + taken, cases[i].rest);

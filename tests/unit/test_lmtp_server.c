@@ -298,7 +298,8 @@ test_order_of_commands(void **state)
 		{ "RSET", "250 2.0.0 " }, { "RCPT TO:<r@b.example>", "503 5.5.1 " },
 		{ "MAIL FROM:<s@>", "553 5.1.7 " }, { "MAIL FROM:<s@a.example>", "250 2.1.0 " },
 		{ "RSET", "250 2.0.0 " }, { "MAIL FROM:<x> REQUIRETLS", "555 5.5.4 " },
-		{ "MAIL FROM:<> SIZE=10001", "552 5.3.4 " }, { "MAIL FROM:<> SIZE=10000", "250 2.1.0 " },
+		{ "MAIL FROM:<> SIZE=10001", "552 5.3.4 " },
+		{ "MAIL FROM:<> SIZE=10000", "250 2.1.0 " },
 		{ "RCPT TO:<r@b.example>", "250 2.1.5 " },
 		{ "LHLO again", "250-" }, { "RCPT TO:<r@b.example>", "503 5.5.1 " },
 		{ "QUIT", "221 2.0.0 " },
@@ -402,10 +403,12 @@ static void
 test_octet_by_octet(void **state)
 {
 	static const char dialogue[] = "LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<r@b.example>\r\nDATA\r\n"
-	    "..\r\n.a\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<r@b.example>\r\nBDAT 3\r\na\r\nBDAT 1 LAST\r\n.";
+	    "..\r\n.a\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<r@b.example>\r\n"
+	    "BDAT 3\r\na\r\nBDAT 1 LAST\r\n.";
 	static const char *const answers[] = {
-		"220 ", "250-", "250-", "250-", "250-", "250-", "250-", "250 ", "250 2.1.0", "250 2.1.5",
-		"354 ", "250 2.0.0 r@", "250 2.1.0", "250 2.1.5", "250 2.0.0 3", "250 2.0.0 r@",
+		"220 ", "250-", "250-", "250-", "250-", "250-", "250-", "250 ", "250 2.1.0",
+		"250 2.1.5", "354 ", "250 2.0.0 r@", "250 2.1.0", "250 2.1.5", "250 2.0.0 3",
+		"250 2.0.0 r@",
 	};
 	int fd = client();
 	size_t i;
@@ -434,7 +437,8 @@ test_no_smuggling(void **state)
 		ask(fd, "DATA", "354 ");
 		say(fd, "x");
 		say(fd, ends[i]);
-		say(fd, "MAIL FROM:<evil@x.example>\r\nRCPT TO:<bad@x.example>\r\nDATA\r\nx\r\n.\r\n");
+		say(fd, "MAIL FROM:<evil@x.example>\r\nRCPT TO:<bad@x.example>\r\nDATA\r\n"
+		    "x\r\n.\r\n");
 		expect(fd, "250 2.0.0 r@b.example taken");
 		assert_int_equal(seen.calls, i + 1);
 		assert_non_null(strstr(buf_text(&seen.content), "MAIL FROM:<evil"));

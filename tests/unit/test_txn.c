@@ -36,8 +36,8 @@
 
 /*
  * One transaction under test. The fake deliver does what each recipient's local part says:
- * "ok", "bad", "421", "354", "0" settle at once; "slow" after 120 ms; "forget" not at all; "wait" when
- * the transaction is abandoned.
+ * "ok", "bad", "421", "354", "0" settle at once; "slow" after 120 ms; "forget" not at all; "wait"
+ * when the transaction is abandoned.
  */
 struct story {
 	struct arena *arena;
@@ -149,8 +149,8 @@ begin(struct story *story, const char *const *mailboxes, size_t count, int64_t t
 		.lock = PTHREAD_MUTEX_INITIALIZER, .began_ms = clock_monotonic_ms() };
 	rcpts = arena_array(story->arena, count, sizeof(*rcpts));
 	for (i = 0; i < count; i++)
-		assert_int_equal(address_parse(story->arena, mailboxes[i], strlen(mailboxes[i]), false,
-		    &rcpts[i].address, &why), 0);
+		assert_int_equal(address_parse(story->arena, mailboxes[i], strlen(mailboxes[i]),
+		    false, &rcpts[i].address, &why), 0);
 	story->txn = txn_new(story->arena, "id", &sender, rcpts, count, NULL, deadline_in(time_ms));
 }
 
@@ -254,7 +254,9 @@ test_never_421_and_never_nonsense(void **state)
 static void
 test_the_forgotten_are_kept_by_the_mta(void **state)
 {
-	static const char *const rcpts[] = { "ok@a.example", "forget@a.example", "forget@b.example" };
+	static const char *const rcpts[] = {
+		"ok@a.example", "forget@a.example", "forget@b.example",
+	};
 	struct story story;
 
 	(void)state;
@@ -295,7 +297,8 @@ test_an_mta_that_is_gone(void **state)
 	took = clock_monotonic_ms() - story.began_ms;
 	assert_true(took >= 100 && took < 1500);
 	/* Whoever has only been told to stop still hears what became of it. */
-	assert_string_equal(buf_text(&story.told), "wait@a.example 451 4.4.2\nok@b.example 250 2.0.0\n");
+	assert_string_equal(buf_text(&story.told),
+	    "wait@a.example 451 4.4.2\nok@b.example 250 2.0.0\n");
 	end(&story);
 }
 
@@ -401,7 +404,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_no_threads_to_be_had),	/* before any stack is there for reuse */
+		cmocka_unit_test(test_no_threads_to_be_had),	/* before stacks are kept */
 		cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_answers_come_as_soon_as_decided),
 		cmocka_unit_test(test_parallel),

@@ -1,0 +1,162 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/log.h"
+#include "shim/lmtp_answer.h"
+
+/* A message on its way, as txn_run()'s callbacks see it. */
+struct watch {
+	const struct lmtp_service *service;
+	struct stream *stream;
+	const struct lmtp_message *message;
+	struct txn *txn;
+	size_t told;	/* recipients that have their final reply */
+	bool lost;	/* nothing can be told any more */
+};
+
+bool
+lmtp_answer_write(const struct lmtp_service *service, struct stream *stream,
+    const struct reply *reply)
+{
+	char line[REPLY_LINE_MAX + 3];
+
+	reply_line(reply, line);
+	strcat(line, "\r\n");
+	return stream_write(stream, line, strlen(line), deadline_in(service->wait_ms), 0) ==
+	    STREAM_OK;
+}
+
+/* The fields of the log's delivery line that a message has which went nowhere. */
+static void
+log_refusal(const struct lmtp_message *message, const struct rcpt *rcpt,
+    const struct reply *reply)
+{
+	char text[REPLY_LINE_MAX + 1];
+	struct log_line line;
+
+	reply_line(reply, text);
+	log_begin(&line, LOG_LEVEL_INFO, "delivery");
+	log_text(&line, "id", message->id);
+	log_text(&line, "from", message->sender.mailbox);
+	log_text(&line, "to", rcpt->address.mailbox);
+	log_text(&line, "domain", rcpt->address.next_hop);
+	log_text(&line, "wish", "none");
+	log_text(&line, "status", reply_is_permanent(reply) ? "bounced" : "deferred");
+	log_text(&line, "dsn", reply->enhanced);
+	log_text(&line, "reply", text);
+	log_end(&line);
+}
+
+bool
+lmtp_answer_refuse(const struct lmtp_service *service, struct stream *stream,
+    const struct lmtp_message *message, const struct reply *reply)
+{
+	bool told = true;
+	size_t i;
+
+	for (i = 0; i < message->rcpt_count; i++) {
+		log_refusal(message, &message->rcpts[i], reply);
+		told = told && lmtp_answer_write(service, stream, reply);
+	}
+	return told;
+}
+
+static void
+tell(struct watch *watch, const struct reply *reply)
+{
+	struct reply stopping;
+
+	reply_set(&stopping, 451, "4.3.2", "stsgate is stopping");
+	if (watch->service->stage >= LMTP_ABANDONING && reply_is_transient(reply) && !reply->remote)
+		reply = &stopping;
+	watch->lost |= !lmtp_answer_write(watch->service, watch->stream, reply);
+	watch->told++;
+}
+
+static void
+flush(struct watch *watch)
+{
+	struct deadline deadline = deadline_in(watch->service->wait_ms);
+
+	watch->lost |= stream_flush(watch->stream, deadline) != STREAM_OK;
+}
+
+/* txn_run() calls it for one recipient after the other. */
+static bool
+on_answered(void *context, const struct rcpt *rcpt)
+{
+	struct watch *watch = context;
+	size_t index = (size_t)(rcpt - watch->message->rcpts);
+
+	if (watch->told > index)
+		return !watch->lost;	/* had the last word already */
+	tell(watch, &rcpt->reply);
+	/* What is decided goes out now, in one segment with what is decided right behind it. */
+	if (index + 1 == watch->message->rcpt_count || !txn_is_settled(watch->txn, rcpt + 1))
+		flush(watch);
+	return !watch->lost;
+}
+
+/* Gone for good, or only done with sending? A pipelined QUIT is unread input and no hang-up. */
+static bool
+mta_is_gone(struct stream *stream)
+{
+	struct pollfd state = { .fd = stream_fd(stream), .events = 0 };
+	int unread = 0;
+
+	if (!stream_peer_gone(stream))
+		return false;
+	if (!stream_has_input(stream) && (ioctl(state.fd, FIONREAD, &unread) != 0 || unread == 0))
+		return true;
+	return poll(&state, 1, 0) > 0;
+}
+
+static void
+say_last_word(struct watch *watch)
+{
+	struct reply undecided;
+	const struct rcpt *rcpt;
+
+	reply_set(&undecided, 451, "4.3.2", "stsgate is stopping");
+	while (watch->told < watch->message->rcpt_count) {
+		rcpt = &watch->message->rcpts[watch->told];
+		tell(watch, txn_is_settled(watch->txn, rcpt) ? &rcpt->reply : &undecided);
+	}
+	flush(watch);
+}
+
+/* txn_run() asks it now and then. */
+static bool
+on_watch(void *context)
+{
+	struct watch *watch = context;
+
+	if (watch->service->stage == LMTP_LAST_WORD)
+		say_last_word(watch);
+	return watch->service->stage >= LMTP_ABANDONING || mta_is_gone(watch->stream);
+}
+
+bool
+lmtp_answer_deliver(const struct lmtp_service *service, struct stream *stream,
+    const struct lmtp_message *message, const struct body *body)
+{
+	struct watch watch = { .service = service, .stream = stream, .message = message };
+	struct txn *txn;
+
+	txn = txn_new(message->arena, message->id, &message->sender, message->rcpts,
+	    message->rcpt_count, body, deadline_in(service->conf->lmtp.transaction_time));
+	txn->smtputf8 = message->smtputf8;
+	txn->body_8bitmime = message->body_8bitmime;
+	watch.txn = txn;
+	txn_run(txn, service->conf->lmtp.parallel_domains, service->deliver, service->context,
+	    on_answered, on_watch, &watch);
+	txn_free(txn);
+	return !watch.lost;
+}
