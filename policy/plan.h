@@ -64,7 +64,7 @@ struct plan {
 	struct plan_host *hosts;	/* those with use in the order to try; then the others */
 	size_t host_count;
 	size_t use_count;
-	enum policy_source source;	/* for the log's policy=: NONE, STS or DANE, never DESTINATION */
+	enum policy_source source;	/* for the log's policy=: NONE, STS, DANE alone */
 	const char *mode;	/* "enforce", "testing", "none", "audit", or NULL */
 	const char *policy_id;	/* MTA-STS id, or NULL */
 	struct finding finding;	/* of the domain as a whole: a failed policy fetch */
