@@ -299,8 +299,8 @@ defer_private(struct planning *planning)
 	else
 		defer(planning, "4.4.4",
 		    "%s: its %ss have private addresses alone, which are refused "
-		    "(dns.private-addresses): "
-		    "%s", domain, host_word(planning), name_hosts(planning));
+		    "(dns.private-addresses): %s", domain, host_word(planning),
+		    name_hosts(planning));
 }
 
 /* Among the hosts that a policy leaves, whatever may pass by itself comes first. */
@@ -315,9 +315,8 @@ defer_unreachable(struct planning *planning)
 		    host_word(planning), hosts);
 	else if (count_unreachable(planning, REACH_BOGUS) > 0)
 		defer(planning, "4.7.5",
-		    "%s: the answers for the addresses of its %ss fail DNSSEC validation: "
-		    "%s", domain,
-		    host_word(planning), hosts);
+		    "%s: the answers for the addresses of its %ss fail DNSSEC validation: %s",
+		    domain, host_word(planning), hosts);
 	else if (count_unreachable(planning, REACH_PRIVATE) > 0)
 		defer_private(planning);
 	else
