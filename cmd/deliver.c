@@ -40,7 +40,7 @@ struct options {
 
 static const int fatal_signals[] = {
 	SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGABRT, SIGALRM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGPROF,
-	SIGXCPU, SIGXFSZ, SIGBUS, SIGSEGV, SIGILL, SIGFPE,
+	SIGXCPU, SIGBUS, SIGSEGV, SIGILL, SIGFPE,
 };
 #define FATAL_SIGNALS	(sizeof(fatal_signals) / sizeof(fatal_signals[0]))
 
@@ -66,6 +66,7 @@ catch_signals(void)
 		(void)sigaction(fatal_signals[i], &action, NULL);
 	action.sa_handler = SIG_IGN;
 	(void)sigaction(SIGPIPE, &action, NULL);
+	(void)sigaction(SIGXFSZ, &action, NULL);	/* a write then fails, as on a full disk */
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -174,7 +175,6 @@ static int
 read_message(struct body *body)
 {
 	char octets[8192];
-	bool kept = true;
 	ssize_t got;
 
 	for (;;) {
@@ -183,13 +183,13 @@ read_message(struct body *body)
 			continue;
 		if (got <= 0)
 			break;
-		kept = kept && body_add(body, octets, (size_t)got) == 0;
+		(void)body_add(body, octets, (size_t)got);	/* body_end() repeats a failure */
 	}
 	if (got < 0) {
 		printf("451 4.3.0 the message cannot be read from stdin: %s\n", strerror(errno));
 		return -1;
 	}
-	if (!kept || body_end(body) != 0) {
+	if (body_end(body) != 0) {
 		printf("452 4.3.1 no room for the message in /var/tmp\n");
 		return -1;
 	}

@@ -181,8 +181,6 @@ obey_mail(struct lmtp_session *session, const struct lmtp_command *command)
 		complain_order(session, "say LHLO first");
 	else if (session->mail)
 		complain_order(session, "there is a sender already");
-	else if (is_draining(session))
-		hang_up(session, "4.3.2", "stsgate is stopping");
 	else if (command->size > session->service->conf->lmtp.max_message_size)
 		answer(session, 552, "5.3.4", "the message is too large (lmtp.max-message-size)");
 	else

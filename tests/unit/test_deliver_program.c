@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -501,6 +502,29 @@ test_stdin_that_cannot_be_read(void **state)
 	assert_int_equal(seen.groups, 0);
 }
 
+/* A disk that is full, played by the limit on a file's size, which the program inherits. */
+static void
+test_no_room_for_the_message(void **state)
+{
+	struct rlimit old, small;
+	struct run result;
+	char *message = xcalloc(1, 2000001);
+	int in;
+
+	(void)state;
+	memset(message, 'x', 2000000);
+	in = file_with(message, 2000000);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small = (struct rlimit){ 1500000, old.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	run_with_stdin(&result, WORDS(TO_SERVER, "-f", "", "r@b.example"), in);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_equal(result.status, EX_TEMPFAIL);
+	assert_memory_equal(result.out, "452 4.3.1 ", 10);
+	assert_int_equal(seen.groups, 0);
+	free(message);
+}
+
 /* A server that says what it was told to, one piece for each line or message it hears. */
 struct script {
 	int listener;
@@ -852,6 +876,7 @@ main(void)
 		TEST(test_all_of_stdin_is_read),
 		TEST(test_stsgated_is_away),
 		TEST(test_stdin_that_cannot_be_read),
+		TEST(test_no_room_for_the_message),
 		TEST(test_servers_that_leave_doubt),
 		TEST(test_other_lmtp_servers),
 		TEST(test_signals),
