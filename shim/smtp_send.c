@@ -24,7 +24,7 @@ enum turn {
 	TURN_ON,
 	TURN_CONTENT,	/* DATA was accepted, and somebody is to get it */
 	TURN_EMPTY,	/* DATA was accepted though nobody is to get it */
-	TURN_DECIDED,
+	TURN_REFUSED,
 	TURN_ELSEWHERE
 };
 
@@ -95,7 +95,7 @@ hear_mail(struct smtp_client *client, struct smtp_message *message)
 	if (!reply_is_permanent(&client->reply))
 		return TURN_ELSEWHERE;
 	take_open(message);
-	return TURN_DECIDED;
+	return TURN_REFUSED;
 }
 
 /* RFC 5321 4.5.3.1.10: "too many recipients" is no verdict on this one, as long as others were
@@ -132,13 +132,13 @@ hear_data(struct smtp_client *client, const struct smtp_message *message)
 	bool anybody = count_state(message, SMTP_RCPT_TAKEN) > 0;
 
 	if (client->reply.code == 421)
-		return anybody ? TURN_ELSEWHERE : TURN_DECIDED;
+		return anybody ? TURN_ELSEWHERE : TURN_REFUSED;
 	if (client->reply.code / 100 == 3)
 		return anybody ? TURN_CONTENT : TURN_EMPTY;
 	/* Whether it now waits for content or not, nobody can tell. */
 	if (reply_is_positive(&client->reply))
 		client->spent = true;
-	return TURN_DECIDED;
+	return TURN_REFUSED;
 }
 
 static enum turn
@@ -151,7 +151,7 @@ hear(struct smtp_client *client, struct smtp_message *message, size_t number,
 	    data ? "its answer to DATA" : "its answer to RCPT",
 	    smtp_client_command_deadline(client));
 	if (*status != SMTP_ANSWERED)
-		return data && count_state(message, SMTP_RCPT_TAKEN) == 0 ? TURN_DECIDED :
+		return data && count_state(message, SMTP_RCPT_TAKEN) == 0 ? TURN_REFUSED :
 		    TURN_ELSEWHERE;
 	if (mail)
 		return hear_mail(client, message);
@@ -167,7 +167,7 @@ envelope(struct smtp_client *client, struct smtp_message *message, enum smtp_sta
 
 	while (turn == TURN_ON) {
 		if (heard == data && count_state(message, SMTP_RCPT_TAKEN) == 0)
-			return TURN_DECIDED;	/* nobody is left who would want the content */
+			return TURN_REFUSED;	/* nobody is left who would want the content */
 		octets = 0;
 		do {
 			octets += say(client, message, said++);
@@ -221,7 +221,7 @@ hear_last_words(struct smtp_client *client, enum stream_status failure, enum smt
 		*status = smtp_client_answer(client, "", deadline_in(LAST_WORDS_MS));
 	client->awaited = "the content to be taken";
 	if (*status == SMTP_ANSWERED && client->reply.code >= 400 && client->reply.code != 421)
-		return SMTP_FATE_DECIDED;
+		return SMTP_FATE_REFUSED;
 	return SMTP_FATE_ELSEWHERE;
 }
 
@@ -252,7 +252,8 @@ send_content(struct smtp_client *client, struct smtp_message *message, char *chu
 	*fate = SMTP_FATE_UNREADABLE;
 	if (got < 0)
 		return false;
-	if (written == STREAM_OK)
+	/* A host known to be gone is tried elsewhere; one that is lost after the dot cannot be. */
+	if (written == STREAM_OK && !stream_peer_gone(client->stream))
 		return true;
 	*fate = hear_last_words(client, written, status);
 	return false;
@@ -272,7 +273,9 @@ give_the_dot(struct smtp_client *client, enum smtp_status *status)
 	*status = smtp_client_answer(client, "its answer to the content", deadline);
 	client->wake_fd = wake_fd;
 	client->in_transaction = false;
-	return *status == SMTP_ANSWERED ? SMTP_FATE_DECIDED : SMTP_FATE_UNKNOWN;
+	if (*status != SMTP_ANSWERED)
+		return SMTP_FATE_UNKNOWN;
+	return reply_is_positive(&client->reply) ? SMTP_FATE_DELIVERED : SMTP_FATE_REFUSED;
 }
 
 static enum smtp_fate
@@ -317,10 +320,10 @@ transact(struct smtp_client *client, struct smtp_message *message, enum smtp_sta
 	case TURN_ELSEWHERE:
 		return SMTP_FATE_ELSEWHERE;
 	case TURN_ON:
-	case TURN_DECIDED:
+	case TURN_REFUSED:
 		break;
 	}
-	return SMTP_FATE_DECIDED;
+	return SMTP_FATE_REFUSED;
 }
 
 enum smtp_fate

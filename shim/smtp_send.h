@@ -43,7 +43,8 @@ struct smtp_message {
 };
 
 enum smtp_fate {
-	SMTP_FATE_DECIDED,	/* client->reply is the answer for all that are TAKEN, if any are */
+	SMTP_FATE_DELIVERED,	/* the answer to the final dot is 2xx: TAKEN have the message */
+	SMTP_FATE_REFUSED,	/* client->reply is the no to all that are TAKEN, if any are */
 	SMTP_FATE_ELSEWHERE,	/* before the final dot the host or the connection failed, as status
 				   tells: OPEN and TAKEN may be tried elsewhere */
 	SMTP_FATE_UNKNOWN,	/* lost after the final dot, as status tells: TAKEN may have been

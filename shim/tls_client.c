@@ -285,6 +285,20 @@ note_late_refusal(struct tls_io *io, int moved)
 	errno = saved;
 }
 
+/* A host that refuses and hangs up fails our next write, with its alert still unread. */
+static void
+look_for_refusal(struct tls_io *io)
+{
+	int saved = errno;
+	size_t got;
+	char octet;
+
+	ERR_clear_error();
+	if (io->unheard != NULL && SSL_peek_ex(io->ssl, &octet, 1, &got) == 1)
+		io->unheard = NULL;
+	errno = saved;
+}
+
 static ssize_t
 tls_read(void *context, void *octets, size_t room, struct deadline deadline)
 {
@@ -321,6 +335,7 @@ tls_write(void *context, const void *octets, size_t length, struct deadline dead
 			return (ssize_t)sent;
 		moved = settle_call(io, result);
 	}
+	look_for_refusal(io);
 	note_late_refusal(io, moved);
 	return moved;
 }

@@ -96,10 +96,10 @@ visit_trouble(struct call *call, enum smtp_status status)
 static bool
 turned_away(struct call *call)
 {
-	const struct reply *said = &call->client.reply;
+	char line[REPLY_LINE_MAX + 1];
 
-	reply_set(&call->visit->reply, 451, "4.4.0", "%s said: %d %s%s%s", call->who, said->code,
-	    said->enhanced, said->enhanced[0] != '\0' ? " " : "", said->text);
+	reply_line(&call->client.reply, line);
+	reply_set(&call->visit->reply, 451, "4.4.0", "%s said: %s", call->who, line);
 	return visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
 }
 

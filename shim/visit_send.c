@@ -33,8 +33,10 @@ anybody_open(const struct call *call)
 static void
 relay_success(const char *who, const struct reply *said, struct reply *reply)
 {
-	reply_set(reply, 250, "2.0.0", "%s said: %d %s%s%s", who, said->code, said->enhanced,
-	    said->enhanced[0] != '\0' ? " " : "", said->text);
+	char line[REPLY_LINE_MAX + 1];
+
+	reply_line(said, line);
+	reply_set(reply, 250, "2.0.0", "%s said: %s", who, line);
 	reply->remote = true;
 }
 
@@ -150,15 +152,9 @@ settle_open(struct call *call, const struct reply *reply)
 }
 
 static bool
-decided(struct call *call, enum smtp_status status)
+settled(struct call *call, const struct reply *reply, enum smtp_status status)
 {
-	struct reply reply;
-
-	if (reply_is_positive(&call->client.reply))
-		relay_success(call->who, &call->client.reply, &reply);
-	else
-		visit_relay_refusal(call->who, &call->client.reply, &reply);
-	settle_taken(call, &reply);
+	settle_taken(call, reply);
 	if (!anybody_open(call))
 		return visit_over(call, VISIT_DONE, VISIT_WEIGHT_NONE);
 	/* Only the end of the connection keeps the others from a transaction of their own. */
@@ -174,8 +170,12 @@ conclude(struct call *call, enum smtp_fate fate, enum smtp_status status)
 	struct reply reply;
 
 	switch (fate) {
-	case SMTP_FATE_DECIDED:
-		return decided(call, status);
+	case SMTP_FATE_DELIVERED:
+		relay_success(call->who, &call->client.reply, &reply);
+		return settled(call, &reply, status);
+	case SMTP_FATE_REFUSED:
+		visit_relay_refusal(call->who, &call->client.reply, &reply);
+		return settled(call, &reply, status);
 	case SMTP_FATE_ELSEWHERE:
 		return visit_trouble(call, status);
 	case SMTP_FATE_UNKNOWN:
