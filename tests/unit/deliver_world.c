@@ -1,0 +1,254 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "policy/gather.h"
+#include "shim/slots.h"
+#include "shim/tls_client.h"
+#include "tests/unit/mx_certs.h"
+#include "tests/unit/deliver_world.h"
+
+#define DOMAIN	"example.net"
+
+static struct cert *root, *good;
+static struct tls_client *tls;
+static char ca_file[64];
+static const struct plan *plan_in_force;
+
+static void
+require(bool truth)
+{
+	if (!truth)
+		abort();
+}
+
+/* In place of policy/gather.c. */
+struct plan *
+gather_plan(const struct gatherer *gatherer, struct arena *arena, const char *domain,
+    const struct ip *literal, struct deadline deadline, struct facts **facts)
+{
+	struct plan *plan = arena_alloc(arena, sizeof(*plan));
+
+	(void)gatherer;
+	(void)literal;
+	(void)deadline;
+	require(facts == NULL);
+	*plan = *plan_in_force;
+	plan->domain = domain;
+	return plan;
+}
+
+int
+world_begin(void **state)
+{
+	char why[200];
+
+	(void)state;
+	root = cert_make(&(struct cert_wish){ .cn = "Root", .ca = true });
+	good = cert_make(&(struct cert_wish){ .issuer = root, .names = { "mx1.example.net" } });
+	snprintf(ca_file, sizeof(ca_file), "/tmp/stsgate-test-world-%ld.pem", (long)getpid());
+	cert_write(root, ca_file);
+	tls = tls_client_new(ca_file, why, sizeof(why));
+	return tls != NULL ? 0 : -1;
+}
+
+int
+world_end(void **state)
+{
+	(void)state;
+	tls_client_free(tls);
+	unlink(ca_file);
+	cert_free(root);
+	cert_free(good);
+	return 0;
+}
+
+void
+world_init(struct world *world, size_t host_count)
+{
+	static struct ip ip;
+	static char hostname[] = "out.example.org", domain[] = DOMAIN;
+	static const char *names[WORLD_HOSTS] = {
+		"mx1.example.net", "mx2.example.net", "mx3.example.net", "mx4.example.net" };
+	size_t i;
+
+	memset(world, 0, sizeof(*world));
+	ip = peer_ip();
+	world->conf.hostname = hostname;
+	world->conf.destinations = &world->destination;
+	world->destination.name = domain;
+	world->conf.lmtp.transaction_time = 60000;
+	world->conf.smtp.connect_timeout = 5000;
+	world->conf.smtp.command_timeout = 5000;
+	world->conf.smtp.data_timeout = 5000;
+	world->conf.smtp.final_timeout = 5000;
+	world->time_ms = 60000;
+	world->sender = "sender@example.org";
+	world->content = "Subject: test\r\n\r\nhello\r\n";
+	world->slots = slots_new(10, 10);
+	world->plan = (struct plan){ .verdict = PLAN_USE, .hosts = world->hosts,
+		.host_count = host_count, .use_count = host_count, .plaintext_retry = true };
+	for (i = 0; i < host_count; i++)
+		world->hosts[i] = (struct plan_host){ .name = names[i], .sni = names[i],
+			.names = &names[i], .name_count = 1, .addresses = &ip, .address_count = 1,
+			.use = true, .mx_match = true };
+}
+
+void
+world_enforce(struct world *world, size_t index, bool enforce)
+{
+	static struct demand demands[2] = {
+		{ .source = SOURCE_STS, .need = NEED_CERTIFICATE, .enforce = false },
+		{ .source = SOURCE_STS, .need = NEED_CERTIFICATE, .enforce = true },
+	};
+
+	world->hosts[index].demands = &demands[enforce];
+	world->hosts[index].demand_count = 1;
+	world->plan.source = SOURCE_STS;
+	world->plan.mode = enforce ? "enforce" : "testing";
+	world->plan.policy_id = "20260101";
+}
+
+static void
+parse(struct world *world, const char *path, struct address *address)
+{
+	const char *why;
+
+	require(address_parse(world->arena, path, strlen(path), true, address, &why) == 0);
+}
+
+static struct body *
+make_body(const struct world *world, struct spool *spool)
+{
+	struct body *body = body_new(spool);
+	size_t length = world->content_length;
+
+	if (length == 0)
+		length = strlen(world->content);
+	require(body_add(body, world->content, length) == 0 && body_end(body) == 0);
+	return body;
+}
+
+static void *
+hang_up(void *argument)
+{
+	struct world *world = argument;
+	struct timespec time = { world->abandon_ms / 1000, world->abandon_ms % 1000 * 1000000 };
+
+	nanosleep(&time, NULL);
+	txn_abandon(world->txn);
+	return NULL;
+}
+
+static void
+run(struct world *world)
+{
+	struct deliver_context context = { .conf = &world->conf, .tls = tls,
+		.slots = world->slots };
+	int64_t began = clock_monotonic_ms();
+	pthread_t mta;
+
+	if (world->abandon_ms > 0)
+		require(pthread_create(&mta, NULL, hang_up, world) == 0);
+	deliver_group(&context, world->txn, &world->txn->groups[0]);
+	world->took_ms = clock_monotonic_ms() - began;
+	if (world->abandon_ms > 0)
+		pthread_join(mta, NULL);
+}
+
+void
+world_deliver(struct world *world, const char *const *const *scripts,
+    const char *const *recipients)
+{
+	static const char *const one[] = { "someone@" DOMAIN, NULL };
+	struct peer_tls peer_tls = { .cert = good, .sigalgs = world->sigalgs,
+		.max_version = world->max_version };
+	struct spool *spool = spool_new("/tmp", 64 << 20);
+	struct address sender;
+	struct body *body;
+	size_t i, count = 0;
+
+	world->arena = arena_new();
+	parse(world, world->sender, &sender);
+	if (recipients == NULL)
+		recipients = one;
+	while (recipients[count] != NULL)
+		count++;
+	world->rcpts = arena_array(world->arena, count, sizeof(struct rcpt));
+	for (i = 0; i < count; i++)
+		parse(world, recipients[i], &world->rcpts[i].address);
+	body = make_body(world, spool);
+	world->peer = peer_start(&peer_tls, scripts);
+	world->conf.smtp.port = peer_port(world->peer);
+	world->txn = txn_new(world->arena, "t1", &sender, world->rcpts, count, body,
+	    deadline_in(world->time_ms));
+	world->txn->smtputf8 = world->smtputf8;
+	require(world->txn->group_count == 1);
+	plan_in_force = &world->plan;
+	run(world);
+	world->heard = peer_heard(world->peer);
+	world->connections = peer_connections(world->peer);
+	body_free(body);
+	spool_free(spool);
+}
+
+void
+world_deliver_logged(struct world *world, const char *const *const *scripts,
+    const char *const *recipients)
+{
+	FILE *log = tmpfile();
+	int saved = dup(STDERR_FILENO);
+	char chunk[4096];
+	size_t got;
+
+	require(log != NULL && saved >= 0);
+	require(dup2(fileno(log), STDERR_FILENO) >= 0);
+	log_open("test", false, LOG_LEVEL_INFO);
+	world_deliver(world, scripts, recipients);
+	log_open("test", false, LOG_LEVEL_ERROR);
+	require(dup2(saved, STDERR_FILENO) >= 0);
+	close(saved);
+	rewind(log);
+	while ((got = fread(chunk, 1, sizeof(chunk), log)) > 0)
+		buf_add(&world->log, chunk, got);
+	fclose(log);
+}
+
+const char *
+world_reply(const struct world *world, size_t rcpt)
+{
+	char *line = arena_alloc(world->arena, REPLY_LINE_MAX + 1);
+
+	require(world->rcpts[rcpt].settled);
+	reply_line(&world->rcpts[rcpt].reply, line);
+	return line;
+}
+
+bool
+world_was_content_heard(const struct world *world)
+{
+	return strstr(world->heard, " >") != NULL;
+}
+
+void
+world_free(struct world *world)
+{
+	if (world->txn != NULL)
+		txn_free(world->txn);
+	if (world->peer != NULL)
+		peer_free(world->peer);
+	slots_free(world->slots);
+	arena_free(world->arena);
+	buf_free(&world->log);
+}

@@ -1,0 +1,81 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * One delivery to scripted hosts, for tests: the plan is what the test says (gather_plan() is
+ * replaced), all else is as in the daemon. All hosts are one peer on loopback, which tells
+ * connections apart by their order.
+ */
+#ifndef TESTS_UNIT_DELIVER_WORLD_H
+#define TESTS_UNIT_DELIVER_WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/conf.h"
+#include "policy/plan.h"
+#include "shim/deliver.h"
+#include "shim/txn.h"
+#include "tests/unit/peer.h"
+
+#define WORLD_HOSTS	4
+
+struct world {
+	/* Set by world_init(), and the test's to change before world_deliver(). */
+	struct conf conf;
+	struct plan plan;
+	struct plan_host hosts[WORLD_HOSTS];
+	const char *sender, *content;
+	size_t content_length;	/* 0: strlen(content) */
+	bool smtputf8;
+	int64_t time_ms;	/* of the transaction */
+	int64_t abandon_ms;	/* the MTA hangs up after so long; 0: it stays */
+	struct slots *slots;
+	const char *sigalgs;	/* of the peer, see struct peer_tls */
+	int max_version;
+	struct conf_destination destination;	/* in force with conf.destination_count 1 */
+
+	/* Results, until world_free(). */
+	struct arena *arena;
+	struct peer *peer;
+	struct txn *txn;
+	struct rcpt *rcpts;
+	const char *heard;	/* peer_heard() */
+	unsigned connections;
+	int64_t took_ms;
+	struct buf log;	/* only with world_deliver_logged() */
+};
+
+int world_begin(void **state);	/* group setup: certificates, trust store */
+int world_end(void **state);
+
+/* count hosts mx1.example.net and so on, opportunistic, one message to someone@example.net. */
+void world_init(struct world *world, size_t host_count);
+/* Host number index demands a verified certificate. */
+void world_enforce(struct world *world, size_t index, bool enforce);
+/* Delivers to recipients, a list that ends with NULL, or to someone@example.net. */
+void world_deliver(struct world *world, const char *const *const *scripts,
+    const char *const *recipients);
+void world_deliver_logged(struct world *world, const char *const *const *scripts,
+    const char *const *recipients);
+/* "250 2.0.0 text" of a recipient. */
+const char *world_reply(const struct world *world, size_t rcpt);
+bool world_was_content_heard(const struct world *world);
+void world_free(struct world *world);
+
+#define WORLD_SCRIPT(...)	(const char *const[]){ __VA_ARGS__, NULL }
+#define WORLD_SCRIPTS(...)	(const char *const *const[]){ __VA_ARGS__, NULL }
+
+#define HELLO	"S 220 mx ESMTP", "C EHLO out.example.org", "S 250-mx", "S 250 PIPELINING"
+#define MAIL_TO_DATA	"C MAIL FROM:<sender@example.org>", "S 250 2.1.0 Ok", \
+	"C RCPT TO:<someone@example.net>", "S 250 2.1.5 Ok", "C DATA", "S 354 Go on"
+#define TAKE	MAIL_TO_DATA, "D", "S 250 2.0.0 Ok: queued as 1", "C QUIT"
+#define TO_STARTTLS	"S 220 mx ESMTP", "C EHLO out.example.org", "S 250-mx", "S 250 STARTTLS", \
+	"C STARTTLS"
+#define HELLO_TLS	TO_STARTTLS, "S 220 2.0.0 Go ahead", "T", "C EHLO out.example.org", \
+	"S 250-mx", "S 250 PIPELINING"
+
+#endif
