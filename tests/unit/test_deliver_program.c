@@ -2,8 +2,6 @@
  * SPDX-FileCopyrightText: The stsgate authors
  * SPDX-License-Identifier: ISC
  */
-
-/* Runs stsgate-deliver itself, from the build directory, against an LMTP server in this process. */
 #include "config.h"
 
 #include <setjmp.h>
@@ -11,231 +9,20 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/arena.h"
-#include "base/buf.h"
-#include "shim/lmtp_server.h"
-
-#define PROGRAM	"./stsgate-deliver"
-#define WORDS_MAX	12
-#define PATIENCE_MS	8000
-#define MESSAGE	"Subject: piped\n\n.dot\nGood day.\n"
-
-static char directory[64], server_path[100];
-static struct endpoint endpoint;
-static struct conf conf;
-static struct spool *spool;
-static struct lmtp_server *server;
-
-static struct {
-	pthread_mutex_t lock;
-	struct buf content;
-	char envelope[200];
-	_Atomic int groups;
-	_Atomic bool abandoned;
-} seen = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-static void
-note_message(const struct txn *txn)
-{
-	char octets[5000];
-	ssize_t got;
-
-	pthread_mutex_lock(&seen.lock);
-	buf_clear(&seen.content);
-	while ((got = body_read(txn->body, seen.content.length, octets, sizeof(octets))) > 0)
-		buf_add(&seen.content, octets, (size_t)got);
-	snprintf(seen.envelope, sizeof(seen.envelope), "<%s>%s%s", txn->sender.mailbox,
-	    txn->smtputf8 ? " utf8" : "", txn->body_8bitmime ? " 8bit" : "");
-	pthread_mutex_unlock(&seen.lock);
-	seen.groups++;
-}
-
-/* From one look to the next, what deliver has noted down is the test's to read. */
-static void
-look(void)
-{
-	pthread_mutex_lock(&seen.lock);
-	pthread_mutex_unlock(&seen.lock);
-}
-
-/* "550-5.1.1@b.example" is answered just so; "wait" until the transaction is abandoned; "slow"
- * after 300 ms; everybody else gets the message. */
-static void
-deliver(void *context, struct txn *txn, struct group *group)
-{
-	struct pollfd abandoned = { .fd = txn_abandoned_fd(txn), .events = POLLIN };
-	size_t i;
-
-	(void)context;
-	note_message(txn);
-	for (i = 0; i < group->count; i++) {
-		const char *wish = group->rcpts[i]->address.mailbox;
-		char enhanced[10] = "2.0.0";
-		int code = 250;
-		struct reply reply;
-
-		if (strncmp(wish, "wait@", 5) == 0)
-			seen.abandoned = poll(&abandoned, 1, PATIENCE_MS) == 1;
-		else if (strncmp(wish, "slow@", 5) == 0)
-			usleep(300 * 1000);
-		else if (sscanf(wish, "%d-%9[0-9.]", &code, enhanced) == 1)
-			enhanced[0] = '\0';
-		reply_set(&reply, code, enhanced, "for %s", wish);
-		txn_settle(txn, group->rcpts[i], &reply);
-	}
-}
-
-static int
-setup(void **state)
-{
-	static char hostname[] = "out.example";
-	const char *why;
-	int listener;
-
-	(void)state;
-	strcpy(directory, "/tmp/stsgate-deliver-XXXXXX");
-	if (mkdtemp(directory) == NULL)
-		return -1;
-	snprintf(server_path, sizeof(server_path), "%s/sock", directory);
-	conf = (struct conf){ .hostname = hostname };
-	conf.lmtp.max_sessions = conf.lmtp.max_recipients = conf.lmtp.parallel_domains = 20;
-	conf.lmtp.max_message_size = 3000000;
-	conf.lmtp.transaction_time = 20000;
-	seen.groups = 0;
-	seen.abandoned = false;
-	spool = spool_new(directory, 64 << 20);
-	server = lmtp_server_new(&conf, spool, deliver, NULL);
-	if (endpoint_parse(server_path, &endpoint, &why) != 0)
-		return -1;
-	listener = endpoint_listen(&endpoint, 0600, (gid_t)-1, 8);
-	return listener < 0 ? -1 : lmtp_server_listen(server, listener, false);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	(void)lmtp_server_drain(server, deadline_in(PATIENCE_MS));
-	lmtp_server_free(server);
-	spool_free(spool);
-	buf_free(&seen.content);
-	unlink(server_path);
-	return rmdir(directory);
-}
-
-struct run {
-	int status;	/* exit status, or -signal */
-	char out[20000], errors[4000];
-};
-
-/* An unlinked file that holds text. */
-static int
-file_with(const char *text, size_t length)
-{
-	char name[100];
-	int fd;
-
-	snprintf(name, sizeof(name), "%s/file-XXXXXX", directory);
-	fd = mkstemp(name);
-	assert_true(fd >= 0);
-	unlink(name);
-	assert_int_equal(write(fd, text, length), length);
-	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-	return fd;
-}
-
-static pid_t
-spawn(const char *const *words, int in, int out, int errors)
-{
-	char *arguments[WORDS_MAX + 2] = { NULL };
-	size_t i;
-	pid_t child;
-
-	look();
-	for (i = 0; words[i] != NULL; i++) {
-		assert_true(i < WORDS_MAX);
-		arguments[i + 1] = xstrdup(words[i]);
-	}
-	arguments[0] = xstrdup(PROGRAM);
-	child = fork();
-	assert_true(child >= 0);
-	if (child == 0) {
-		dup2(in, 0);
-		dup2(out, 1);
-		dup2(errors, 2);
-		for (i = 3; i < 256; i++)
-			close((int)i);
-		execv(PROGRAM, arguments);
-		_exit(127);
-	}
-	for (i = 0; arguments[i] != NULL; i++)
-		free(arguments[i]);
-	return child;
-}
-
-static int
-await(pid_t child)
-{
-	int status, waited;
-
-	for (waited = 0; waited < PATIENCE_MS; waited += 10) {
-		pid_t ended = waitpid(child, &status, WNOHANG);
-
-		assert_true(ended >= 0);
-		if (ended == child)
-			return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-		usleep(10 * 1000);
-	}
-	kill(child, SIGKILL);
-	waitpid(child, &status, 0);
-	fail_msg("stsgate-deliver does not end");
-	return -1;
-}
-
-static void
-read_back(int fd, char *text, size_t room)
-{
-	ssize_t got = pread(fd, text, room - 1, 0);
-
-	assert_true(got >= 0);
-	text[got] = '\0';
-	close(fd);
-}
-
-static void
-run_with_stdin(struct run *run, const char *const *words, int in)
-{
-	int out = file_with("", 0), errors = file_with("", 0);
-
-	run->status = await(spawn(words, in, out, errors));
-	look();
-	close(in);
-	read_back(out, run->out, sizeof(run->out));
-	read_back(errors, run->errors, sizeof(run->errors));
-}
-
-static void
-run(struct run *result, const char *const *words, const char *message)
-{
-	run_with_stdin(result, words, file_with(message, strlen(message)));
-}
-
-#define WORDS(...)	((const char *const[]){ __VA_ARGS__, NULL })
-#define TO_SERVER	"-s", server_path
+#include "base/log.h"
+#include "tests/unit/program.h"
 
 static void
 test_exit_status(void **state)
@@ -260,12 +47,12 @@ test_exit_status(void **state)
 		{ "nobody", EX_NOUSER, "553 5.1.3 " },
 		{ "", EX_NOUSER, "553 5.1.3 " },
 	};
-	struct run result;
+	struct program_run result;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		run(&result, WORDS(TO_SERVER, "-f", "s@a.example", cases[i].rcpt), MESSAGE);
+		program_run(&result, WORDS(TO_SERVER, "-f", "s@a.example", cases[i].rcpt), MESSAGE);
 		if (result.status != cases[i].status)
 			fail_msg("%s: status %d, %s", cases[i].rcpt, result.status, result.out);
 		assert_memory_equal(result.out, cases[i].line, strlen(cases[i].line));
@@ -291,21 +78,21 @@ test_all_or_none(void **state)
 		/* Refused by stsgated itself: then none of them gets it. */
 		{ "ok@b.example", "nobody", "ok@c.example", EX_NOUSER, 1, 0 },
 	};
-	struct run result;
+	struct program_run result;
 	size_t i;
 	int lines;
 	const char *at;
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		seen.groups = 0;
-		run(&result, WORDS(TO_SERVER, "--all-or-none", "-f", "s@a.example", "--",
+		program_seen.groups = 0;
+		program_run(&result, WORDS(TO_SERVER, "--all-or-none", "-f", "s@a.example", "--",
 		    cases[i].first, cases[i].second, cases[i].third), MESSAGE);
 		for (lines = 0, at = result.out; *at != '\0'; at++)
 			lines += *at == '\n';
 		if (result.status != cases[i].status || lines != cases[i].lines)
 			fail_msg("case %zu: status %d, %s", i, result.status, result.out);
-		assert_int_equal(seen.groups, cases[i].groups);
+		assert_int_equal(program_seen.groups, cases[i].groups);
 	}
 }
 
@@ -323,14 +110,15 @@ test_content(void **state)
 		{ "a\n.\nMAIL FROM:<evil@x.example>\n",
 		    "a\r\n.\r\nMAIL FROM:<evil@x.example>\r\n" },
 	};
-	struct run result;
+	struct program_run result;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		run(&result, WORDS(TO_SERVER, "-f", "s@a.example", "r@b.example"), cases[i].raw);
+		program_run(&result, WORDS(TO_SERVER, "-f", "s@a.example", "r@b.example"),
+		    cases[i].raw);
 		assert_int_equal(result.status, EX_OK);
-		assert_string_equal(buf_text(&seen.content), cases[i].content);
+		assert_string_equal(buf_text(&program_seen.content), cases[i].content);
 	}
 }
 
@@ -339,7 +127,7 @@ test_big_content(void **state)
 {
 	static const char digits[] = "0123456789.123456789.123456789.123456789.123456789";
 	struct buf raw = { 0 }, content = { 0 };
-	struct run result;
+	struct program_run result;
 	size_t i;
 
 	(void)state;
@@ -354,22 +142,22 @@ test_big_content(void **state)
 		buf_add_text(&content, " again");
 	}
 	buf_add_text(&content, "\r\n");
-	run_with_stdin(&result, WORDS(TO_SERVER, "-f", "", "r@b.example"),
-	    file_with(raw.data, raw.length));
+	program_run_stdin(&result, WORDS(TO_SERVER, "-f", "", "r@b.example"),
+	    program_file(raw.data, raw.length));
 	assert_int_equal(result.status, EX_OK);
-	assert_int_equal(seen.content.length, content.length);
-	assert_memory_equal(seen.content.data, content.data, content.length);
+	assert_int_equal(program_seen.content.length, content.length);
+	assert_memory_equal(program_seen.content.data, content.data, content.length);
 	buf_free(&raw);
 	/* Too much: the size is announced, and nothing is sent. */
-	seen.groups = 0;
+	program_seen.groups = 0;
 	assert_true(content.length < 3000000);
 	while (content.length <= 3000000)
 		buf_printf(&content, "%s\n", digits);
-	run_with_stdin(&result, WORDS(TO_SERVER, "-f", "", "r@b.example"),
-	    file_with(content.data, content.length));
+	program_run_stdin(&result, WORDS(TO_SERVER, "-f", "", "r@b.example"),
+	    program_file(content.data, content.length));
 	assert_int_equal(result.status, EX_NOPERM);
 	assert_memory_equal(result.out, "552 5.3.4 ", 10);
-	assert_int_equal(seen.groups, 0);
+	assert_int_equal(program_seen.groups, 0);
 	buf_free(&content);
 }
 
@@ -389,15 +177,15 @@ test_envelope(void **state)
 		{ "", "\xc3\xa4@b.example", "Subject: x\n\nx\n", "<> utf8" },
 		{ "\xc3\xa4@a.example", "r@b.example", MESSAGE, "<\xc3\xa4@a.example> utf8" },
 	};
-	struct run result;
+	struct program_run result;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		run(&result, WORDS(TO_SERVER, "-f", cases[i].sender, cases[i].rcpt),
+		program_run(&result, WORDS(TO_SERVER, "-f", cases[i].sender, cases[i].rcpt),
 		    cases[i].message);
 		assert_int_equal(result.status, EX_OK);
-		assert_string_equal(seen.envelope, cases[i].envelope);
+		assert_string_equal(program_seen.envelope, cases[i].envelope);
 	}
 }
 
@@ -408,19 +196,19 @@ test_no_injection(void **state)
 		"a@b.example>\r\nRCPT TO:<evil@x.example", "a@b.example\nDATA",
 		"a@b.example> SIZE=1", "<a@b.example", "\"a@b.example>", "a\x7f@b.example",
 	};
-	struct run result;
+	struct program_run result;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		run(&result, WORDS(TO_SERVER, "-f", bad[i], "r@b.example"), MESSAGE);
+		program_run(&result, WORDS(TO_SERVER, "-f", bad[i], "r@b.example"), MESSAGE);
 		assert_int_equal(result.status, EX_NOUSER);
 		assert_memory_equal(result.out, "553 5.1.7 ", 10);
-		run(&result, WORDS(TO_SERVER, "-f", "s@a.example", bad[i]), MESSAGE);
+		program_run(&result, WORDS(TO_SERVER, "-f", "s@a.example", bad[i]), MESSAGE);
 		assert_int_equal(result.status, EX_NOUSER);
 		assert_memory_equal(result.out, "553 5.1.3 ", 10);
 	}
-	assert_int_equal(seen.groups, 0);
+	assert_int_equal(program_seen.groups, 0);
 }
 
 static void
@@ -437,16 +225,17 @@ test_usage(void **state)
 		/* What follows a recipient is a recipient: options end there. */
 		{ "-f", "a@b.example", "c@d.example", "--all-or-none" },
 	};
-	struct run result;
+	struct program_run result;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		run(&result, cases[i], MESSAGE);
+		program_run(&result, cases[i], MESSAGE);
 		assert_int_equal(result.status, EX_USAGE);
 		assert_string_not_equal(result.errors, "");
 	}
-	run(&result, WORDS(TO_SERVER, "-f", "s@a.example", "--", "-odd@b.example"), MESSAGE);
+	program_run(&result, WORDS(TO_SERVER, "-f", "s@a.example", "--", "-odd@b.example"),
+	    MESSAGE);
 	assert_int_equal(result.status, EX_OK);
 	assert_string_equal(result.out, "250 2.0.0 for -odd@b.example\n");
 }
@@ -464,13 +253,14 @@ test_all_of_stdin_is_read(void **state)
 	memset(block, 'x', sizeof(block));
 	for (i = 0; i < 2; i++) {
 		assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-		child = spawn(WORDS("-s", servers[i] != NULL ? servers[i] : server_path, "-f", "",
+		child = program_spawn(WORDS("-s",
+		    servers[i] != NULL ? servers[i] : program_server_path, "-f", "",
 		    i == 0 ? "r@b.example" : "a>b"), fds[0], null, null);
 		close(fds[0]);
 		for (written = 0; written < 500; written++)
 			assert_int_equal(write(fds[1], block, sizeof(block)), sizeof(block));
 		close(fds[1]);
-		assert_int_equal(await(child), i == 0 ? EX_TEMPFAIL : EX_NOUSER);
+		assert_int_equal(program_await(child), i == 0 ? EX_TEMPFAIL : EX_NOUSER);
 	}
 	close(null);
 }
@@ -478,13 +268,14 @@ test_all_of_stdin_is_read(void **state)
 static void
 test_stsgated_is_away(void **state)
 {
-	struct run result;
+	struct program_run result;
 
 	(void)state;
-	run(&result, WORDS("-s", "unix:/nonexistent/sock", "-f", "", "r@b.example"), MESSAGE);
+	program_run(&result, WORDS("-s", "unix:/nonexistent/sock", "-f", "", "r@b.example"),
+	    MESSAGE);
 	assert_int_equal(result.status, EX_TEMPFAIL);
 	assert_memory_equal(result.out, "451 4.3.2 ", 10);
-	run(&result, WORDS("--lmtp", "-s", "unix:/nonexistent/sock"), "LHLO x\r\nQUIT\r\n");
+	program_run(&result, WORDS("--lmtp", "-s", "unix:/nonexistent/sock"), "LHLO x\r\nQUIT\r\n");
 	assert_int_equal(result.status, EX_TEMPFAIL);
 	assert_memory_equal(result.out, "421 4.3.2 ", 10);
 	assert_non_null(strstr(result.out, "\r\n"));
@@ -493,13 +284,13 @@ test_stsgated_is_away(void **state)
 static void
 test_stdin_that_cannot_be_read(void **state)
 {
-	struct run result;
+	struct program_run result;
 
 	(void)state;
-	run_with_stdin(&result, WORDS(TO_SERVER, "-f", "", "r@b.example"),
-	    open(directory, O_RDONLY | O_DIRECTORY));
+	program_run_stdin(&result, WORDS(TO_SERVER, "-f", "", "r@b.example"),
+	    open(program_directory, O_RDONLY | O_DIRECTORY));
 	assert_int_equal(result.status, EX_TEMPFAIL);
-	assert_int_equal(seen.groups, 0);
+	assert_int_equal(program_seen.groups, 0);
 }
 
 /* A disk that is full, played by the limit on a file's size, which the program inherits. */
@@ -507,21 +298,21 @@ static void
 test_no_room_for_the_message(void **state)
 {
 	struct rlimit old, small;
-	struct run result;
+	struct program_run result;
 	char *message = xcalloc(1, 2000001);
 	int in;
 
 	(void)state;
 	memset(message, 'x', 2000000);
-	in = file_with(message, 2000000);
+	in = program_file(message, 2000000);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
 	small = (struct rlimit){ 1500000, old.rlim_max };
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-	run_with_stdin(&result, WORDS(TO_SERVER, "-f", "", "r@b.example"), in);
+	program_run_stdin(&result, WORDS(TO_SERVER, "-f", "", "r@b.example"), in);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 	assert_int_equal(result.status, EX_TEMPFAIL);
 	assert_memory_equal(result.out, "452 4.3.1 ", 10);
-	assert_int_equal(seen.groups, 0);
+	assert_int_equal(program_seen.groups, 0);
 	free(message);
 }
 
@@ -551,7 +342,7 @@ play(void *context)
 }
 
 static void
-run_against(struct run *result, const char *const *pieces)
+run_against(struct program_run *result, const char *const *pieces)
 {
 	struct endpoint where;
 	struct script script = { .pieces = pieces };
@@ -559,14 +350,14 @@ run_against(struct run *result, const char *const *pieces)
 	const char *why;
 	char path[100];
 
-	snprintf(path, sizeof(path), "%s/script", directory);
+	snprintf(path, sizeof(path), "%s/script", program_directory);
 	assert_int_equal(endpoint_parse(path, &where, &why), 0);
 	script.listener = endpoint_listen(&where, 0600, (gid_t)-1, 1);
 	assert_true(script.listener >= 0);
 	fcntl(script.listener, F_SETFL, 0);	/* blocking */
 	assert_int_equal(pthread_create(&thread, NULL, play, &script), 0);
-	run(result, WORDS("-s", path, "--all-or-none", "-f", "", "r@b.example", "t@b.example"),
-	    MESSAGE);
+	program_run(result, WORDS("-s", path, "--all-or-none", "-f", "", "r@b.example",
+	    "t@b.example"), MESSAGE);
 	pthread_join(thread, NULL);
 	close(script.listener);
 	unlink(path);
@@ -596,7 +387,7 @@ test_servers_that_leave_doubt(void **state)
 		{ HELLO, "250 ok\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n",
 		    "550 5.1.1 one\r\ngarbage\r\n" },
 	};
-	struct run result;
+	struct program_run result;
 	size_t i;
 
 	(void)state;
@@ -614,7 +405,7 @@ test_other_lmtp_servers(void **state)
 	static const char *const taken[] = { HELLO, "250 ok\r\n", "250-a\r\n250 ok\r\n",
 		"251 ok\r\n", "354 go\r\n", "250-two\r\n250 lines\r\n250 2.0.0 ok\r\n", NULL };
 	static const char *const refused[] = { HELLO, "550 5.1.8 bad sender\r\n", NULL };
-	struct run result;
+	struct program_run result;
 
 	(void)state;
 	run_against(&result, taken);
@@ -623,26 +414,6 @@ test_other_lmtp_servers(void **state)
 	run_against(&result, refused);
 	assert_int_equal(result.status, EX_NOUSER);
 	assert_string_equal(result.out, "550 5.1.8 bad sender\n");
-}
-
-static bool
-eventually(const _Atomic int *value)
-{
-	int i;
-
-	for (i = 0; i < 300 && *value == 0; i++)
-		usleep(10 * 1000);
-	return *value != 0;
-}
-
-static bool
-becomes_true(const _Atomic bool *flag)
-{
-	int i;
-
-	for (i = 0; i < 300 && !*flag; i++)
-		usleep(10 * 1000);
-	return *flag;
 }
 
 static void
@@ -655,15 +426,15 @@ test_signals(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-		seen.groups = 0;
-		seen.abandoned = false;
-		in = file_with(MESSAGE, strlen(MESSAGE));
-		child = spawn(WORDS(TO_SERVER, "-f", "", "wait@b.example"), in, null, null);
+		program_seen.groups = 0;
+		program_seen.abandoned = false;
+		in = program_file(MESSAGE, strlen(MESSAGE));
+		child = program_spawn(WORDS(TO_SERVER, "-f", "", "wait@b.example"), in, null, null);
 		close(in);
-		assert_true(eventually(&seen.groups));
+		assert_true(program_sees(&program_seen.groups));
 		kill(child, signals[i]);
-		assert_int_equal(await(child), EX_TEMPFAIL);
-		assert_true(becomes_true(&seen.abandoned));
+		assert_int_equal(program_await(child), EX_TEMPFAIL);
+		assert_true(program_sees_flag(&program_seen.abandoned));
 	}
 	close(null);
 }
@@ -671,163 +442,17 @@ test_signals(void **state)
 static void
 test_nobody_reads_the_replies(void **state)
 {
-	int fds[2], null = open("/dev/null", O_RDWR), in = file_with(MESSAGE, strlen(MESSAGE));
+	int fds[2], null = open("/dev/null", O_RDWR), in = program_file(MESSAGE, strlen(MESSAGE));
 	pid_t child;
 
 	(void)state;
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	close(fds[0]);
-	child = spawn(WORDS(TO_SERVER, "-f", "", "ok@b.example"), in, fds[1], null);
+	child = program_spawn(WORDS(TO_SERVER, "-f", "", "ok@b.example"), in, fds[1], null);
 	close(fds[1]);
 	close(in);
-	assert_int_equal(await(child), EX_OK);
+	assert_int_equal(program_await(child), EX_OK);
 	close(null);
-}
-
-static void
-test_relay_all_at_once(void **state)
-{
-	struct run result;
-
-	(void)state;
-	run(&result, WORDS("--lmtp", TO_SERVER),
-	    "LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<ok@b.example>\r\n"
-	    "RCPT TO:<550-5.1.1@c.example>\r\nDATA\r\nSubject: x\r\n\r\n..\r\n.\r\nQUIT\r\n");
-	assert_int_equal(result.status, EX_OK);
-	assert_non_null(strstr(result.out,
-	    "250 2.0.0 for ok@b.example\r\n550 5.1.1 for 550-5.1.1@c"));
-	assert_non_null(strstr(result.out, "\r\n221 2.0.0 "));
-	assert_string_equal(buf_text(&seen.content), "Subject: x\r\n\r\n.\r\n");
-}
-
-struct relay {
-	pid_t child;
-	int to, from;
-};
-
-static void
-relay_start(struct relay *relay)
-{
-	int in[2], out[2], null = open("/dev/null", O_RDWR);
-
-	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
-	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
-	relay->child = spawn(WORDS("--lmtp", TO_SERVER), in[0], out[1], null);
-	close(in[0]);
-	close(out[1]);
-	close(null);
-	relay->to = in[1];
-	relay->from = out[0];
-}
-
-static void
-relay_say(const struct relay *relay, const char *text)
-{
-	assert_int_equal(write(relay->to, text, strlen(text)), strlen(text));
-}
-
-/* Reads until wanted has come. */
-static void
-relay_expect(const struct relay *relay, const char *wanted)
-{
-	struct pollfd ready = { .fd = relay->from, .events = POLLIN };
-	struct buf text = { 0 };
-	char c;
-
-	while (strstr(buf_text(&text), wanted) == NULL) {
-		if (poll(&ready, 1, PATIENCE_MS) != 1 || read(relay->from, &c, 1) != 1)
-			fail_msg("\"%s\" did not come, only %s", wanted, buf_text(&text));
-		buf_add_char(&text, c);
-	}
-	buf_free(&text);
-}
-
-static void
-relay_message(struct relay *relay, const char *rcpts)
-{
-	relay_start(relay);
-	relay_expect(relay, "220 ");
-	relay_say(relay, "LHLO x\r\nMAIL FROM:<>\r\n");
-	relay_say(relay, rcpts);
-	relay_say(relay, "DATA\r\n");
-	relay_expect(relay, "354 ");
-}
-
-static void
-test_relay_holds_nothing_back(void **state)
-{
-	struct relay relay;
-	int64_t began;
-
-	(void)state;
-	relay_message(&relay, "RCPT TO:<ok@b.example>\r\nRCPT TO:<slow@c.example>\r\n");
-	began = clock_monotonic_ms();
-	relay_say(&relay, "x\r\n.\r\n");
-	relay_expect(&relay, "for ok@b.example\r\n");
-	assert_true(clock_monotonic_ms() - began < 200);
-	relay_expect(&relay, "for slow@c.example\r\n");
-	assert_true(clock_monotonic_ms() - began >= 290);
-	relay_say(&relay, "QUIT\r\n");
-	relay_expect(&relay, "221 ");
-	assert_int_equal(await(relay.child), EX_OK);
-	close(relay.to);
-	close(relay.from);
-}
-
-static void
-test_relay_of_a_big_message(void **state)
-{
-	struct relay relay;
-	size_t i;
-
-	(void)state;
-	relay_message(&relay, "RCPT TO:<ok@b.example>\r\n");
-	for (i = 0; i < 40000; i++)
-		relay_say(&relay, "a line of fifty octets, with the two of its end..\r\n");
-	relay_say(&relay, ".\r\n");
-	relay_expect(&relay, "for ok@b.example\r\n");
-	look();
-	assert_int_equal(seen.content.length, 40000 * 51);
-	relay_say(&relay, "QUIT\r\n");
-	assert_int_equal(await(relay.child), EX_OK);
-	close(relay.to);
-	close(relay.from);
-}
-
-/* However the MTA goes, stsgated hears of it and breaks off. */
-static void
-test_relay_when_the_mta_dies(void **state)
-{
-	struct relay relay;
-	int way;
-
-	(void)state;
-	for (way = 0; way < 2; way++) {
-		seen.abandoned = false;
-		seen.groups = 0;
-		relay_message(&relay, "RCPT TO:<wait@b.example>\r\n");
-		relay_say(&relay, "x\r\n.\r\n");
-		assert_true(eventually(&seen.groups));
-		close(way == 0 ? relay.to : relay.from);
-		assert_true(becomes_true(&seen.abandoned));
-		close(way == 0 ? relay.from : relay.to);
-		assert_int_equal(await(relay.child), EX_TEMPFAIL);
-	}
-}
-
-static void
-test_relay_when_stsgated_ends(void **state)
-{
-	struct relay relay;
-
-	(void)state;
-	relay_start(&relay);
-	relay_expect(&relay, "220 ");
-	assert_true(lmtp_server_drain(server, deadline_in(PATIENCE_MS)));
-	relay_expect(&relay, "421 4.3.2 ");
-	assert_int_equal(await(relay.child), EX_TEMPFAIL);
-	close(relay.to);
-	close(relay.from);
 }
 
 /* An MTA runs it once a message: nothing is linked but libc, and what a sanitizer brings along. */
@@ -860,7 +485,7 @@ test_it_links_libc_alone(void **state)
 	assert_true(lines >= 2);
 }
 
-#define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, program_setup, program_teardown)
 
 int
 main(void)
@@ -881,11 +506,6 @@ main(void)
 		TEST(test_other_lmtp_servers),
 		TEST(test_signals),
 		TEST(test_nobody_reads_the_replies),
-		TEST(test_relay_all_at_once),
-		TEST(test_relay_holds_nothing_back),
-		TEST(test_relay_of_a_big_message),
-		TEST(test_relay_when_the_mta_dies),
-		TEST(test_relay_when_stsgated_ends),
 		cmocka_unit_test(test_it_links_libc_alone),
 	};
 
