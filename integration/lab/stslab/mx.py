@@ -380,7 +380,7 @@ class _Dialogue:
     def _rcpt(self, text):
         address = _path(text)
         action = self.does.rcpt.get(address.rpartition("@")[0], "250 2.1.5 Recipient ok")
-        if _is_yes(action):
+        if _says(action, "2"):
             self.recipients.append(address)
         self._act(action)
 
@@ -389,12 +389,12 @@ class _Dialogue:
             self._act("554 5.5.1 No valid recipients")
             return
         self._act(self.does.data)
-        if not isinstance(self.does.data, str) or not self.does.data.startswith("354"):
+        if not _says(self.does.data, "354"):
             return
         wire = self._content()
         content = (b"\r\n" + wire[:-3]).replace(b"\r\n.", b"\r\n")[2:]
         action = self._final_action()
-        accepted = action is None or _is_yes(action)
+        accepted = action is None or _says(action, "2")
         self.connection.transactions.append(Message(
             self.sender, list(self.recipients), content, wire, self.in_tls,
             time.monotonic(), accepted))
@@ -452,11 +452,11 @@ class _Dialogue:
         raise _Ended
 
 
-def _is_yes(action):
-    """Whether the action ends in a 2xx reply."""
+def _says(action, code):
+    """Whether the action ends in a reply whose code begins so."""
     while isinstance(action, Slow):
         action = action.action
-    return isinstance(action, str) and action.startswith("2")
+    return isinstance(action, str) and action.startswith(code)
 
 
 def _path(text):
