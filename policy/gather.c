@@ -4,10 +4,8 @@
  */
 #include "config.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/domain.h"
 #include "base/limits.h"
@@ -15,33 +13,39 @@
 #include "policy/dns_data.h"
 #include "policy/gather.h"
 
-#define FAMILIES 2	/* at most so many questions for one host: A and AAAA */
+#define QUICK_MS	1000	/* a look-up that failed sooner was not a silent server's */
 
 /* What is learned about one next-hop domain, while it is being asked for. */
 struct gathering {
 	const struct gatherer *gatherer;
 	struct arena *arena;
-	const struct conf_destination *destination;	/* NULL: none */
 	struct deadline deadline;
+	const struct conf_destination *destination;	/* or NULL */
 	struct facts *facts;
-	struct sts_inquiry *inquiry;	/* NULL: MTA-STS is not asked */
+	struct sts_inquiry *inquiry;	/* NULL: no policy is asked for */
 };
 
-/* An override other than these is the administrator's last word, without any policy. */
-static bool
-leaves_policy(const struct conf_destination *destination)
+static enum conf_tls
+tls_of(const struct conf_destination *destination)
 {
-	return destination == NULL || destination->tls == TLS_POLICY ||
-	    destination->tls == TLS_AUDIT;
+	return destination != NULL ? destination->tls : TLS_POLICY;
 }
 
+/* Does the policy that the domain publishes matter? */
 static bool
-asks_sts(const struct gathering *gathering)
+wants_sts(const struct gathering *gathering)
 {
-	const struct conf *conf = gathering->gatherer->conf;
-
-	return gathering->facts->mx != MX_LITERAL && conf->sts.enforce != ENFORCE_OFF &&
-	    leaves_policy(gathering->destination);
+	switch (tls_of(gathering->destination)) {
+	case TLS_POLICY:
+	case TLS_AUDIT:
+		break;
+	case TLS_MAY:
+	case TLS_ENCRYPT:
+	case TLS_VERIFY:
+	case TLS_DANE:
+		return false;
+	}
+	return gathering->gatherer->conf->sts.enforce != ENFORCE_OFF;
 }
 
 static struct host_facts *
@@ -52,232 +56,268 @@ add_host(struct gathering *gathering, const char *name, uint16_t preference)
 
 	host->name = arena_strdup(gathering->arena, name);
 	host->preference = preference;
+	host->address_state = DNS_SECURE;
 	return host;
 }
 
-static void
-make_hosts(struct gathering *gathering, size_t count)
+static bool
+uses_family(const struct conf *conf, const struct ip *ip)
 {
-	gathering->facts->hosts = arena_array(gathering->arena, count, sizeof(struct host_facts));
+	return ip->v6 ? conf->smtp.use_ipv6 : conf->smtp.use_ipv4;
 }
 
+/* No name, no policy, one address. */
 static void
-set_literal(struct gathering *gathering, const struct ip *ip)
+take_literal(struct gathering *gathering, const struct ip *ip)
 {
+	struct facts *facts = gathering->facts;
 	struct host_facts *host;
 
-	make_hosts(gathering, 1);
-	gathering->facts->mx = MX_LITERAL;
-	gathering->facts->mx_state = DNS_SECURE;
+	facts->mx = MX_LITERAL;
+	facts->mx_state = DNS_SECURE;
 	host = add_host(gathering, "", 0);
-	host->address_state = DNS_SECURE;
-	host->addresses = arena_alloc(gathering->arena, sizeof(*ip));
+	if (!uses_family(gathering->gatherer->conf, ip))
+		return;
+	host->addresses = arena_array(gathering->arena, 1, sizeof(*ip));
 	host->addresses[0] = *ip;
 	host->address_count = 1;
 }
 
 /* RFC 8461 3.4: with a relay, its name is the policy domain. */
 static void
-set_relay(struct gathering *gathering)
+take_relay(struct gathering *gathering)
 {
-	const struct conf_destination *destination = gathering->destination;
+	const char *relay = gathering->destination->relay_host;
 	struct facts *facts = gathering->facts;
 	struct ip ip;
 
-	facts->domain = arena_strdup(gathering->arena, destination->relay_host);
-	if (destination->relay_literal && ip_parse(destination->relay_host, &ip) == 0) {
-		set_literal(gathering, &ip);
+	facts->domain = relay;
+	if (gathering->destination->relay_literal && ip_parse(relay, &ip) == 0) {
+		facts->domain = arena_printf(gathering->arena, ip.v6 ? "[IPv6:%s]" : "[%s]", relay);
 		facts->relay_address = true;
+		take_literal(gathering, &ip);
 		return;
 	}
-	make_hosts(gathering, 1);
 	facts->mx = MX_RELAY;
-	facts->mx_state = DNS_INSECURE;
-	add_host(gathering, facts->domain, 0);
+	facts->mx_state = DNS_SECURE;	/* the administrator's own word */
+	add_host(gathering, relay, 0);
 }
 
-static int
-compare_by_preference(const void *a, const void *b)
+/* Which host is to go when there are too many: the least preferred. */
+static struct host_facts *
+least_preferred(struct facts *facts)
 {
-	const struct host_facts *left = a, *right = b;
+	struct host_facts *worst = &facts->hosts[0];
 
-	return (left->preference > right->preference) - (left->preference < right->preference);
+	for (size_t i = 1; i < facts->host_count; i++)
+		if (facts->hosts[i].preference > worst->preference)
+			worst = &facts->hosts[i];
+	return worst;
 }
 
 static void
-log_bad_name(const struct facts *facts, const char *name)
+add_mx(struct gathering *gathering, const char *name, uint16_t preference)
+{
+	struct facts *facts = gathering->facts;
+	struct host_facts *host;
+
+	for (size_t i = 0; i < facts->host_count; i++) {
+		host = &facts->hosts[i];
+		if (strcmp(host->name, name) == 0) {	/* listed twice */
+			if (preference < host->preference)
+				host->preference = preference;
+			return;
+		}
+	}
+	if (facts->host_count < LIMIT_MX_RECORDS) {
+		add_host(gathering, name, preference);
+		return;
+	}
+	host = least_preferred(facts);
+	if (preference < host->preference) {
+		host->name = arena_strdup(gathering->arena, name);
+		host->preference = preference;
+	}
+}
+
+static void
+log_bad_names(const struct facts *facts, const char *name)
 {
 	struct log_line line;
 
 	log_begin(&line, LOG_LEVEL_WARNING, "mx");
 	log_text(&line, "domain", facts->domain);
 	log_text(&line, "mx", name);
-	log_text(&line, "msg", "an MX record that names no host: dropped");
+	log_number(&line, "dropped", (int64_t)facts->bad_names);
+	log_text(&line, "msg", "MX records whose name is no host name are not used");
 	log_end(&line);
 }
 
-/* RFC 7505 3: a null MX stands alone; beside others the root names no host. */
 static void
-take_mx_records(struct gathering *gathering, const struct dns_answer *answer)
+read_mx(struct gathering *gathering, const struct dns_answer *answer)
 {
 	struct facts *facts = gathering->facts;
-	char name[DOMAIN_MAX];
-	uint16_t preference;
+	char name[1024], bad[1024] = "";
+	size_t dots = 0;
 
-	make_hosts(gathering, answer->count);
-	facts->mx = MX_LISTED;
 	for (size_t i = 0; i < answer->count; i++) {
 		const struct dns_record *record = &answer->records[i];
-		bool parsed = dns_mx_parse(record->data, record->length, &preference, name,
-		    sizeof(name)) == 0;
+		uint16_t preference = 0;
 
-		if (parsed && name[0] == '\0' && answer->count == 1) {
-			facts->mx = MX_NULL;
-		} else if (parsed && domain_is_host(name)) {
-			add_host(gathering, name, preference);
+		if (dns_mx_parse(record->data, record->length, &preference, name, sizeof(name)) != 0)
+			strcpy(name, "(malformed)");
+		if (name[0] == '\0') {
+			dots++;
+		} else if (domain_is_host(name)) {
+			add_mx(gathering, name, preference);
 		} else {
 			facts->bad_names++;
-			log_bad_name(facts, parsed ? name : "malformed record");
+			strcpy(bad, name);
 		}
 	}
-	if (facts->host_count > LIMIT_MX_RECORDS) {
-		qsort(facts->hosts, facts->host_count, sizeof(facts->hosts[0]),
-		    compare_by_preference);
-		facts->host_count = LIMIT_MX_RECORDS;
-	}
+	/* RFC 7505 3: a null MX stands alone; beside other records it means nothing. */
+	facts->mx = dots == answer->count ? MX_NULL : MX_LISTED;
+	if (facts->bad_names > 0)
+		log_bad_names(facts, bad);
 }
 
 static void
-take_mx_answer(struct gathering *gathering, const struct dns_answer *answer)
+take_mx(struct gathering *gathering, const struct dns_answer *answer)
 {
 	struct facts *facts = gathering->facts;
 
 	facts->mx_state = answer->state;
 	if (answer->state == DNS_BOGUS || answer->state == DNS_FAILED) {
 		facts->mx = MX_UNKNOWN;
-		snprintf(facts->mx_why, sizeof(facts->mx_why), "%s", answer->why);
+		memcpy(facts->mx_why, answer->why, sizeof(facts->mx_why));
 	} else if (!answer->exists) {
 		facts->mx = MX_NO_DOMAIN;
-	} else if (answer->count == 0) {
-		facts->mx = MX_IMPLICIT;	/* RFC 5321 5.1 */
-		make_hosts(gathering, 1);
+	} else if (answer->count > 0) {
+		read_mx(gathering, answer);
+	} else {	/* RFC 5321 5.1 */
+		facts->mx = MX_IMPLICIT;
 		add_host(gathering, facts->domain, 0);
-	} else {
-		take_mx_records(gathering, answer);
 	}
 }
 
-/* MX and TXT side by side. The fetch of a new policy starts as soon as TXT has been answered. */
+/* The first round: MX and TXT side by side. A fetch that TXT calls for begins at once. */
 static void
-ask_domain(struct gathering *gathering)
+ask_domain(struct gathering *gathering, bool wants_mx)
 {
 	const struct gatherer *gatherer = gathering->gatherer;
 	struct dns_question questions[2], *txt = NULL;
-	size_t count = 0, mx = SIZE_MAX;
+	size_t count = 0;
 
-	if (gathering->facts->mx == MX_LISTED) {
-		mx = count;
-		questions[count++] = (struct dns_question){
-			.name = gathering->facts->domain, .type = DNS_MX
-		};
-	}
-	if (gathering->inquiry != NULL)
+	if (wants_mx)
+		questions[count++] = (struct dns_question){ .name = gathering->facts->domain,
+		    .type = DNS_MX };
+	if (wants_sts(gathering)) {
+		gathering->inquiry = sts_cache_begin(gatherer->sts_cache, gathering->arena,
+		    gathering->facts->domain);
 		txt = sts_inquiry_question(gathering->inquiry);
+	}
 	if (txt != NULL)
 		questions[count++] = *txt;
-	resolver_ask(gatherer->resolver, gathering->arena, questions, count, gathering->deadline);
-	if (mx != SIZE_MAX)
-		take_mx_answer(gathering, &questions[mx].answer);
+	if (count > 0)
+		resolver_ask(gatherer->resolver, gathering->arena, questions, count,
+		    gathering->deadline);
 	if (txt != NULL)
-		txt->answer = questions[count - 1].answer;
+		*txt = questions[count - 1];
 	if (gathering->inquiry != NULL)
 		sts_cache_answered(gatherer->sts_cache, gathering->inquiry);
-}
-
-static size_t
-add_question(struct dns_question *questions, size_t count, const char *name, enum dns_type type)
-{
-	questions[count] = (struct dns_question){ .name = name, .type = type };
-	return count + 1;
+	if (wants_mx)
+		take_mx(gathering, &questions[0].answer);
 }
 
 /* Bogus is worse than failed, and both worse than what is known. */
 static enum dns_state
-worse(enum dns_state a, enum dns_state b)
+worse_state(enum dns_state a, enum dns_state b)
 {
-	static const int badness[] = {
-		[DNS_SECURE] = 0, [DNS_INSECURE] = 1, [DNS_FAILED] = 2, [DNS_BOGUS] = 3
-	};
+	static const int badness[] = { [DNS_SECURE] = 0, [DNS_INSECURE] = 1, [DNS_FAILED] = 2,
+		[DNS_BOGUS] = 3 };
 
 	return badness[a] >= badness[b] ? a : b;
 }
 
+/* The i-th record of an answer, if there is one that may be believed. */
 static void
-take_address_answer(struct host_facts *host, const struct dns_answer *answer)
+add_address(struct host_facts *host, const struct dns_answer *answer, size_t i)
 {
-	enum dns_state state = worse(host->address_state, answer->state);
-
-	if (state != host->address_state && answer->why[0] != '\0')
-		snprintf(host->why, sizeof(host->why), "%s", answer->why);
-	host->address_state = state;
-	if (answer->state == DNS_BOGUS || answer->state == DNS_FAILED)
+	if (answer->state == DNS_BOGUS || answer->state == DNS_FAILED || i >= answer->count ||
+	    host->address_count == LIMIT_ADDRESSES_PER_HOST)
 		return;
-	for (size_t i = 0; i < answer->count && i < LIMIT_ADDRESSES_PER_HOST; i++)
-		if (dns_address_parse(answer->records[i].data, answer->records[i].length,
-		    &host->addresses[host->address_count]) == 0)
-			host->address_count++;
+	if (dns_address_parse(answer->records[i].data, answer->records[i].length,
+	    &host->addresses[host->address_count]) == 0)
+		host->address_count++;
 }
 
-/* The addresses of all hosts, side by side. */
+/* The families take turns, so that the limit leaves something of both. */
+static void
+take_addresses(struct gathering *gathering, struct host_facts *host,
+    const struct dns_question *questions, size_t count)
+{
+	host->addresses = arena_array(gathering->arena, LIMIT_ADDRESSES_PER_HOST,
+	    sizeof(host->addresses[0]));
+	for (size_t i = 0; i < LIMIT_ADDRESSES_PER_HOST; i++)
+		for (size_t j = 0; j < count; j++)
+			add_address(host, &questions[j].answer, i);
+	for (size_t j = 0; j < count; j++) {
+		const struct dns_answer *answer = &questions[j].answer;
+
+		host->address_state = worse_state(host->address_state, answer->state);
+		if (answer->why[0] != '\0' && host->address_state == answer->state)
+			memcpy(host->why, answer->why, sizeof(host->why));
+	}
+}
+
+/* The second round: the addresses of all hosts side by side, while a policy is being fetched. */
 static void
 ask_addresses(struct gathering *gathering)
 {
 	const struct conf *conf = gathering->gatherer->conf;
 	struct facts *facts = gathering->facts;
-	struct dns_question *questions;
-	size_t families = (size_t)conf->smtp.use_ipv4 + (size_t)conf->smtp.use_ipv6, count = 0;
+	struct dns_question *questions = arena_array(gathering->arena, 2 * facts->host_count,
+	    sizeof(questions[0]));
+	size_t each, count = 0;
 
-	if (facts->mx == MX_LITERAL || facts->host_count == 0)
-		return;
-	questions = arena_array(gathering->arena, facts->host_count * FAMILIES,
-	    sizeof(*questions));
 	for (size_t i = 0; i < facts->host_count; i++) {
 		if (conf->smtp.use_ipv4)
-			count = add_question(questions, count, facts->hosts[i].name, DNS_A);
+			questions[count++] = (struct dns_question){ .name = facts->hosts[i].name,
+			    .type = DNS_A };
 		if (conf->smtp.use_ipv6)
-			count = add_question(questions, count, facts->hosts[i].name, DNS_AAAA);
+			questions[count++] = (struct dns_question){ .name = facts->hosts[i].name,
+			    .type = DNS_AAAA };
 	}
+	if (count == 0)
+		return;
 	resolver_ask(gathering->gatherer->resolver, gathering->arena, questions, count,
 	    gathering->deadline);
+	each = count / facts->host_count;
 	for (size_t i = 0; i < facts->host_count; i++)
-		facts->hosts[i].addresses = arena_array(gathering->arena,
-		    FAMILIES * LIMIT_ADDRESSES_PER_HOST, sizeof(struct ip));
-	for (size_t i = 0; i < count; i++)
-		take_address_answer(&facts->hosts[i / families], &questions[i].answer);
+		take_addresses(gathering, &facts->hosts[i], &questions[i * each], each);
 }
 
 struct facts *
 gather_facts(const struct gatherer *gatherer, struct arena *arena, const char *domain,
     const struct ip *literal, struct deadline deadline)
 {
-	struct gathering gathering = {
-		.gatherer = gatherer,
-		.arena = arena,
-		.destination = conf_destination_find(gatherer->conf, domain),
-		.deadline = deadline,
-		.facts = arena_alloc(arena, sizeof(struct facts)),
-	};
-	struct facts *facts = gathering.facts;
+	struct gathering gathering = { .gatherer = gatherer, .arena = arena, .deadline = deadline };
+	struct facts *facts = arena_alloc(arena, sizeof(*facts));
+	bool wants_mx = false;
 
+	gathering.facts = facts;
+	gathering.destination = conf_destination_find(gatherer->conf, domain);
 	facts->domain = arena_strdup(arena, domain);
-	facts->mx = MX_LISTED;
+	facts->hosts = arena_array(arena, LIMIT_MX_RECORDS, sizeof(facts->hosts[0]));
 	if (gathering.destination != NULL && gathering.destination->relay_host != NULL)
-		set_relay(&gathering);
+		take_relay(&gathering);
 	else if (literal != NULL)
-		set_literal(&gathering, literal);
-	if (asks_sts(&gathering))
-		gathering.inquiry = sts_cache_begin(gatherer->sts_cache, arena, facts->domain);
-	ask_domain(&gathering);
+		take_literal(&gathering, literal);
+	else
+		wants_mx = true;
+	if (facts->mx == MX_LITERAL)
+		return facts;
+	ask_domain(&gathering, wants_mx);
 	ask_addresses(&gathering);
 	if (gathering.inquiry != NULL)
 		sts_cache_finish(gatherer->sts_cache, gathering.inquiry, deadline, &facts->sts);
@@ -292,31 +332,34 @@ gather_rules(const struct gatherer *gatherer, const char *domain, struct plan_ru
 
 	*rules = (struct plan_rules){
 		.sts_enforce = conf->sts.enforce,
-		.tls = destination == NULL ? TLS_POLICY : destination->tls,
-		.match = destination == NULL ? NULL : &destination->match,
+		.tls = tls_of(destination),
+		.match = destination != NULL ? &destination->match : NULL,
 		.hostname = conf->hostname,
 		.own_names = &conf->smtp.own_names,
 		.allow_private = conf->dns.private_addresses,
 		.ipv6_first = conf->smtp.ipv6_first,
 		.plaintext_retry = conf->tls.plaintext_retry,
-		.min_protocol = conf->tls.min_protocol,
+		.min_protocol = conf->tls.min_protocol
 	};
-	if (getrandom(&rules->seed, sizeof(rules->seed), 0) != (ssize_t)sizeof(rules->seed))
-		rules->seed = (uint64_t)clock_monotonic_ms();
+	arc4random_buf(&rules->seed, sizeof(rules->seed));
 }
 
-/* A refusal on a policy that has been replaced meanwhile would be wrong: TXT is asked once more. */
+/* Would another TXT record, or an answer to it at last, make another plan? */
 static bool
-must_recheck(const struct plan *plan, const struct facts *facts)
+hangs_on_txt(const struct facts *facts, const struct plan *plan, int64_t began_ms)
 {
-	if (plan->verdict != PLAN_DEFER)
+	if (plan->verdict == PLAN_USE)
 		return false;
 	switch (facts->sts.state) {
-	case STS_VALID:
-		return facts->sts.policy->mode == STS_MODE_ENFORCE && facts->mx != MX_UNKNOWN;
-	case STS_TXT_FAILED:
 	case STS_TXT_BOGUS:
 		return true;
+	case STS_TXT_FAILED:
+		return clock_monotonic_ms() - began_ms < QUICK_MS;
+	case STS_VALID:
+		for (size_t i = 0; i < plan->host_count; i++)
+			if (!plan->hosts[i].mx_match)
+				return true;
+		break;
 	case STS_NOT_ASKED:
 	case STS_NONE:
 	case STS_FETCH_FAILED:
@@ -331,13 +374,14 @@ struct plan *
 gather_plan(const struct gatherer *gatherer, struct arena *arena, const char *domain,
     const struct ip *literal, struct deadline deadline, struct facts **facts)
 {
+	int64_t began_ms = clock_monotonic_ms();
 	struct facts *gathered = gather_facts(gatherer, arena, domain, literal, deadline);
 	struct plan_rules rules;
 	struct plan *plan;
 
 	gather_rules(gatherer, domain, &rules);
 	plan = plan_make(arena, gathered, &rules);
-	if (must_recheck(plan, gathered) && sts_cache_recheck(gatherer->sts_cache, arena,
+	if (hangs_on_txt(gathered, plan, began_ms) && sts_cache_recheck(gatherer->sts_cache, arena,
 	    gathered->domain, deadline, &gathered->sts))
 		plan = plan_make(arena, gathered, &rules);
 	if (facts != NULL)
