@@ -1,0 +1,122 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * Many who ask the policy cache at once (CASES.md F14).
+ */
+#include "config.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/unit/sts_world.h"
+
+struct asker {
+	struct fixture *fixture;
+	int64_t patience_ms;
+	enum sts_state state;
+	bool right;
+	pthread_t thread;
+};
+
+static void *
+asker_run(void *context)
+{
+	struct asker *asker = context;
+	struct arena *arena = arena_new();
+	struct sts_facts sts;
+
+	sts_cache_get(asker->fixture->cache, arena, "example.com", deadline_in(asker->patience_ms),
+	    &sts);
+	asker->state = sts.state;
+	asker->right = sts.state == STS_VALID && sts.policy->mx_count == 1 &&
+	    strcmp(sts.policy->mx[0], "mx.example") == 0;
+	arena_free(arena);
+	return NULL;
+}
+
+/* F14; the first in the queue leaves early, and spoils it for nobody. */
+static void
+test_a_thousand_askers_one_fetch(void **state)
+{
+	enum { COUNT = 1000 };
+	static struct asker askers[COUNT];
+	struct fixture *fixture = *state;
+	pthread_attr_t small;
+
+	world.fetch_ms = 700;
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 256 * 1024);
+	for (int i = 0; i < COUNT; i++) {
+		askers[i] = (struct asker){ fixture, i % 10 == 0 ? 50 : 20000, STS_NONE, false, 0 };
+		assert_int_equal(pthread_create(&askers[i].thread, &small, asker_run, &askers[i]), 0);
+	}
+	pthread_attr_destroy(&small);
+	for (int i = 0; i < COUNT; i++) {
+		pthread_join(askers[i].thread, NULL);
+		if (askers[i].patience_ms > 50)
+			assert_true(askers[i].right);
+		else	/* too early to know is no reason to deliver */
+			assert_true(askers[i].right || askers[i].state == STS_TXT_FAILED);
+	}
+	assert_int_equal(world.fetches, 1);
+	assert_int_equal(askers[0].state, STS_TXT_FAILED);
+}
+
+static void
+test_a_thousand_askers_one_failure(void **state)
+{
+	enum { COUNT = 200 };
+	static struct asker askers[COUNT];
+	struct fixture *fixture = *state;
+
+	world.fetch_ms = 300;
+	world.outcome = HTTP_UNREACHABLE;
+	for (int i = 0; i < COUNT; i++) {
+		askers[i] = (struct asker){ fixture, 20000, STS_NONE, false, 0 };
+		assert_int_equal(pthread_create(&askers[i].thread, NULL, asker_run, &askers[i]), 0);
+	}
+	for (int i = 0; i < COUNT; i++) {
+		pthread_join(askers[i].thread, NULL);
+		assert_int_equal(askers[i].state, STS_FETCH_FAILED);
+	}
+	assert_int_equal(world.fetches, 1);
+}
+
+/* While the fetch for one id is under way a new id comes: nobody gets the old one's result. */
+static void
+test_a_new_id_during_a_fetch(void **state)
+{
+	struct fixture *fixture = *state;
+	struct asker first = { fixture, 20000, STS_NONE, false, 0 };
+	const struct sts_facts *sts;
+
+	world.fetch_ms = 300;
+	world.outcome = HTTP_UNREACHABLE;
+	assert_int_equal(pthread_create(&first.thread, NULL, asker_run, &first), 0);
+	usleep(100 * 1000);
+	pthread_mutex_lock(&world.lock);
+	world.txt = "v=STSv1; id=two;";
+	pthread_mutex_unlock(&world.lock);
+	usleep(100 * 1000);
+	sts = get(fixture);
+	pthread_join(first.thread, NULL);
+	assert_int_equal(first.state, STS_FETCH_FAILED);
+	assert_int_equal(sts->state, STS_FETCH_FAILED);
+	assert_int_equal(world.fetches, 2);
+}
+
+int
+main(void)
+{
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
+	static const struct CMUnitTest tests[] = {
+		TEST(test_a_thousand_askers_one_fetch),
+		TEST(test_a_thousand_askers_one_failure),
+		TEST(test_a_new_id_during_a_fetch),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
