@@ -82,7 +82,6 @@ try_address(struct walk *walk, const struct plan_host *host, const struct ip *ip
 	while (end == VISIT_AGAIN || end == VISIT_PLAINTEXT) {
 		visit.plaintext = visit.plaintext || end == VISIT_PLAINTEXT;
 		end = visit_run(walk->delivery, &visit);
-		deliver_log_attempt(walk->delivery, &visit);
 	}
 	walk->left--;
 	if (end == VISIT_DONE)
@@ -109,7 +108,7 @@ walk_hosts(struct walk *walk)
 
 /* All that are not settled yet. */
 static void
-settle_rest(const struct delivery *delivery, const struct visit *visit, const struct reply *reply)
+settle_rest(const struct delivery *delivery, struct visit *visit, const struct reply *reply)
 {
 	size_t i;
 

@@ -9,7 +9,8 @@
  * All fields come in the contract's order, and one that does not apply is left out:
  * - an attempt, one connection, has no to= and no status=, which are a recipient's; dsn= and reply=
  *   tell how the connection failed, or reply= alone what was amiss on one that was used all the
- *   same; result= is missing when it ended before TLS could be judged;
+ *   same; result= is missing when it ended before TLS could be judged. The line is written when
+ *   the connection ends or decides about its first recipient;
  * - an attempt at a host that the policy does not list makes no connection: no ip=, tls=, proto=,
  *   cipher=, reused= or ms=;
  * - a delivery has mx=, ip=, tls=, proto=, cipher=, reused= and result= of the connection that its

@@ -17,10 +17,20 @@
 #include "shim/visit.h"
 #include "shim/visit_call.h"
 
+static void
+log_once(const struct delivery *delivery, struct visit *visit)
+{
+	if (!visit->logged)
+		deliver_log_attempt(delivery, visit);
+	visit->logged = true;
+}
+
 void
-visit_settle(const struct delivery *delivery, const struct visit *visit, struct rcpt *rcpt,
+visit_settle(const struct delivery *delivery, struct visit *visit, struct rcpt *rcpt,
     const struct reply *reply)
 {
+	if (visit != NULL)
+		log_once(delivery, visit);
 	deliver_log_delivery(delivery, visit, rcpt, reply);
 	txn_settle(delivery->txn, rcpt, reply);
 }
@@ -57,8 +67,9 @@ visit_relay_refusal(const char *who, const struct reply *said, struct reply *rep
 	reply->remote = true;
 }
 
-void
-visit_describe_trouble(const struct call *call, enum smtp_status status, struct reply *reply)
+/* What a command without the answer it needs means to the recipients. */
+static void
+describe_trouble(const struct call *call, enum smtp_status status, struct reply *reply)
 {
 	const struct smtp_client *client = &call->client;
 
@@ -87,7 +98,7 @@ visit_describe_trouble(const struct call *call, enum smtp_status status, struct 
 bool
 visit_trouble(struct call *call, enum smtp_status status)
 {
-	visit_describe_trouble(call, status, &call->visit->reply);
+	describe_trouble(call, status, &call->visit->reply);
 	return visit_over(call, status == SMTP_STOPPED ? VISIT_STOP : VISIT_NEXT,
 	    VISIT_WEIGHT_TROUBLE);
 }
@@ -284,6 +295,10 @@ cannot_dial(struct call *call, uint16_t port, const struct ip *source, int error
 		(void)visit_trouble(call, error == ECANCELED ? SMTP_STOPPED : SMTP_TIMEOUT);
 		return;
 	}
+	if (error == ECONNRESET) {	/* it was there, and has gone before we looked */
+		(void)visit_trouble(call, SMTP_LOST);
+		return;
+	}
 	if (source != NULL)
 		ip_format(source, from);
 	reply_set(reply, 451, "4.4.1", "%s: cannot connect to port %u%s%s: %s", call->who,
@@ -324,7 +339,7 @@ init(struct call *call, const struct delivery *delivery, struct visit *visit)
 	call->client.data_deadline = delivery->txn->deadline;
 	call->client.wake_fd = txn_abandoned_fd(delivery->txn);
 	visit->began_ms = clock_monotonic_ms();
-	visit->judged = false;
+	visit->judged = visit->logged = false;
 	visit->weight = VISIT_WEIGHT_NONE;
 	visit->reply.code = 0;
 	memset(&visit->proof, 0, sizeof(visit->proof));
@@ -332,24 +347,33 @@ init(struct call *call, const struct delivery *delivery, struct visit *visit)
 	snprintf(call->who, sizeof(call->who), "%s[%s]", visit->host->name, visit->address);
 }
 
+static void
+run(struct call *call)
+{
+	const struct conf_destination *destination = call->delivery->destination;
+	const char *key = destination != NULL ? destination->name : call->delivery->group->domain;
+	unsigned limit = destination != NULL ? destination->max_connections : 0;
+	struct slots *slots = call->delivery->context->slots;
+	struct visit *visit = call->visit;
+
+	if (slots_take(slots, visit->ip, key, limit, visit->slot_deadline, is_abandoned,
+	    call->delivery->txn)) {
+		dial(call);
+		slots_give(slots, visit->ip, key);
+		return;
+	}
+	reply_set(&visit->reply, 451, "4.4.5", "%s: no connection was free in time: see "
+	    "smtp.max-deliveries, smtp.max-per-host and max-connections", call->who);
+	(void)visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
+}
+
 enum visit_end
 visit_run(const struct delivery *delivery, struct visit *visit)
 {
-	const struct conf_destination *destination = delivery->destination;
-	const char *key = destination != NULL ? destination->name : delivery->group->domain;
-	struct slots *slots = delivery->context->slots;
 	struct call call;
 
 	init(&call, delivery, visit);
-	if (!slots_take(slots, visit->ip, key,
-	    destination != NULL ? destination->max_connections : 0, visit->slot_deadline,
-	    is_abandoned, delivery->txn)) {
-		reply_set(&visit->reply, 451, "4.4.5", "%s: no connection was free in time: see "
-		    "smtp.max-deliveries, smtp.max-per-host and max-connections", call.who);
-		(void)visit_over(&call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
-		return call.end;
-	}
-	dial(&call);
-	slots_give(slots, visit->ip, key);
+	run(&call);
+	log_once(delivery, visit);
 	return call.end;
 }

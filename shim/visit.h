@@ -66,13 +66,15 @@ struct visit {
 	struct judgement judgement;
 	enum visit_weight weight;
 	struct reply reply;	/* how it failed; code 0 when it did not */
+	bool logged;	/* its line is written */
 };
 
 /* plaintext, judgement.finding and all above "what it showed" are the caller's to set. */
 enum visit_end visit_run(const struct delivery *delivery, struct visit *visit);
 
-/* Settles a recipient and logs it; visit is where its reply comes from, or NULL. */
-void visit_settle(const struct delivery *delivery, const struct visit *visit, struct rcpt *rcpt,
+/* Settles a recipient and logs it; visit is where its reply comes from, or NULL. The line of the
+ * visit comes before that of its first recipient, and the MTA hears nothing before both. */
+void visit_settle(const struct delivery *delivery, struct visit *visit, struct rcpt *rcpt,
     const struct reply *reply);
 
 #endif

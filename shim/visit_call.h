@@ -31,7 +31,7 @@ struct call {
 	struct smtp_client client;
 	struct batch batch;
 	char who[WHO_MAX];	/* "mx.example.net[192.0.2.1]" */
-	bool served;	/* somebody's message got its final answer on this connection */
+	bool served;	/* a transaction came to its end on this connection */
 	bool unfit;	/* some recipient needs what this host lacks */
 	enum visit_end end;
 };
@@ -40,7 +40,6 @@ struct call {
 bool visit_over(struct call *call, enum visit_end end, enum visit_weight weight);
 /* Ends it because a command did not get the answer it needs. */
 bool visit_trouble(struct call *call, enum smtp_status status);
-void visit_describe_trouble(const struct call *call, enum smtp_status status, struct reply *reply);
 /* A host's no in our words: its code and enhanced code where they make sense, and its text. */
 void visit_relay_refusal(const char *who, const struct reply *said, struct reply *reply);
 

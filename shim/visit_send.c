@@ -132,12 +132,9 @@ settle_taken(struct call *call, const struct reply *reply)
 {
 	size_t i;
 
-	for (i = 0; i < call->batch.count; i++) {
-		if (call->batch.rcpts[i].state != SMTP_RCPT_TAKEN)
-			continue;
-		visit_settle(call->delivery, call->visit, call->batch.of[i], reply);
-		call->served = true;
-	}
+	for (i = 0; i < call->batch.count; i++)
+		if (call->batch.rcpts[i].state == SMTP_RCPT_TAKEN)
+			visit_settle(call->delivery, call->visit, call->batch.of[i], reply);
 }
 
 static void
@@ -155,6 +152,7 @@ static bool
 settled(struct call *call, const struct reply *reply, enum smtp_status status)
 {
 	settle_taken(call, reply);
+	call->served = true;
 	if (!anybody_open(call))
 		return visit_over(call, VISIT_DONE, VISIT_WEIGHT_NONE);
 	/* Only the end of the connection keeps the others from a transaction of their own. */
@@ -180,9 +178,9 @@ conclude(struct call *call, enum smtp_fate fate, enum smtp_status status)
 		return visit_trouble(call, status);
 	case SMTP_FATE_UNKNOWN:
 		/* It may have been delivered: trying elsewhere might deliver it twice. */
-		visit_describe_trouble(call, status, &reply);
-		settle_taken(call, &reply);
-		return visit_trouble(call, status);
+		(void)visit_trouble(call, status);
+		settle_taken(call, &call->visit->reply);
+		return false;
 	case SMTP_FATE_BROKEN_OFF:
 		return visit_trouble(call, SMTP_STOPPED);
 	case SMTP_FATE_UNREADABLE:

@@ -384,6 +384,28 @@ test_one_message_a_connection(void **state)
 	arena_free(arena);
 }
 
+/* The first hundred may have it; the others were not even told, and go to the next host. */
+static void
+test_lost_after_the_dot_with_others_waiting(void **state)
+{
+	const char *const *first = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 100", "C DATA", "S 354",
+	    "D", "X");
+	const char *const *second = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 20", "C DATA", "S 354",
+	    "D", "S 250 second", "C QUIT");
+	struct arena *arena = arena_new();
+	struct world world;
+
+	(void)state;
+	world_init(&world, 2);
+	world_deliver(&world, WORLD_SCRIPTS(first, second), many(arena, 120));
+	assert_int_equal(world.connections, 2);
+	assert_starts(world_reply(&world, 99), "451 4.4.2 mx1.");
+	assert_starts(world_reply(&world, 100), "250 2.0.0 mx2.");
+	assert_starts(world_reply(&world, 119), "250 2.0.0 mx2.");
+	world_free(&world);
+	arena_free(arena);
+}
+
 static void
 test_hanging_up_before_the_dot(void **state)
 {
@@ -521,6 +543,7 @@ main(void)
 		cmocka_unit_test(test_too_many_recipients_for_the_host),
 		cmocka_unit_test(test_reset_between_transactions),
 		cmocka_unit_test(test_one_message_a_connection),
+		cmocka_unit_test(test_lost_after_the_dot_with_others_waiting),
 		cmocka_unit_test(test_hanging_up_before_the_dot),
 		cmocka_unit_test(test_hanging_up_in_the_content),
 		cmocka_unit_test(test_hanging_up_after_the_dot),
