@@ -156,7 +156,8 @@ ask_about(const struct client *client, const char *method, const char *before, c
 	struct http_answer answer;
 	int status;
 
-	if (domain_parse(text, strlen(text), &domain) != 0) {
+	/* An option behind "--" is more likely than a domain that begins with a hyphen. */
+	if (text[0] == '-' || domain_parse(text, strlen(text), &domain) != 0) {
 		fprintf(stderr, "stsgate: \"%s\" is not a domain name\n", text);
 		return EX_USAGE;
 	}

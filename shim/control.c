@@ -44,6 +44,7 @@ struct request {
 	const struct gatherer *gatherer;
 	struct MHD_Connection *connection;
 	char domain[512];	/* as it stands in the path */
+	bool tcp;
 	int64_t uid;	/* of the peer, -1 when unknown */
 };
 
@@ -130,8 +131,36 @@ route_matches(const struct route *route, const char *path, struct request *reque
 	return true;
 }
 
+/* A web page that resolves its own name to 127.0.0.1 must not read our metrics. */
+static bool
+host_is_local(struct MHD_Connection *connection)
+{
+	static const char *const local[] = { "localhost", "127.0.0.1", "[::1]" };
+	const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
+
+	if (host == NULL)
+		return false;
+	for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++) {
+		size_t length = strlen(local[i]);
+
+		if (strncmp(host, local[i], length) == 0 &&
+		    (host[length] == '\0' || host[length] == ':'))
+			return true;
+	}
+	return false;
+}
+
 static void
-dispatch(const char *method, const char *path, bool tcp, struct request *request,
+serve(const struct route *route, const struct request *request, struct control_answer *answer)
+{
+	if (request->tcp && !host_is_local(request->connection))
+		control_refuse(answer, 400, "the Host header names no local address");
+	else
+		route->serve(request, answer);
+}
+
+static void
+dispatch(const char *method, const char *path, struct request *request,
     struct control_answer *answer)
 {
 	bool known = false;
@@ -139,11 +168,11 @@ dispatch(const char *method, const char *path, bool tcp, struct request *request
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
 		const struct route *route = &routes[i];
 
-		if ((tcp && !route->over_tcp) || !route_matches(route, path, request))
+		if ((request->tcp && !route->over_tcp) || !route_matches(route, path, request))
 			continue;
 		known = true;
 		if (strcmp(method, route->method) == 0) {
-			route->serve(request, answer);
+			serve(route, request, answer);
 			return;
 		}
 	}
@@ -165,25 +194,6 @@ peer_uid(struct MHD_Connection *connection)
 	    &length) != 0 || peer.pid == 0)
 		return -1;
 	return (int64_t)peer.uid;
-}
-
-/* A web page that resolves its own name to 127.0.0.1 must not read our metrics. */
-static bool
-host_is_local(struct MHD_Connection *connection)
-{
-	static const char *const local[] = { "localhost", "127.0.0.1", "[::1]" };
-	const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
-
-	if (host == NULL)
-		return false;
-	for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++) {
-		size_t length = strlen(local[i]);
-
-		if (strncmp(host, local[i], length) == 0 &&
-		    (host[length] == '\0' || host[length] == ':'))
-			return true;
-	}
-	return false;
 }
 
 static enum MHD_Result
@@ -231,11 +241,9 @@ handle(void *context, struct MHD_Connection *connection, const char *path, const
 		*upload_size = 0;	/* no path takes a body */
 		return MHD_YES;
 	}
+	request.tcp = listener->tcp;
 	request.uid = listener->tcp ? -1 : peer_uid(connection);
-	if (listener->tcp && !host_is_local(connection))
-		control_refuse(&answer, 400, "the Host header names no local address");
-	else
-		dispatch(method, path, listener->tcp, &request, &answer);
+	dispatch(method, path, &request, &answer);
 	return send_answer(connection, &answer);
 }
 
