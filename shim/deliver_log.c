@@ -16,12 +16,12 @@ begin(struct log_line *line, const char *event, const struct delivery *delivery,
     const struct rcpt *rcpt)
 {
 	const struct plan *plan = delivery->plan;
+	const char *sender = delivery->txn->sender.mailbox;
 
 	log_begin(line, LOG_LEVEL_INFO, event);
 	log_text(line, "id", delivery->txn->id);
-	log_format(line, "from", "<%s>", delivery->txn->sender.mailbox);
-	if (rcpt != NULL)
-		log_format(line, "to", "<%s>", rcpt->address.mailbox);
+	log_text(line, "from", sender[0] != '\0' ? sender : "<>");
+	log_text(line, "to", rcpt != NULL ? rcpt->address.mailbox : NULL);
 	log_text(line, "domain", delivery->group->domain);
 	log_text(line, "policy", policy_source_name(plan->source));
 	log_text(line, "mode", plan->mode);

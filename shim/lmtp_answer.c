@@ -44,7 +44,8 @@ log_refusal(const struct lmtp_message *message, const struct rcpt *rcpt,
 	reply_line(reply, text);
 	log_begin(&line, LOG_LEVEL_INFO, "delivery");
 	log_text(&line, "id", message->id);
-	log_text(&line, "from", message->sender.mailbox);
+	log_text(&line, "from", message->sender.mailbox[0] != '\0' ?
+	    message->sender.mailbox : "<>");
 	log_text(&line, "to", rcpt->address.mailbox);
 	log_text(&line, "domain", rcpt->address.next_hop);
 	log_text(&line, "wish", "none");

@@ -54,7 +54,7 @@ def wire(host):
 
 def log_line(daemon, recipient):
     """stsgated's own words on a recipient's fate."""
-    lines = daemon.log("delivery", to=recipient)
+    lines = daemon.wait_log("delivery", to=recipient)
     require(lines, f"a log line of the delivery to {recipient}")
     return lines[-1]
 
