@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""The short tour: one message arrives over verified TLS, one downgrade is refused.
+"""The short tour: one message arrives over verified TLS, one downgrade is refused, and the same
+attack succeeds once the protection is switched off.
 
 Run by ./quickstart inside a private network.  Every claim it prints is read
 from the wire, from Exim or from stsgated's log, and it fails when one of them
@@ -16,6 +17,7 @@ from stslab.exim import Exim
 from stslab.internet import Internet
 
 WIDTH = 96
+COLUMN = 20
 LMTP_PORT = 2424
 SECRET = b"Subject: Your statement\n\nThe secret number is 4711.\n"
 
@@ -30,10 +32,10 @@ def heading(number, text):
 
 def show(label, text):
     """One fact, in a column."""
-    wrapped = textwrap.wrap(text, WIDTH - 18) or ["nothing"]
-    print(f"   {label:<14} {wrapped[0]}")
+    wrapped = textwrap.wrap(text, WIDTH - COLUMN) or ["nothing"]
+    print(f"   {label}".ljust(COLUMN) + wrapped[0])
     for line in wrapped[1:]:
-        print(" " * 18 + line)
+        print(" " * COLUMN + line)
 
 
 def require(holds, what):
@@ -91,6 +93,20 @@ def refuse_downgrade(exim, daemon, hotel):
     show("result", "refused; neither sender nor content left this machine")
 
 
+def steal_unprotected(exim, daemon, hotel):
+    """The same message without the policy: else the refusal would prove nothing."""
+    daemon.reconfigure({"sts": {"enforce": "off"}})
+    daemon.restart()
+    exim.run_queue()
+    stolen = hotel.messages()
+    require(len(stolen) == 1 and not stolen[0].tls and b"4711" in stolen[0].content,
+            "without the policy the attacker reads the message")
+    secret = next(line for line in stolen[0].content.decode().splitlines() if "4711" in line)
+    show("attacker saw", wire(hotel.host))
+    show("attacker read", secret)
+    show("result", "stolen: this is what every delivery without MTA-STS risks")
+
+
 def protected_domain(net, name, **options):
     """A domain that publishes an enforced policy for its only MX host."""
     return net.domain(name=name, policy="enforce", **options)
@@ -113,16 +129,18 @@ def tour(net):
             "would go in the clear")
     refuse_downgrade(exim, daemon, hotel)
     print()
-    say("Without stsgated Exim would have sent the second message in plaintext. To see why a "
-        "message waits, an administrator asks `stsgate policy DOMAIN`:")
+    say("Why does a message wait? An administrator asks `stsgate policy hotel.example`:")
     print()
-    print(textwrap.indent(daemon.ask("policy", hotel.name).stdout, "   "))
+    print(textwrap.indent(daemon.ask("policy", hotel.name).stdout.rstrip(), "   "))
+    heading(3, 'the same attack with `sts { enforce = "off" }`, and Exim tries its queue again')
+    steal_unprotected(exim, daemon, hotel)
 
 
 def main():
     began = time.monotonic()
     with Internet() as net:
         tour(net)
+    print()
     say(f"Done in {time.monotonic() - began:.0f} s. The private Internet is gone; read README.md "
         "to put stsgated between your own MTA and the network.")
 
