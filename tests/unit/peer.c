@@ -340,6 +340,7 @@ static SSL_CTX *
 context_for(const struct peer_tls *tls)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+	char sigalgs[64];	/* OpenSSL takes no const */
 
 	require(context != NULL);
 	SSL_CTX_set_security_level(context, 0);
@@ -350,8 +351,9 @@ context_for(const struct peer_tls *tls)
 	require(SSL_CTX_use_PrivateKey(context, cert_key(tls->cert)) == 1);
 	if (tls->intermediate != NULL)
 		require(SSL_CTX_add1_chain_cert(context, cert_x509(tls->intermediate)) == 1);
+	snprintf(sigalgs, sizeof(sigalgs), "%s", tls->sigalgs != NULL ? tls->sigalgs : "");
 	if (tls->sigalgs != NULL)
-		require(SSL_CTX_set1_sigalgs_list(context, tls->sigalgs) == 1);
+		require(SSL_CTX_set1_sigalgs_list(context, sigalgs) == 1);
 	if (tls->wants_client_cert)
 		SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	return context;
