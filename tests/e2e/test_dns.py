@@ -260,10 +260,10 @@ def test_a_forwarder_that_drops_dnssec(net, start):
     """The self-test at start: from forwarding to recursion, with a loud error."""
     net.dns.fault("*", "*", "stripped")
     mta = start()
+    assert mta.wait_log(level="error", seconds=10), "it is said loudly"
     domain = net.domain(policy="enforce")
     assert mta.deliver(address(domain)).only.short == "250 2.0.0"
     assert_arrived(domain, tls=True)
-    assert mta.wait_log(level="error"), "it is said loudly"
 
 
 def test_the_check_of_the_configuration_tells_about_dnssec(net):

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: ISC
 """The log: one line an attempt, one a recipient, the contract's fields."""
 
-from checks import address
+from checks import address, wait_until
 from stslab.internet import Mx
 from stslab.mx import Behaviour
 
@@ -90,6 +90,7 @@ def test_a_reused_connection(net, mta):
     domain = net.domain(policy="enforce")
     for _ in range(2):
         mta.deliver(address(domain))
+    wait_until(lambda: len(mta.log("delivery", domain=domain.name)) == 2)
     reused = [line["reused"] for line in mta.log("attempt", domain=domain.name)]
     assert reused == ["no", "yes" if len(domain.host.connections) == 1 else "no"]
 

@@ -44,6 +44,7 @@ FAILURES = {
     "drip": (dict(manner="drip"), {FETCH}),
     "endless": (dict(manner="endless"), {FETCH}),
     "cut short": (dict(manner="cut"), {FETCH}),
+    "HTTP/1.0 without close_notify": (dict(manner="http10-cut"), {FETCH}),
     "expired": (dict(certificate="expired"), {WEBPKI}),
     "not yet valid": (dict(certificate="not-yet-valid"), {WEBPKI}),
     "wrong name": (dict(certificate="wrong-name"), {WEBPKI}),

@@ -167,6 +167,7 @@ def test_unreachable_address(net, mta):
     assert_reply(mta.deliver(address(domain)).only, "451 4.4.1")
 
 
+@pytest.mark.xfail(strict=True, reason="failed addresses are not remembered")
 def test_a_host_that_failed_is_passed_over(net, start):
     """host-retry: the second message does not knock again at once."""
     mta = start({"smtp": {"host-retry": "5m"}})

@@ -31,7 +31,8 @@ class Site:
     `manner` is what it does instead of answering properly: "reset" (before
     the handshake), "hang-handshake", "hang" (after the request), "cut" (half
     of the body), "drip" (an octet each 0.2 s), "endless" (chunks for ever),
-    "http10" (no length, closed at the end).
+    "http10" (no length, closed at the end), "http10-cut" (closed without
+    close_notify: a truncation for all the client knows).
     """
 
     body: bytes = b""
@@ -155,8 +156,10 @@ class PolicyHost:
                     return
         elif site.manner == "cut":
             secure.sendall(self._head(site, len(site.body)) + site.body[:len(site.body) // 2])
-        elif site.manner == "http10":
+        elif site.manner.startswith("http10"):
             secure.sendall(self._head(site, None, "HTTP/1.0") + site.body)
+            if site.manner == "http10":
+                secure.unwrap()
         else:
             secure.sendall(self._head(site, len(site.body)) + site.body)
 
