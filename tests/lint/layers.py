@@ -24,7 +24,7 @@ ALLOWED = {
 THIRD_PARTY = {
     "unbound.h": {"policy/resolver_engine.c"},
     "curl/curl.h": {"base/http_engine.c"},
-    "db.h": {"base/store_bdb.c"},
+    "db.h": {"base/bdb.c"},
     "microhttpd.h": {"shim/control.c"},
     "confuse.h": {"base/conf.c"},
     "idn2.h": {"base/domain.c"},

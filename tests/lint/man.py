@@ -46,7 +46,7 @@ def options_of_code(text):
 
 def options_of_page(text):
     return {option for line in re.findall(r"^\.It (Fl .*)$", text, re.MULTILINE)
-            for option in re.findall(r"Fl (-?[A-Za-z-]+)", line)}
+            for option in re.findall(r"Fl (-?[A-Za-z][A-Za-z-]*)", line)}
 
 
 def exits_of_page(text):
