@@ -67,8 +67,21 @@ sts_cache_next_try(const struct sts_cache *cache, unsigned failures)
 	return sts_clock_now(&cache->clock).earlier + wait + arc4random_uniform((uint32_t)(wait / 4 + 1));
 }
 
-/* A refresh goes by the id that TXT has now; without one the old policy's stays, since a vanished
- * TXT record does not end a policy. */
+static enum shelf_change
+postpone(void *context, struct arena *arena, struct sts_entry *entry, bool found)
+{
+	(void)arena;
+	if (!found || entry->refresh == 0)
+		return SHELF_LEAVE;
+	entry->refresh = sts_cache_next_refresh(context, entry->policy.max_age);
+	return SHELF_WRITE;
+}
+
+/*
+ * A refresh goes by the id that TXT has now. Without one the old policy's stays: whoever can make
+ * a TXT record vanish must not be able to let the policy run out (RFC 8461 10.2). Only a domain
+ * that has provably withdrawn its record gets no longer time from us.
+ */
 static bool
 learn_id(struct sts_cache *cache, struct flight *flight)
 {
@@ -83,7 +96,9 @@ learn_id(struct sts_cache *cache, struct flight *flight)
 	txt = sts_cache_read_txt(flight->arena, &question.answer, flight->id, &why);
 	if (txt == TXT_VALID)
 		return true;
-	if (sts_shelf_get(cache->shelf, flight->arena, flight->domain, &entry) == STORE_OK &&
+	if (flight->background && txt == TXT_NONE && question.answer.state == DNS_SECURE)
+		sts_shelf_update(cache->shelf, flight->domain, STORE_LAZY, postpone, cache);
+	else if (sts_shelf_get(cache->shelf, flight->arena, flight->domain, &entry) == STORE_OK &&
 	    sts_clock_now(&cache->clock).earlier < entry.expires) {
 		snprintf(flight->id, sizeof(flight->id), "%s", entry.policy.id);
 		return true;

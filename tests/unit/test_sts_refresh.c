@@ -65,6 +65,37 @@ test_background_refresh(void **state)
 	assert_int_equal(get(fixture)->fetched, world.wall);
 }
 
+/* Only a proven absence lets a policy run out; one that may be forged does not. */
+static void
+test_refresh_without_txt(void **state)
+{
+	struct fixture *fixture = *state;
+
+	get(fixture);
+	world.txt = NULL;
+	pass(DAY);
+	tick_until(fixture, 2);
+	assert_int_equal(world.fetches, 2);
+	world.txt_state = DNS_FAILED;
+	pass(DAY);
+	tick_until(fixture, 3);
+	assert_int_equal(world.fetches, 3);
+	world.txt_state = DNS_SECURE;
+	for (int i = 0; i < 8; i++) {
+		pass(DAY);
+		tick_some(fixture);
+	}
+	assert_int_equal(world.fetches, 3);
+	world.txt_state = DNS_INSECURE;
+	pass(DAY);
+	tick_until(fixture, 4);
+	assert_int_equal(world.fetches, 4);	/* it was only put off */
+	pass(DAY);
+	world.txt = "v=STSv1; id=two;";
+	tick_until(fixture, 5);
+	assert_policy(get(fixture), "two", STS_MODE_ENFORCE, true);
+}
+
 static void
 test_idle_policies_are_not_refreshed(void **state)
 {
@@ -204,6 +235,7 @@ main(void)
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 	static const struct CMUnitTest tests[] = {
 		TEST(test_background_refresh),
+		TEST(test_refresh_without_txt),
 		TEST(test_idle_policies_are_not_refreshed),
 		TEST(test_expired_policies_are_not_refreshed),
 		TEST(test_many_due_at_once),
