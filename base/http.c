@@ -298,14 +298,20 @@ failed:
 }
 
 void
-http_free(struct http *http)
+http_stop(struct http *http)
 {
-	if (http == NULL)
-		return;
 	(void)pthread_mutex_lock(&http->lock);
 	http->stop = true;
 	(void)pthread_mutex_unlock(&http->lock);
 	http_engine_wake(http->engine);
+}
+
+void
+http_free(struct http *http)
+{
+	if (http == NULL)
+		return;
+	http_stop(http);
 	(void)pthread_mutex_lock(&http->lock);
 	while (http->callers > 0)
 		(void)pthread_cond_wait(&http->left, &http->lock);

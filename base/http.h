@@ -58,7 +58,9 @@ struct http;
 
 /* ca_file "" : no HTTPS. proxy "" : none. NULL only when libcurl cannot start or ca_file cannot be read (why says). */
 struct http *http_new(const char *ca_file, const char *proxy, char *why, size_t why_room);
-void http_free(struct http *http);	/* running requests end with HTTP_TIMEOUT first */
+/* Running requests end with HTTP_TIMEOUT, now, and so does every later one. */
+void http_stop(struct http *http);
+void http_free(struct http *http);	/* stops it, and waits for those who asked */
 
 /* Fills every field of answer. Any thread. */
 void http_perform(struct http *http, const struct http_request *request, struct http_answer *answer);

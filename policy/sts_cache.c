@@ -67,6 +67,9 @@ sts_cache_free(struct sts_cache *cache)
 {
 	if (cache == NULL)
 		return;
+	sts_flights_stop(cache->flights);
+	resolver_stop(cache->resolver);
+	http_stop(cache->http);
 	sts_flights_free(cache->flights);
 	sts_shelf_free(cache->shelf);
 	sts_notes_free(cache->notes);

@@ -29,6 +29,7 @@ struct sts_cache;
 /* Everything passed must outlive the cache. */
 struct sts_cache *sts_cache_new(const struct conf *conf, struct resolver *resolver,
     struct http *http, struct store *store);
+/* At the end of the process: stops resolver and http, so that fetches under way end at once. */
 void sts_cache_free(struct sts_cache *cache);
 
 /* The policy in force for domain (A-labels), asking TXT and fetching as needed. Fills every field

@@ -187,18 +187,26 @@ start(struct sts_flights *flights, const char *domain, const char *id, bool refr
 }
 
 void
-sts_flights_free(struct sts_flights *flights)
+sts_flights_stop(struct sts_flights *flights)
 {
 	struct flight_state *state;
 
-	if (flights == NULL)
-		return;
 	pthread_mutex_lock(&flights->lock);
 	flights->stop = true;
 	while ((state = STAILQ_FIRST(&flights->queue)) != NULL) {
 		STAILQ_REMOVE_HEAD(&flights->queue, queue);
 		call_off(flights, state, "stsgated stops");
 	}
+	pthread_mutex_unlock(&flights->lock);
+}
+
+void
+sts_flights_free(struct sts_flights *flights)
+{
+	if (flights == NULL)
+		return;
+	sts_flights_stop(flights);
+	pthread_mutex_lock(&flights->lock);
 	while (flights->threads > 0)
 		pthread_cond_wait(&flights->no_threads, &flights->lock);
 	pthread_mutex_unlock(&flights->lock);

@@ -48,7 +48,9 @@ struct sts_flights;
 /* fly() fills a flight, on a thread of its own, at most max at a time. */
 struct sts_flights *sts_flights_new(size_t max, void (*fly)(void *context, struct flight *flight),
     void *context);
-/* Flights not begun are called off, the others waited for. Nobody may wait in here any more. */
+/* Flights not begun are called off, and no new one begins. What fails from now on is FLIGHT_BROKEN. */
+void sts_flights_stop(struct sts_flights *flights);
+/* Stops, and waits for those under way. Nobody may wait in here any more. */
 void sts_flights_free(struct sts_flights *flights);
 
 /* The flight for domain that is under way, or a new one. Given back with sts_flights_leave(). */

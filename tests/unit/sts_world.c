@@ -89,15 +89,34 @@ http_perform(struct http *http, const struct http_request *request, struct http_
 	ms = world.fetch_ms;
 	snprintf(world.url, sizeof(world.url), "%s", request->url);
 	pthread_mutex_unlock(&world.lock);
-	usleep(ms * 1000);
+	for (unsigned waited = 0; waited < ms && !world.stopped; waited += 10)
+		usleep(10 * 1000);
 	pthread_mutex_lock(&world.lock);
 	*answer = (struct http_answer){ .outcome = world.outcome, .x509_error = world.x509_error };
-	if (world.outcome == HTTP_ANSWERED) {
+	if (world.stopped) {
+		answer->outcome = HTTP_TIMEOUT;
+	} else if (world.outcome == HTTP_ANSWERED) {
 		answer->status = world.status;
 		snprintf(answer->content_type, sizeof(answer->content_type), "%s", world.content_type);
 		buf_add_text(&answer->body, world.body);
 	}
 	pthread_mutex_unlock(&world.lock);
+}
+
+/* A fetch under way is cut short. */
+void
+http_stop(struct http *http)
+{
+	(void)http;
+	pthread_mutex_lock(&world.lock);
+	world.stopped = true;
+	pthread_mutex_unlock(&world.lock);
+}
+
+void
+resolver_stop(struct resolver *resolver)
+{
+	(void)resolver;
 }
 
 void
@@ -140,6 +159,7 @@ open_cache(struct fixture *fixture)
 	fixture->store = store_open("bdb", fixture->directory, why, sizeof(why));
 	if (fixture->store == NULL)
 		fail_msg("%s", why);
+	world.stopped = false;
 	fixture->cache = sts_cache_new(&fixture->conf, NULL, NULL, fixture->store);
 }
 

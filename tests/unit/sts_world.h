@@ -42,6 +42,7 @@ struct world {
 	int x509_error;
 	const char *content_type, *body;
 	unsigned fetch_ms;	/* how long a fetch takes */
+	atomic_bool stopped;	/* HTTP is: fetches end at once */
 	int64_t wall, count;	/* both clocks */
 	atomic_uint fetches, questions, afresh;
 	char url[300];

@@ -108,6 +108,24 @@ test_a_new_id_during_a_fetch(void **state)
 	assert_int_equal(world.fetches, 2);
 }
 
+/* The end of the process does not wait for a policy host; what it cut short is no failure. */
+static void
+test_stopping_does_not_wait(void **state)
+{
+	struct fixture *fixture = *state;
+	struct asker asker = { fixture, 20, STS_NONE, false, 0 };
+	int64_t began = clock_monotonic_ms();
+
+	world.fetch_ms = 10000;
+	assert_int_equal(pthread_create(&asker.thread, NULL, asker_run, &asker), 0);
+	pthread_join(asker.thread, NULL);
+	assert_int_equal(asker.state, STS_TXT_FAILED);
+	restart(fixture);
+	assert_true(clock_monotonic_ms() - began < 2000);
+	world.fetch_ms = 0;
+	assert_policy(get(fixture), "one", STS_MODE_ENFORCE, false);
+}
+
 int
 main(void)
 {
@@ -116,6 +134,7 @@ main(void)
 		TEST(test_a_thousand_askers_one_fetch),
 		TEST(test_a_thousand_askers_one_failure),
 		TEST(test_a_new_id_during_a_fetch),
+		TEST(test_stopping_does_not_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
