@@ -77,9 +77,9 @@ try_address(struct walk *walk, const struct plan_host *host, const struct ip *ip
 	struct visit visit = { .host = host, .ip = ip };
 	enum visit_end end = VISIT_AGAIN;
 
-	if (txn_is_abandoned(walk->delivery->txn) || !allot_time(walk, &visit))
-		return false;
 	while (end == VISIT_AGAIN || end == VISIT_PLAINTEXT) {
+		if (txn_is_abandoned(walk->delivery->txn) || !allot_time(walk, &visit))
+			return false;
 		visit.plaintext = visit.plaintext || end == VISIT_PLAINTEXT;
 		end = visit_run(walk->delivery, &visit);
 	}
@@ -128,8 +128,8 @@ deliver(const struct delivery *delivery)
 		settle_rest(delivery, &walk.failed, &walk.failed.reply);
 		return;
 	}
-	reply_set(&reply, 451, "4.4.2", "no host of %s was tried, since the MTA hung up or too "
-	    "little of lmtp.transaction-time was left", delivery->group->domain);
+	reply_set(&reply, 451, "4.4.2", "no host of %s took the message before the MTA hung up or "
+	    "lmtp.transaction-time came to its end", delivery->group->domain);
 	settle_rest(delivery, NULL, &reply);
 }
 

@@ -153,6 +153,8 @@ settled(struct call *call, const struct reply *reply, enum smtp_status status)
 {
 	settle_taken(call, reply);
 	call->served = true;
+	/* An address that delivers needs no more bounds for the sake of others. */
+	call->client.deadline = call->delivery->txn->deadline;
 	if (!anybody_open(call))
 		return visit_over(call, VISIT_DONE, VISIT_WEIGHT_NONE);
 	/* Only the end of the connection keeps the others from a transaction of their own. */
