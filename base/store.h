@@ -23,10 +23,17 @@ enum store_sync { STORE_SYNC, STORE_LAZY };	/* LAZY survives kill -9, not a powe
 
 struct store;
 
-/* Locks directory (flock on DIRECTORY/lock, which names the holder's pid), then opens and recovers. NULL with
- * a message for the administrator in why; a second process harms nothing. backend: "bdb". */
+/* Locks directory (flock on DIRECTORY/lock, which names the holder's pid), then opens, recovers and
+ * reads everything once. NULL with a message for the administrator in why; a second process harms
+ * nothing. A damaged store is set aside as DIRECTORY/bdb.damaged.TIME and salvaged entry by entry.
+ * Before other threads run, since it forks: what reads damaged files may crash. backend: "bdb". */
 struct store *store_open(const char *backend, const char *directory, char *why, size_t why_room);
-void store_close(struct store *store);
+void store_close(struct store *store);	/* no thread may be in it; NULL is allowed */
+
+/* Was it found damaged by this opening, set aside and salvaged? Then policies may have been lost. */
+bool store_was_damaged(const struct store *store);
+/* The same across restarts: the wall-clock second when that last happened, 0 for never. */
+int64_t store_damaged_at(const struct store *store);
 
 /* value is filled only for STORE_OK. */
 enum store_result store_get(struct store *store, enum store_table table, const char *key,
@@ -36,8 +43,9 @@ enum store_result store_put(struct store *store, enum store_table table, const c
     const void *value, size_t length, int64_t purge_at, enum store_sync sync);
 enum store_result store_delete(struct store *store, enum store_table table, const char *key,
     enum store_sync sync);
-/* Calls each for the entries with a key greater than after ("" for all), in key order, until it returns
- * false. No lock is held during the call, so each may call the store. */
+/* Calls each for the entries with a key greater than after ("" for all), in key order, until it
+ * returns false. No lock is held during the call, so each may call the store; what changes meanwhile
+ * may be seen before or after its change. */
 enum store_result store_scan(struct store *store, enum store_table table, const char *after,
     bool (*each)(void *context, const char *key, const void *value, size_t length), void *context);
 enum store_result store_purge(struct store *store, int64_t now);	/* drops what is past its purge_at */
