@@ -21,6 +21,7 @@
 #include "base/bdb.h"
 #include "base/deadline.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/store.h"
 #include "base/store_dir.h"
 #include "base/store_record.h"
@@ -80,6 +81,7 @@ failed(struct store *store, const char *what, enum store_table table, const char
 	bool said = error == BDB_BROKEN ? atomic_exchange(&store->broken, true) :
 	    atomic_exchange(&store->trouble, error) == error;
 
+	metrics_count(METRIC_STORE_FAILURES, what, NULL);
 	if (said)
 		return STORE_FAILED;
 	log_begin(&line, LOG_LEVEL_ERROR, "store");
