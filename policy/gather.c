@@ -164,7 +164,8 @@ read_mx(struct gathering *gathering, const struct dns_answer *answer)
 		const struct dns_record *record = &answer->records[i];
 		uint16_t preference = 0;
 
-		if (dns_mx_parse(record->data, record->length, &preference, name, sizeof(name)) != 0)
+		if (dns_mx_parse(record->data, record->length, &preference, name,
+		    sizeof(name)) != 0)
 			strcpy(name, "(malformed)");
 		if (name[0] == '\0') {
 			dots++;

@@ -28,7 +28,8 @@ enum dns_state {
 	DNS_BOGUS,	/* signed, and the signatures do not hold: an attack or a broken zone */
 	DNS_FAILED	/* SERVFAIL, time-out, CNAME loop: nothing is known */
 };
-const char *dns_state_name(enum dns_state state);	/* "secure", "insecure", "bogus", "failed" */
+/* "secure", "insecure", "bogus", "failed" */
+const char *dns_state_name(enum dns_state state);
 
 struct dns_record {
 	const uint8_t *data;

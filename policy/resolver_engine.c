@@ -127,7 +127,7 @@ send_question(struct resolver_engine *engine, struct batch *batch, struct slot *
 	    answered, &slot->id);
 	if (error == UB_NOERROR)
 		return;
-	/* A question that libunbound knows and cannot pass on must not come back to a freed batch. */
+	/* A question that libunbound knows and cannot pass on must not come back later. */
 	if (error == UB_PIPE)
 		ub_cancel(engine->ctx, slot->id);
 	answered(slot, error, NULL);
@@ -221,7 +221,7 @@ bogus_words(const char *text)
 	return length;
 }
 
-/* "validation failure <name TXT IN>: no signatures from 192.0.2.1 for ..." becomes "no-signatures". */
+/* "validation failure <name TXT IN>: no signatures from 192.0.2.1" becomes "no-signatures". */
 static void
 bogus_token(const char *text, char *token, size_t room)
 {
@@ -316,7 +316,7 @@ read_result(struct arena *arena, const struct ub_result *result, struct dns_answ
 		set_canonical(answer, result->canonname);
 }
 
-/* Called with the batch's lock held, so that a late callback does not hand in a result meanwhile. */
+/* Called with the batch's lock held: a late callback may hand in a result meanwhile. */
 static void
 collect(struct arena *arena, const struct slot *slot, struct dns_question *question)
 {
@@ -368,8 +368,8 @@ engine_run(void *context)
 			continue;
 		error = ub_process(engine->ctx);
 		if (error != UB_NOERROR) {
-			log_message(LOG_LEVEL_ERROR, "dns", "libunbound stopped (%s): no name will be"
-			    " found until stsgated is restarted", ub_strerror(error));
+			log_message(LOG_LEVEL_ERROR, "dns", "libunbound stopped (%s): no name"
+			    " will be found until stsgated is restarted", ub_strerror(error));
 			break;
 		}
 	}

@@ -149,7 +149,8 @@ is_address(const char *text, size_t length)
 	memcpy(bare, text, address);
 	bare[address] = '\0';
 	for (size_t i = address; i < length; i++, scope++)
-		if (i > address && !isalnum((unsigned char)text[i]) && strchr("-_.", text[i]) == NULL)
+		if (i > address && !isalnum((unsigned char)text[i]) &&
+		    strchr("-_.", text[i]) == NULL)
 			return false;
 	return ip_parse(bare, &ip) == 0 && scope <= 20 && scope != 1;
 }

@@ -56,9 +56,9 @@ sts_cache_new(const struct conf *conf, struct resolver *resolver, struct http *h
 	cache->notes = sts_notes_new(NOTES_MAX);
 	cache->flights = sts_flights_new(FETCHES_MAX, sts_cache_fly, cache);
 	if (store_was_damaged(store))
-		log_message(LOG_LEVEL_ERROR, "policy", "the store was damaged and MTA-STS policies may"
-		    " be lost: domains without one whose TXT record cannot be looked up wait for"
-		    " sts.cold-failure-grace");
+		log_message(LOG_LEVEL_ERROR, "policy", "the store was damaged and MTA-STS policies"
+		    " may be lost: domains without one whose TXT record cannot be looked up wait"
+		    " for sts.cold-failure-grace");
 	return cache;
 }
 
@@ -196,7 +196,8 @@ land(struct sts_cache *cache, struct sts_inquiry *inquiry, struct deadline deadl
 			inquiry->landing = LANDING_UNKNOWN;
 			inquiry->why = "its policy is still being fetched";
 		} else if (strcmp(flight->id, inquiry->id) != 0 && !deadline_passed(deadline)) {
-			next = sts_flights_join(cache->flights, inquiry->domain, inquiry->id, false);
+			next = sts_flights_join(cache->flights, inquiry->domain, inquiry->id,
+			    false);
 		} else {
 			take_landing(inquiry, flight);
 		}
@@ -245,14 +246,14 @@ static void
 raise_alarms(struct sts_cache *cache, const struct sts_inquiry *inquiry)
 {
 	if (inquiry->txt == TXT_NONE)
-		alarm_once(cache, inquiry, NOTE_TXT_GONE, "the _mta-sts record is gone, but the policy"
-		    " stays in force until its max_age is over");
+		alarm_once(cache, inquiry, NOTE_TXT_GONE, "the _mta-sts record is gone, but the"
+		    " policy stays in force until its max_age is over");
 	else if (inquiry->txt == TXT_INVALID || inquiry->txt == TXT_BOGUS)
-		alarm_once(cache, inquiry, NOTE_TXT_GONE, "the _mta-sts record is not valid any more,"
-		    " but the policy stays in force until its max_age is over");
+		alarm_once(cache, inquiry, NOTE_TXT_GONE, "the _mta-sts record is not valid any"
+		    " more, but the policy stays in force until its max_age is over");
 	if (inquiry->landing == LANDING_FAILED)
-		alarm_once(cache, inquiry, NOTE_STUCK, "the _mta-sts record has a new id, but the new"
-		    " policy cannot be fetched; the old one stays in force");
+		alarm_once(cache, inquiry, NOTE_STUCK, "the _mta-sts record has a new id, but the"
+		    " new policy cannot be fetched; the old one stays in force");
 }
 
 struct touching {
@@ -388,7 +389,7 @@ use_nothing(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct d
 		explain(sts, "%s", inquiry->txt_why);
 		break;
 	case TXT_VALID:
-		/* RFC 8461 3.3: a failed fetch is no policy; a fetch unfinished is nothing at all. */
+		/* RFC 8461 3.3: a failed fetch is no policy; an unfinished one tells nothing. */
 		sts->state = inquiry->landing == LANDING_FAILED ? STS_FETCH_FAILED : STS_TXT_FAILED;
 		sts->finding = inquiry->finding;
 		explain(sts, "%s", inquiry->why);

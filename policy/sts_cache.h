@@ -54,7 +54,7 @@ void sts_cache_finish(struct sts_cache *cache, struct sts_inquiry *inquiry,
 bool sts_cache_recheck(struct sts_cache *cache, struct arena *arena, const char *domain,
     struct deadline deadline, struct sts_facts *sts);
 
-/* Fetches now, whatever the TXT record's id and the back-off say. 0, or -1: sts says why it failed. */
+/* Fetches now, whatever the TXT record's id and the back-off say. 0, or -1: sts says why not. */
 int sts_cache_refresh(struct sts_cache *cache, struct arena *arena, const char *domain,
     struct deadline deadline, struct sts_facts *sts);
 enum store_result sts_cache_forget(struct sts_cache *cache, const char *domain);

@@ -60,11 +60,13 @@ sts_cache_next_try(const struct sts_cache *cache, unsigned failures)
 {
 	unsigned doublings = failures > 1 ? failures - 1 : 0;
 	int64_t wait = cache->conf->sts.retry_interval / 1000;
+	uint32_t jitter;
 
 	wait <<= doublings < BACKOFF_DOUBLINGS ? doublings : BACKOFF_DOUBLINGS;
 	if (wait > cache->conf->sts.refresh_interval / 1000)
 		wait = cache->conf->sts.refresh_interval / 1000;
-	return sts_clock_now(&cache->clock).earlier + wait + arc4random_uniform((uint32_t)(wait / 4 + 1));
+	jitter = arc4random_uniform((uint32_t)(wait / 4 + 1));
+	return sts_clock_now(&cache->clock).earlier + wait + jitter;
 }
 
 static enum shelf_change
@@ -113,11 +115,12 @@ learn_id(struct sts_cache *cache, struct flight *flight)
 static bool
 is_settled(struct sts_cache *cache, struct flight *flight)
 {
+	struct sts_entry *entry = &flight->entry;
 	struct note_failure failure;
 
-	if (sts_shelf_get(cache->shelf, flight->arena, flight->domain, &flight->entry) == STORE_OK &&
-	    strcmp(flight->entry.policy.id, flight->id) == 0 &&
-	    sts_clock_now(&cache->clock).earlier < flight->entry.expires) {
+	if (sts_shelf_get(cache->shelf, flight->arena, flight->domain, entry) == STORE_OK &&
+	    strcmp(entry->policy.id, flight->id) == 0 &&
+	    sts_clock_now(&cache->clock).earlier < entry->expires) {
 		flight->outcome = FLIGHT_FETCHED;
 		return true;
 	}
@@ -172,8 +175,8 @@ keep(struct sts_cache *cache, struct flight *flight, const struct sts_policy *po
 		    "the domain no longer enforces its policy: mail to it is no longer protected");
 	else
 		sts_cache_say(LOG_LEVEL_INFO, flight->domain, &entry->policy, &flight->finding,
-		    policy->max_age_capped ? "fetched; its max_age is longer than a year and was cut"
-		    : "fetched");
+		    policy->max_age_capped ? "fetched; its max_age is over a year and was cut" :
+		    "fetched");
 }
 
 struct blaming {

@@ -36,8 +36,9 @@ watch_clock(struct sts_cache *cache)
 		log_message(LOG_LEVEL_WARNING, "clock", "the system clock is back where it was");
 	else
 		log_message(LOG_LEVEL_ERROR, "clock", "the system clock has been set %s by %lld"
-		    " seconds since stsgated started. No MTA-STS policy is dropped for that; they are"
-		    " kept by the earlier of both times. When the clock is right, restart stsgated",
+		    " seconds since stsgated started. No MTA-STS policy is dropped for that; they"
+		    " are kept by the earlier of both times. When the clock is right, restart"
+		    " stsgated",
 		    step > 0 ? "forward" : "back", (long long)llabs(step));
 }
 

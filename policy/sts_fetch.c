@@ -118,8 +118,8 @@ explain_tls(const struct fetch *fetch, const struct http_answer *answer)
 		    fetch->host, answer->reason);
 	finding_set(fetch->finding, RESULT_STS_WEBPKI_INVALID, "%s",
 	    x509_error_name(answer->x509_error));
-	snprintf(fetch->why, fetch->why_room, "the certificate of the policy host %s is not valid: %s",
-	    fetch->host, answer->reason);
+	snprintf(fetch->why, fetch->why_room,
+	    "the certificate of the policy host %s is not valid: %s", fetch->host, answer->reason);
 	return -1;
 }
 
@@ -131,19 +131,19 @@ judge_answer(const struct fetch *fetch, const struct http_answer *answer)
 
 	switch (answer->outcome) {
 	case HTTP_UNREACHABLE:
-		return fail(fetch, "policy-host-unreachable", "the policy host %s cannot be reached: %s",
-		    fetch->host, answer->reason);
+		return fail(fetch, "policy-host-unreachable",
+		    "the policy host %s cannot be reached: %s", fetch->host, answer->reason);
 	case HTTP_TIMEOUT:
-		return fail(fetch, "policy-fetch-timeout", "the policy host %s did not answer in time",
-		    fetch->host);
+		return fail(fetch, "policy-fetch-timeout",
+		    "the policy host %s did not answer in time", fetch->host);
 	case HTTP_TLS:
 		return explain_tls(fetch, answer);
 	case HTTP_TOO_LARGE:
 		return fail(fetch, "policy-too-large", "the policy at %s is larger than %zu octets",
 		    fetch->host, fetch->conf->sts.max_policy_size);
 	case HTTP_REFUSED_ADDRESS:
-		return fail(fetch, "private-address", "the policy host %s has private addresses only",
-		    fetch->host);
+		return fail(fetch, "private-address",
+		    "the policy host %s has private addresses only", fetch->host);
 	case HTTP_GARBLED:
 		return fail(fetch, "http-garbled", "the policy host %s does not answer in HTTP: %s",
 		    fetch->host, answer->reason);
@@ -156,8 +156,9 @@ judge_answer(const struct fetch *fetch, const struct http_answer *answer)
 		return fail(fetch, token, "the policy host %s answers HTTP status %ld", fetch->host,
 		    answer->status);
 	if (!is_text_plain(answer->content_type))
-		return fail(fetch, "wrong-content-type", "the policy at %s has the media type \"%s\","
-		    " not text/plain", fetch->host, answer->content_type);
+		return fail(fetch, "wrong-content-type",
+		    "the policy at %s has the media type \"%s\", not text/plain", fetch->host,
+		    answer->content_type);
 	return 0;
 }
 

@@ -48,7 +48,7 @@ struct sts_flights;
 /* fly() fills a flight, on a thread of its own, at most max at a time. */
 struct sts_flights *sts_flights_new(size_t max, void (*fly)(void *context, struct flight *flight),
     void *context);
-/* Flights not begun are called off, and no new one begins. What fails from now on is FLIGHT_BROKEN. */
+/* Flights not begun are called off, and none begins. What fails from now on is FLIGHT_BROKEN. */
 void sts_flights_stop(struct sts_flights *flights);
 /* Stops, and waits for those under way. Nobody may wait in here any more. */
 void sts_flights_free(struct sts_flights *flights);
@@ -58,7 +58,8 @@ struct flight *sts_flights_join(struct sts_flights *flights, const char *domain,
     bool refresh);
 /* true: it has ended. false: the deadline came first. */
 bool sts_flights_wait(struct sts_flights *flights, struct flight *flight, struct deadline deadline);
-void sts_flights_leave(struct sts_flights *flights, struct flight *flight);	/* NULL is allowed */
+/* NULL is allowed. */
+void sts_flights_leave(struct sts_flights *flights, struct flight *flight);
 
 /* A refresh that nobody waits for, unless there is a flight for domain already. */
 void sts_flights_send(struct sts_flights *flights, const char *domain);

@@ -22,7 +22,8 @@ sts_failures_add(struct sts_failures *failures, struct sts_now now)
 		failures->first = failures->last = now.later;
 		return true;
 	}
-	if (now.later - failures->last < WRITE_EVERY_S && failures->last <= now.later + WRITE_EVERY_S)
+	if (now.later - failures->last < WRITE_EVERY_S &&
+	    failures->last - now.later <= WRITE_EVERY_S)
 		return false;
 	failures->last = now.later;
 	return true;

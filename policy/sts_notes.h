@@ -36,7 +36,7 @@ struct note_failure {
 struct sts_notes *sts_notes_new(size_t max);
 void sts_notes_free(struct sts_notes *notes);
 
-/* Was the policy with this id fetched in vain less than interval_ms ago? Then *failure tells how. */
+/* Was this id fetched in vain less than interval_ms ago? Then *failure tells how. */
 bool sts_notes_backs_off(struct sts_notes *notes, const char *domain, const char *id,
     int64_t now_ms, int64_t interval_ms, struct note_failure *failure);
 /* A fetch failed. Returns how many have in a row, with this one. */

@@ -56,8 +56,8 @@ sts_shelf_free(struct sts_shelf *shelf)
 	if (shelf == NULL)
 		return;
 	if (sts_shelf_flush(shelf) > 0)
-		log_message(LOG_LEVEL_ERROR, "store", "%zu MTA-STS policies could not be written and"
-		    " are forgotten now", (size_t)shelf->loose_count);
+		log_message(LOG_LEVEL_ERROR, "store", "%zu MTA-STS policies could not be written"
+		    " and are forgotten now", (size_t)shelf->loose_count);
 	for (size_t i = 0; i < shelf->loose_count; i++) {
 		free(shelf->loose[i].domain);
 		buf_free(&shelf->loose[i].record);
@@ -173,8 +173,8 @@ loose_put(struct sts_shelf *shelf, const struct sts_entry *entry, struct buf *re
 		loose_insert(shelf, at, entry->domain, record);
 	}
 	pthread_mutex_unlock(&shelf->lock);
-	log_message(LOG_LEVEL_ERROR, "store", "the MTA-STS policy of %s cannot be written; it is kept"
-	    " in memory until it can, and lost when stsgated stops before: see to the disk",
+	log_message(LOG_LEVEL_ERROR, "store", "the MTA-STS policy of %s cannot be written; it is"
+	    " kept in memory until it can, and lost when stsgated stops before: see to the disk",
 	    entry->domain);
 }
 
@@ -195,7 +195,8 @@ write_entry(struct sts_shelf *shelf, const struct sts_entry *entry, const struct
 
 	if (entry->refresh != 0) {
 		due_key(key, entry->domain, entry->refresh);
-		if (store_put(shelf->store, STORE_DUE, key, "", 0, purge_at, STORE_LAZY) != STORE_OK)
+		if (store_put(shelf->store, STORE_DUE, key, "", 0, purge_at, STORE_LAZY) !=
+		    STORE_OK)
 			return STORE_FAILED;
 	}
 	return store_put(shelf->store, STORE_POLICIES, entry->domain, record->data, record->length,
@@ -231,8 +232,8 @@ sts_shelf_get(struct sts_shelf *shelf, struct arena *arena, const char *domain,
 	if (result == STORE_OK && sts_record_read(arena, entry->domain, record.data, record.length,
 	    entry) != 0) {
 		log_message(LOG_LEVEL_ERROR, "store", "the stored MTA-STS policy of %s is damaged;"
-		    " its mail waits until the policy can be fetched anew. If the domain has none any"
-		    " more: stsgate cache forget %s", domain, domain);
+		    " its mail waits until the policy can be fetched anew. If the domain has none"
+		    " any more: stsgate cache forget %s", domain, domain);
 		result = STORE_FAILED;
 	}
 	buf_free(&record);
@@ -317,7 +318,8 @@ list_record(struct listing *listing, const char *domain, const void *octets, siz
 	return !listing->stopped;
 }
 
-/* The first entry in memory after the last one handed out, if it comes before domain (NULL: the end). */
+/* The first entry in memory after the last one handed out, if it comes before domain or that is
+ * NULL. */
 static bool
 next_loose(struct listing *listing, const char *domain, struct arena *arena, const char **name,
     struct buf *record)

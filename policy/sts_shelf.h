@@ -44,9 +44,9 @@ enum store_result sts_shelf_forget(struct sts_shelf *shelf, const char *domain);
 enum store_result sts_shelf_list(struct sts_shelf *shelf, const char *after,
     bool (*each)(void *context, const struct sts_entry *entry), void *context);
 
-/* Domains whose refresh is due at now or before, longest due first, until each returns false. *next is
- * the first due time after now, 0 for none known. at is as in the entry, unless that has moved on:
- * then sts_shelf_undue() drops the mark. */
+/* Domains whose refresh is due at now or before, longest due first, until each returns false.
+ * *next is the first due time after now, 0 for none known. at is as in the entry, unless that has
+ * moved on: then sts_shelf_undue() drops the mark. */
 enum store_result sts_shelf_due(struct sts_shelf *shelf, int64_t now, int64_t *next,
     bool (*each)(void *context, const char *domain, int64_t at), void *context);
 void sts_shelf_undue(struct sts_shelf *shelf, const char *domain, int64_t at);

@@ -74,7 +74,8 @@ resolver_ask_afresh(struct resolver *resolver, struct arena *arena, struct dns_q
 	(void)deadline;
 	pthread_mutex_lock(&world.lock);
 	world.afresh++;
-	answer_txt(arena, &question->answer, world.txt_afresh != NULL ? world.txt_afresh : world.txt);
+	answer_txt(arena, &question->answer,
+	    world.txt_afresh != NULL ? world.txt_afresh : world.txt);
 	pthread_mutex_unlock(&world.lock);
 }
 
@@ -97,7 +98,8 @@ http_perform(struct http *http, const struct http_request *request, struct http_
 		answer->outcome = HTTP_TIMEOUT;
 	} else if (world.outcome == HTTP_ANSWERED) {
 		answer->status = world.status;
-		snprintf(answer->content_type, sizeof(answer->content_type), "%s", world.content_type);
+		snprintf(answer->content_type, sizeof(answer->content_type), "%s",
+		    world.content_type);
 		buf_add_text(&answer->body, world.body);
 	}
 	pthread_mutex_unlock(&world.lock);

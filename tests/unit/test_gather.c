@@ -37,7 +37,7 @@ struct made_up {
 static struct {
 	struct made_up answers[ANSWERS_MAX];
 	size_t count;
-	char calls[64];	/* one letter a call: r resolver, b begin, w answered, f finish, k recheck */
+	char calls[64];	/* a letter each: r resolver, b begin, w answered, f finish, k recheck */
 	char asked[64];	/* how many questions each round, "2 4 " */
 	char sts_domain[80];
 	struct sts_facts sts, sts_anew;
@@ -156,7 +156,9 @@ const struct conf_destination *
 conf_destination_find(const struct conf *in, const char *domain)
 {
 	(void)in;
-	return destination.name != NULL && strcmp(destination.name, domain) == 0 ? &destination : NULL;
+	if (destination.name == NULL || strcmp(destination.name, domain) != 0)
+		return NULL;
+	return &destination;
 }
 
 static struct made_up *
@@ -287,7 +289,8 @@ test_kinds_of_mx(void **state)
 		{ DNS_INSECURE, false, { "b_d.example", "a b.example", "m\303\270.example" },
 		    MX_LISTED, 1, 2, "b_d.example" },
 		{ DNS_INSECURE, false, { "mx.example/../x" }, MX_LISTED, 0, 1, NULL },
-		{ DNS_INSECURE, false, { "mx.example", "MX.example" }, MX_LISTED, 1, 0, "mx.example" },
+		{ DNS_INSECURE, false, { "mx.example", "MX.example" }, MX_LISTED, 1, 0,
+		    "mx.example" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -481,7 +484,8 @@ test_recheck_before_a_refusal(void **state)
 	(void)state;
 	add_mx(mx, 10, "new.example");
 	add_host("new.example", DNS_SECURE, DNS_SECURE);
-	world.sts = (struct sts_facts){ .state = STS_VALID, .policy = policy_for("a", "old.example") };
+	world.sts = (struct sts_facts){ .state = STS_VALID,
+	    .policy = policy_for("a", "old.example") };
 	world.sts_anew = (struct sts_facts){ .state = STS_VALID,
 	    .policy = policy_for("b", "new.example") };
 	conf.dns.private_addresses = true;

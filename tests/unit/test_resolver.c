@@ -182,7 +182,7 @@ test_insecure_names_are_not_validated(void **state)
 	fixture->conf.dns.insecure = (struct conf_strings){ fixture->insecure, 1 };
 	start_engine(fixture);
 	tiny_dns_strip(fixture->server, true);
-	assert_int_equal(ask(fixture, "host.corp.signed.example", DNS_A, 5000)->state, DNS_INSECURE);
+	assert_int_equal(ask(fixture, "x.corp.signed.example", DNS_A, 5000)->state, DNS_INSECURE);
 	assert_int_equal(ask(fixture, "host.signed.example", DNS_A, 5000)->state, DNS_BOGUS);
 	free(fixture->insecure[0]);
 }
@@ -197,7 +197,7 @@ test_zone_has_its_own_servers(void **state)
 	fixture->zone = (struct conf_zone){ name, &fixture->forwarder, 1 };
 	fixture->conf.dns.zones = &fixture->zone;
 	fixture->conf.dns.zone_count = 1;
-	strcpy(fixture->servers.at[0], "127.0.0.1@1");	/* nobody listens: the zone must not go there */
+	strcpy(fixture->servers.at[0], "127.0.0.1@1");	/* nobody listens */
 	start_engine(fixture);
 	assert_int_equal(ask(fixture, "host.lab.test", DNS_A, 5000)->state, DNS_INSECURE);
 	assert_int_equal(ask(fixture, "host.lab.test", DNS_A, 5000)->count, 1);
@@ -256,7 +256,8 @@ start_askers(struct fixture *fixture, const char *label, unsigned count, int64_t
 	struct asker *askers = xcalloc(count, sizeof(*askers));
 
 	for (unsigned i = 0; i < count; i++) {
-		askers[i] = (struct asker){ .fixture = fixture, .number = i, .ms = ms, .label = label };
+		askers[i] = (struct asker){ .fixture = fixture, .number = i, .ms = ms,
+		    .label = label };
 		assert_int_equal(pthread_create(&askers[i].thread, NULL, asker_run, &askers[i]), 0);
 	}
 	return askers;
@@ -397,19 +398,20 @@ test_self_test_validates(void **state)
 int
 main(void)
 {
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_states, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_answer_in_full, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_stripped_signatures_are_bogus, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_insecure_names_are_not_validated, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_zone_has_its_own_servers, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_dead_zone_slows_no_other, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_cancelling_races_with_answers, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_stop_ends_waiting, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_broken_trust_anchor_is_said, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_asking_afresh, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_self_test_validates, setup, teardown),
+		TEST(test_states),
+		TEST(test_answer_in_full),
+		TEST(test_stripped_signatures_are_bogus),
+		TEST(test_insecure_names_are_not_validated),
+		TEST(test_zone_has_its_own_servers),
+		TEST(test_deadline),
+		TEST(test_a_dead_zone_slows_no_other),
+		TEST(test_cancelling_races_with_answers),
+		TEST(test_stop_ends_waiting),
+		TEST(test_a_broken_trust_anchor_is_said),
+		TEST(test_asking_afresh),
+		TEST(test_self_test_validates),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -299,7 +299,8 @@ test_resolv_conf_changes(void **state)
 	assert_string_equal(asked(fixture), "192.0.2.2@53");
 	pthread_join(thread, NULL);
 	/* The new servers are tested, too: these drop DNSSEC. */
-	while (resolver_health(fixture->resolver) != RESOLVER_RECURSES && !deadline_passed(deadline))
+	while (resolver_health(fixture->resolver) != RESOLVER_RECURSES &&
+	    !deadline_passed(deadline))
 		usleep(10 * 1000);
 	assert_string_equal(asked(fixture), "root");
 	assert_int_equal(engines, 1);
@@ -329,19 +330,18 @@ test_an_engine_lives_while_it_is_asked(void **state)
 int
 main(void)
 {
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_forward, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_recurse, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_recursion_that_does_not_validate, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_forwarder_that_drops_dnssec_is_passed_by, setup,
-		    teardown),
-		cmocka_unit_test_setup_teardown(test_no_way_validates, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_silence_tells_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_without_anchors, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_files_that_cannot_be_read, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_resolv_conf_changes, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_an_engine_lives_while_it_is_asked, setup,
-		    teardown),
+		TEST(test_forward),
+		TEST(test_recurse),
+		TEST(test_recursion_that_does_not_validate),
+		TEST(test_forwarder_that_drops_dnssec_is_passed_by),
+		TEST(test_no_way_validates),
+		TEST(test_silence_tells_nothing),
+		TEST(test_without_anchors),
+		TEST(test_files_that_cannot_be_read),
+		TEST(test_resolv_conf_changes),
+		TEST(test_an_engine_lives_while_it_is_asked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -222,8 +222,8 @@ test_failed_fetch_without_a_policy(void **state)
 static void
 test_media_types(void **state)
 {
-	static const char *const types[] = { "text/plain", "Text/PLAIN", "text/plain; charset=utf-8",
-		"text/plain;charset=us-ascii", "text/plain ;x=y" };
+	static const char *const types[] = { "text/plain", "Text/PLAIN",
+		"text/plain; charset=utf-8", "text/plain;charset=us-ascii", "text/plain ;x=y" };
 	struct fixture *fixture = *state;
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {

@@ -194,7 +194,8 @@ test_purge(void **state)
 	get(fixture);
 	pass(39 * DAY);
 	store_purge(fixture->store, sts_cache_clock(fixture->cache));
-	assert_int_equal(store_get(fixture->store, STORE_POLICIES, "example.com", &value), STORE_OK);
+	assert_int_equal(store_get(fixture->store, STORE_POLICIES, "example.com", &value),
+	    STORE_OK);
 	pass(2 * DAY);
 	store_purge(fixture->store, sts_cache_clock(fixture->cache));
 	assert_int_equal(store_get(fixture->store, STORE_POLICIES, "example.com", &value),
@@ -232,7 +233,8 @@ test_memory_is_bounded(void **state)
 	memory_store.writes_fail = true;
 	for (int i = 0; i < 10000; i++) {
 		snprintf(name, sizeof(name), "d%05d.example", i);
-		sts_shelf_update(shelf, name, STORE_SYNC, set_mode, i % 2 == 0 ? &enforce : &testing);
+		sts_shelf_update(shelf, name, STORE_SYNC, set_mode,
+		    i % 2 == 0 ? &enforce : &testing);
 	}
 	sts_shelf_update(shelf, "late-testing.example", STORE_SYNC, set_mode, &testing);
 	sts_shelf_update(shelf, "late-enforce.example", STORE_SYNC, set_mode, &enforce);

@@ -28,7 +28,7 @@ struct tiny_dns;
 struct tiny_dns *tiny_dns_start(void);
 void tiny_dns_stop(struct tiny_dns *server);
 uint16_t tiny_dns_port(const struct tiny_dns *server);
-const char *tiny_dns_anchor(const struct tiny_dns *server);	/* the path of a trust anchor file */
+const char *tiny_dns_anchor(const struct tiny_dns *server);	/* a trust anchor file */
 void tiny_dns_strip(struct tiny_dns *server, bool strip);	/* signatures are left out */
 unsigned tiny_dns_queries(struct tiny_dns *server);	/* so far */
 
