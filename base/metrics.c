@@ -1,0 +1,268 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/metrics.h"
+
+#define PREFIX	"stsgate_"
+#define LABELS	2
+#define SERIES_MAX	48	/* of one metric: the product of its labels' values */
+
+enum type { COUNTER, GAUGE };
+
+static const char *const session_refusals[] = { "full", "address", NULL };
+static const char *const message_refusals[] = { "size", "spool", NULL };
+static const char *const statuses[] = { "sent", "deferred", "bounced", NULL };
+static const char *const policies[] = { "none", "sts", "dane", NULL };
+/* RFC 8460 4.3, and what ended before TLS could be judged. */
+static const char *const results[] = { "ok", "starttls-not-supported",
+	"certificate-host-mismatch", "certificate-not-trusted", "certificate-expired",
+	"validation-failure", "sts-policy-fetch-error", "sts-policy-invalid",
+	"sts-webpki-invalid", "tlsa-invalid", "dnssec-invalid", "dane-required", "not-judged",
+	NULL };
+static const char *const fetch_results[] = { "ok", "sts-policy-fetch-error",
+	"sts-policy-invalid", "sts-webpki-invalid", NULL };
+static const char *const tls_words[] = { "none", "encrypted", "verified", NULL };
+static const char *const answers[] = { "cache", "fetch", "none", "failed", NULL };
+static const char *const alarms[] = { "txt-gone", "stuck", "future", "fell", "given-up", NULL };
+static const char *const dns_states[] = { "secure", "insecure", "bogus", "failed", NULL };
+static const char *const health_states[] = { "untested", "validates", "recurses", "broken",
+	"unanchored", NULL };
+static const char *const operations[] = { "get", "put", "delete", "scan", "purge", "checkpoint",
+	NULL };
+static const char *const places[] = { "memory", "file", NULL };
+
+static const struct row {
+	const char *name;	/* a counter's sample has "_total" behind it */
+	enum type type;
+	const char *help;
+	const char *labels[LABELS];
+	const char *const *values[LABELS];
+} rows[METRICS] = {
+	[METRIC_START_TIME] = { "start_time_seconds", GAUGE,
+	    "When stsgated started, in seconds since 1970", { NULL }, { NULL } },
+	[METRIC_LMTP_SESSIONS] = { "lmtp_sessions", COUNTER, "LMTP sessions served",
+	    { NULL }, { NULL } },
+	[METRIC_LMTP_SESSIONS_RUNNING] = { "lmtp_sessions_running", GAUGE,
+	    "LMTP sessions now", { NULL }, { NULL } },
+	[METRIC_LMTP_SESSIONS_REFUSED] = { "lmtp_sessions_refused", COUNTER,
+	    "LMTP connections turned away", { "reason" }, { session_refusals } },
+	[METRIC_TRANSACTIONS] = { "transactions", COUNTER, "Messages taken up for delivery",
+	    { NULL }, { NULL } },
+	[METRIC_MESSAGES_REFUSED] = { "messages_refused", COUNTER,
+	    "Messages that were too large or for which there was no room",
+	    { "reason" }, { message_refusals } },
+	[METRIC_RECIPIENTS] = { "recipients", COUNTER, "Recipients by the fate told to the MTA",
+	    { "status" }, { statuses } },
+	[METRIC_ATTEMPTS] = { "attempts", COUNTER,
+	    "Attempts at a remote host, by whose demand applied and what TLS showed",
+	    { "policy", "result" }, { policies, results } },
+	[METRIC_CONNECTIONS] = { "connections", COUNTER,
+	    "Connections on which TLS was judged, by what it proved", { "tls" }, { tls_words } },
+	[METRIC_CONNECTIONS_OPEN] = { "connections_open", GAUGE,
+	    "Remote connections now, of smtp.max-deliveries", { NULL }, { NULL } },
+	[METRIC_POLICY_LOOKUPS] = { "policy_lookups", COUNTER,
+	    "Questions for a domain's MTA-STS policy, by where the answer came from",
+	    { "answer" }, { answers } },
+	[METRIC_POLICY_FETCHES] = { "policy_fetches", COUNTER, "MTA-STS policy fetches",
+	    { "result" }, { fetch_results } },
+	[METRIC_POLICY_ALARMS] = { "policy_alarms", COUNTER,
+	    "Alarms about MTA-STS policies; the log says which domain", { "alarm" }, { alarms } },
+	[METRIC_POLICIES_UNSAVED] = { "policies_unsaved", GAUGE,
+	    "MTA-STS policies in memory that the store could not take", { NULL }, { NULL } },
+	[METRIC_DNS_LOOKUPS] = { "dns_lookups", COUNTER, "DNS questions by the state of the answer",
+	    { "state" }, { dns_states } },
+	[METRIC_RESOLVER_HEALTH] = { "resolver_health", GAUGE,
+	    "1 for what the DNSSEC self-test found, 0 for the rest",
+	    { "state" }, { health_states } },
+	[METRIC_STORE_FAILURES] = { "store_failures", COUNTER,
+	    "Store operations that failed; the log says why", { "operation" }, { operations } },
+	[METRIC_STORE_DAMAGED] = { "store_damaged_time_seconds", GAUGE,
+	    "When the store was last found damaged, in seconds since 1970; 0 for never",
+	    { NULL }, { NULL } },
+	[METRIC_SPOOL_BYTES] = { "spool_bytes", GAUGE,
+	    "Octets of message content held, in memory and in files", { "place" }, { places } },
+	[METRIC_CLOCK_STEP] = { "clock_step_seconds", GAUGE,
+	    "By how much the system clock was set since stsgated started", { NULL }, { NULL } },
+};
+
+static _Atomic int64_t series[METRICS][SERIES_MAX];
+
+static size_t
+value_count(const struct row *row, size_t label)
+{
+	size_t count = 0;
+
+	if (row->values[label] == NULL)
+		return 1;
+	while (row->values[label][count] != NULL)
+		count++;
+	return count;
+}
+
+/* Which of a label's values is this? value_count() for none of them. */
+static size_t
+value_index(const struct row *row, size_t label, const char *value)
+{
+	size_t i, count = value_count(row, label);
+
+	if (row->values[label] == NULL || value == NULL)
+		return row->values[label] == NULL && value == NULL ? 0 : count;
+	for (i = 0; i < count && strcmp(row->values[label][i], value) != 0; i++)
+		continue;
+	return i;
+}
+
+static _Atomic int64_t *
+find(enum metric metric, const char *first, const char *second)
+{
+	const struct row *row = &rows[metric];
+	size_t i = value_index(row, 0, first), j = value_index(row, 1, second);
+
+	if (i == value_count(row, 0) || j == value_count(row, 1))
+		return NULL;
+	return &series[metric][i * value_count(row, 1) + j];
+}
+
+void
+metrics_count(enum metric metric, const char *first, const char *second)
+{
+	_Atomic int64_t *one = find(metric, first, second);
+
+	if (one != NULL)
+		atomic_fetch_add_explicit(one, 1, memory_order_relaxed);
+}
+
+void
+metrics_add(enum metric metric, const char *value, int64_t by)
+{
+	_Atomic int64_t *one = find(metric, value, NULL);
+
+	if (one != NULL)
+		atomic_fetch_add_explicit(one, by, memory_order_relaxed);
+}
+
+void
+metrics_set(enum metric metric, int64_t number)
+{
+	atomic_store_explicit(&series[metric][0], number, memory_order_relaxed);
+}
+
+void
+metrics_choose(enum metric metric, const char *value)
+{
+	const struct row *row = &rows[metric];
+	size_t i, count = value_count(row, 0), chosen = value_index(row, 0, value);
+
+	for (i = 0; i < count; i++)
+		atomic_store_explicit(&series[metric][i], i == chosen, memory_order_relaxed);
+}
+
+int64_t
+metrics_get(enum metric metric, const char *first, const char *second)
+{
+	const _Atomic int64_t *one = find(metric, first, second);
+
+	return one == NULL ? -1 : atomic_load_explicit(one, memory_order_relaxed);
+}
+
+static const char *
+suffix_of(const struct row *row)
+{
+	switch (row->type) {
+	case COUNTER:
+		return "_total";
+	case GAUGE:
+		break;
+	}
+	return "";
+}
+
+static const char *
+type_of(const struct row *row)
+{
+	switch (row->type) {
+	case COUNTER:
+		return "counter";
+	case GAUGE:
+		break;
+	}
+	return "gauge";
+}
+
+/* The value of a label that the series with this number has; NULL without that label. */
+static const char *
+value_of(const struct row *row, size_t label, size_t number)
+{
+	size_t inner = value_count(row, 1);
+
+	if (row->labels[label] == NULL)
+		return NULL;
+	return row->values[label][label == 0 ? number / inner : number % inner];
+}
+
+static void
+add_sample(struct buf *text, const struct row *row, size_t number, int64_t value)
+{
+	buf_printf(text, PREFIX "%s%s", row->name, suffix_of(row));
+	for (size_t label = 0; label < LABELS && row->labels[label] != NULL; label++)
+		buf_printf(text, "%c%s=\"%s\"", label == 0 ? '{' : ',', row->labels[label],
+		    value_of(row, label, number));
+	buf_printf(text, "%s %" PRId64 "\n", row->labels[0] != NULL ? "}" : "", value);
+}
+
+static void
+add_member(struct buf *text, const struct row *row, size_t number, int64_t value)
+{
+	const char *label_value;
+
+	buf_printf(text, "%s\"%s%s", text->length > 1 ? "," : "", row->name, suffix_of(row));
+	for (size_t label = 0; label < LABELS; label++) {
+		label_value = value_of(row, label, number);
+		if (label_value != NULL)
+			buf_printf(text, ".%s", label_value);
+	}
+	buf_printf(text, "\":%" PRId64, value);
+}
+
+static void
+add_series(struct buf *text, enum metric metric,
+    void (*add)(struct buf *text, const struct row *row, size_t number, int64_t value))
+{
+	const struct row *row = &rows[metric];
+	size_t i, count = value_count(row, 0) * value_count(row, 1);
+
+	for (i = 0; i < count; i++)
+		add(text, row, i, atomic_load_explicit(&series[metric][i], memory_order_relaxed));
+}
+
+void
+metrics_text(struct buf *text)
+{
+	for (enum metric metric = 0; metric < METRICS; metric++) {
+		const struct row *row = &rows[metric];
+
+		buf_printf(text, "# TYPE " PREFIX "%s %s\n", row->name, type_of(row));
+		buf_printf(text, "# HELP " PREFIX "%s %s.\n", row->name, row->help);
+		add_series(text, metric, add_sample);
+	}
+	buf_add_text(text, "# EOF\n");
+}
+
+void
+metrics_json(struct buf *text)
+{
+	buf_clear(text);
+	buf_add_char(text, '{');
+	for (enum metric metric = 0; metric < METRICS; metric++)
+		add_series(text, metric, add_member);
+	buf_add_char(text, '}');
+}

@@ -1,0 +1,66 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * What has this process done, and how is it? Counters and gauges for GET /metrics, GET /v1/stats
+ * and stsgate stats. One row in the table of metrics.c is one metric: its name, what it means and
+ * the few values that its labels can have. They stand beside the log: any layer and any thread may
+ * count, and counting neither fails nor waits.
+ *
+ *	metrics_count(METRIC_TRANSACTIONS, NULL, NULL);
+ *	metrics_count(METRIC_ATTEMPTS, "sts", "certificate-expired");
+ */
+#ifndef BASE_METRICS_H
+#define BASE_METRICS_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+
+enum metric {
+	METRIC_START_TIME,
+	METRIC_LMTP_SESSIONS,
+	METRIC_LMTP_SESSIONS_RUNNING,
+	METRIC_LMTP_SESSIONS_REFUSED,	/* by reason */
+	METRIC_TRANSACTIONS,
+	METRIC_MESSAGES_REFUSED,	/* by reason */
+	METRIC_RECIPIENTS,	/* by status */
+	METRIC_ATTEMPTS,	/* by policy and result */
+	METRIC_CONNECTIONS,	/* by tls */
+	METRIC_CONNECTIONS_OPEN,
+	METRIC_POLICY_LOOKUPS,	/* by answer */
+	METRIC_POLICY_FETCHES,	/* by result */
+	METRIC_POLICY_ALARMS,	/* by alarm */
+	METRIC_POLICIES_UNSAVED,
+	METRIC_DNS_LOOKUPS,	/* by state */
+	METRIC_RESOLVER_HEALTH,	/* by state */
+	METRIC_STORE_FAILURES,	/* by operation */
+	METRIC_STORE_DAMAGED,
+	METRIC_SPOOL_BYTES,	/* by place */
+	METRIC_CLOCK_STEP,
+	METRICS	/* how many */
+};
+
+/* One more. The values of the labels, in order; NULL where there is none. A value that is not in
+ * the table is counted nowhere. */
+void metrics_count(enum metric metric, const char *first, const char *second);
+
+/* Gauges with one label at most. */
+void metrics_add(enum metric metric, const char *value, int64_t by);
+void metrics_set(enum metric metric, int64_t number);
+/* 1 for this value of the label and 0 for all others. */
+void metrics_choose(enum metric metric, const char *value);
+
+/* -1: not in the table. */
+int64_t metrics_get(enum metric metric, const char *first, const char *second);
+
+/* All of them as OpenMetrics 1.0 text, with its "# EOF". */
+#define METRICS_TEXT_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
+void metrics_text(struct buf *text);
+/* The same as one flat JSON object: the name without its prefix, and after dots the values of the
+ * labels: "recipients_total.sent". */
+void metrics_json(struct buf *text);
+
+#endif
