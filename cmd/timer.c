@@ -56,7 +56,7 @@ timer_run(void *context)
 			checkpoint = deadline_in(CHECKPOINT_EVERY_MS);
 		}
 		if (deadline_passed(purge)) {
-			store_purge(timer->store, clock_wall_s());
+			store_purge(timer->store, sts_cache_clock(timer->cache));
 			purge = deadline_in(PURGE_EVERY_MS);
 		}
 	}
