@@ -12,19 +12,22 @@
 
 #define LIMIT_LMTP_COMMAND_LINE	4096	/* with CRLF */
 #define LIMIT_LMTP_BAD_COMMANDS	20	/* then the session ends */
-#define LIMIT_LMTP_WAIT_MS	(5 * 60 * 1000)	/* for a command, or more of a message (RFC 5321 4.5.3.2.7) */
+/* for a command, or more of a message (RFC 5321 4.5.3.2.7) */
+#define LIMIT_LMTP_WAIT_MS	(5 * 60 * 1000)
 #define LIMIT_LMTP_MESSAGE_MS	(60 * 60 * 1000)	/* for a message to come in */
 #define LIMIT_RECEIVED_HEADERS	100	/* more is a loop */
 #define LIMIT_HEADER_SECTION	(1024 * 1024)	/* looked at for Received and TLS-Required */
 #define LIMIT_ADDRESS	1024	/* one path in MAIL or RCPT, UTF-8 */
-#define LIMIT_LOCAL_PART	255	/* of it: 64 by RFC 5321 4.5.3.1.1, which variable sender paths ignore */
+/* of it: 64 by RFC 5321 4.5.3.1.1, which variable sender paths ignore */
+#define LIMIT_LOCAL_PART	255
 #define LIMIT_BODY_IN_MEMORY	(1024 * 1024)	/* of one message; more goes to the spool file */
 
 #define LIMIT_SMTP_REPLY_LINE	2048	/* one line of a peer's reply */
 #define LIMIT_SMTP_REPLY_LINES	100
 #define LIMIT_SMTP_REPLY	(32 * 1024)	/* all lines of one reply */
 
-#define LIMIT_MX_RECORDS	100	/* of one domain; the rest are ignored, the least preferred first */
+/* of one domain; the rest are ignored, the least preferred first */
+#define LIMIT_MX_RECORDS	100
 #define LIMIT_ADDRESSES_PER_HOST	16
 #define LIMIT_ADDRESSES_PER_DOMAIN	40	/* tried in one delivery */
 #define LIMIT_CNAME_CHAIN	8
@@ -32,7 +35,8 @@
 #define LIMIT_TXT_RECORDS	100
 #define LIMIT_TXT_RECORD	4096	/* one _mta-sts record, strings joined */
 #define LIMIT_STS_ID	32
-#define LIMIT_STS_MX_PATTERNS	1000	/* more: sts-policy-fetch-error, as any policy that is too large */
+/* more: sts-policy-fetch-error, as any policy that is too large */
+#define LIMIT_STS_MX_PATTERNS	1000
 #define LIMIT_STS_MAX_AGE	31557600	/* seconds, RFC 8461 3.2 */
 
 #define LIMIT_HTTP_HEADERS	(32 * 1024)

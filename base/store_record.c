@@ -157,7 +157,8 @@ store_dump_read(FILE *dump, bool (*each)(void *context, const char *key, const s
 			have_key = false;
 			continue;
 		} else {
-			/* Damage may swallow a key or a record: what was taken for the one may be the other. */
+			/* Damage may swallow a key or a record: what was taken for the one may be
+			 * the other. */
 			left_over += have_key;
 			passed = key;
 			key = record;

@@ -23,7 +23,8 @@ const char *x509_error_text(int x509_error);
 /* Makes an X509_VERIFY_PARAM demand host as above. 0, or -1: no host name (empty, an address, a
  * leading dot), since OpenSSL would take it as no demand or as a wider one. */
 int x509_restrict_names(void *verify_param, const char *host);
-/* Makes a client SSL_CTX (as void, for libcurl's hook) demand a chain and host as above. 0 or -1. */
+/* Makes a client SSL_CTX (as void, for libcurl's hook) demand a chain and host as above. 0 or -1.
+ */
 int x509_require_host(void *ssl_ctx, const char *host);
 
 /* The trusted roots of one PEM file, read once and shared by many SSL_CTX and threads. */

@@ -23,7 +23,8 @@ struct privileges {
 
 /* 0, or -1 with why: started as root, and there is no such user. */
 int privileges_find(struct privileges *privileges, const char *user, char *why, size_t why_room);
-int privileges_lower(const struct privileges *privileges);	/* effective ids alone; 0 or -1 with errno */
+/* effective ids alone; 0 or -1 with errno */
+int privileges_lower(const struct privileges *privileges);
 int privileges_raise(const struct privileges *privileges);
 int privileges_drop(const struct privileges *privileges);	/* for good */
 

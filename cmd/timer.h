@@ -15,7 +15,8 @@
 
 struct timer;
 
-struct timer *timer_start(struct store *store, struct sts_cache *cache);	/* NULL: no thread to be had */
+/* NULL: no thread to be had */
+struct timer *timer_start(struct store *store, struct sts_cache *cache);
 void timer_stop(struct timer *timer);	/* waits for what is running; NULL is allowed */
 
 #endif

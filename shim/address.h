@@ -17,7 +17,8 @@
 
 struct address {
 	const char *mailbox;	/* as given, without <>; "" is the null sender */
-	const char *next_hop;	/* A-labels, lower case; "[192.0.2.1]" for a literal; "" for the null sender */
+	/* A-labels, lower case; "[192.0.2.1]" for a literal; "" for the null sender */
+	const char *next_hop;
 	const char *wire;	/* for a host without SMTPUTF8: the domain in A-labels; NULL when the
 				   local part is not ASCII and cannot be sent there */
 	bool literal;	/* an address literal: ip is where it points */
@@ -25,8 +26,8 @@ struct address {
 	bool utf8;	/* mailbox holds octets beyond ASCII */
 };
 
-/* path is what stands between < and >, a source route (RFC 5321 4.1.2) is dropped. 0, or -1 with why for the
- * client. Strings live in the arena. */
+/* path is what stands between < and >, a source route (RFC 5321 4.1.2) is dropped. 0, or -1 with
+ * why for the client. Strings live in the arena. */
 int address_parse(struct arena *arena, const char *path, size_t length, bool null_allowed,
     struct address *address, const char **why);
 

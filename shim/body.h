@@ -25,8 +25,9 @@ struct body;
 struct body *body_new(struct spool *spool);
 void body_free(struct body *body);	/* NULL is allowed */
 
-/* Raw content of DATA without dot-stuffing or of BDAT, in pieces cut anywhere: a bare LF becomes CRLF, a
- * stray CR is dropped (no SMTP smuggling). 0, or -1: no room in memory or file (452 4.3.1). */
+/* Raw content of DATA without dot-stuffing or of BDAT, in pieces cut anywhere: a bare LF becomes
+ * CRLF, a stray CR is dropped (no SMTP smuggling). 0, or -1: no room in memory or file (452 4.3.1).
+ */
 int body_add(struct body *body, const void *octets, size_t length);
 int body_end(struct body *body);	/* completes the last line */
 

@@ -52,22 +52,25 @@ struct txn *txn_new(struct arena *arena, const char *id, const struct address *s
     struct rcpt *rcpts, size_t rcpt_count, const struct body *body, struct deadline deadline);
 void txn_free(struct txn *txn);
 
-/* Any thread: pays out a recipient's fate and wakes the session. A final reply is never 421: it becomes 451
- * (a 421 would make Sendmail defer all that follow, unread). The second settling of one recipient is an abort. */
+/* Any thread: pays out a recipient's fate and wakes the session. A final reply is never 421: it
+ * becomes 451 (a 421 would make Sendmail defer all that follow, unread). The second settling of one
+ * recipient is an abort. */
 void txn_settle(struct txn *txn, struct rcpt *rcpt, const struct reply *reply);
 bool txn_is_settled(struct txn *txn, const struct rcpt *rcpt);
-/* Any thread, asked before a remote transaction gets its final dot: has the MTA gone, or has time run out? */
+/* Any thread, asked before a remote transaction gets its final dot: has the MTA gone, or has time
+ * run out? */
 bool txn_is_abandoned(struct txn *txn);
 void txn_abandon(struct txn *txn);	/* the session: nobody is left to hear the answers */
-/* A descriptor that becomes readable when the transaction is abandoned, so that a group waiting on a
- * socket can be woken; -1 when there is none. */
+/* A descriptor that becomes readable when the transaction is abandoned, so that a group waiting on
+ * a socket can be woken; -1 when there is none. */
 int txn_abandoned_fd(const struct txn *txn);
 
-/* Runs deliver once for each group, at most parallel at a time, on threads of their own. Meanwhile calls
- * answered(session, rcpt) on the calling thread for each recipient in order, as soon as it and all before
- * it are settled; answered returns false when the MTA can no longer be told, which abandons the
- * transaction. gone(session) is asked now and then while waiting: true abandons as well. Recipients that a
- * group left unsettled get 451 4.3.0. Returns when all groups have ended. */
+/* Runs deliver once for each group, at most parallel at a time, on threads of their own. Meanwhile
+ * calls answered(session, rcpt) on the calling thread for each recipient in order, as soon as it
+ * and all before it are settled; answered returns false when the MTA can no longer be told, which
+ * abandons the transaction. gone(session) is asked now and then while waiting: true abandons as
+ * well. Recipients that a group left unsettled get 451 4.3.0. Returns when all groups have ended.
+ */
 void txn_run(struct txn *txn, unsigned parallel,
     void (*deliver)(void *context, struct txn *txn, struct group *group), void *context,
     bool (*answered)(void *session, const struct rcpt *rcpt), bool (*gone)(void *session),
