@@ -5,6 +5,7 @@
 
 #include "config.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include "cmd/stsgate_print.h"
@@ -150,4 +151,14 @@ print_entry(FILE *out, const json_t *entry)
 	print_row(out, "expires", text_of(entry, "expires"));
 	print_row(out, "refresh", text_of(entry, "refresh"));
 	print_row(out, "last error", text_of(entry, "last_error"));
+}
+
+void
+print_stats(FILE *out, const json_t *stats)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)stats, name, value)
+		fprintf(out, "%s %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
 }

@@ -17,5 +17,6 @@ void print_sts(FILE *out, const json_t *sts);	/* its sts object */
 void print_entry_row(FILE *out, const json_t *entry);	/* a cached policy on one line */
 void print_entry_head(FILE *out);
 void print_entry(FILE *out, const json_t *entry);	/* a cached policy in full */
+void print_stats(FILE *out, const json_t *stats);	/* "name value", a line each */
 
 #endif

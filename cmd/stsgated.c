@@ -26,6 +26,7 @@
 #include "base/endpoint.h"
 #include "base/http.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/store.h"
 #include "policy/gather.h"
 #include "policy/resolver.h"
@@ -112,6 +113,7 @@ open_store(struct stsgated *d)
 		complain(d, why, "");
 		return -1;
 	}
+	metrics_set(METRIC_STORE_DAMAGED, store_damaged_at(d->store));
 	if (error != 0)
 		complain(d, "cannot become root again to open the sockets", strerror(errno));
 	return error;
@@ -301,6 +303,7 @@ serve(struct conf *conf)
 	char why[256];
 
 	log_open("stsgated", conf->log_to_syslog, conf->log_level);
+	metrics_set(METRIC_START_TIME, clock_wall_s());
 	block_signals(&signals);
 	if (privileges_find(&d.privileges, conf->user, why, sizeof(why)) != 0) {
 		complain(&d, why, "");

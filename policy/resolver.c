@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "policy/resolver.h"
 #include "policy/resolver_engine.h"
 #include "policy/resolver_files.h"
@@ -438,6 +439,8 @@ ask_shared(struct resolver *resolver, struct shared_engine *shared, struct arena
 	pthread_mutex_unlock(&resolver->lock);
 	resolver_engine_ask(shared->engine, arena, questions, count,
 	    deadline_earlier(deadline, deadline_in(resolver->conf->dns.timeout)));
+	for (size_t i = 0; i < count; i++)
+		metrics_count(METRIC_DNS_LOOKUPS, dns_state_name(questions[i].answer.state), NULL);
 	pthread_mutex_lock(&resolver->lock);
 	retired = shared_release(shared);
 	pthread_mutex_unlock(&resolver->lock);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "policy/sts_cache_inside.h"
 #include "policy/sts_grace.h"
 
@@ -234,11 +235,15 @@ alarm_once(struct sts_cache *cache, const struct sts_inquiry *inquiry, enum note
     const char *message)
 {
 	static const struct finding none = { .type = RESULT_OK };
+	static const char *const names[NOTE_KINDS] = { [NOTE_TXT_GONE] = "txt-gone",
+	    [NOTE_STUCK] = "stuck", [NOTE_FUTURE] = "future" };
 
-	if (inquiry->entry.policy.mode != STS_MODE_NONE && sts_notes_once(cache->notes,
+	if (inquiry->entry.policy.mode == STS_MODE_NONE || !sts_notes_once(cache->notes,
 	    inquiry->domain, kind, clock_monotonic_ms(), ALARM_EVERY_MS))
-		sts_cache_say(LOG_LEVEL_WARNING, inquiry->domain, &inquiry->entry.policy,
-		    kind == NOTE_STUCK ? &inquiry->finding : &none, message);
+		return;
+	metrics_count(METRIC_POLICY_ALARMS, names[kind], NULL);
+	sts_cache_say(LOG_LEVEL_WARNING, inquiry->domain, &inquiry->entry.policy,
+	    kind == NOTE_STUCK ? &inquiry->finding : &none, message);
 }
 
 /* RFC 8461 5.1: a policy in force outlives its TXT record; but somebody should look into it. */
@@ -337,6 +342,7 @@ give_up_on_txt(const struct sts_inquiry *inquiry, struct sts_facts *sts)
 {
 	struct log_line line;
 
+	metrics_count(METRIC_POLICY_ALARMS, "given-up", NULL);
 	sts->state = STS_TXT_GIVEN_UP;
 	log_begin(&line, LOG_LEVEL_WARNING, "policy");
 	log_text(&line, "domain", inquiry->domain);
@@ -397,6 +403,14 @@ use_nothing(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct d
 	}
 }
 
+static const char *
+answer_word(const struct sts_facts *sts)
+{
+	if (sts->state == STS_VALID)
+		return sts->from_cache ? "cache" : "fetch";
+	return sts->state == STS_NONE ? "none" : "failed";
+}
+
 void
 sts_cache_finish(struct sts_cache *cache, struct sts_inquiry *inquiry, struct deadline deadline,
     struct sts_facts *sts)
@@ -414,6 +428,7 @@ sts_cache_finish(struct sts_cache *cache, struct sts_inquiry *inquiry, struct de
 	} else {
 		use_nothing(cache, inquiry, deadline, sts);
 	}
+	metrics_count(METRIC_POLICY_LOOKUPS, answer_word(sts), NULL);
 }
 
 void

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "policy/sts_cache_inside.h"
 #include "policy/sts_fetch.h"
 
@@ -170,13 +171,15 @@ keep(struct sts_cache *cache, struct flight *flight, const struct sts_policy *po
 	sts_shelf_update(cache->shelf, flight->domain, STORE_SYNC, replace, &replacing);
 	sts_notes_succeeded(cache->notes, flight->domain);
 	flight->outcome = FLIGHT_FETCHED;
-	if (replacing.fell)
+	if (replacing.fell) {
+		metrics_count(METRIC_POLICY_ALARMS, "fell", NULL);
 		sts_cache_say(LOG_LEVEL_WARNING, flight->domain, &entry->policy, &flight->finding,
 		    "the domain no longer enforces its policy: mail to it is no longer protected");
-	else
+	} else {
 		sts_cache_say(LOG_LEVEL_INFO, flight->domain, &entry->policy, &flight->finding,
-		    policy->max_age_capped ? "fetched; its max_age is over a year and was cut" :
-		    "fetched");
+		    policy->max_age_capped ? "fetched; its max_age is over a year and was cut"
+		    : "fetched");
+	}
 }
 
 struct blaming {

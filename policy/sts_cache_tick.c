@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "policy/sts_cache_inside.h"
 
 #define PARALLEL_MAX	16	/* refreshes at the same time */
@@ -29,6 +30,7 @@ watch_clock(struct sts_cache *cache)
 {
 	int64_t step = sts_clock_now(&cache->clock).step;
 
+	metrics_set(METRIC_CLOCK_STEP, step);
 	if (llabs(step - cache->step_said) <= STEP_S)
 		return;
 	cache->step_said = step;

@@ -11,6 +11,7 @@
 
 #include "base/ip.h"
 #include "base/limits.h"
+#include "base/metrics.h"
 #include "base/x509.h"
 #include "policy/dns_data.h"
 #include "policy/sts_fetch.h"
@@ -193,11 +194,26 @@ get_policy(const struct fetch *fetch, struct http *http, struct deadline deadlin
 	return result;
 }
 
+static int
+find_and_get(struct fetch *fetch, struct resolver *resolver, struct http *http,
+    struct deadline deadline, struct sts_policy *policy)
+{
+	if (strlen(fetch->host) >= DOMAIN_MAX)
+		return fail(fetch, "policy-host-not-found", "%s is too long a name to exist",
+		    fetch->host);
+	/* A proxy looks names up by itself, and to which addresses it goes is its own affair. */
+	if (fetch->conf->sts.http_proxy[0] == '\0' &&
+	    find_addresses(fetch, resolver, deadline) != 0)
+		return -1;
+	return get_policy(fetch, http, deadline, policy);
+}
+
 int
 sts_fetch(const struct conf *conf, struct resolver *resolver, struct http *http,
     struct arena *arena, const char *domain, struct deadline deadline, struct sts_policy *policy,
     struct finding *finding, char *why, size_t why_room)
 {
+	int result;
 	struct fetch fetch = { .conf = conf, .arena = arena, .finding = finding, .why = why,
 	    .why_room = why_room };
 
@@ -205,12 +221,7 @@ sts_fetch(const struct conf *conf, struct resolver *resolver, struct http *http,
 	*policy = (struct sts_policy){ .mode = STS_MODE_NONE };
 	fetch.host = arena_printf(arena, "mta-sts.%s", domain);
 	deadline = deadline_earlier(deadline, deadline_in(conf->sts.fetch_timeout));
-	if (strlen(fetch.host) >= DOMAIN_MAX)
-		return fail(&fetch, "policy-host-not-found", "%s is too long a name to exist",
-		    fetch.host);
-	/* A proxy looks names up by itself, and to which addresses it goes is its own affair. */
-	if (conf->sts.http_proxy[0] == '\0' &&
-	    find_addresses(&fetch, resolver, deadline) != 0)
-		return -1;
-	return get_policy(&fetch, http, deadline, policy);
+	result = find_and_get(&fetch, resolver, http, deadline, policy);
+	metrics_count(METRIC_POLICY_FETCHES, result_type_name(finding->type), NULL);
+	return result;
 }

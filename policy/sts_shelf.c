@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/domain.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "policy/sts_record.h"
 #include "policy/sts_shelf.h"
 
@@ -133,6 +134,7 @@ loose_remove(struct sts_shelf *shelf, const char *domain)
 		free(shelf->loose[at].domain);
 		buf_free(&shelf->loose[at].record);
 		shelf->loose_count--;
+		metrics_add(METRIC_POLICIES_UNSAVED, NULL, -1);
 		memmove(&shelf->loose[at], &shelf->loose[at + 1],
 		    (shelf->loose_count - at) * sizeof(shelf->loose[0]));
 	}
@@ -153,6 +155,7 @@ loose_insert(struct sts_shelf *shelf, size_t at, const char *domain, struct buf 
 	shelf->loose[at] = (struct loose){ xstrdup(domain), *record };
 	*record = (struct buf){ 0 };
 	shelf->loose_count++;
+	metrics_add(METRIC_POLICIES_UNSAVED, NULL, 1);
 }
 
 /* A policy that enforces is always kept: without it the next message would go unprotected. */

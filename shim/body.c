@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/limits.h"
+#include "base/metrics.h"
 #include "shim/body.h"
 
 #define SLICE	4096	/* octets normalised in one go */
@@ -43,6 +44,7 @@ struct body {
 	char *memory;	/* the whole content, until there is a file */
 	size_t room;	/* octets of memory, taken from the spool */
 	int fd;	/* -1: in memory */
+	uint64_t in_file;	/* octets written to fd */
 	bool broken;	/* something could not be kept */
 	bool line_open;	/* the last line has no CRLF yet */
 	bool has_8bit;
@@ -78,8 +80,10 @@ spool_take(struct spool *spool, size_t octets)
 
 	pthread_mutex_lock(&spool->lock);
 	enough = spool->left >= octets;
-	if (enough)
+	if (enough) {
 		spool->left -= octets;
+		metrics_add(METRIC_SPOOL_BYTES, "memory", (int64_t)octets);
+	}
 	pthread_mutex_unlock(&spool->lock);
 	return enough;
 }
@@ -89,6 +93,7 @@ spool_give(struct spool *spool, size_t octets)
 {
 	pthread_mutex_lock(&spool->lock);
 	spool->left += octets;
+	metrics_add(METRIC_SPOOL_BYTES, "memory", -(int64_t)octets);
 	pthread_mutex_unlock(&spool->lock);
 }
 
@@ -139,6 +144,7 @@ body_free(struct body *body)
 	drop_memory(body);
 	if (body->fd >= 0)
 		close(body->fd);
+	metrics_add(METRIC_SPOOL_BYTES, "file", -(int64_t)body->in_file);
 	free(body);
 }
 
@@ -185,10 +191,20 @@ write_all(int fd, const char *octets, size_t length)
 }
 
 static int
+write_file(struct body *body, const char *octets, size_t length)
+{
+	if (write_all(body->fd, octets, length) != 0)
+		return -1;
+	body->in_file += length;
+	metrics_add(METRIC_SPOOL_BYTES, "file", (int64_t)length);
+	return 0;
+}
+
+static int
 move_to_file(struct body *body)
 {
 	body->fd = spool_file(body->spool);
-	if (body->fd < 0 || write_all(body->fd, body->memory, (size_t)body->size) != 0)
+	if (body->fd < 0 || write_file(body, body->memory, (size_t)body->size) != 0)
 		return -1;
 	drop_memory(body);
 	return 0;
@@ -204,7 +220,7 @@ append(struct body *body, const char *octets, size_t length)
 	} else {
 		if (body->fd < 0 && move_to_file(body) != 0)
 			return -1;
-		if (write_all(body->fd, octets, length) != 0)
+		if (write_file(body, octets, length) != 0)
 			return -1;
 	}
 	body->size += length;

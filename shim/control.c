@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "shim/control.h"
 #include "shim/control_policy.h"
+#include "shim/control_stats.h"
 
 #define CONNECTIONS_MAX	32
 #define IDLE_TIMEOUT_S	30
@@ -98,6 +99,18 @@ health(const struct request *request, struct control_answer *answer)
 	control_health(request->gatherer, answer);
 }
 
+static void
+metrics(const struct request *request, struct control_answer *answer)
+{
+	control_metrics(request->gatherer, answer);
+}
+
+static void
+stats(const struct request *request, struct control_answer *answer)
+{
+	control_stats(request->gatherer, answer);
+}
+
 static const struct route {
 	const char *before, *after;	/* of the domain; after NULL: the path has none */
 	const char *method;
@@ -109,6 +122,8 @@ static const struct route {
 	{ "/v1/cache/", "/refresh", "POST", refresh, false },
 	{ "/v1/cache/", "", "GET", show_entry, false },
 	{ "/v1/cache/", "", "DELETE", forget, false },
+	{ "/v1/stats", NULL, "GET", stats, false },
+	{ "/metrics", NULL, "GET", metrics, true },
 	{ "/healthz", NULL, "GET", health, true },
 };
 
@@ -202,17 +217,18 @@ send_answer(struct MHD_Connection *connection, struct control_answer *answer)
 	struct MHD_Response *response;
 	enum MHD_Result sent;
 
-	if (answer->json == NULL)
+	if (answer->text == NULL)
 		response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 	else
-		response = MHD_create_response_from_buffer(strlen(answer->json), answer->json,
+		response = MHD_create_response_from_buffer(strlen(answer->text), answer->text,
 		    MHD_RESPMEM_MUST_FREE);
 	if (response == NULL) {
-		free(answer->json);
+		free(answer->text);
 		return MHD_NO;
 	}
-	if (answer->json != NULL)
-		MHD_add_response_header(response, "Content-Type", "application/json");
+	if (answer->text != NULL)
+		MHD_add_response_header(response, "Content-Type",
+		    answer->type == NULL ? "application/json" : answer->type);
 	sent = MHD_queue_response(connection, answer->status, response);
 	MHD_destroy_response(response);
 	return sent;
@@ -225,7 +241,7 @@ handle(void *context, struct MHD_Connection *connection, const char *path, const
 {
 	static const char header_seen;
 	const struct listener *listener = context;
-	struct control_answer answer = { 0, NULL };
+	struct control_answer answer = { 0 };
 	struct request request = {
 		.gatherer = &listener->control->context.gatherer,
 		.connection = connection,

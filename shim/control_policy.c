@@ -13,7 +13,6 @@
 #include "base/domain.h"
 #include "base/log.h"
 #include "policy/plan_text.h"
-#include "policy/resolver.h"
 #include "shim/control_policy.h"
 
 #define ANSWER_TIME_MS	(60 * 1000)	/* for one request's look-ups and fetch */
@@ -25,13 +24,6 @@ json_text(json_t *object)
 
 	json_decref(object);
 	return text == NULL ? xstrdup("{}") : text;
-}
-
-void
-control_refuse(struct control_answer *answer, unsigned status, const char *error)
-{
-	answer->status = status;
-	answer->json = json_text(json_pack("{s:s}", "error", error));
 }
 
 /* 0 with the A-label form, or -1 with 400 answered. */
@@ -59,7 +51,7 @@ control_show_policy(const struct gatherer *gatherer, const char *text,
 	plan = gather_plan(gatherer, arena, domain.name, NULL, deadline_in(ANSWER_TIME_MS),
 	    &facts);
 	answer->status = 200;
-	answer->json = plan_text_json(facts, plan);
+	answer->text = plan_text_json(facts, plan);
 	arena_free(arena);
 }
 
@@ -129,7 +121,7 @@ control_list_cache(const struct gatherer *gatherer, const char *after, unsigned 
 		json_object_set(object, "next", json_object_get(last, "domain"));
 	}
 	answer->status = 200;
-	answer->json = json_text(object);
+	answer->text = json_text(object);
 }
 
 void
@@ -147,7 +139,7 @@ control_show_entry(const struct gatherer *gatherer, const char *text,
 	found = sts_cache_peek(gatherer->sts_cache, arena, domain.name, &entry);
 	if (found == STORE_OK) {
 		answer->status = 200;
-		answer->json = json_text(entry_json(&entry));
+		answer->text = json_text(entry_json(&entry));
 	} else if (found == STORE_ABSENT) {
 		control_refuse(answer, 404, "no policy is cached for this domain");
 	} else {
@@ -185,7 +177,7 @@ control_refresh(const struct gatherer *gatherer, const char *text, int64_t uid,
 	failed = sts_cache_refresh(gatherer->sts_cache, arena, domain.name,
 	    deadline_in(ANSWER_TIME_MS), &sts);
 	answer->status = failed == 0 ? 200 : 502;
-	answer->json = sts_text_json(&sts);
+	answer->text = sts_text_json(&sts);
 	arena_free(arena);
 }
 
@@ -202,21 +194,10 @@ control_forget(const struct gatherer *gatherer, const char *text, int64_t uid,
 	if (result == STORE_OK) {
 		log_change("forget", domain.name, uid);
 		answer->status = 204;
-		answer->json = NULL;
+		answer->text = NULL;
 	} else if (result == STORE_ABSENT) {
 		control_refuse(answer, 404, "no policy is cached for this domain");
 	} else {
 		control_refuse(answer, 500, "the store cannot be written; the log says why");
 	}
-}
-
-void
-control_health(const struct gatherer *gatherer, struct control_answer *answer)
-{
-	enum resolver_health health = resolver_health(gatherer->resolver);
-	bool usable = health != RESOLVER_BROKEN;
-
-	answer->status = 200;
-	answer->json = json_text(json_pack("{s:s, s:s}", "status", usable ? "ok" : "degraded",
-	    "resolver", resolver_health_name(health)));
 }

@@ -13,14 +13,7 @@
 #include <stdint.h>
 
 #include "policy/gather.h"
-
-struct control_answer {
-	unsigned status;	/* 200, 204, 400, 404, 405, 500, 502 */
-	char *json;	/* freed with free(); NULL with 204 */
-};
-
-/* {"error": "..."} */
-void control_refuse(struct control_answer *answer, unsigned status, const char *error);
+#include "shim/control_answer.h"
 
 void control_show_policy(const struct gatherer *gatherer, const char *domain,
     struct control_answer *answer);
@@ -33,6 +26,5 @@ void control_refresh(const struct gatherer *gatherer, const char *domain, int64_
     struct control_answer *answer);
 void control_forget(const struct gatherer *gatherer, const char *domain, int64_t uid,
     struct control_answer *answer);
-void control_health(const struct gatherer *gatherer, struct control_answer *answer);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "base/deadline.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "policy/finding.h"
 #include "shim/deliver_log.h"
 
@@ -59,12 +60,24 @@ add_reply(struct log_line *line, const struct reply *reply)
 	log_text(line, "reply", text);
 }
 
+static void
+count_attempt(const struct delivery *delivery, const struct visit *visit)
+{
+	const char *policy = policy_source_name(delivery->plan->source);
+
+	metrics_count(METRIC_ATTEMPTS, policy, visit->judged ?
+	    result_type_name(visit->judgement.finding.type) : "not-judged");
+	if (visit->judged)
+		metrics_count(METRIC_CONNECTIONS, tls_word(visit), NULL);
+}
+
 void
 deliver_log_attempt(const struct delivery *delivery, const struct visit *visit)
 {
 	const struct finding *finding = &visit->judgement.finding;
 	struct log_line line;
 
+	count_attempt(delivery, visit);
 	begin(&line, "attempt", delivery, NULL);
 	add_connection(&line, visit);
 	log_text(&line, "wish", "none");
@@ -90,6 +103,8 @@ deliver_log_unlisted(const struct delivery *delivery)
 		host = &plan->hosts[i];
 		if (host->use || host->finding.type == RESULT_OK)
 			continue;
+		metrics_count(METRIC_ATTEMPTS, policy_source_name(plan->source),
+		    result_type_name(host->finding.type));
 		begin(&line, "attempt", delivery, NULL);
 		log_text(&line, "mx", host->name);
 		log_text(&line, "wish", "none");
@@ -131,6 +146,7 @@ deliver_log_delivery(const struct delivery *delivery, const struct visit *visit,
 
 	if (visit != NULL)
 		finding = visit->judged ? &visit->judgement.finding : NULL;
+	metrics_count(METRIC_RECIPIENTS, status_word(reply), NULL);
 	begin(&line, "delivery", delivery, rcpt);
 	if (visit != NULL)
 		add_connection(&line, visit);

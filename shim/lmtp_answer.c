@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "shim/lmtp_answer.h"
 
 /* A message on its way, as txn_run()'s callbacks see it. */
@@ -38,9 +39,11 @@ static void
 log_refusal(const struct lmtp_message *message, const struct rcpt *rcpt,
     const struct reply *reply)
 {
+	const char *status = reply_is_permanent(reply) ? "bounced" : "deferred";
 	char text[REPLY_LINE_MAX + 1];
 	struct log_line line;
 
+	metrics_count(METRIC_RECIPIENTS, status, NULL);
 	reply_line(reply, text);
 	log_begin(&line, LOG_LEVEL_INFO, "delivery");
 	log_text(&line, "id", message->id);
@@ -49,7 +52,7 @@ log_refusal(const struct lmtp_message *message, const struct rcpt *rcpt,
 	log_text(&line, "to", rcpt->address.mailbox);
 	log_text(&line, "domain", rcpt->address.next_hop);
 	log_text(&line, "wish", "none");
-	log_text(&line, "status", reply_is_permanent(reply) ? "bounced" : "deferred");
+	log_text(&line, "status", status);
 	log_text(&line, "dsn", reply->enhanced);
 	log_text(&line, "reply", text);
 	log_end(&line);
@@ -151,6 +154,7 @@ lmtp_answer_deliver(const struct lmtp_service *service, struct stream *stream,
 	struct watch watch = { .service = service, .stream = stream, .message = message };
 	struct txn *txn;
 
+	metrics_count(METRIC_TRANSACTIONS, NULL, NULL);
 	txn = txn_new(message->arena, message->id, &message->sender, message->rcpts,
 	    message->rcpt_count, body, deadline_in(service->conf->lmtp.transaction_time));
 	txn->smtputf8 = message->smtputf8;

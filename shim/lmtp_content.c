@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "base/limits.h"
+#include "base/metrics.h"
 #include "shim/lmtp_content.h"
 #include "shim/lmtp_dot.h"
 
@@ -39,6 +40,7 @@ refuse_size(struct lmtp_content *content)
 {
 	struct reply refusal;
 
+	metrics_count(METRIC_MESSAGES_REFUSED, "size", NULL);
 	reply_set(&refusal, 552, "5.3.4", "the message is larger than %" PRIu64
 	    " octets (lmtp.max-message-size)", content->max_size);
 	refuse(content, &refusal);
@@ -49,6 +51,7 @@ refuse_for_room(struct lmtp_content *content)
 {
 	struct reply refusal;
 
+	metrics_count(METRIC_MESSAGES_REFUSED, "spool", NULL);
 	reply_set(&refusal, 452, "4.3.1",
 	    "no room for the message in spool-memory or spool-directory");
 	refuse(content, &refusal);

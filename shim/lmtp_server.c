@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "shim/lmtp_server.h"
 #include "shim/lmtp_session.h"
 
@@ -108,9 +109,13 @@ serve(void *context, int fd)
 	char peer[IP_TEXT_MAX];
 
 	if (is_allowed(server, fd, peer)) {
+		metrics_count(METRIC_LMTP_SESSIONS, NULL, NULL);
+		metrics_add(METRIC_LMTP_SESSIONS_RUNNING, NULL, 1);
 		lmtp_session_serve(&server->service, fd);
+		metrics_add(METRIC_LMTP_SESSIONS_RUNNING, NULL, -1);
 		return;
 	}
+	metrics_count(METRIC_LMTP_SESSIONS_REFUSED, "address", NULL);
 	log_message(LOG_LEVEL_WARNING, "lmtp", "%s is not in lmtp.allow-from", peer);
 	turn_away(fd, "4.7.1", "your address is not in lmtp.allow-from");
 }
@@ -119,6 +124,7 @@ static void
 turn_away_full(void *context, int fd)
 {
 	(void)context;
+	metrics_count(METRIC_LMTP_SESSIONS_REFUSED, "full", NULL);
 	log_message(LOG_LEVEL_WARNING, "lmtp", "a connection more than lmtp.max-sessions");
 	turn_away(fd, "4.3.2", "too many sessions (lmtp.max-sessions)");
 }

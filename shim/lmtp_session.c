@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/limits.h"
+#include "base/metrics.h"
 #include "base/stream.h"
 #include "shim/lmtp_answer.h"
 #include "shim/lmtp_command.h"
@@ -175,6 +176,13 @@ begin_transaction(struct lmtp_session *session, const struct lmtp_command *comma
 }
 
 static void
+refuse_size(struct lmtp_session *session)
+{
+	metrics_count(METRIC_MESSAGES_REFUSED, "size", NULL);
+	answer(session, 552, "5.3.4", "the message is too large (lmtp.max-message-size)");
+}
+
+static void
 obey_mail(struct lmtp_session *session, const struct lmtp_command *command)
 {
 	if (!session->hello)
@@ -182,7 +190,7 @@ obey_mail(struct lmtp_session *session, const struct lmtp_command *command)
 	else if (session->mail)
 		complain_order(session, "there is a sender already");
 	else if (command->size > session->service->conf->lmtp.max_message_size)
-		answer(session, 552, "5.3.4", "the message is too large (lmtp.max-message-size)");
+		refuse_size(session);
 	else
 		begin_transaction(session, command);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/metrics.h"
 #include "shim/slots.h"
 
 #define BUCKETS	1024
@@ -122,6 +123,7 @@ static void
 grant(struct slots *slots, struct waiter *waiter)
 {
 	slots->open++;
+	metrics_add(METRIC_CONNECTIONS_OPEN, NULL, 1);
 	waiter->ip->open++;
 	waiter->domain->open++;
 	waiter->granted = true;
@@ -245,6 +247,7 @@ slots_give(struct slots *slots, const struct ip *ip, const char *domain)
 	if (of_ip == NULL || of_ip->open == 0 || of_domain == NULL || of_domain->open == 0)
 		abort();
 	slots->open--;
+	metrics_add(METRIC_CONNECTIONS_OPEN, NULL, -1);
 	of_ip->open--;
 	of_domain->open--;
 	counter_drop(slots, of_ip);

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""Holds the manual pages against the code, both ways: options, commands, log fields, exit codes.
+"""Holds the manual pages against the code, both ways: options, commands, log fields,
+metrics, exit codes.
 
 The keys of stsgate.conf(5) have a test of their own.  Every page must also pass mandoc's lint.
 """
@@ -59,7 +60,7 @@ def exits_of_code(text):
 
 
 def command_faults():
-    rows = re.findall(r'\{ "([a-z]+)", (?:"([a-z]+)"|NULL), (?:true|false), run_', code("cmd/stsgate.c"))
+    rows = re.findall(r'\{ "([a-z]+)", (?:"([a-z]+)"|NULL), (?:true|false), (?:run|stsgate)_', code("cmd/stsgate.c"))
     in_code = {" ".join(filter(None, row)) for row in rows}
     in_page = {" ".join(re.sub(r"\b(Cm|Ar domain)\b", "", line).split())
                for line in re.findall(r"^\.It (Cm .*)$", page("stsgate.1"), re.MULTILINE)}
@@ -84,6 +85,13 @@ def route_faults():
     return differ("control paths", in_code, in_page)
 
 
+def metric_faults():
+    rows = re.findall(r'= \{ "([a-z_]+)", (COUNTER|GAUGE),', code("base/metrics.c"))
+    in_code = {f"stsgate_{name}{'_total' if kind == 'COUNTER' else ''}" for name, kind in rows}
+    in_page = set(re.findall(r"^\.It Li (stsgate_\S+)$", page("stsgated.8"), re.MULTILINE))
+    return differ("metrics", in_code, in_page)
+
+
 def program_faults(name, page_name, *sources):
     text = code(*sources)
     yield from differ(f"{name} options", options_of_code(text), options_of_page(page(page_name)))
@@ -102,8 +110,10 @@ def main():
         print("mandoc is not installed")
         return 77
     faults = [*lint_faults(), *command_faults(), *log_faults(), *route_faults(),
+              *metric_faults(),
               *program_faults("stsgated", "stsgated.8", "cmd/stsgated.c"),
-              *program_faults("stsgate", "stsgate.1", "cmd/stsgate.c"),
+              *program_faults("stsgate", "stsgate.1", "cmd/stsgate.c", "cmd/stsgate_client.h",
+                              "cmd/stsgate_client.c"),
               *program_faults("stsgate-deliver", "stsgate-deliver.8", "cmd/deliver.c",
                               "cmd/deliver_client.c")]
     print("\n".join(faults) or "pages and code agree")

@@ -1,0 +1,97 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <sysexits.h>
+
+#include "cmd/stsgate_cache.h"
+#include "cmd/stsgate_print.h"
+
+/* One page of the cache, or NULL with *status set. */
+static json_t *
+fetch_page(const struct client *client, const char *path, int *status)
+{
+	struct http_answer answer;
+	json_t *page = NULL;
+
+	*status = client_ask(client, "GET", path, NULL, &answer);
+	if (*status == EX_OK && answer.status != 200)
+		client_complain(&answer);
+	else if (*status == EX_OK)
+		page = client_parse(&answer);
+	if (*status == EX_OK && page == NULL)
+		*status = EXIT_NO;
+	buf_free(&answer.body);
+	return page;
+}
+
+/* All pages in one array, or NULL with *status set. */
+static json_t *
+fetch_cache(const struct client *client, int *status)
+{
+	json_t *all = json_array(), *page;
+	struct buf path = { 0 };
+	const char *next;
+
+	buf_add_text(&path, "/v1/cache");
+	while ((page = fetch_page(client, buf_text(&path), status)) != NULL) {
+		json_array_extend(all, json_object_get(page, "policies"));
+		next = json_string_value(json_object_get(page, "next"));
+		buf_clear(&path);
+		if (next != NULL)
+			buf_printf(&path, "/v1/cache?after=%s", next);
+		json_decref(page);
+		if (path.length == 0)
+			break;
+	}
+	buf_free(&path);
+	if (*status == EX_OK)
+		return all;
+	json_decref(all);
+	return NULL;
+}
+
+int
+stsgate_cache_list(const struct client *client, const char *domain)
+{
+	json_t *policies, *object;
+	const json_t *entry;
+	int status;
+	size_t i;
+
+	(void)domain;
+	policies = fetch_cache(client, &status);
+	if (policies == NULL)
+		return status;
+	if (client->json) {
+		object = json_pack("{s:O}", "policies", policies);
+		client_print_json(object);
+		json_decref(object);
+	} else {
+		print_entry_head(stdout);
+		json_array_foreach(policies, i, entry)
+			print_entry_row(stdout, entry);
+	}
+	json_decref(policies);
+	return EX_OK;
+}
+
+int
+stsgate_cache_show(const struct client *client, const char *domain)
+{
+	return client_ask_about(client, "GET", "/v1/cache/", domain, "", print_entry, NULL);
+}
+
+int
+stsgate_cache_refresh(const struct client *client, const char *domain)
+{
+	return client_ask_about(client, "POST", "/v1/cache/", domain, "/refresh", print_sts, NULL);
+}
+
+int
+stsgate_cache_forget(const struct client *client, const char *domain)
+{
+	return client_ask_about(client, "DELETE", "/v1/cache/", domain, "", print_entry, NULL);
+}

@@ -1,0 +1,48 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * How stsgate(1) asks stsgated over the control socket. Messages for the administrator go to
+ * stderr; functions that return an exit status have said why it is not EX_OK.
+ */
+#ifndef CMD_STSGATE_CLIENT_H
+#define CMD_STSGATE_CLIENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/conf.h"
+#include "base/http.h"
+
+#define EXIT_NO	1	/* the answer is no */
+
+struct client {
+	const struct conf *conf;
+	struct http *http;
+	bool json;	/* print what stsgated said as it is */
+};
+
+/* EX_OK with the whole answer, whatever its status, or EX_UNAVAILABLE. The caller frees
+ * answer->body in either case. */
+int client_ask(const struct client *client, const char *method, const char *path,
+    const struct buf *body, struct http_answer *answer);
+json_t *client_parse(const struct http_answer *answer);	/* NULL after a message */
+/* Says in stsgated's own words why an answer is not what was asked for. */
+void client_complain(const struct http_answer *answer);
+void client_print_json(const json_t *object);
+
+/* Shows the object of a 200 or 502; 204 has none. is_no tells whether a 200 means no all the same;
+ * NULL: never. EX_OK, or EXIT_NO. */
+int client_show(const struct client *client, const struct http_answer *answer,
+    void (*show)(FILE *out, const json_t *object), bool (*is_no)(const json_t *object));
+/* Both for a path, and for one about a domain. */
+int client_ask_and_show(const struct client *client, const char *method, const char *path,
+    void (*show)(FILE *out, const json_t *object), bool (*is_no)(const json_t *object));
+int client_ask_about(const struct client *client, const char *method, const char *before,
+    const char *domain, const char *after, void (*show)(FILE *out, const json_t *object),
+    bool (*is_no)(const json_t *object));
+
+#endif

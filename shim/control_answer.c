@@ -1,0 +1,21 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <jansson.h>
+
+#include "base/arena.h"
+#include "shim/control_answer.h"
+
+void
+control_refuse(struct control_answer *answer, unsigned status, const char *error)
+{
+	json_t *object = json_pack("{s:s}", "error", error);
+	char *text = json_dumps(object, JSON_COMPACT);
+
+	json_decref(object);
+	answer->status = status;
+	answer->text = text == NULL ? xstrdup("{}") : text;
+}

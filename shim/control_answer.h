@@ -1,0 +1,21 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * What is answered to one request on the control socket.
+ */
+#ifndef SHIM_CONTROL_ANSWER_H
+#define SHIM_CONTROL_ANSWER_H
+
+struct control_answer {
+	unsigned status;	/* 200, 204, 400, 404, 405, 413, 500, 502 */
+	char *text;	/* freed with free(); NULL with 204 */
+	const char *type;	/* media type; NULL: application/json */
+};
+
+/* {"error": "..."} */
+void control_refuse(struct control_answer *answer, unsigned status, const char *error);
+
+#endif

@@ -1,0 +1,148 @@
+# SPDX-FileCopyrightText: The stsgate authors
+# SPDX-License-Identifier: ISC
+"""What an operator has: metrics, stats, the cache carried elsewhere, and a live check."""
+
+import json
+import re
+import socket
+
+from checks import address, wait_until
+from stslab.mx import Behaviour
+
+OK, NO, USAGE = 0, 1, 64
+SAMPLE = re.compile(r'(stsgate_[a-z_]+)(\{[a-z]+="[^"]*"(?:,[a-z]+="[^"]*")*\})? (-?\d+)$')
+
+
+def control_path(daemon):
+    return daemon.settings["control"]["listen"][0].removeprefix("unix:")
+
+
+def http(daemon, method, path, body=b"", where=None, host="localhost"):
+    """One request on the control socket: status, headers, body."""
+    sock = socket.create_connection(where, 10) if where else socket.socket(socket.AF_UNIX)
+    with sock:
+        sock.settimeout(30)
+        if not where:
+            sock.connect(control_path(daemon))
+        sock.sendall(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n"
+                     "Connection: close\r\n\r\n".encode() + body)
+        answer = b""
+        while more := sock.recv(65536):
+            answer += more
+    head, _, rest = answer.partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    headers = {name.lower(): value for name, _, value in
+               (line.partition(": ") for line in lines[1:])}
+    return int(lines[0].split(" ")[1]), headers, rest
+
+
+def metrics(daemon, **where):
+    """The samples of /metrics, by name with labels; every line is checked for its form."""
+    status, headers, body = http(daemon, "GET", "/metrics", **where)
+    assert status == 200
+    assert headers["content-type"] == \
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    lines = body.decode().split("\n")
+    assert lines[-2:] == ["# EOF", ""]
+    families, samples, family = {}, {}, None
+    for line in lines[:-2]:
+        if line.startswith("# TYPE "):
+            family, kind = line.split(" ")[2:]
+            assert family not in families, "one block a family"
+            families[family] = kind
+        elif line.startswith("# HELP "):
+            assert line.split(" ")[2] == family
+        else:
+            match = SAMPLE.match(line)
+            assert match, line
+            assert match.group(1) == family + ("_total" if families[family] == "counter" else "")
+            name = line.rpartition(" ")[0]
+            assert name not in samples
+            samples[name] = int(match.group(3))
+    return samples
+
+
+def stats(daemon):
+    done = daemon.ask("stats", "--json")
+    assert done.returncode == OK, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_delivery_is_counted(net, start):
+    mta = start()
+    before = metrics(mta)
+    assert before["stsgate_transactions_total"] == 0
+    domain = net.domain(policy="enforce")
+    mta.deliver(address(domain))
+    mta.deliver(address(domain))
+    after = metrics(mta)
+    for name, number in (
+            ('stsgate_transactions_total', 2),
+            ('stsgate_recipients_total{status="sent"}', 2),
+            ('stsgate_recipients_total{status="deferred"}', 0),
+            ('stsgate_attempts_total{policy="sts",result="ok"}', 2),
+            ('stsgate_connections_total{tls="verified"}', 2),
+            ('stsgate_policy_fetches_total{result="ok"}', 1),
+            ('stsgate_policy_lookups_total{answer="fetch"}', 1),
+            ('stsgate_policy_lookups_total{answer="cache"}', 1),
+            ('stsgate_connections_open', 0), ('stsgate_policies_unsaved', 0),
+            ('stsgate_store_damaged_time_seconds', 0), ('stsgate_spool_bytes{place="memory"}', 0),
+            ('stsgate_resolver_health{state="validates"}', 1)):
+        assert after[name] == number, (name, after[name])
+    assert after['stsgate_dns_lookups_total{state="secure"}'] > \
+        before['stsgate_dns_lookups_total{state="secure"}']
+    assert after["stsgate_lmtp_sessions_total"] >= before["stsgate_lmtp_sessions_total"] + 2
+    assert after["stsgate_start_time_seconds"] > 1700000000
+    wait_until(lambda: metrics(mta)["stsgate_lmtp_sessions_running"] == 0)
+
+
+def test_failures_are_counted(net, start):
+    mta = start({"lmtp": {"max-message-size": 2000}})
+    stripped = net.domain(policy="enforce", behaviour=Behaviour(offer_starttls=False))
+    mta.deliver(address(stripped))
+    refetched = net.domain(policy="enforce")
+    refetched.site.status = 404
+    mta.deliver(address(refetched))
+    mta.deliver(address(net.domain()), content=b"x" * 70 + b"\r\n" + b"y" * 3000 + b"\r\n")
+    after = metrics(mta)
+    for name, number in (
+            ('stsgate_recipients_total{status="deferred"}', 1),
+            ('stsgate_attempts_total{policy="sts",result="starttls-not-supported"}', 1),
+            ('stsgate_policy_fetches_total{result="sts-policy-fetch-error"}', 1),
+            ('stsgate_messages_refused_total{reason="size"}', 1)):
+        assert after[name] == number, (name, after[name])
+
+
+def test_alarms_are_counted(net, start):
+    mta = start()
+    domain = net.domain(policy="enforce")
+    mta.deliver(address(domain))
+    net.dns.fault("_mta-sts." + domain.name, "TXT", "nxdomain")
+    wait_until(lambda: mta.deliver(address(domain)) and metrics(mta)[
+        'stsgate_policy_alarms_total{alarm="txt-gone"}'] == 1, 10, "the alarm")
+
+
+def test_stats_are_the_same_numbers(net, mta):
+    mta.deliver(address(net.domain(policy="enforce")))
+    numbers = stats(mta)
+    assert all(isinstance(number, int) for number in numbers.values())
+    names = {re.sub(r"[{,][a-z]+=", ".", name.removeprefix("stsgate_")).replace('"', "")
+             .replace("}", "") for name in metrics(mta)}
+    assert set(numbers) == names
+    assert numbers["recipients_total.sent"] >= 1
+    done = mta.ask("stats")
+    assert done.returncode == OK
+    printed = dict(line.split(" ") for line in done.stdout.splitlines())
+    assert set(printed) == names and int(printed["recipients_total.sent"]) >= 1
+
+
+def test_metrics_over_tcp_for_the_machine_alone(start):
+    mta = start()
+    unix = mta.settings["control"]["listen"][0]
+    mta.stop()
+    mta.reconfigure({"control": {"listen": [unix, "inet:127.0.0.1:8481"]}})
+    mta.start()
+    where = ("127.0.0.1", 8481)
+    assert "stsgate_transactions_total" in metrics(mta, where=where, host="127.0.0.1:8481")
+    assert http(mta, "GET", "/metrics", where=where, host="attacker.example")[0] == 400
+    assert http(mta, "GET", "/v1/stats", where=where)[0] == 404
