@@ -16,14 +16,16 @@
 #include "base/arena.h"
 #include "base/bdb.h"
 
-_Static_assert(BDB_ABSENT == DB_NOTFOUND && BDB_BROKEN == DB_RUNRECOVERY && BDB_BAD == DB_VERIFY_BAD,
+_Static_assert(BDB_ABSENT == DB_NOTFOUND && BDB_BROKEN == DB_RUNRECOVERY &&
+    BDB_BAD == DB_VERIFY_BAD,
     "Berkeley DB's numbers have moved");
 
 #define PATH_ROOM	4096
 #define TABLES_MAX	8
 
 #define CACHE_OCTETS	(32 * 1024 * 1024)
-#define LOG_FILE_OCTETS	(1024 * 1024)	/* four buffers at least; a rest of it is zeroed at every opening */
+/* four buffers at least; a rest of it is zeroed at every opening */
+#define LOG_FILE_OCTETS	(1024 * 1024)
 #define LOG_BUFFER_OCTETS	(256 * 1024)
 #define LOCK_MAX	20000
 #define LOCKER_MAX	4000	/* threads that may be in here at once, and then some */
@@ -52,7 +54,8 @@ bdb_error_text(int error)
 bool
 bdb_is_damage(int error)
 {
-	static const int others[] = { 0, BDB_NEWER, ENOSPC, EDQUOT, EACCES, EPERM, EROFS, ENOMEM, EMFILE,
+	static const int others[] = { 0, BDB_NEWER, ENOSPC, EDQUOT, EACCES, EPERM, EROFS, ENOMEM,
+	    EMFILE,
 		ENFILE, EIO, EINTR, EAGAIN, ENAMETOOLONG };
 	size_t i;
 
@@ -92,8 +95,9 @@ static bool
 try_again(int error, int *tries)
 {
 	const struct timespec pause = { .tv_nsec = 1000000 };
+	bool met = error == DB_LOCK_DEADLOCK || error == DB_LOCK_NOTGRANTED;
 
-	if ((error != DB_LOCK_DEADLOCK && error != DB_LOCK_NOTGRANTED) || ++*tries >= DEADLOCK_TRIES)
+	if (!met || ++*tries >= DEADLOCK_TRIES)
 		return false;
 	if (*tries > 3)
 		(void)nanosleep(&pause, NULL);
@@ -228,9 +232,9 @@ tables_open(struct bdb *bdb, DB_TXN *txn)
 	return error;
 }
 
-/* Makes everything committed durable. Committing with DB_TXN_SYNC would not do: it reports success when
- * the record was written and fsync() failed. What the kernel has dropped then, a later fsync() does
- * not bring back: such a log is not to be trusted until it has been recovered from. */
+/* Makes everything committed durable. Committing with DB_TXN_SYNC would not do: it reports success
+ * when the record was written and fsync() failed. What the kernel has dropped then, a later fsync()
+ * does not bring back: such a log is not to be trusted until it has been recovered from. */
 static int
 log_flush(struct bdb *bdb)
 {

@@ -19,7 +19,8 @@
 #include "base/buf.h"
 
 #define BDB_ABSENT	(-30988)	/* DB_NOTFOUND */
-#define BDB_BROKEN	(-30973)	/* DB_RUNRECOVERY: opening it once more recovers it, or fails */
+/* DB_RUNRECOVERY: opening it once more recovers it, or fails */
+#define BDB_BROKEN	(-30973)
 #define BDB_BAD	(-30970)	/* DB_VERIFY_BAD: the octets are not what was once written */
 #define BDB_NEWER	(-29000)	/* our own: a newer stsgated wrote it */
 
@@ -44,7 +45,8 @@ struct bdb_plan {
 
 /* Recovers, then opens all tables: those made earlier must be there, new ones are made. The caller
  * holds the lock: two openers ruin each other. */
-int bdb_open(const struct bdb_plan *plan, struct bdb **bdb);	/* beside a broken one of ours is fine */
+/* beside a broken one of ours is fine */
+int bdb_open(const struct bdb_plan *plan, struct bdb **bdb);
 int bdb_close(struct bdb *bdb);	/* after a checkpoint; frees it in any case; NULL is allowed */
 int bdb_checkpoint(struct bdb *bdb);
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,8 @@
 #include "base/http_engine.h"
 #include "base/limits.h"
 
-#define PARALLEL_MAX	200	/* transfers at once; more wait in the queue, under their deadlines */
+/* transfers at once; more wait in the queue, under their deadlines */
+#define PARALLEL_MAX	200
 #define ENGINE_STACK	(512 * 1024)
 #define ENGINE_GRACE_MS	50	/* the engine knows how far a transfer got, so it may speak first */
 #define IDLE_MS	60000
@@ -51,6 +53,21 @@ const char *
 http_outcome_name(enum http_outcome outcome)
 {
 	return outcome_names[outcome];
+}
+
+void
+http_transfer_decide(struct http_transfer *transfer, enum http_outcome outcome, const char *format,
+    ...)
+{
+	va_list args;
+
+	if (transfer->decided)
+		return;
+	transfer->decided = true;
+	transfer->answer.outcome = outcome;
+	va_start(args, format);
+	(void)vsnprintf(transfer->answer.reason, sizeof(transfer->answer.reason), format, args);
+	va_end(args);
 }
 
 static char *
@@ -322,15 +339,18 @@ http_free(struct http *http)
 
 /* Decided without a transfer: what the request itself rules out. */
 static bool
-rule_out(const struct http *http, struct http_transfer *transfer, const struct http_request *request)
+rule_out(const struct http *http, struct http_transfer *transfer,
+    const struct http_request *request)
 {
 	if (request->unix_path == NULL && http->trust == NULL)
-		http_transfer_decide(transfer, HTTP_TLS, "%s: there is no ca-file to verify it with",
+		http_transfer_decide(transfer, HTTP_TLS,
+		    "%s: there is no ca-file to verify it with",
 		    request->host);
 	else if (request->unix_path != NULL || http->proxy[0] != '\0')
 		return false;
 	else if (request->address_count == 0)
-		http_transfer_decide(transfer, HTTP_UNREACHABLE, "%s has no address", request->host);
+		http_transfer_decide(transfer, HTTP_UNREACHABLE, "%s has no address",
+		    request->host);
 	else if (transfer->address_count == 0)
 		http_transfer_decide(transfer, HTTP_REFUSED_ADDRESS,
 		    "%s has private addresses only, which are refused (dns.private-addresses)",

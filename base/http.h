@@ -34,7 +34,8 @@ struct http_request {
 	const char *method;	/* "GET", "POST", "DELETE" */
 	const char *url;	/* https:// or, over a Unix socket, http:// */
 	const char *host;	/* the URL's host: SNI, reference identifier */
-	const struct ip *addresses;	/* of host, tried in order; unused with a proxy or unix_path */
+	/* of host, tried in order; unused with a proxy or unix_path */
+	const struct ip *addresses;
 	size_t address_count;
 	const char *unix_path;	/* NULL: TCP */
 	const char *content_type;	/* of body; NULL without */
@@ -56,13 +57,15 @@ struct http_answer {
 
 struct http;
 
-/* ca_file "" : no HTTPS. proxy "" : none. NULL only when libcurl cannot start or ca_file cannot be read (why says). */
+/* ca_file "" : no HTTPS. proxy "" : none. NULL only when libcurl cannot start or ca_file cannot be
+ * read (why says). */
 struct http *http_new(const char *ca_file, const char *proxy, char *why, size_t why_room);
 /* Running requests end with HTTP_TIMEOUT, now, and so does every later one. */
 void http_stop(struct http *http);
 void http_free(struct http *http);	/* stops it, and waits for those who asked */
 
 /* Fills every field of answer. Any thread. */
-void http_perform(struct http *http, const struct http_request *request, struct http_answer *answer);
+void http_perform(struct http *http, const struct http_request *request,
+    struct http_answer *answer);
 
 #endif

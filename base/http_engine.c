@@ -4,7 +4,6 @@
  */
 #include "config.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,20 +39,6 @@ struct http_work {
 	bool chunked;
 	bool tls_ended;	/* the peer has said so */
 };
-
-void
-http_transfer_decide(struct http_transfer *transfer, enum http_outcome outcome, const char *format, ...)
-{
-	va_list args;
-
-	if (transfer->decided)
-		return;
-	transfer->decided = true;
-	transfer->answer.outcome = outcome;
-	va_start(args, format);
-	(void)vsnprintf(transfer->answer.reason, sizeof(transfer->answer.reason), format, args);
-	va_end(args);
-}
 
 static bool
 may_dial(const struct http_transfer *transfer, const struct sockaddr *address)
@@ -106,7 +91,8 @@ static void
 decide_certificate(struct http_transfer *transfer, int x509_error)
 {
 	transfer->answer.x509_error = x509_error;
-	http_transfer_decide(transfer, HTTP_TLS, "the certificate of %s [%s] is not valid for it: %s (%s)",
+	http_transfer_decide(transfer, HTTP_TLS,
+	    "the certificate of %s [%s] is not valid for it: %s (%s)",
 	    transfer->host, transfer->work->peer, x509_error_name(x509_error),
 	    x509_error_text(x509_error));
 }
@@ -124,7 +110,8 @@ on_connected(void *context, char *peer, char *own, int peer_port, int own_port)
 		return CURL_PREREQFUNC_OK;
 	if (curl_easy_getinfo(transfer->work->easy, CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK ||
 	    tls == NULL || tls->internals == NULL) {
-		http_transfer_decide(transfer, HTTP_TLS, "%s: no TLS session to be judged", transfer->host);
+		http_transfer_decide(transfer, HTTP_TLS, "%s: no TLS session to be judged",
+		    transfer->host);
 		return CURL_PREREQFUNC_ABORT;
 	}
 	x509_error = x509_verify_resumed(tls->internals);
@@ -161,11 +148,13 @@ on_header(char *line, size_t size, size_t count, void *context)
 
 	transfer->work->header_octets += length;
 	if (transfer->work->header_octets > LIMIT_HTTP_HEADERS)
-		http_transfer_decide(transfer, HTTP_TOO_LARGE, "the headers from %s are larger than %d octets",
+		http_transfer_decide(transfer, HTTP_TOO_LARGE,
+		    "the headers from %s are larger than %d octets",
 		    transfer->host, LIMIT_HTTP_HEADERS);
 	else if (header_differs(line, length, "Content-Encoding:", "identity") ||
 	    header_differs(line, length, "Transfer-Encoding:", "chunked"))
-		http_transfer_decide(transfer, HTTP_GARBLED, "%s answered in an encoding that was not asked for",
+		http_transfer_decide(transfer, HTTP_GARBLED,
+		    "%s answered in an encoding that was not asked for",
 		    transfer->host);
 	if (length > 18 && strncasecmp(line, "Transfer-Encoding:", 18) == 0)
 		transfer->work->chunked = true;
@@ -178,7 +167,8 @@ decide_too_large(struct http_transfer *transfer)
 	long status = 0;
 
 	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_RESPONSE_CODE, &status);
-	http_transfer_decide(transfer, HTTP_TOO_LARGE, "the answer of %s (HTTP status %ld) is larger than %zu octets",
+	http_transfer_decide(transfer, HTTP_TOO_LARGE,
+	    "the answer of %s (HTTP status %ld) is larger than %zu octets",
 	    transfer->host, status, transfer->max_body);
 }
 
@@ -202,7 +192,8 @@ static const struct {
 } fixed_options[] = {
 	{ CURLOPT_NOSIGNAL, 1 },
 	{ CURLOPT_FOLLOWLOCATION, 0 },
-	{ CURLOPT_FORBID_REUSE, 1 },	/* else a later request might use an address that is not its own */
+	/* else a later request might use an address that is not its own */
+	{ CURLOPT_FORBID_REUSE, 1 },
 	{ CURLOPT_FRESH_CONNECT, 1 },
 	{ CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1 },
 	{ CURLOPT_HTTP09_ALLOWED, 0 },
@@ -217,7 +208,8 @@ static const struct {
 /* The first option that libcurl refuses ends the request: none of them is optional. */
 #define SET(transfer, option, value) do { \
 	if ((transfer)->work->setup == CURLE_OK) \
-		(transfer)->work->setup = curl_easy_setopt((transfer)->work->easy, (option), (value)); \
+		(transfer)->work->setup = curl_easy_setopt((transfer)->work->easy, (option), \
+		    (value)); \
 } while (0)
 
 static void
@@ -300,7 +292,8 @@ static const struct {
 	{ CURLE_SSL_CERTPROBLEM, HTTP_TLS },
 	{ CURLE_SSL_ENGINE_INITFAILED, HTTP_TLS },
 	{ CURLE_FILESIZE_EXCEEDED, HTTP_TOO_LARGE },
-	{ CURLE_OUT_OF_MEMORY, HTTP_TOO_LARGE },	/* a header line beyond libcurl's own bound */
+	/* a header line beyond libcurl's own bound */
+	{ CURLE_OUT_OF_MEMORY, HTTP_TOO_LARGE },
 	{ CURLE_PARTIAL_FILE, HTTP_GARBLED },
 	{ CURLE_UNSUPPORTED_PROTOCOL, HTTP_GARBLED },	/* HTTP/0.9 and other unknown versions */
 	{ CURLE_WEIRD_SERVER_REPLY, HTTP_GARBLED },
@@ -346,15 +339,16 @@ decide_tls(struct http_transfer *transfer, CURLcode code)
 	if (code == CURLE_PEER_FAILED_VERIFICATION)
 		decide_certificate(transfer, (int)x509_error);
 	else
-		http_transfer_decide(transfer, HTTP_TLS, "no TLS with %s [%s]: %s", transfer->host, transfer->work->peer,
-		    transfer->work->error);
+		http_transfer_decide(transfer, HTTP_TLS, "no TLS with %s [%s]: %s", transfer->host,
+		    transfer->work->peer, transfer->work->error);
 }
 
 static void
 decide_failure(struct http_transfer *transfer, CURLcode code)
 {
 	enum http_outcome outcome = outcome_of(transfer, code);
-	const char *text = transfer->work->error[0] != '\0' ? transfer->work->error : curl_easy_strerror(code);
+	const char *text = transfer->work->error[0] != '\0' ? transfer->work->error :
+	    curl_easy_strerror(code);
 	long os_error = 0;
 
 	if (outcome == HTTP_TLS)
@@ -362,12 +356,13 @@ decide_failure(struct http_transfer *transfer, CURLcode code)
 	if (code == CURLE_FILESIZE_EXCEEDED)
 		decide_too_large(transfer);
 	if (outcome == HTTP_TIMEOUT)
-		http_transfer_decide(transfer, outcome, "%s [%s]: time is up %s", transfer->host, transfer->work->peer,
-		    stage(transfer));
+		http_transfer_decide(transfer, outcome, "%s [%s]: time is up %s", transfer->host,
+		    transfer->work->peer, stage(transfer));
 	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_OS_ERRNO, &os_error);
 	if (code == CURLE_COULDNT_CONNECT && os_error != 0)
 		text = strerrordesc_np((int)os_error);
-	http_transfer_decide(transfer, outcome, "%s [%s]: %s", transfer->host, transfer->work->peer, text);
+	http_transfer_decide(transfer, outcome, "%s [%s]: %s", transfer->host, transfer->work->peer,
+	    text);
 }
 
 /* A body without a length of its own ends where the peer says so, not where the connection is cut
@@ -377,7 +372,8 @@ is_cut(const struct http_transfer *transfer)
 {
 	curl_off_t announced = -1;
 
-	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T,
+	    &announced);
 	return announced < 0 && !transfer->work->chunked && !transfer->work->tls_ended &&
 	    transfer->unix_path == NULL && transfer->answer.body.length > 0;
 }
@@ -397,7 +393,8 @@ decide_answered(struct http_transfer *transfer)
 	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_CONTENT_TYPE, &type);
 	(void)snprintf(answer->content_type, sizeof(answer->content_type), "%s",
 	    type != NULL ? type : "");
-	http_transfer_decide(transfer, HTTP_ANSWERED, "HTTP status %ld from %s [%s]", answer->status,
+	http_transfer_decide(transfer, HTTP_ANSWERED, "HTTP status %ld from %s [%s]",
+	    answer->status,
 	    transfer->host, transfer->work->peer);
 }
 
@@ -443,7 +440,8 @@ out:
 	return right;
 }
 
-/* "+host:port:address,address": kept by libcurl for a minute, and replaced by the next request's. */
+/* "+host:port:address,address": kept by libcurl for a minute, and replaced by the next request's.
+ */
 static void
 prepare_resolve(struct http_transfer *transfer)
 {
@@ -485,7 +483,8 @@ prepare(struct http_transfer *transfer)
 
 	curl_url_cleanup(url);
 	if (!right) {
-		http_transfer_decide(transfer, HTTP_GARBLED, "%s is not a URL that can be asked at %s",
+		http_transfer_decide(transfer, HTTP_GARBLED,
+		    "%s is not a URL that can be asked at %s",
 		    transfer->url, transfer->host);
 		return false;
 	}

@@ -18,7 +18,8 @@
 #include "base/buf.h"
 
 enum store_table { STORE_POLICIES, STORE_DUE, STORE_GRACE };	/* one row in the name table each */
-enum store_result { STORE_OK, STORE_ABSENT, STORE_FAILED };	/* FAILED is logged where it happens */
+/* FAILED is logged where it happens */
+enum store_result { STORE_OK, STORE_ABSENT, STORE_FAILED };
 enum store_sync { STORE_SYNC, STORE_LAZY };	/* LAZY survives kill -9, not a power loss */
 
 struct store;
@@ -30,7 +31,8 @@ struct store;
 struct store *store_open(const char *backend, const char *directory, char *why, size_t why_room);
 void store_close(struct store *store);	/* no thread may be in it; NULL is allowed */
 
-/* Was it found damaged by this opening, set aside and salvaged? Then policies may have been lost. */
+/* Was it found damaged by this opening, set aside and salvaged? Then policies may have been lost.
+ */
 bool store_was_damaged(const struct store *store);
 /* The same across restarts: the wall-clock second when that last happened, 0 for never. */
 int64_t store_damaged_at(const struct store *store);
@@ -44,11 +46,13 @@ enum store_result store_put(struct store *store, enum store_table table, const c
 enum store_result store_delete(struct store *store, enum store_table table, const char *key,
     enum store_sync sync);
 /* Calls each for the entries with a key greater than after ("" for all), in key order, until it
- * returns false. No lock is held during the call, so each may call the store; what changes meanwhile
- * may be seen before or after its change. */
+ * returns false. No lock is held during the call, so each may call the store; what changes
+ * meanwhile may be seen before or after its change. */
 enum store_result store_scan(struct store *store, enum store_table table, const char *after,
     bool (*each)(void *context, const char *key, const void *value, size_t length), void *context);
-enum store_result store_purge(struct store *store, int64_t now);	/* drops what is past its purge_at */
-enum store_result store_checkpoint(struct store *store);	/* bounds recovery time and log size */
+/* drops what is past its purge_at */
+enum store_result store_purge(struct store *store, int64_t now);
+/* bounds recovery time and log size */
+enum store_result store_checkpoint(struct store *store);
 
 #endif

@@ -36,7 +36,8 @@ is_usable(const char *directory, char *why, size_t why_room)
 	struct stat status;
 
 	if (stat(directory, &status) != 0) {
-		(void)snprintf(why, why_room, "%s: %s: make the state directory and give it to the user "
+		(void)snprintf(why, why_room, "%s: %s: make the state directory and give it to the "
+		    "user "
 		    "that stsgated runs as", directory, strerror(errno));
 		return false;
 	}
@@ -84,7 +85,8 @@ explain_lock(int fd, const char *path, char *why, size_t why_room)
 	pid_t pid = holder(fd);
 
 	if (pid > 0)
-		(void)snprintf(why, why_room, "process %ld holds %s: stop that stsgated, or give this one "
+		(void)snprintf(why, why_room, "process %ld holds %s: stop that stsgated, or give "
+		    "this one "
 		    "a state-directory of its own", (long)pid, path);
 	else
 		(void)snprintf(why, why_room, "%s cannot be locked", path);

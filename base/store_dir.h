@@ -20,7 +20,8 @@ int store_dir_lock(const char *directory, char *why, size_t why_room);
 bool store_dir_exists(const char *path);	/* a file or directory of that name */
 /* Makes path an empty directory that only we may enter. 0 or -1. */
 int store_dir_make(const char *path, char *why, size_t why_room);
-int store_dir_rename(const char *from, const char *to, char *why, size_t why_room);	/* 0 or -1 */
+/* 0 or -1 */
+int store_dir_rename(const char *from, const char *to, char *why, size_t why_room);
 int store_dir_sync(const char *path, char *why, size_t why_room);	/* its entries; 0 or -1 */
 
 #endif

@@ -19,7 +19,7 @@ struct address {
 	const char *mailbox;	/* as given, without <>; "" is the null sender */
 	/* A-labels, lower case; "[192.0.2.1]" for a literal; "" for the null sender */
 	const char *next_hop;
-	const char *wire;	/* for a host without SMTPUTF8: the domain in A-labels; NULL when the
+	const char *wire;	/* without SMTPUTF8: the domain in A-labels; NULL when the
 				   local part is not ASCII and cannot be sent there */
 	bool literal;	/* an address literal: ip is where it points */
 	struct ip ip;
