@@ -53,15 +53,16 @@ static const char *const table_names[] = {
 	[STORE_GRACE] = "grace",
 };
 
-/* Berkeley DB's own words. A full disk says so once, not for every write, and a damaged file not for
- * every page. */
+/* Berkeley DB's own words. A full disk says so once, not for every write, and a damaged file not
+ * for every page. */
 static void
 on_message(void *context, const char *message)
 {
 	struct store *store = context;
 	bool enough = store->trouble != 0 || atomic_fetch_add(&store->messages, 1) >= MESSAGES_MAX;
 
-	log_message(enough ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, "store", "Berkeley DB: %s", message);
+	log_message(enough ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, "store", "Berkeley DB: %s",
+	    message);
 }
 
 static const char *
@@ -208,7 +209,8 @@ hand_out(const struct bdb_batch *batch,
 
 	for (i = 0; i < batch->count && *more; i++) {
 		if (store_record_unpack(bdb_batch_key(batch, i), batch->entries[i].key_length,
-		    bdb_batch_record(batch, i), batch->entries[i].record_length, &value, &length) != 0)
+		    bdb_batch_record(batch, i), batch->entries[i].record_length, &value,
+		    &length) != 0)
 			return BDB_BAD;
 		*more = each(context, bdb_batch_key(batch, i), value, length);
 	}
@@ -378,7 +380,8 @@ dump_open(const struct store *store)
 	if (dump == NULL)
 		return NULL;
 	(void)unlink(path);
-	(void)setvbuf(dump, NULL, _IOLBF, BUFSIZ);	/* a crash takes no more than a line with it */
+	/* a crash takes no more than a line with it */
+	(void)setvbuf(dump, NULL, _IOLBF, BUFSIZ);
 	return dump;
 }
 
@@ -414,7 +417,8 @@ salvage_table(struct store *store, struct bdb *to, size_t table)
 		salvage.error = damage;
 	}
 	(void)fclose(dump.file);
-	log_message(LOG_LEVEL_ERROR, "store", "salvaged table %s: %zu entries saved, %zu pieces unreadable%s",
+	log_message(LOG_LEVEL_ERROR, "store",
+	    "salvaged table %s: %zu entries saved, %zu pieces unreadable%s",
 	    table_names[table], salvage.saved, left_over, damage == 0 ? "" : ", more may be lost");
 	return salvage.error;
 }
@@ -460,8 +464,10 @@ set_aside(struct store *store, int damage, char *why, size_t why_room)
 	int error;
 
 	aside_name(store, path);
-	log_message(LOG_LEVEL_ERROR, "store", "%s is damaged (%s): it is set aside as %s, and what can "
-	    "be read of it is kept; policies may have been lost", store->home, bdb_error_text(damage),
+	log_message(LOG_LEVEL_ERROR, "store",
+	    "%s is damaged (%s): it is set aside as %s, and what can "
+	    "be read of it is kept; policies may have been lost", store->home,
+	    bdb_error_text(damage),
 	    path);
 	if (store_dir_make(store->fresh, why, why_room) != 0)
 		return -1;
@@ -494,7 +500,8 @@ static void
 explain(const struct store *store, int error, char *why, size_t why_room)
 {
 	if (error == BDB_NEWER)
-		(void)snprintf(why, why_room, "%s was written by a newer stsgated: install that one again, "
+		(void)snprintf(why, why_room, "%s was written by a newer stsgated: install that "
+		    "one again, "
 		    "or move the directory away", store->home);
 	else
 		(void)snprintf(why, why_room, "%s: %s", store->home, bdb_error_text(error));

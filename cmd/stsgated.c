@@ -279,7 +279,7 @@ stop(struct stsgated *d)
 	control_free(d->control);
 	timer_stop(d->timer);
 	if (!drained) {
-		/* Threads still use the engines: leave them alone, the MTA keeps what is unanswered. */
+		/* Threads still use the engines. The MTA keeps what is unanswered. */
 		log_message(LOG_LEVEL_WARNING, "stop",
 		    "sessions were still running when the time to stop was over");
 		store_close(d->store);
@@ -330,8 +330,8 @@ health_advice(enum resolver_health health)
 	case RESOLVER_UNTESTED:
 		return "DNS did not answer: whether answers validate is not known";
 	case RESOLVER_RECURSES:
-		return "the configured DNS servers drop DNSSEC; stsgated asks from the root instead."
-		    " Set dns.mode = \"recurse\", or let the servers pass DNSSEC records";
+		return "the configured DNS servers drop DNSSEC; stsgated asks from the root"
+		    " instead. Set dns.mode = \"recurse\", or let the servers pass DNSSEC records";
 	case RESOLVER_BROKEN:
 		return "the configured DNS servers drop DNSSEC and the root cannot be asked: every"
 		    " signed domain will be deferred. Let the servers pass DNSSEC records, or"
