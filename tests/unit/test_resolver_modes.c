@@ -185,6 +185,15 @@ health(struct fixture *fixture)
 	return resolver_wait_health(fixture->resolver, deadline_in(5000));
 }
 
+/* An engine that was replaced is freed a moment after its successor has taken over. */
+static void
+assert_engines(int expected)
+{
+	for (int tries = 0; engines != expected && tries < 2000; tries++)
+		usleep(1000);
+	assert_int_equal(engines, expected);
+}
+
 static void
 test_forward(void **state)
 {
@@ -216,7 +225,7 @@ test_forwarder_that_drops_dnssec_is_passed_by(void **state)
 	start(*state, DNS_MODE_FORWARD, "192.0.2.2");
 	assert_int_equal(health(*state), RESOLVER_RECURSES);
 	assert_string_equal(asked(*state), "root");
-	assert_int_equal(engines, 1);
+	assert_engines(1);
 }
 
 static void
@@ -303,7 +312,7 @@ test_resolv_conf_changes(void **state)
 	    !deadline_passed(deadline))
 		usleep(10 * 1000);
 	assert_string_equal(asked(fixture), "root");
-	assert_int_equal(engines, 1);
+	assert_engines(1);
 }
 
 static void
@@ -321,10 +330,10 @@ test_an_engine_lives_while_it_is_asked(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, ask_slowly, fixture), 0);
 	usleep(150 * 1000);
 	assert_string_equal(asked(fixture), "192.0.2.3@53");
-	assert_int_equal(engines, 2);
+	assert_engines(2);
 	pthread_join(thread, NULL);
 	usleep(50 * 1000);
-	assert_int_equal(engines, 1);
+	assert_engines(1);
 }
 
 int
