@@ -34,6 +34,7 @@
 #include "shim/body.h"
 #include "shim/control.h"
 #include "shim/deliver.h"
+#include "shim/host_memory.h"
 #include "shim/lmtp_server.h"
 #include "shim/slots.h"
 #include "shim/tls_client.h"
@@ -181,7 +182,8 @@ start_lmtp(struct stsgated *d, const int *descriptors)
 		.conf = d->conf,
 		.gatherer = { d->conf, d->resolver, d->sts_cache },
 		.tls = d->tls,
-		.slots = slots_new(d->conf->smtp.max_deliveries, d->conf->smtp.max_per_host)
+		.slots = slots_new(d->conf->smtp.max_deliveries, d->conf->smtp.max_per_host),
+		.hosts = host_memory_new(d->conf->smtp.host_retry)
 	};
 	d->lmtp = lmtp_server_new(d->conf, d->spool, deliver_group, &d->deliver);
 	for (size_t i = 0; i < listener->count; i++) {
@@ -287,6 +289,7 @@ stop(struct stsgated *d)
 	}
 	lmtp_server_free(d->lmtp);
 	slots_free(d->deliver.slots);
+	host_memory_free(d->deliver.hosts);
 	sts_cache_free(d->sts_cache);
 	http_free(d->http);
 	resolver_free(d->resolver);

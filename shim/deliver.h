@@ -13,6 +13,7 @@
 
 #include "base/conf.h"
 #include "policy/gather.h"
+#include "shim/host_memory.h"
 #include "shim/slots.h"
 #include "shim/tls_client.h"
 #include "shim/txn.h"
@@ -22,6 +23,7 @@ struct deliver_context {
 	struct gatherer gatherer;
 	struct tls_client *tls;
 	struct slots *slots;
+	struct host_memory *hosts;	/* NULL: nothing is remembered */
 };
 
 /* context is a struct deliver_context; the shape txn_run() calls. */

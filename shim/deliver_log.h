@@ -13,6 +13,7 @@
  *   the connection ends or decides about its first recipient;
  * - an attempt at a host that the policy does not list makes no connection: no ip=, tls=, proto=,
  *   cipher=, reused= or ms=;
+ * - an address that smtp.host-retry passes over is no attempt: its line is that of the delivery;
  * - a delivery has mx=, ip=, tls=, proto=, cipher=, reused= and result= of the connection that its
  *   reply comes from, and none of them but, where there is one, the result= of the policy when no
  *   host was tried;

@@ -4,18 +4,17 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/stream.h"
 #include "shim/deliver_log.h"
-#include "shim/dial.h"
-#include "shim/slots.h"
 #include "shim/smtp_client.h"
 #include "shim/tls_client.h"
 #include "shim/visit.h"
 #include "shim/visit_call.h"
+
+#define FAIR_WAIT_MS	(10 * 1000)	/* who has not said a word for so long is not there */
 
 static void
 log_once(const struct delivery *delivery, struct visit *visit)
@@ -33,12 +32,6 @@ visit_settle(const struct delivery *delivery, struct visit *visit, struct rcpt *
 		log_once(delivery, visit);
 	deliver_log_delivery(delivery, visit, rcpt, reply);
 	txn_settle(delivery->txn, rcpt, reply);
-}
-
-static bool
-is_abandoned(void *txn)
-{
-	return txn_is_abandoned(txn);
 }
 
 bool
@@ -95,10 +88,29 @@ describe_trouble(const struct call *call, enum smtp_status status, struct reply 
 	}
 }
 
+/* Does this say that nobody serves at the address? Not what TLS was the reason for, not the end
+ * of a connection that was good for something, and not a wait that our own lack of time cut off. */
+static bool
+is_blamed(const struct call *call, enum smtp_status status)
+{
+	const struct conf *conf = call->delivery->context->conf;
+	int64_t fair = FAIR_WAIT_MS;
+
+	if (fair > conf->smtp.command_timeout)
+		fair = conf->smtp.command_timeout;
+	if (fair > conf->smtp.connect_timeout)
+		fair = conf->smtp.connect_timeout;
+	if (call->blameless || call->served)
+		return false;
+	return status == SMTP_LOST || (status == SMTP_TIMEOUT &&
+	    clock_monotonic_ms() - call->dialled_ms >= fair);
+}
+
 bool
 visit_trouble(struct call *call, enum smtp_status status)
 {
 	describe_trouble(call, status, &call->visit->reply);
+	call->host_failed = is_blamed(call, status);
 	return visit_over(call, status == SMTP_STOPPED ? VISIT_STOP : VISIT_NEXT,
 	    VISIT_WEIGHT_TROUBLE);
 }
@@ -121,7 +133,9 @@ greet(struct call *call)
 
 	if (status != SMTP_ANSWERED)
 		return visit_trouble(call, status);
-	return reply_is_positive(&call->client.reply) || turned_away(call);
+	call->greeted = reply_is_positive(&call->client.reply);
+	call->host_failed = call->client.reply.code == 421;
+	return call->greeted || turned_away(call);
 }
 
 static enum smtp_status
@@ -208,6 +222,7 @@ start_tls(struct call *call)
 	proof->tls = call->visit->plaintext ? PROOF_NOT_TRIED : PROOF_NOT_OFFERED;
 	if (call->visit->plaintext || !call->client.features.starttls)
 		return true;
+	call->blameless = true;
 	status = smtp_client_starttls(&call->client);
 	if (status != SMTP_ANSWERED && status != SMTP_GARBLED)
 		return visit_trouble(call, status);
@@ -231,6 +246,7 @@ hello_again(struct call *call)
 		call->client.spent = call->client.gone = true;
 		return judge(call) && visit_trouble(call, status);
 	}
+	call->blameless = false;
 	if (status != SMTP_ANSWERED)
 		return visit_trouble(call, status);
 	return reply_is_positive(&call->client.reply) || turned_away(call);
@@ -247,80 +263,18 @@ secure(struct call *call)
 	if (call->client.spent)
 		return visit_trouble(call,
 		    call->client.reply.code != 0 ? SMTP_ANSWERED : SMTP_GARBLED);
+	call->blameless = false;
 	return true;
 }
 
-static void
-converse(struct call *call, int fd)
+void
+visit_converse(struct call *call, int fd)
 {
 	call->client.stream = stream_new_fd(fd);
 	if (greet(call) && hello(call) && secure(call))
 		visit_send(call);
 	smtp_client_quit(&call->client);
 	stream_free(call->client.stream);
-}
-
-static const struct ip *
-source_for(const struct delivery *delivery, bool v6)
-{
-	const struct conf_destination *destination = delivery->destination;
-	const struct conf *conf = delivery->context->conf;
-
-	if (destination != NULL && v6 && destination->has_source_ipv6)
-		return &destination->source_ipv6;
-	if (destination != NULL && !v6 && destination->has_source_ipv4)
-		return &destination->source_ipv4;
-	if (v6)
-		return conf->smtp.has_source_ipv6 ? &conf->smtp.source_ipv6 : NULL;
-	return conf->smtp.has_source_ipv4 ? &conf->smtp.source_ipv4 : NULL;
-}
-
-static uint16_t
-port_for(const struct delivery *delivery)
-{
-	if (delivery->plan->relay && delivery->destination != NULL &&
-	    delivery->destination->relay_port != 0)
-		return delivery->destination->relay_port;
-	return delivery->context->conf->smtp.port;
-}
-
-static void
-cannot_dial(struct call *call, uint16_t port, const struct ip *source, int error)
-{
-	struct reply *reply = &call->visit->reply;
-	char from[IP_TEXT_MAX] = "", words[128];
-
-	call->client.awaited = "a connection";
-	if (error == ECANCELED || error == ETIMEDOUT) {
-		(void)visit_trouble(call, error == ECANCELED ? SMTP_STOPPED : SMTP_TIMEOUT);
-		return;
-	}
-	if (error == ECONNRESET) {	/* it was there, and has gone before we looked */
-		(void)visit_trouble(call, SMTP_LOST);
-		return;
-	}
-	if (source != NULL)
-		ip_format(source, from);
-	reply_set(reply, 451, "4.4.1", "%s: cannot connect to port %u%s%s: %s", call->who,
-	    (unsigned)port, source != NULL ? " from " : "", from,
-	    strerror_r(error, words, sizeof(words)));
-	(void)visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
-}
-
-static void
-dial(struct call *call)
-{
-	const struct ip *source = source_for(call->delivery, call->visit->ip->v6);
-	uint16_t port = port_for(call->delivery);
-	struct deadline deadline = deadline_earlier(call->visit->deadline,
-	    deadline_in(call->delivery->context->conf->smtp.connect_timeout));
-	int fd;
-
-	fd = dial_connect(call->visit->ip, port, source, deadline, call->client.wake_fd);
-	if (fd < 0)
-		cannot_dial(call, port, source, errno);
-	else
-		converse(call, fd);
 }
 
 static void
@@ -347,33 +301,13 @@ init(struct call *call, const struct delivery *delivery, struct visit *visit)
 	snprintf(call->who, sizeof(call->who), "%s[%s]", visit->host->name, visit->address);
 }
 
-static void
-run(struct call *call)
-{
-	const struct conf_destination *destination = call->delivery->destination;
-	const char *key = destination != NULL ? destination->name : call->delivery->group->domain;
-	unsigned limit = destination != NULL ? destination->max_connections : 0;
-	struct slots *slots = call->delivery->context->slots;
-	struct visit *visit = call->visit;
-
-	if (slots_take(slots, visit->ip, key, limit, visit->slot_deadline, is_abandoned,
-	    call->delivery->txn)) {
-		dial(call);
-		slots_give(slots, visit->ip, key);
-		return;
-	}
-	reply_set(&visit->reply, 451, "4.4.5", "%s: no connection was free in time: see "
-	    "smtp.max-deliveries, smtp.max-per-host and max-connections", call->who);
-	(void)visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
-}
-
 enum visit_end
 visit_run(const struct delivery *delivery, struct visit *visit)
 {
 	struct call call;
 
 	init(&call, delivery, visit);
-	run(&call);
+	visit_connect(&call);
 	log_once(delivery, visit);
 	return call.end;
 }

@@ -4,8 +4,8 @@
  */
 
 /*
- * One connection to one address: slot, dial, greeting, EHLO, TLS, the plan's judgement, and the
- * transactions for which it is good. Belongs to the thread of its delivery.
+ * One connection to one address: host memory, slot, dial, greeting, EHLO, TLS, the plan's
+ * judgement, and the transactions for which it is good. Belongs to the thread of its delivery.
  */
 #ifndef SHIM_VISIT_H
 #define SHIM_VISIT_H
@@ -39,6 +39,7 @@ struct delivery {
 enum visit_weight {
 	VISIT_WEIGHT_NONE,
 	VISIT_WEIGHT_UNFIT,	/* 5xx: the host cannot take such a message */
+	VISIT_WEIGHT_PASSED,	/* not even tried, by smtp.host-retry */
 	VISIT_WEIGHT_TROUBLE,	/* connection, greeting, a 4xx */
 	VISIT_WEIGHT_POLICY	/* what TLS must prove was not proven */
 };
@@ -66,7 +67,7 @@ struct visit {
 	struct judgement judgement;
 	enum visit_weight weight;
 	struct reply reply;	/* how it failed; code 0 when it did not */
-	bool logged;	/* its line is written */
+	bool logged;	/* its line is written, or none is to be */
 };
 
 /* plaintext, judgement.finding and all above "what it showed" are the caller's to set. */

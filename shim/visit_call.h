@@ -4,13 +4,14 @@
  */
 
 /*
- * A visit while it lasts: what visit.c, which opens the connection, and visit_send.c, which uses
- * it, share. For these two alone.
+ * A visit while it lasts: what visit_connect.c, which comes by a connection, visit.c, which makes
+ * it what the plan demands, and visit_send.c, which uses it, share. For these three alone.
  */
 #ifndef SHIM_VISIT_CALL_H
 #define SHIM_VISIT_CALL_H
 
 #include "base/domain.h"
+#include "shim/host_memory.h"
 #include "shim/smtp_client.h"
 #include "shim/smtp_send.h"
 #include "shim/visit.h"
@@ -33,8 +34,19 @@ struct call {
 	char who[WHO_MAX];	/* "mx.example.net[192.0.2.1]" */
 	bool served;	/* a transaction came to its end on this connection */
 	bool unfit;	/* some recipient needs what this host lacks */
+
+	struct host_key at;	/* from where to where */
+	int64_t dialled_ms;	/* monotonic */
+	bool greeted;	/* with 220 */
+	bool blameless;	/* what goes wrong now is no sign that nobody serves there */
+	bool host_failed;	/* to be passed over for a while */
 	enum visit_end end;
 };
+
+/* Slot, host memory, dialling; then visit_converse(). */
+void visit_connect(struct call *call);
+/* Greeting, EHLO, TLS and judgement, visit_send(), QUIT. Takes fd. */
+void visit_converse(struct call *call, int fd);
 
 /* Ends the visit. Always false, so that a step can return it. */
 bool visit_over(struct call *call, enum visit_end end, enum visit_weight weight);

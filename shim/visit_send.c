@@ -180,6 +180,7 @@ conclude(struct call *call, enum smtp_fate fate, enum smtp_status status)
 		return visit_trouble(call, status);
 	case SMTP_FATE_UNKNOWN:
 		/* It may have been delivered: trying elsewhere might deliver it twice. */
+		call->blameless = true;
 		(void)visit_trouble(call, status);
 		settle_taken(call, &call->visit->reply);
 		return false;

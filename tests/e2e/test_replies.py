@@ -167,15 +167,34 @@ def test_unreachable_address(net, mta):
     assert_reply(mta.deliver(address(domain)).only, "451 4.4.1")
 
 
-@pytest.mark.xfail(strict=True, reason="failed addresses are not remembered")
 def test_a_host_that_failed_is_passed_over(net, start):
     """host-retry: the second message does not knock again at once."""
     mta = start({"smtp": {"host-retry": "5m"}})
     domain = net.domain(behaviour=Behaviour(greeting="421 4.3.2 Busy"))
     mta.deliver(address(domain))
     knocks = len(domain.host.connections)
-    assert_reply(mta.deliver(address(domain)).only, "451 4.4.1")
+    assert_reply(mta.deliver(address(domain)).only, "451 4.4.1", "Busy")
     assert len(domain.host.connections) == knocks
+
+
+def test_a_host_that_is_passed_over_does_not_hide_the_next(net, start):
+    mta = start({"smtp": {"host-retry": "5m"}})
+    domain = net.domain(policy="enforce", mx=[Mx(10, down=True), Mx(20)])
+    for number in range(2):
+        assert_reply(mta.deliver(address(domain, f"u{number}")).only, "250 2.0.0",
+                     domain.hosts[1].name)
+    attempts = [line for line in mta.log("attempt") if line["domain"] == domain.name]
+    assert [line["mx"] for line in attempts] == [domain.hosts[0].name, domain.hosts[1].name,
+                                                 domain.hosts[1].name]
+
+
+def test_policy_failures_never_mark_a_host(net, start):
+    """A host with a bad certificate is tried anew each time."""
+    mta = start({"smtp": {"host-retry": "5m"}})
+    domain = net.domain(policy="enforce", behaviour=Behaviour(offer_starttls=False, starttls=None))
+    for number in range(1, 3):
+        assert_reply(mta.deliver(address(domain)).only, "451 4.7.4")
+        assert len(domain.host.connections) == number
 
 
 def test_a_host_is_tried_again_after_host_retry(net, start):

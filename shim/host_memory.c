@@ -1,0 +1,212 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/arena.h"
+#include "base/limits.h"
+#include "shim/host_memory.h"
+
+#define BUCKETS	4096
+#define INTERVAL_MOST_MS	(30 * 60 * 1000)	/* doubling ends here */
+
+struct entry {
+	LIST_ENTRY(entry) in_bucket;
+	TAILQ_ENTRY(entry) in_age;
+	struct host_key key;
+	unsigned failures;	/* in a row */
+	int64_t next_ms;	/* not to be tried before */
+	bool probed;	/* somebody is trying it */
+	char last[HOST_MEMORY_TEXT];
+};
+
+LIST_HEAD(bucket, entry);
+TAILQ_HEAD(ages, entry);
+
+struct host_memory {
+	pthread_mutex_t lock;
+	int64_t retry_ms;
+	size_t count;
+	struct bucket buckets[BUCKETS];
+	struct ages ages;	/* first: failed longest ago */
+};
+
+struct host_memory *
+host_memory_new(int64_t retry_ms)
+{
+	struct host_memory *memory = xcalloc(1, sizeof(*memory));
+
+	if (pthread_mutex_init(&memory->lock, NULL) != 0)
+		abort();
+	memory->retry_ms = retry_ms;
+	TAILQ_INIT(&memory->ages);
+	return memory;
+}
+
+static uint32_t
+hash_ip(uint32_t hash, const struct ip *ip)
+{
+	size_t i, count = ip->v6 ? 16 : 4;
+
+	for (i = 0; i < count; i++)
+		hash = (hash ^ ip->octets[i]) * 16777619u;	/* FNV-1a */
+	return hash;
+}
+
+static struct bucket *
+bucket_of(struct host_memory *memory, const struct host_key *key)
+{
+	uint32_t hash = hash_ip(hash_ip(2166136261u, &key->ip), &key->source);
+
+	return &memory->buckets[(hash ^ key->port) % BUCKETS];
+}
+
+static bool
+is_same(const struct host_key *a, const struct host_key *b)
+{
+	return a->port == b->port && ip_equal(&a->ip, &b->ip) && ip_equal(&a->source, &b->source);
+}
+
+static struct entry *
+find(struct host_memory *memory, const struct host_key *key)
+{
+	struct entry *entry;
+
+	LIST_FOREACH(entry, bucket_of(memory, key), in_bucket)
+		if (is_same(&entry->key, key))
+			break;
+	return entry;
+}
+
+static void
+forget(struct host_memory *memory, struct entry *entry)
+{
+	LIST_REMOVE(entry, in_bucket);
+	TAILQ_REMOVE(&memory->ages, entry, in_age);
+	memory->count--;
+	free(entry);
+}
+
+void
+host_memory_free(struct host_memory *memory)
+{
+	if (memory == NULL)
+		return;
+	while (!TAILQ_EMPTY(&memory->ages))
+		forget(memory, TAILQ_FIRST(&memory->ages));
+	pthread_mutex_destroy(&memory->lock);
+	free(memory);
+}
+
+static struct entry *
+add(struct host_memory *memory, const struct host_key *key)
+{
+	struct entry *entry = xcalloc(1, sizeof(*entry));
+
+	if (memory->count >= LIMIT_FAILED_ADDRESSES)
+		forget(memory, TAILQ_FIRST(&memory->ages));
+	entry->key = *key;
+	LIST_INSERT_HEAD(bucket_of(memory, key), entry, in_bucket);
+	TAILQ_INSERT_TAIL(&memory->ages, entry, in_age);
+	memory->count++;
+	return entry;
+}
+
+static int64_t
+interval_ms(const struct host_memory *memory, unsigned failures)
+{
+	int64_t interval = memory->retry_ms;
+	unsigned i;
+
+	for (i = 1; i < failures && interval < INTERVAL_MOST_MS; i++)
+		interval *= 2;
+	if (interval <= INTERVAL_MOST_MS)
+		return interval;
+	/* An administrator who asks for more than the most gets it from the first failure on. */
+	return memory->retry_ms > INTERVAL_MOST_MS ? memory->retry_ms : INTERVAL_MOST_MS;
+}
+
+static bool
+passes(const struct entry *entry, int64_t now_ms, struct host_note *note)
+{
+	if (entry == NULL || (!entry->probed && entry->next_ms <= now_ms))
+		return false;
+	note->failures = entry->failures;
+	note->wait_ms = entry->next_ms > now_ms ? entry->next_ms - now_ms : 0;
+	memcpy(note->last, entry->last, sizeof(note->last));
+	return true;
+}
+
+bool
+host_memory_passes(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
+    struct host_note *note)
+{
+	bool passed;
+
+	pthread_mutex_lock(&memory->lock);
+	passed = passes(find(memory, key), now_ms, note);
+	pthread_mutex_unlock(&memory->lock);
+	return passed;
+}
+
+bool
+host_memory_claim(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
+    bool *probing, struct host_note *note)
+{
+	struct entry *entry;
+	bool passed;
+
+	pthread_mutex_lock(&memory->lock);
+	entry = find(memory, key);
+	passed = passes(entry, now_ms, note);
+	*probing = entry != NULL && !passed;
+	if (*probing)
+		entry->probed = true;
+	pthread_mutex_unlock(&memory->lock);
+	return passed;
+}
+
+/* Deliveries that run side by side fail together: that is one failure. */
+static void
+fail(struct host_memory *memory, struct entry *entry, int64_t now_ms, const char *how)
+{
+	if (entry->failures == 0 || entry->next_ms <= now_ms) {
+		entry->failures++;
+		entry->next_ms = now_ms + interval_ms(memory, entry->failures);
+	}
+	snprintf(entry->last, sizeof(entry->last), "%s", how);
+	TAILQ_REMOVE(&memory->ages, entry, in_age);
+	TAILQ_INSERT_TAIL(&memory->ages, entry, in_age);
+}
+
+void
+host_memory_tell(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
+    bool probing, enum host_news news, const char *how)
+{
+	struct entry *entry;
+
+	pthread_mutex_lock(&memory->lock);
+	entry = find(memory, key);
+	if (entry != NULL && probing)
+		entry->probed = false;
+	switch (news) {
+	case HOST_SERVED:
+		if (entry != NULL)
+			forget(memory, entry);
+		break;
+	case HOST_FAILED:
+		fail(memory, entry != NULL ? entry : add(memory, key), now_ms, how);
+		break;
+	case HOST_UNTOLD:
+		break;
+	}
+	pthread_mutex_unlock(&memory->lock);
+}

@@ -1,0 +1,197 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "shim/dial.h"
+#include "shim/host_memory.h"
+#include "shim/slots.h"
+#include "shim/visit_call.h"
+
+#define CLOCK_TEXT	sizeof("00:00:00")
+
+static bool
+is_abandoned(void *txn)
+{
+	return txn_is_abandoned(txn);
+}
+
+static const struct ip *
+source_for(const struct delivery *delivery, bool v6)
+{
+	const struct conf_destination *destination = delivery->destination;
+	const struct conf *conf = delivery->context->conf;
+
+	if (destination != NULL && v6 && destination->has_source_ipv6)
+		return &destination->source_ipv6;
+	if (destination != NULL && !v6 && destination->has_source_ipv4)
+		return &destination->source_ipv4;
+	if (v6)
+		return conf->smtp.has_source_ipv6 ? &conf->smtp.source_ipv6 : NULL;
+	return conf->smtp.has_source_ipv4 ? &conf->smtp.source_ipv4 : NULL;
+}
+
+static uint16_t
+port_for(const struct delivery *delivery)
+{
+	if (delivery->plan->relay && delivery->destination != NULL &&
+	    delivery->destination->relay_port != 0)
+		return delivery->destination->relay_port;
+	return delivery->context->conf->smtp.port;
+}
+
+/* What we lack says nothing about the host. */
+static bool
+is_our_own(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM ||
+	    error == EADDRNOTAVAIL || error == EACCES || error == EPERM;
+}
+
+static void
+cannot_dial(struct call *call, const struct ip *source, int error)
+{
+	struct reply *reply = &call->visit->reply;
+	char from[IP_TEXT_MAX] = "", words[128];
+
+	call->client.awaited = "a connection";
+	if (error == ECANCELED || error == ETIMEDOUT) {
+		(void)visit_trouble(call, error == ECANCELED ? SMTP_STOPPED : SMTP_TIMEOUT);
+		return;
+	}
+	if (error == ECONNRESET) {	/* it was there, and has gone before we looked */
+		(void)visit_trouble(call, SMTP_LOST);
+		return;
+	}
+	call->host_failed = !is_our_own(error);
+	if (source != NULL)
+		ip_format(source, from);
+	reply_set(reply, 451, "4.4.1", "%s: cannot connect to port %u%s%s: %s", call->who,
+	    (unsigned)call->at.port, source != NULL ? " from " : "", from,
+	    strerror_r(error, words, sizeof(words)));
+	(void)visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
+}
+
+static void
+dial(struct call *call)
+{
+	const struct ip *source = source_for(call->delivery, call->visit->ip->v6);
+	struct deadline deadline = deadline_earlier(call->visit->deadline,
+	    deadline_in(call->delivery->context->conf->smtp.connect_timeout));
+	int fd;
+
+	call->dialled_ms = clock_monotonic_ms();
+	fd = dial_connect(call->visit->ip, call->at.port, source, deadline, call->client.wake_fd);
+	if (fd < 0)
+		cannot_dial(call, source, errno);
+	else
+		visit_converse(call, fd);
+}
+
+static void
+clock_text(int64_t at, char text[CLOCK_TEXT])
+{
+	time_t seconds = (time_t)at;
+	struct tm parts;
+
+	if (gmtime_r(&seconds, &parts) == NULL ||
+	    strftime(text, CLOCK_TEXT, "%H:%M:%S", &parts) == 0)
+		text[0] = '\0';
+}
+
+/* No connection is made, and so there is no line event=attempt. */
+static void
+pass_over(struct call *call, const struct host_note *note)
+{
+	char until[CLOCK_TEXT];
+
+	clock_text(clock_wall_s() + (note->wait_ms + 999) / 1000, until);
+	reply_set(&call->visit->reply, 451, "4.4.1",
+	    "%s: passed over until %s UTC (smtp.host-retry), having failed %u time%s, at last so: "
+	    "%s", call->who, until, note->failures, note->failures == 1 ? "" : "s", note->last);
+	call->visit->logged = true;
+	(void)visit_over(call, VISIT_NEXT, VISIT_WEIGHT_PASSED);
+}
+
+/* The failure without the name of the host, of which one address may have several. */
+static const char *
+words_of_failure(const struct call *call)
+{
+	const char *text = call->visit->reply.text;
+	size_t length = strlen(call->who);
+
+	if (strncmp(text, call->who, length) != 0)
+		return text;
+	text += length;
+	return text + strspn(text, ": ");
+}
+
+static enum host_news
+news_of(const struct call *call)
+{
+	if (call->host_failed)
+		return HOST_FAILED;
+	return call->greeted ? HOST_SERVED : HOST_UNTOLD;
+}
+
+static void
+dial_and_tell(struct call *call)
+{
+	struct host_memory *hosts = call->delivery->context->hosts;
+	struct host_note note;
+	bool probing = false;
+
+	if (hosts == NULL) {
+		dial(call);
+	} else if (host_memory_claim(hosts, &call->at, clock_monotonic_ms(), &probing, &note)) {
+		pass_over(call, &note);
+	} else {
+		dial(call);
+		host_memory_tell(hosts, &call->at, clock_monotonic_ms(), probing, news_of(call),
+		    words_of_failure(call));
+	}
+}
+
+static void
+with_slot(struct call *call)
+{
+	const struct conf_destination *destination = call->delivery->destination;
+	const char *key = destination != NULL ? destination->name : call->delivery->group->domain;
+	unsigned limit = destination != NULL ? destination->max_connections : 0;
+	struct slots *slots = call->delivery->context->slots;
+	struct visit *visit = call->visit;
+
+	if (slots_take(slots, visit->ip, key, limit, visit->slot_deadline, is_abandoned,
+	    call->delivery->txn)) {
+		dial_and_tell(call);
+		slots_give(slots, visit->ip, key);
+		return;
+	}
+	reply_set(&visit->reply, 451, "4.4.5", "%s: no connection was free in time: see "
+	    "smtp.max-deliveries, smtp.max-per-host and max-connections", call->who);
+	(void)visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
+}
+
+void
+visit_connect(struct call *call)
+{
+	struct host_memory *hosts = call->delivery->context->hosts;
+	const struct ip *source = source_for(call->delivery, call->visit->ip->v6);
+	struct host_note note;
+
+	call->at.ip = *call->visit->ip;
+	call->at.port = port_for(call->delivery);
+	if (source != NULL)
+		call->at.source = *source;
+	/* Nobody waits for a slot to an address that is passed over anyway. */
+	if (hosts != NULL && host_memory_passes(hosts, &call->at, clock_monotonic_ms(), &note))
+		pass_over(call, &note);
+	else
+		with_slot(call);
+}
