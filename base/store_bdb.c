@@ -7,18 +7,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/bdb.h"
+#include "base/child.h"
 #include "base/deadline.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -300,32 +298,29 @@ store_damaged_at(const struct store *store)
 	return store->damaged_at;
 }
 
-/* Runs task in a process of its own. Its result, or BDB_BAD: it crashed. */
+struct child_task {
+	struct store *store;
+	int (*task)(struct store *store, void *context);
+	void *context;
+};
+
+static int
+run_task(void *context)
+{
+	const struct child_task *task = context;
+
+	return task->task(task->store, task->context);
+}
+
+/* What reads damaged files may crash over them, and should not take us with it. */
 static int
 in_child(struct store *store, int (*task)(struct store *store, void *context), void *context)
 {
-	int result = BDB_BAD, ends[2];
-	pid_t pid;
+	struct child_task child = { store, task, context };
+	bool crashed;
+	int error = child_run(run_task, &child, &crashed);
 
-	if (pipe2(ends, O_CLOEXEC) != 0)
-		return errno;
-	pid = fork();
-	if (pid == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);	/* it holds the lock as we do */
-		result = task(store, context);
-		_exit(write(ends[1], &result, sizeof(result)) == sizeof(result) ? 0 : 1);
-	}
-	if (pid < 0)
-		result = errno;
-	(void)close(ends[1]);
-	if (pid > 0) {
-		if (read(ends[0], &result, sizeof(result)) != sizeof(result))
-			result = BDB_BAD;
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			;
-	}
-	(void)close(ends[0]);
-	return result;
+	return crashed ? BDB_BAD : error;
 }
 
 static bool

@@ -14,7 +14,8 @@
 struct cert_wish {
 	const char *cn;
 	const char *san;	/* "DNS:a.example,DNS:*.example" or NULL */
-	long from_s, to_s;	/* validity, relative to now; 0 and 0: an hour back to an hour ahead */
+	/* validity, relative to now; 0 and 0: an hour back to an hour ahead */
+	long from_s, to_s;
 	bool ca;
 };
 

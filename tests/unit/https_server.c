@@ -83,7 +83,8 @@ say_sized(struct connection *connection, size_t announced, size_t sent)
 	char head[200];
 
 	(void)snprintf(head, sizeof(head),
-	    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n", announced);
+	    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n",
+	    announced);
 	(void)(say(connection, head) && fill(connection, sent));
 }
 
@@ -119,7 +120,8 @@ echo(struct connection *connection, const char *head, size_t length, const char 
 	char answer[200], block[4096];
 	int got;
 
-	(void)snprintf(answer, sizeof(answer), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", want);
+	(void)snprintf(answer, sizeof(answer), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n",
+	    want);
 	(void)(say(connection, answer) && deliver(connection, body, have));
 	for (; have < want; have += (size_t)got) {
 		got = receive(connection, block, sizeof(block));
@@ -137,7 +139,8 @@ static const struct {
 	{ "/missing", "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnope" },
 	{ "/redirect", "HTTP/1.1 302 Found\r\nLocation: /ok\r\nContent-Length: 0\r\n\r\n" },
 	{ "/http-1.0", "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nhello" },
-	{ "/chunked", OK_TEXT "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\nX: y\r\n\r\n" },
+	{ "/chunked",
+	    OK_TEXT "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\nX: y\r\n\r\n" },
 	{ "/cut-chunk", OK_TEXT "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n" },
 	{ "/continue", "HTTP/1.1 100 Continue\r\n\r\n" OK_TEXT "Content-Length: 5\r\n\r\nhello" },
 	{ "/gzip", OK_TEXT "Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello" },
@@ -169,7 +172,8 @@ behave(struct connection *connection, const char *path, const char *head, size_t
 	else if (strcmp(path, "/cut") == 0)
 		say_sized(connection, 100, 10);
 	else if (strcmp(path, "/endless") == 0)
-		say_for_ever(connection, OK_TEXT "Transfer-Encoding: chunked\r\n\r\n", "4\r\nabcd\r\n", 0);
+		say_for_ever(connection, OK_TEXT "Transfer-Encoding: chunked\r\n\r\n",
+		    "4\r\nabcd\r\n", 0);
 	else if (strcmp(path, "/drip") == 0)
 		say_for_ever(connection, OK_TEXT "Content-Length: 10000\r\n\r\n", "x", 10000);
 	else if (strcmp(path, "/headers") == 0)
@@ -272,7 +276,8 @@ serve_tls(struct connection *connection)
 static void
 pass_on(int from, int to)
 {
-	struct pollfd both[2] = { { .fd = from, .events = POLLIN }, { .fd = to, .events = POLLIN } };
+	struct pollfd both[2] = { { .fd = from, .events = POLLIN },
+		{ .fd = to, .events = POLLIN } };
 	char block[4096];
 	ssize_t got;
 	int i;
@@ -282,7 +287,8 @@ pass_on(int from, int to)
 			if (both[i].revents == 0)
 				continue;
 			got = recv(both[i].fd, block, sizeof(block), 0);
-			if (got <= 0 || send(both[1 - i].fd, block, (size_t)got, MSG_NOSIGNAL) != got)
+			if (got <= 0 || send(both[1 - i].fd, block, (size_t)got,
+			    MSG_NOSIGNAL) != got)
 				return;
 		}
 }
@@ -387,8 +393,10 @@ listen_tcp(struct server *server)
 
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	need(bind(server->listener, (const struct sockaddr *)&address, sizeof(address)) == 0, "bind");
-	need(getsockname(server->listener, (struct sockaddr *)&address, &length) == 0, "getsockname");
+	need(bind(server->listener, (const struct sockaddr *)&address, sizeof(address)) == 0,
+	    "bind");
+	need(getsockname(server->listener, (struct sockaddr *)&address, &length) == 0,
+	    "getsockname");
 	server->port = ntohs(address.sin_port);
 }
 

@@ -299,7 +299,8 @@ test_addresses(void **state)
 static void
 test_urls(void **state)
 {
-	static const char *const urls[] = { "http://" HOST "/", "https://127.0.0.1/", "ftp://" HOST "/",
+	static const char *const urls[] = { "http://" HOST "/", "https://127.0.0.1/",
+	    "ftp://" HOST "/",
 		"https://other.example.com/", "https://user:secret@" HOST "/", "file:///etc/passwd",
 		"", "https://", "mta-sts.example.com", "https://[::1]/", "https://" HOST ":99999/",
 		"https://*.example.com/" };

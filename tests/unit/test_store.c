@@ -10,6 +10,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -67,7 +68,8 @@ test_entries(void **state)
 	must_put(store, "a.example", "two");
 	check(store, STORE_POLICIES, "a.example", "two");
 	assert_int_equal(store_delete(store, STORE_POLICIES, "a.example", STORE_SYNC), STORE_OK);
-	assert_int_equal(store_delete(store, STORE_POLICIES, "a.example", STORE_LAZY), STORE_ABSENT);
+	assert_int_equal(store_delete(store, STORE_POLICIES, "a.example", STORE_LAZY),
+	    STORE_ABSENT);
 	check(store, STORE_POLICIES, "a.example", NULL);
 	store_close(store);
 	store = state_open();
@@ -91,9 +93,10 @@ test_large_and_binary(void **state)
 	key[sizeof(key) - 1] = '\0';
 	for (i = 0; i < 200000; i++)
 		buf_add_char(&value, (char)(i * 7));
-	assert_int_equal(store_put(store, STORE_POLICIES, key, value.data, value.length, 0, STORE_LAZY),
+	assert_int_equal(store_put(store, STORE_POLICIES, key, value.data, value.length, 0,
+	    STORE_LAZY), STORE_OK);
+	assert_int_equal(store_put(store, STORE_POLICIES, "nul", "a\0b", 3, 0, STORE_LAZY),
 	    STORE_OK);
-	assert_int_equal(store_put(store, STORE_POLICIES, "nul", "a\0b", 3, 0, STORE_LAZY), STORE_OK);
 	store_close(store);
 	store = state_open();
 	assert_int_equal(store_get(store, STORE_POLICIES, key, &found), STORE_OK);
@@ -177,10 +180,11 @@ test_second_opener(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	assert_int_equal(read(ends[0], why, sizeof(why)), sizeof(why));
-	(void)snprintf(expected, sizeof(expected), "process %ld holds %s/lock: stop that stsgated, or "
-	    "give this one a state-directory of its own", (long)getpid(), state_directory);
+	(void)snprintf(expected, sizeof(expected),
+	    "process %ld holds %s/lock: stop that stsgated, or give this one a state-directory of its own", (long)getpid(), state_directory);
 	assert_string_equal(why, expected);
-	assert_null(store_open("bdb", state_directory, why, sizeof(why)));	/* ourselves no more than others */
+	/* Ourselves no more than others. */
+	assert_null(store_open("bdb", state_directory, why, sizeof(why)));
 	must_put(store, "b.example", "two");
 	check(store, STORE_POLICIES, "a.example", "one");
 	store_close(store);
@@ -238,8 +242,8 @@ test_scan(void **state)
 	assert_int_equal(count_from(store, "", 0, NULL), 0);
 	for (i = 999; i >= 0; i--) {
 		(void)snprintf(key, sizeof(key), "d%03d.example", i);
-		assert_int_equal(store_put(store, STORE_POLICIES, key, key, strlen(key), 0, STORE_LAZY),
-		    STORE_OK);
+		assert_int_equal(store_put(store, STORE_POLICIES, key, key, strlen(key), 0,
+		    STORE_LAZY), STORE_OK);
 	}
 	assert_int_equal(count_from(store, "", 0, NULL), 1000);
 	assert_int_equal(count_from(store, "d499.example", 0, NULL), 500);
@@ -247,7 +251,8 @@ test_scan(void **state)
 	assert_int_equal(count_from(store, "d999.example", 0, NULL), 0);
 	assert_int_equal(count_from(store, "", 64, NULL), 64);
 	assert_int_equal(count_from(store, "", 1, NULL), 1);
-	assert_int_equal(count_from(store, "", 0, store), 1000);	/* deletes every other one */
+	/* Deletes every other one. */
+	assert_int_equal(count_from(store, "", 0, store), 1000);
 	assert_int_equal(count_from(store, "", 0, NULL), 500);
 	store_close(store);
 }
@@ -255,7 +260,8 @@ test_scan(void **state)
 static void
 put_until(struct store *store, enum store_table table, const char *key, int64_t purge_at)
 {
-	assert_int_equal(store_put(store, table, key, key, strlen(key), purge_at, STORE_LAZY), STORE_OK);
+	assert_int_equal(store_put(store, table, key, key, strlen(key), purge_at, STORE_LAZY),
+	    STORE_OK);
 }
 
 static void
@@ -288,7 +294,49 @@ test_purge(void **state)
 	store_close(store);
 }
 
-/* What a child told us it has been promised lies in shared memory, so that kill -9 takes nothing. */
+struct renewal {
+	struct store *store;
+	atomic_bool done;
+};
+
+static void *
+purge_on(void *context)
+{
+	struct renewal *renewal = context;
+
+	while (!renewal->done)
+		assert_int_equal(store_purge(renewal->store, 1000), STORE_OK);
+	return NULL;
+}
+
+/* What is renewed while it is about to be purged stays. */
+static void
+test_purge_against_renewal(void **state)
+{
+	struct renewal renewal = { .store = state_open() };
+	pthread_t thread;
+	char key[40];
+	int i, round;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, purge_on, &renewal), 0);
+	for (round = 0; round < 300; round++) {
+		/* Due upwards, renewed downwards: the purge meets it. */
+		for (i = 0; i < 128; i++) {
+			(void)snprintf(key, sizeof(key), "key%02d", i < 64 ? i : 127 - i);
+			put_until(renewal.store, STORE_POLICIES, key, i < 64 ? 1 : 0);
+		}
+		for (i = 0; i < 64; i++) {
+			(void)snprintf(key, sizeof(key), "key%02d", i);
+			check(renewal.store, STORE_POLICIES, key, key);
+		}
+	}
+	renewal.done = true;
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	store_close(renewal.store);
+}
+
+/* What a child has been promised lies in shared memory, so that kill -9 takes nothing. */
 struct promises {
 	volatile unsigned count;	/* puts that returned */
 };
@@ -305,7 +353,8 @@ put_for_ever(struct promises *promises, unsigned round)
 
 		(void)snprintf(key, sizeof(key), "round%02u-%06u", round, i);
 		(void)snprintf(value, sizeof(value), "%s %0200u", key, i);
-		if (store_put(store, STORE_POLICIES, key, value, strlen(value), 0, sync) != STORE_OK)
+		if (store_put(store, STORE_POLICIES, key, value, strlen(value), 0,
+		    sync) != STORE_OK)
 			_exit(1);
 		promises->count = i;
 		if (i % 500 == 0 && store_checkpoint(store) != STORE_OK)
@@ -333,7 +382,7 @@ test_kill(void **state)
 {
 	struct promises *promises = mmap(NULL, sizeof(*promises), PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	unsigned i, round, total = 0;
+	unsigned i, round, wait_ms, total = 0;
 	int status;
 	pid_t pid;
 
@@ -344,7 +393,8 @@ test_kill(void **state)
 		if (pid == 0)
 			put_for_ever(promises, round);
 		/* Now and then while it still opens. */
-		for (i = 0; i < (round % 5 == 0 ? round : 10000) && promises->count < round * 7; i++)
+		wait_ms = round % 5 == 0 ? round : 10000;
+		for (i = 0; i < wait_ms && promises->count < round * 7; i++)
 			(void)usleep(1000);
 		assert_int_equal(kill(pid, SIGKILL), 0);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -381,15 +431,17 @@ work(void *context)
 
 	for (i = 0; i < 1500; i++) {
 		(void)snprintf(key, sizeof(key), "key%03u", (unsigned)rand_r(&crew->seed) % 400);
-		(void)snprintf(value, sizeof(value), "%s%0*u", key, rand_r(&crew->seed) % 300 + 1, 1U);
-		assert_int_equal(store_put(crew->store, STORE_POLICIES, key, value, strlen(value), 1,
-		    STORE_LAZY), STORE_OK);
+		(void)snprintf(value, sizeof(value), "%s%0*u", key, rand_r(&crew->seed) % 300 + 1,
+		    1U);
+		assert_int_equal(store_put(crew->store, STORE_POLICIES, key, value, strlen(value),
+		    1, STORE_LAZY), STORE_OK);
 		assert_true(store_get(crew->store, STORE_POLICIES, key, &found) != STORE_FAILED);
 		if (i % 3 == 0)
 			assert_true(store_delete(crew->store, STORE_POLICIES, key, STORE_LAZY) !=
 			    STORE_FAILED);
 		if (i % 100 == 0)
-			assert_int_equal(store_scan(crew->store, STORE_POLICIES, "", pass, NULL), STORE_OK);
+			assert_int_equal(store_scan(crew->store, STORE_POLICIES, "", pass, NULL),
+			    STORE_OK);
 		if (i % 500 == 499)
 			assert_int_equal(store_purge(crew->store, 5), STORE_OK);
 		if (i % 500 == 0 && crew->keeper)
@@ -428,8 +480,8 @@ test_many(void **state)
 	(void)state;
 	for (i = 0; i < 100000; i++) {
 		(void)snprintf(key, sizeof(key), "d%06u.example", i * 7919 % 100000);
-		assert_int_equal(store_put(store, STORE_POLICIES, key, key, strlen(key), 0, STORE_LAZY),
-		    STORE_OK);
+		assert_int_equal(store_put(store, STORE_POLICIES, key, key, strlen(key), 0,
+		    STORE_LAZY), STORE_OK);
 	}
 	assert_int_equal(store_checkpoint(store), STORE_OK);
 	store_close(store);
@@ -438,7 +490,8 @@ test_many(void **state)
 	check(store, STORE_POLICIES, "d099999.example", "d099999.example");
 	store_close(store);
 	/* The log does not grow with what was ever written. */
-	(void)snprintf(command, sizeof(command), "test $(ls %s/bdb/log.* | wc -l) -le 3", state_directory);
+	(void)snprintf(command, sizeof(command), "test $(ls %s/bdb/log.* | wc -l) -le 3",
+	    state_directory);
 	assert_int_equal(system(command), 0);
 }
 
@@ -453,6 +506,7 @@ main(void)
 		STATE_TEST(test_second_opener),
 		STATE_TEST(test_scan),
 		STATE_TEST(test_purge),
+		STATE_TEST(test_purge_against_renewal),
 		STATE_TEST(test_kill),
 		STATE_TEST(test_threads),
 		STATE_TEST(test_many),

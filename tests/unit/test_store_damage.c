@@ -29,9 +29,12 @@ static const struct damage {
 	bool unnoticed;	/* it takes nothing away */
 } damages[] = {
 	{ "noise 4096 | dd of=policies.db bs=4096 seek=7 conv=notrunc", STATE_ENTRIES - 40, false },
-	{ "head -c 4096 /dev/zero | dd of=policies.db bs=4096 seek=9 conv=notrunc", STATE_ENTRIES - 40, false },
-	{ "head -c 4096 /dev/zero | dd of=policies.db bs=4096 seek=1 conv=notrunc", STATE_ENTRIES - 40, false },
-	{ "noise 4096 | dd of=policies.db bs=4096 seek=0 conv=notrunc", STATE_ENTRIES - 200, false },
+	{ "head -c 4096 /dev/zero | dd of=policies.db bs=4096 seek=9 conv=notrunc",
+	    STATE_ENTRIES - 40, false },
+	{ "head -c 4096 /dev/zero | dd of=policies.db bs=4096 seek=1 conv=notrunc",
+	    STATE_ENTRIES - 40, false },
+	{ "noise 4096 | dd of=policies.db bs=4096 seek=0 conv=notrunc",
+	    STATE_ENTRIES - 200, false },
 	{ "noise 4 | dd of=policies.db bs=1 seek=30000 conv=notrunc", STATE_ENTRIES - 40, false },
 	{ "truncate -s -40960 policies.db", STATE_ENTRIES - 400, false },
 	{ "truncate -s 0 policies.db", 0, false },
@@ -98,7 +101,8 @@ test_changed_value(void **state)
 	(void)state;
 	state_fill(store);
 	store_close(store);
-	assert_int_equal(state_shell("sed -i 's/value of d01000/value of d01009/' bdb/policies.db"), 0);
+	assert_int_equal(state_shell("sed -i 's/value of d01000/value of d01009/' "
+	    "bdb/policies.db"), 0);
 	store = state_open();
 	assert_int_equal(state_entries(store), STATE_ENTRIES - 1);
 	assert_int_equal(store_get(store, STORE_POLICIES, "d01000.example", &value), STORE_ABSENT);
@@ -119,8 +123,8 @@ test_interrupted(void **state)
 	assert_int_equal(state_entries(store), STATE_ENTRIES);
 	assert_false(store_was_damaged(store));
 	store_close(store);
-	assert_int_equal(state_shell("mkdir bdb.new && cp bdb/due.db bdb.new && echo x > bdb.new/dump && "
-	    "rm bdb/grace.db"), 0);	/* before the first */
+	assert_int_equal(state_shell("mkdir bdb.new && cp bdb/due.db bdb.new && "
+	    "echo x > bdb.new/dump && rm bdb/grace.db"), 0);	/* before the first */
 	store = state_open();
 	assert_true(store_was_damaged(store));
 	assert_int_equal(state_entries(store), STATE_ENTRIES);

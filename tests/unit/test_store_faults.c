@@ -94,7 +94,8 @@ put_until_refused(struct store *store)
 
 	for (i = 0; i < 5000; i++) {
 		(void)snprintf(key, sizeof(key), "s%05u", i);
-		if (store_put(store, STORE_DUE, key, block, sizeof(block), 0, STORE_SYNC) != STORE_OK)
+		if (store_put(store, STORE_DUE, key, block, sizeof(block), 0,
+		    STORE_SYNC) != STORE_OK)
 			break;
 	}
 	assert_in_range(i, 100, 4999);
@@ -121,7 +122,8 @@ put_synced(void *context)
 	int i;
 
 	for (i = 0; i < 20; i++)
-		assert_int_equal(store_put(context, STORE_DUE, "x", "x", 1, 0, STORE_SYNC), STORE_FAILED);
+		assert_int_equal(store_put(context, STORE_DUE, "x", "x", 1, 0, STORE_SYNC),
+		    STORE_FAILED);
 	return NULL;
 }
 
@@ -154,6 +156,23 @@ test_sync_fails(void **state)
 	buf_free(&value);
 }
 
+/* What the kernel dropped when it said no is not there when it says yes: first it is recovered. */
+static void
+test_sync_works_again(void **state)
+{
+	struct store *store = state_open();
+
+	(void)state;
+	state_fill(store);
+	sync_fails = true;
+	assert_int_equal(store_put(store, STORE_DUE, "x", "x", 1, 0, STORE_SYNC), STORE_FAILED);
+	sync_fails = false;
+	assert_int_equal(store_put(store, STORE_DUE, "y", "y", 1, 0, STORE_SYNC), STORE_FAILED);
+	assert_int_equal(store_put(store, STORE_DUE, "z", "z", 1, 0, STORE_SYNC), STORE_OK);
+	assert_int_equal(state_entries(store), STATE_ENTRIES);
+	store_close(store);
+}
+
 /* Berkeley DB breaks the environment when it cannot open its next log file. */
 static void
 test_broken_at_run_time(void **state)
@@ -167,7 +186,8 @@ test_broken_at_run_time(void **state)
 	promised = put_until_refused(store);
 	for (i = 0; i < 10; i++) {
 		assert_int_equal(store_get(store, STORE_DUE, "s00000", &value), STORE_FAILED);
-		assert_int_equal(store_put(store, STORE_DUE, "x", "x", 1, 0, STORE_SYNC), STORE_FAILED);
+		assert_int_equal(store_put(store, STORE_DUE, "x", "x", 1, 0, STORE_SYNC),
+		    STORE_FAILED);
 		assert_int_equal(store_delete(store, STORE_DUE, "x", STORE_LAZY), STORE_FAILED);
 		assert_int_equal(store_scan(store, STORE_DUE, "", never, NULL), STORE_FAILED);
 		assert_int_equal(store_purge(store, 5), STORE_FAILED);
@@ -262,7 +282,8 @@ fill_disk(void)
 		return __LINE__;
 	block[0] = 'y';
 	for (tries = 0; tries < 300; tries++)
-		if (store_put(store, STORE_POLICIES, "big00000", block, sizeof(block), 0, STORE_SYNC) !=
+		if (store_put(store, STORE_POLICIES, "big00000", block, sizeof(block), 0,
+		    STORE_SYNC) !=
 		    STORE_FAILED)
 			return __LINE__;
 	(void)store_checkpoint(store);
@@ -332,13 +353,15 @@ start_full(void)
 		store = store_open("bdb", state_directory, why, sizeof(why));
 		for (i = 0; store != NULL && i < 20000; i++) {
 			(void)snprintf(key, sizeof(key), "big%05u", i);
-			if (store_put(store, STORE_POLICIES, key, block, sizeof(block), 0, STORE_LAZY) !=
+			if (store_put(store, STORE_POLICIES, key, block, sizeof(block), 0,
+			    STORE_LAZY) !=
 			    STORE_OK)
 				_exit(0);
 		}
 		_exit(1);
 	}
-	if (waitpid(pid, NULL, 0) != pid || state_shell("cat /dev/zero > crumbs 2>/dev/null; true") != 0)
+	if (waitpid(pid, NULL, 0) != pid ||
+	    state_shell("cat /dev/zero > crumbs 2>/dev/null; true") != 0)
 		return __LINE__;
 	for (i = 0; i < 3; i++) {
 		store = store_open("bdb", state_directory, why, sizeof(why));
@@ -371,6 +394,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		STATE_TEST(test_syncs),
 		STATE_TEST(test_sync_fails),
+		STATE_TEST(test_sync_works_again),
 		STATE_TEST(test_broken_at_run_time),
 		STATE_TEST(test_recovers_at_run_time),
 		STATE_TEST(test_never_made_anew),

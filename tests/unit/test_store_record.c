@@ -40,8 +40,8 @@ test_round_trip(void **state)
 		store_record_pack(&record, cases[i].key, cases[i].value, cases[i].length,
 		    cases[i].purge_at);
 		assert_int_equal(record.length, STORE_RECORD_HEAD + cases[i].length);
-		assert_int_equal(store_record_unpack(cases[i].key, strlen(cases[i].key), record.data,
-		    record.length, &value, &length), 0);
+		assert_int_equal(store_record_unpack(cases[i].key, strlen(cases[i].key),
+		    record.data, record.length, &value, &length), 0);
 		assert_int_equal(length, cases[i].length);
 		assert_memory_equal(value, cases[i].value, length);
 	}
@@ -52,8 +52,8 @@ test_round_trip(void **state)
 static void
 test_form(void **state)
 {
-	static const unsigned char expected[] = { 0, 0, 0, 0, 0x68, 0x6a, 0x5c, 0x00, 0xad, 0x5c, 0xb2,
-		0x14, 'v' };
+	static const unsigned char expected[] = { 0, 0, 0, 0, 0x68, 0x6a, 0x5c, 0x00, 0xad, 0x5c,
+	    0xb2, 0x14, 'v' };
 	struct buf record = { 0 };
 
 	(void)state;
@@ -110,7 +110,17 @@ join(void *context, const char *key, const struct buf *record)
 	return true;
 }
 
-/* Writes the text of a dump: K and V stand for keys and records, other lines are as they are. */
+static const char *
+strange_line(char which)
+{
+	static const char *const lines[] = { " 7\n", " zz\n", " 6B\n", " \n" };
+
+	if (which == '#')
+		return "HEADER=END\n";
+	return which >= '1' && which <= '4' ? lines[which - '1'] : "\n";
+}
+
+/* Writes the text of a dump: a small letter is a key, the capital its record. */
 static FILE *
 dump_of(const char *text)
 {
@@ -122,15 +132,15 @@ dump_of(const char *text)
 	for (; *text != '\0'; text++) {
 		if (*text >= 'a' && *text <= 'z') {	/* a key */
 			(void)fprintf(dump, " %02x\n", *text);
-		} else if (*text >= 'A' && *text <= 'Z') {	/* the record of the key of that letter */
-			store_record_pack(&record, (const char[]){ (char)(*text + 32), '\0' }, "v", 1, 0);
+		} else if (*text >= 'A' && *text <= 'Z') {	/* the record of that key */
+			store_record_pack(&record, (const char[]){ (char)(*text + 32), '\0' },
+			    "v", 1, 0);
 			(void)fputc(' ', dump);
 			for (i = 0; i < record.length; i++)
 				(void)fprintf(dump, "%02x", (unsigned char)record.data[i]);
 			(void)fputc('\n', dump);
 		} else {
-			(void)fprintf(dump, "%s", *text == '#' ? "HEADER=END\n" : *text == '1' ? " 7\n" :
-			    *text == '2' ? " zz\n" : *text == '3' ? " 6B\n" : *text == '4' ? " \n" : "\n");
+			(void)fputs(strange_line(*text), dump);
 		}
 	}
 	rewind(dump);

@@ -1,0 +1,21 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * Runs what may crash in a process of its own. On one thread, before others start: of the locks
+ * that another thread holds at the fork, none would ever be released in the child.
+ */
+#ifndef BASE_CHILD_H
+#define BASE_CHILD_H
+
+#include <stdbool.h>
+
+/*
+ * task's result. Without one: *crashed when task has ended by a fault of its own, else an errno
+ * (EINTR: somebody killed it). The child dies with us, and lets go of our locks then.
+ */
+int child_run(int (*task)(void *context), void *context, bool *crashed);
+
+#endif
