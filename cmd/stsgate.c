@@ -27,7 +27,7 @@
 static const char usage_text[] =
     "usage: stsgate [-c FILE] [--json] policy DOMAIN\n"
     "       stsgate [-c FILE] [--json] stats\n"
-    "       stsgate [-c FILE] [--json] cache list\n"
+    "       stsgate [-c FILE] [--json] cache list|export|import\n"
     "       stsgate [-c FILE] [--json] cache show|refresh|forget DOMAIN\n"
     "       stsgate -V\n";
 
@@ -74,6 +74,8 @@ static const struct command {
 	{ "policy", NULL, true, run_policy },
 	{ "stats", NULL, false, run_stats },
 	{ "cache", "list", false, stsgate_cache_list },
+	{ "cache", "export", false, stsgate_cache_export },
+	{ "cache", "import", false, stsgate_cache_import },
 	{ "cache", "show", true, stsgate_cache_show },
 	{ "cache", "refresh", true, stsgate_cache_refresh },
 	{ "cache", "forget", true, stsgate_cache_forget },

@@ -27,17 +27,18 @@ fetch_page(const struct client *client, const char *path, int *status)
 	return page;
 }
 
-/* All pages in one array, or NULL with *status set. */
-static json_t *
-fetch_cache(const struct client *client, int *status)
+int
+stsgate_cache_each_page(const struct client *client, void (*each)(void *context, json_t *policies),
+    void *context)
 {
-	json_t *all = json_array(), *page;
 	struct buf path = { 0 };
 	const char *next;
+	json_t *page;
+	int status;
 
 	buf_add_text(&path, "/v1/cache");
-	while ((page = fetch_page(client, buf_text(&path), status)) != NULL) {
-		json_array_extend(all, json_object_get(page, "policies"));
+	while ((page = fetch_page(client, buf_text(&path), &status)) != NULL) {
+		each(context, json_object_get(page, "policies"));
 		next = json_string_value(json_object_get(page, "next"));
 		buf_clear(&path);
 		if (next != NULL)
@@ -47,24 +48,29 @@ fetch_cache(const struct client *client, int *status)
 			break;
 	}
 	buf_free(&path);
-	if (*status == EX_OK)
-		return all;
-	json_decref(all);
-	return NULL;
+	return status;
+}
+
+static void
+collect(void *context, json_t *policies)
+{
+	json_array_extend(context, policies);
 }
 
 int
 stsgate_cache_list(const struct client *client, const char *domain)
 {
-	json_t *policies, *object;
+	json_t *policies = json_array(), *object;
 	const json_t *entry;
-	int status;
 	size_t i;
+	int status;
 
 	(void)domain;
-	policies = fetch_cache(client, &status);
-	if (policies == NULL)
+	status = stsgate_cache_each_page(client, collect, policies);
+	if (status != EX_OK) {
+		json_decref(policies);
 		return status;
+	}
 	if (client->json) {
 		object = json_pack("{s:O}", "policies", policies);
 		client_print_json(object);

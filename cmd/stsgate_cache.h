@@ -16,5 +16,11 @@ int stsgate_cache_list(const struct client *client, const char *domain);
 int stsgate_cache_show(const struct client *client, const char *domain);
 int stsgate_cache_refresh(const struct client *client, const char *domain);
 int stsgate_cache_forget(const struct client *client, const char *domain);
+int stsgate_cache_export(const struct client *client, const char *domain);
+int stsgate_cache_import(const struct client *client, const char *domain);
+
+/* The whole cache, a page at a time. */
+int stsgate_cache_each_page(const struct client *client,
+    void (*each)(void *context, json_t *policies), void *context);
 
 #endif

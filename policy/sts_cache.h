@@ -74,6 +74,20 @@ enum store_result sts_cache_list(struct sts_cache *cache, const char *after,
 enum store_result sts_cache_peek(struct sts_cache *cache, struct arena *arena, const char *domain,
     struct sts_entry *entry);
 
+/* An entry that was exported elsewhere, or here and before. It never takes the place of a policy
+ * that was fetched later; the one that is there already is done. */
+enum sts_import {
+	STS_IMPORT_DONE,
+	STS_IMPORT_OLDER,	/* than the one in the cache */
+	STS_IMPORT_EXPIRED,
+	STS_IMPORT_FUTURE,	/* fetched at a time that has not come */
+	STS_IMPORT_TOO_LARGE,	/* for sts.max-policy-size */
+	STS_IMPORT_FAILED	/* the store cannot be written */
+};
+enum sts_import sts_cache_import(struct sts_cache *cache, const struct sts_entry *entry);
+/* After the last of many: until then a power loss may take them. */
+enum store_result sts_cache_imported(struct sts_cache *cache);
+
 /* Work of the timer thread: fetches what is due for refresh, at most a few at a time. Returns the
  * milliseconds until it wants to be called again. */
 int64_t sts_cache_tick(struct sts_cache *cache, struct deadline deadline);

@@ -14,8 +14,10 @@
 #include <unistd.h>
 
 #include "base/arena.h"
-#include "base/log.h"
+#include "base/buf.h"
+#include "base/limits.h"
 #include "shim/control.h"
+#include "shim/control_cache.h"
 #include "shim/control_policy.h"
 #include "shim/control_stats.h"
 
@@ -47,6 +49,14 @@ struct request {
 	char domain[512];	/* as it stands in the path */
 	bool tcp;
 	int64_t uid;	/* of the peer, -1 when unknown */
+	const struct upload *upload;
+};
+
+/* What came with a request; from its header to its end. */
+struct upload {
+	struct buf body;
+	bool wanted;	/* the path takes a body */
+	bool too_large;
 };
 
 static void
@@ -94,6 +104,16 @@ forget(const struct request *request, struct control_answer *answer)
 }
 
 static void
+import(const struct request *request, struct control_answer *answer)
+{
+	if (request->upload->too_large)
+		control_refuse(answer, 413, "the request is too large");
+	else
+		control_import(request->gatherer, buf_text(&request->upload->body),
+		    request->upload->body.length, request->uid, answer);
+}
+
+static void
 health(const struct request *request, struct control_answer *answer)
 {
 	control_health(request->gatherer, answer);
@@ -116,15 +136,17 @@ static const struct route {
 	const char *method;
 	void (*serve)(const struct request *request, struct control_answer *answer);
 	bool over_tcp;	/* tells nothing about policies and changes nothing */
+	bool body;	/* takes one */
 } routes[] = {
-	{ "/v1/policy/", "", "GET", show_policy, false },
-	{ "/v1/cache", NULL, "GET", list_cache, false },
-	{ "/v1/cache/", "/refresh", "POST", refresh, false },
-	{ "/v1/cache/", "", "GET", show_entry, false },
-	{ "/v1/cache/", "", "DELETE", forget, false },
-	{ "/v1/stats", NULL, "GET", stats, false },
-	{ "/metrics", NULL, "GET", metrics, true },
-	{ "/healthz", NULL, "GET", health, true },
+	{ "/v1/policy/", "", "GET", show_policy, false, false },
+	{ "/v1/cache", NULL, "GET", list_cache, false, false },
+	{ "/v1/cache", NULL, "POST", import, false, true },
+	{ "/v1/cache/", "/refresh", "POST", refresh, false, false },
+	{ "/v1/cache/", "", "GET", show_entry, false, false },
+	{ "/v1/cache/", "", "DELETE", forget, false, false },
+	{ "/v1/stats", NULL, "GET", stats, false, false },
+	{ "/metrics", NULL, "GET", metrics, true, false },
+	{ "/healthz", NULL, "GET", health, true, false },
 };
 
 static bool
@@ -174,24 +196,33 @@ serve(const struct route *route, const struct request *request, struct control_a
 		route->serve(request, answer);
 }
 
-static void
-dispatch(const char *method, const char *path, struct request *request,
-    struct control_answer *answer)
+/* NULL when there is none; *known tells whether another method would have one. */
+static const struct route *
+find_route(const char *method, const char *path, struct request *request, bool *known)
 {
-	bool known = false;
-
+	*known = false;
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
 		const struct route *route = &routes[i];
 
 		if ((request->tcp && !route->over_tcp) || !route_matches(route, path, request))
 			continue;
-		known = true;
-		if (strcmp(method, route->method) == 0) {
-			serve(route, request, answer);
-			return;
-		}
+		*known = true;
+		if (strcmp(method, route->method) == 0)
+			return route;
 	}
-	if (known)
+	return NULL;
+}
+
+static void
+dispatch(const char *method, const char *path, struct request *request,
+    struct control_answer *answer)
+{
+	bool known;
+	const struct route *route = find_route(method, path, request, &known);
+
+	if (route != NULL)
+		serve(route, request, answer);
+	else if (known)
 		control_refuse(answer, 405, "this path does not take that method");
 	else
 		control_refuse(answer, 404, "there is nothing at this path");
@@ -234,30 +265,69 @@ send_answer(struct MHD_Connection *connection, struct control_answer *answer)
 	return sent;
 }
 
+static struct upload *
+begin_upload(const char *method, const char *path, struct request *request)
+{
+	struct upload *upload = xcalloc(1, sizeof(*upload));
+	bool known;
+	const struct route *route = find_route(method, path, request, &known);
+
+	upload->wanted = route != NULL && route->body;
+	return upload;
+}
+
+/* What nobody wants is read and dropped, so that the answer can be read. */
+static void
+take_upload(struct upload *upload, const char *octets, size_t length)
+{
+	if (!upload->wanted || upload->too_large)
+		return;
+	upload->too_large = length > LIMIT_CONTROL_BODY - upload->body.length;
+	if (upload->too_large)
+		buf_free(&upload->body);
+	else
+		buf_add(&upload->body, octets, length);
+}
+
+static void
+end_request(void *context, struct MHD_Connection *connection, void **state,
+    enum MHD_RequestTerminationCode how)
+{
+	struct upload *upload = *state;
+
+	(void)context;
+	(void)connection;
+	(void)how;
+	if (upload != NULL)
+		buf_free(&upload->body);
+	free(upload);
+	*state = NULL;
+}
+
 /* libmicrohttpd calls this once for the header, then for the body, then to have it answered. */
 static enum MHD_Result
 handle(void *context, struct MHD_Connection *connection, const char *path, const char *method,
-    const char *version, const char *upload, size_t *upload_size, void **state)
+    const char *version, const char *octets, size_t *length, void **state)
 {
-	static const char header_seen;
 	const struct listener *listener = context;
 	struct control_answer answer = { 0 };
 	struct request request = {
 		.gatherer = &listener->control->context.gatherer,
 		.connection = connection,
+		.tcp = listener->tcp,
+		.upload = *state,
 	};
 
 	(void)version;
-	(void)upload;
 	if (*state == NULL) {
-		*state = (void *)(uintptr_t)&header_seen;
+		*state = begin_upload(method, path, &request);
 		return MHD_YES;
 	}
-	if (*upload_size > 0) {
-		*upload_size = 0;	/* no path takes a body */
+	if (*length > 0) {
+		take_upload(*state, octets, *length);
+		*length = 0;
 		return MHD_YES;
 	}
-	request.tcp = listener->tcp;
 	request.uid = listener->tcp ? -1 : peer_uid(connection);
 	dispatch(method, path, &request, &answer);
 	return send_answer(connection, &answer);
@@ -286,6 +356,7 @@ control_listen(struct control *control, int socket, bool tcp)
 	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
 	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+	    MHD_OPTION_NOTIFY_COMPLETED, end_request, NULL,
 	    MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK,
 	    MHD_OPTION_END);
 	if (listener->daemon == NULL) {

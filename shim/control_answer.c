@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <jansson.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "shim/control_answer.h"
@@ -18,4 +19,13 @@ control_refuse(struct control_answer *answer, unsigned status, const char *error
 	json_decref(object);
 	answer->status = status;
 	answer->text = text == NULL ? xstrdup("{}") : text;
+}
+
+int
+control_domain(const char *text, struct domain *domain, struct control_answer *answer)
+{
+	if (domain_parse(text, strlen(text), domain) == 0)
+		return 0;
+	control_refuse(answer, 400, "not a domain name");
+	return -1;
 }

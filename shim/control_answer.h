@@ -9,6 +9,8 @@
 #ifndef SHIM_CONTROL_ANSWER_H
 #define SHIM_CONTROL_ANSWER_H
 
+#include "base/domain.h"
+
 struct control_answer {
 	unsigned status;	/* 200, 204, 400, 404, 405, 413, 500, 502 */
 	char *text;	/* freed with free(); NULL with 204 */
@@ -17,5 +19,7 @@ struct control_answer {
 
 /* {"error": "..."} */
 void control_refuse(struct control_answer *answer, unsigned status, const char *error);
+/* 0 with the A-label form of a name, or -1 with 400 answered. */
+int control_domain(const char *text, struct domain *domain, struct control_answer *answer);
 
 #endif

@@ -5,8 +5,10 @@
 import json
 import re
 import socket
+import time
 
 from checks import address, wait_until
+from stslab import programs
 from stslab.mx import Behaviour
 
 OK, NO, USAGE = 0, 1, 64
@@ -146,3 +148,96 @@ def test_metrics_over_tcp_for_the_machine_alone(start):
     assert "stsgate_transactions_total" in metrics(mta, where=where, host="127.0.0.1:8481")
     assert http(mta, "GET", "/metrics", where=where, host="attacker.example")[0] == 400
     assert http(mta, "GET", "/v1/stats", where=where)[0] == 404
+
+
+def exported(daemon):
+    done = daemon.ask("cache", "export")
+    assert done.returncode == OK, done.stderr
+    return done.stdout
+
+
+def imported(daemon, text, *words):
+    return programs.run("stsgate", "-c", str(daemon.config), "cache", "import", *words,
+                        stdin=text.encode() if isinstance(text, str) else text)
+
+
+def test_the_cache_is_carried_to_another_relay(net, start):
+    old, new = start(), start()
+    enforcing, testing = net.domain(policy="enforce"), net.domain(policy="testing")
+    for domain in (enforcing, testing):
+        old.deliver(address(domain))
+    text = exported(old)
+    lines = {line["domain"]: line for line in map(json.loads, text.splitlines())}
+    assert set(lines) == {enforcing.name, testing.name}
+    line = lines[enforcing.name]
+    assert set(line) == {"domain", "mode", "id", "mx", "max_age", "fetched", "expires", "policy"}
+    assert line["policy"].encode() == enforcing.site.body
+    done = imported(new, text)
+    assert done.returncode == OK and "2 imported, 0 rejected" in done.stdout, done.stderr
+    assert exported(new) == text
+    for domain in (enforcing, testing):
+        net.dns.fault("_mta-sts." + domain.name, "TXT", "servfail")
+    enforcing.host.behaviour.offer_starttls = False
+    assert new.deliver(address(enforcing)).only.short == "451 4.7.4"
+    assert len(enforcing.fetches()) == 1, "nothing was fetched anew"
+    assert "change=import" in new.log_text() and "imported=2" in new.log_text()
+    assert "uid=0" in next(line for line in new.log_text().splitlines() if "change=import" in line)
+    new.restart()
+    assert exported(new) == text
+
+
+def test_an_import_never_replaces_a_later_fetch(net, start):
+    mta = start()
+    domain = net.domain(policy="enforce")
+    mta.deliver(address(domain))
+    line = json.loads(exported(mta))
+    older = dict(line, mode="none", fetched="2026-01-01T00:00:00Z", max_age=31000000,
+                 policy="version: STSv1\nmode: none\nmax_age: 31000000\n")
+    done = imported(mta, json.dumps(older) + "\n")
+    assert done.returncode == NO
+    assert f"line 1: {domain.name}: a policy that was fetched later is cached" in done.stderr
+    assert json.loads(exported(mta)) == line
+    assert imported(mta, json.dumps(line)).returncode == OK, "what is there already is well"
+
+
+def test_lines_that_are_rejected(net, start):
+    mta = start()
+    good = {"domain": "good.example", "id": "1", "mode": "enforce", "mx": ["mx.good.example"],
+            "max_age": 31000000, "fetched": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    lines = ["", json.dumps(good), "nonsense", json.dumps(dict(good, domain="a..b")),
+             json.dumps(dict(good, domain="old.example", fetched="2001-01-01T00:00:00Z")),
+             json.dumps(dict(good, domain="future.example", fetched="2099-01-01T00:00:00Z")),
+             json.dumps(dict(good, domain="none.example", mx=[])),
+             json.dumps(dict(good, domain="B\u00fccher.example"))]
+    done = imported(mta, "\n".join(lines) + "\n")
+    assert done.returncode == NO and "2 imported, 5 rejected" in done.stdout
+    assert re.findall(r"line (\d+):", done.stderr) == ["3", "4", "5", "6", "7"]
+    assert [json.loads(line)["domain"] for line in exported(mta).splitlines()] == \
+        ["good.example", "xn--bcher-kva.example"]
+    done = imported(mta, "\n".join(lines), "--json")
+    answer = json.loads(done.stdout)
+    assert done.returncode == NO and (answer["imported"], answer["rejected"]) == (2, 5)
+    assert [reason["line"] for reason in answer["reasons"]] == [3, 4, 5, 6, 7]
+
+
+def test_more_than_one_request_and_one_page(start):
+    """Lines are numbered over requests; pages end early when their policies are large."""
+    mta = start()
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    padding = "".join(f"note{n}: {'x' * 200}\n" for n in range(250))
+    lines = [json.dumps({"domain": f"d{n:03}.example", "id": "1", "fetched": now, "policy":
+                         f"version: STSv1\nmode: enforce\nmx: mx.example\nmax_age: 86400\n{padding}"})
+             for n in range(120)]
+    lines[100] = "broken"
+    done = imported(mta, "\n".join(lines))
+    assert done.returncode == NO and "119 imported, 1 rejected" in done.stdout
+    assert re.findall(r"line (\d+):", done.stderr) == ["101"]
+    status, _, body = http(mta, "GET", "/v1/cache")
+    assert status == 200 and "next" in json.loads(body) and len(body) < 8 << 20
+    assert len(exported(mta).splitlines()) == 119
+
+
+def test_an_import_that_is_too_large(mta):
+    status, _, body = http(mta, "POST", "/v1/cache", b" " * ((16 << 20) + 1))
+    assert status == 413 and b"too large" in body
+    assert http(mta, "POST", "/v1/cache", b"")[0] == 200

@@ -113,7 +113,7 @@ def main():
               *metric_faults(),
               *program_faults("stsgated", "stsgated.8", "cmd/stsgated.c"),
               *program_faults("stsgate", "stsgate.1", "cmd/stsgate.c", "cmd/stsgate_client.h",
-                              "cmd/stsgate_client.c"),
+                              "cmd/stsgate_client.c", "cmd/stsgate_transfer.c"),
               *program_faults("stsgate-deliver", "stsgate-deliver.8", "cmd/deliver.c",
                               "cmd/deliver_client.c")]
     print("\n".join(faults) or "pages and code agree")

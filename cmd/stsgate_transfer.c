@@ -1,0 +1,192 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * stsgate cache export and import: the cache as JSON lines.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/limits.h"
+#include "cmd/stsgate_cache.h"
+
+#define BATCH_OCTETS	(1024 * 1024)	/* a request that is longer takes no further line */
+
+/* The fields that make the policy; the rest is how stsgated deals with it. */
+static void
+export_page(void *context, json_t *policies)
+{
+	static const char *const fields[] = { "domain", "mode", "id", "mx", "max_age", "fetched",
+	    "expires", "policy" };
+	json_t *entry, *line;
+	size_t i, field;
+
+	json_array_foreach(policies, i, entry) {
+		line = json_object();
+		for (field = 0; field < sizeof(fields) / sizeof(fields[0]); field++)
+			json_object_set(line, fields[field],
+			    json_object_get(entry, fields[field]));
+		json_dumpf(line, context, JSON_COMPACT | JSON_ENSURE_ASCII);
+		fputc('\n', context);
+		json_decref(line);
+	}
+}
+
+int
+stsgate_cache_export(const struct client *client, const char *domain)
+{
+	int status;
+
+	(void)domain;
+	status = stsgate_cache_each_page(client, export_page, stdout);
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	perror("stsgate: standard output");
+	return EXIT_NO;
+}
+
+struct import {
+	const struct client *client;
+	struct buf batch;
+	json_int_t before;	/* lines before the batch */
+	json_int_t lines;	/* read so far */
+	json_int_t imported, rejected;
+	json_t *reasons;	/* for --json */
+};
+
+static json_int_t
+number_of(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+static void
+say_reason(const json_t *reason)
+{
+	const char *domain = json_string_value(json_object_get(reason, "domain"));
+	const char *text = json_string_value(json_object_get(reason, "reason"));
+
+	fprintf(stderr, "stsgate: line %" JSON_INTEGER_FORMAT ": %s%s%s\n",
+	    number_of(reason, "line"), domain == NULL ? "" : domain,
+	    domain == NULL || domain[0] == '\0' ? "" : ": ", text == NULL ? "" : text);
+}
+
+static void
+take_answer(struct import *import, const json_t *answer)
+{
+	json_t *reasons = json_object_get(answer, "reasons"), *reason;
+	json_int_t untold = number_of(answer, "rejected") - (json_int_t)json_array_size(reasons);
+	size_t i;
+
+	import->imported += number_of(answer, "imported");
+	import->rejected += number_of(answer, "rejected");
+	json_array_foreach(reasons, i, reason) {
+		json_object_set_new(reason, "line",
+		    json_integer(import->before + number_of(reason, "line")));
+		if (!import->client->json)
+			say_reason(reason);
+	}
+	if (untold > 0 && !import->client->json)
+		fprintf(stderr, "stsgate: and %" JSON_INTEGER_FORMAT " more of the lines up to %"
+		    JSON_INTEGER_FORMAT "\n", untold, import->lines);
+	if (import->client->json)
+		json_array_extend(import->reasons, reasons);
+}
+
+static int
+send_batch(struct import *import)
+{
+	struct http_answer answer;
+	json_t *object = NULL;
+	int status;
+
+	if (import->batch.length == 0)
+		return EX_OK;
+	status = client_ask(import->client, "POST", "/v1/cache", &import->batch, &answer);
+	if (status == EX_OK && answer.status != 200)
+		client_complain(&answer);
+	else if (status == EX_OK)
+		object = client_parse(&answer);
+	if (object != NULL)
+		take_answer(import, object);
+	else if (status == EX_OK)
+		status = EXIT_NO;
+	json_decref(object);
+	buf_free(&answer.body);
+	buf_clear(&import->batch);
+	import->before = import->lines;
+	return status;
+}
+
+static int
+add_line(struct import *import, const char *line, size_t length)
+{
+	int status = EX_OK;
+
+	if (import->batch.length + length > BATCH_OCTETS)
+		status = send_batch(import);
+	if (length > LIMIT_CONTROL_BODY) {
+		fprintf(stderr, "stsgate: line %" JSON_INTEGER_FORMAT ": too long\n",
+		    import->lines + 1);
+		return EXIT_NO;
+	}
+	buf_add(&import->batch, line, length);
+	import->lines++;
+	return status;
+}
+
+static int
+read_lines(struct import *import, FILE *in)
+{
+	int status = EX_OK;
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t length;
+
+	while (status == EX_OK && (length = getline(&line, &room, in)) > 0)
+		status = add_line(import, line, (size_t)length);
+	free(line);
+	if (status == EX_OK && ferror(in)) {
+		perror("stsgate: standard input");
+		status = EXIT_NO;
+	}
+	return status == EX_OK ? send_batch(import) : status;
+}
+
+static void
+print_import(const struct import *import)
+{
+	json_t *object;
+
+	if (!import->client->json) {
+		printf("%" JSON_INTEGER_FORMAT " imported, %" JSON_INTEGER_FORMAT " rejected\n",
+		    import->imported, import->rejected);
+		return;
+	}
+	object = json_pack("{s:I, s:I, s:O}", "imported", import->imported, "rejected",
+	    import->rejected, "reasons", import->reasons);
+	client_print_json(object);
+	json_decref(object);
+}
+
+int
+stsgate_cache_import(const struct client *client, const char *domain)
+{
+	struct import import = { .client = client, .reasons = json_array() };
+	int status;
+
+	(void)domain;
+	status = read_lines(&import, stdin);
+	print_import(&import);
+	if (status == EX_OK && import.rejected > 0)
+		status = EXIT_NO;
+	json_decref(import.reasons);
+	buf_free(&import.batch);
+	return status;
+}

@@ -1,0 +1,71 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "policy/sts_cache_inside.h"
+
+#define FUTURE_S	(24 * 3600)	/* as for a policy in the cache */
+
+struct importing {
+	struct sts_cache *cache;
+	const struct sts_entry *entry;
+	enum sts_import result;
+	bool fell;	/* from enforce */
+};
+
+static enum shelf_change
+take(void *context, struct arena *arena, struct sts_entry *entry, bool found)
+{
+	struct importing *importing = context;
+	const struct sts_entry *import = importing->entry;
+	struct sts_now now = sts_clock_now(&importing->cache->clock);
+
+	(void)arena;
+	importing->result = STS_IMPORT_DONE;
+	if (found && entry->fetched == import->fetched)
+		return SHELF_LEAVE;
+	if (found && entry->fetched > import->fetched) {
+		importing->result = STS_IMPORT_OLDER;
+		return SHELF_LEAVE;
+	}
+	importing->fell = found && now.earlier < entry->expires &&
+	    entry->policy.mode == STS_MODE_ENFORCE && import->policy.mode != STS_MODE_ENFORCE;
+	*entry = *import;
+	entry->used = now.later;
+	entry->refresh = sts_cache_next_refresh(importing->cache,
+	    (uint32_t)(import->expires - now.earlier));
+	return SHELF_WRITE;
+}
+
+enum sts_import
+sts_cache_import(struct sts_cache *cache, const struct sts_entry *entry)
+{
+	static const struct finding none = { .type = RESULT_OK };
+	struct importing importing = { .cache = cache, .entry = entry };
+	struct sts_now now = sts_clock_now(&cache->clock);
+
+	if (entry->policy.body_length > cache->conf->sts.max_policy_size)
+		return STS_IMPORT_TOO_LARGE;
+	if (entry->fetched > now.later + FUTURE_S)
+		return STS_IMPORT_FUTURE;
+	if (now.earlier >= entry->expires)
+		return STS_IMPORT_EXPIRED;
+	if (sts_shelf_update(cache->shelf, entry->domain, STORE_LAZY, take, &importing) != STORE_OK)
+		return STS_IMPORT_FAILED;
+	if (importing.fell) {
+		metrics_count(METRIC_POLICY_ALARMS, "fell", NULL);
+		sts_cache_say(LOG_LEVEL_WARNING, entry->domain, &entry->policy, &none,
+		    "imported: mail to the domain is no longer protected");
+	}
+	return importing.result;
+}
+
+enum store_result
+sts_cache_imported(struct sts_cache *cache)
+{
+	return store_checkpoint(cache->store);
+}
