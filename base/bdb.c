@@ -54,9 +54,9 @@ bdb_error_text(int error)
 bool
 bdb_is_damage(int error)
 {
+	/* Not EIO: Berkeley DB says so of log records it cannot read, too. */
 	static const int others[] = { 0, BDB_NEWER, ENOSPC, EDQUOT, EACCES, EPERM, EROFS, ENOMEM,
-	    EMFILE,
-		ENFILE, EIO, EINTR, EAGAIN, ENAMETOOLONG };
+		EMFILE, ENFILE, EINTR, EAGAIN, ENAMETOOLONG };
 	size_t i;
 
 	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
