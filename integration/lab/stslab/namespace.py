@@ -9,7 +9,9 @@ never met again in another.
 """
 
 import itertools
+import socket
 import subprocess
+import time
 
 
 class NotPrivate(RuntimeError):
@@ -26,10 +28,25 @@ def require_private():
 
 
 def add_address(prefix):
-    """Give the loopback interface one more address."""
+    """Give the loopback interface one more address, and wait until it can be reached."""
     options = ["nodad"] if ":" in prefix else []
     subprocess.run(["ip", "address", "replace", prefix, "dev", "lo", *options],
                    check=True, timeout=10)
+    address, family = prefix.partition("/")[0], socket.AF_INET6 if options else socket.AF_INET
+    end = time.monotonic() + 5
+    while not _reachable(address, family) and time.monotonic() < end:
+        time.sleep(0.005)
+
+
+def _reachable(address, family):
+    """The kernel puts an IPv6 address into its tables a little after the command."""
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+            probe.connect((address, 9))
+        except OSError:
+            return False
+        return True
 
 
 class Addresses:
