@@ -26,6 +26,7 @@
 
 static const char usage_text[] =
     "usage: stsgate [-c FILE] [--json] policy DOMAIN\n"
+    "       stsgate [-c FILE] [--json] check DOMAIN\n"
     "       stsgate [-c FILE] [--json] stats\n"
     "       stsgate [-c FILE] [--json] cache list|export|import\n"
     "       stsgate [-c FILE] [--json] cache show|refresh|forget DOMAIN\n"
@@ -59,6 +60,19 @@ run_policy(const struct client *client, const char *domain)
 	    policy_unknown);
 }
 
+static bool
+check_failed(const json_t *check)
+{
+	return !json_is_true(json_object_get(check, "verified"));
+}
+
+static int
+run_check(const struct client *client, const char *domain)
+{
+	return client_ask_about(client, "GET", "/v1/check/", domain, "", print_check,
+	    check_failed);
+}
+
 static int
 run_stats(const struct client *client, const char *domain)
 {
@@ -72,6 +86,7 @@ static const struct command {
 	int (*run)(const struct client *client, const char *domain);
 } commands[] = {
 	{ "policy", NULL, true, run_policy },
+	{ "check", NULL, true, run_check },
 	{ "stats", NULL, false, run_stats },
 	{ "cache", "list", false, stsgate_cache_list },
 	{ "cache", "export", false, stsgate_cache_export },

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "cmd/stsgate_print.h"
 
 static const char *
@@ -161,4 +162,37 @@ print_stats(FILE *out, const json_t *stats)
 
 	json_object_foreach((json_t *)(uintptr_t)stats, name, value)
 		fprintf(out, "%s %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
+}
+
+static void
+print_step(FILE *out, const json_t *step)
+{
+	const char *address = text_of(step, "address");
+	struct buf where = { 0 };
+
+	buf_add_text(&where, text_of(step, "host"));
+	if (address[0] != '\0')
+		buf_printf(&where, "[%s]", address);
+	fprintf(out, "%-4s  %-11s  ", json_is_true(json_object_get(step, "ok")) ? "ok" : "FAIL",
+	    text_of(step, "step"));
+	print_text(out, buf_text(&where));
+	fputs(where.length > 0 ? "  " : "", out);
+	print_text(out, text_of(step, "detail"));
+	fprintf(out, "  (%" JSON_INTEGER_FORMAT " ms)\n",
+	    json_integer_value(json_object_get(step, "ms")));
+	buf_free(&where);
+}
+
+void
+print_check(FILE *out, const json_t *check)
+{
+	const json_t *step;
+	size_t i;
+
+	json_array_foreach(json_object_get(check, "steps"), i, step)
+		print_step(out, step);
+	fprintf(out, "A delivery to ");
+	print_text(out, text_of(check, "domain"));
+	fputs(json_is_true(json_object_get(check, "verified")) ? " would be verified.\n" :
+	    " would not be verified.\n", out);
 }

@@ -201,7 +201,8 @@ static int
 start_control(struct stsgated *d, const int *descriptors)
 {
 	const struct conf_listener *listener = &d->conf->control.listener;
-	struct control_context context = { d->conf, { d->conf, d->resolver, d->sts_cache } };
+	struct control_context context = { d->conf, { d->conf, d->resolver, d->sts_cache },
+	    &d->deliver };
 
 	d->control = control_new(&context);
 	for (size_t i = 0; i < listener->count; i++) {
@@ -232,7 +233,7 @@ start(struct stsgated *d)
 		goto out;
 	}
 	set_process_limits();
-	if (open_engines(d) != 0 || start_control(d, control) != 0 || start_lmtp(d, lmtp) != 0)
+	if (open_engines(d) != 0 || start_lmtp(d, lmtp) != 0 || start_control(d, control) != 0)
 		goto out;
 	d->timer = timer_start(d->store, d->sts_cache);
 	if (d->timer == NULL)

@@ -18,6 +18,7 @@
 #include "base/limits.h"
 #include "shim/control.h"
 #include "shim/control_cache.h"
+#include "shim/control_check.h"
 #include "shim/control_policy.h"
 #include "shim/control_stats.h"
 
@@ -45,6 +46,7 @@ enum verb { VERB_GET, VERB_POST, VERB_DELETE };
 
 struct request {
 	const struct gatherer *gatherer;
+	const struct deliver_context *deliver;
 	struct MHD_Connection *connection;
 	char domain[512];	/* as it stands in the path */
 	bool tcp;
@@ -63,6 +65,12 @@ static void
 show_policy(const struct request *request, struct control_answer *answer)
 {
 	control_show_policy(request->gatherer, request->domain, answer);
+}
+
+static void
+check(const struct request *request, struct control_answer *answer)
+{
+	control_check(request->deliver, request->domain, answer);
 }
 
 static void
@@ -139,6 +147,7 @@ static const struct route {
 	bool body;	/* takes one */
 } routes[] = {
 	{ "/v1/policy/", "", "GET", show_policy, false, false },
+	{ "/v1/check/", "", "GET", check, false, false },
 	{ "/v1/cache", NULL, "GET", list_cache, false, false },
 	{ "/v1/cache", NULL, "POST", import, false, true },
 	{ "/v1/cache/", "/refresh", "POST", refresh, false, false },
@@ -313,6 +322,7 @@ handle(void *context, struct MHD_Connection *connection, const char *path, const
 	struct control_answer answer = { 0 };
 	struct request request = {
 		.gatherer = &listener->control->context.gatherer,
+		.deliver = listener->control->context.deliver,
 		.connection = connection,
 		.tcp = listener->tcp,
 		.upload = *state,

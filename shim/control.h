@@ -15,12 +15,14 @@
 
 #include "base/conf.h"
 #include "policy/gather.h"
+#include "shim/deliver.h"
 
 struct control;
 
 struct control_context {
 	const struct conf *conf;
 	struct gatherer gatherer;
+	const struct deliver_context *deliver;	/* for checks; must outlive it */
 };
 
 struct control *control_new(const struct control_context *context);

@@ -126,6 +126,20 @@ turned_away(struct call *call)
 	return visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
 }
 
+/* Tells whoever looks on. Returns ok. */
+static bool
+step(struct call *call, const char *name, bool ok)
+{
+	const struct visit_watch *watch = call->visit->watch;
+	char words[REPLY_LINE_MAX + 1];
+
+	if (watch != NULL) {
+		reply_line(ok ? &call->client.reply : &call->visit->reply, words);
+		watch->step(watch->context, call->visit, name, ok, words);
+	}
+	return ok;
+}
+
 static bool
 greet(struct call *call)
 {
@@ -255,10 +269,10 @@ hello_again(struct call *call)
 static bool
 secure(struct call *call)
 {
-	if (!start_tls(call) || !judge(call))
+	if (!step(call, "tls", start_tls(call)) || !step(call, "judge", judge(call)))
 		return false;
 	if (call->visit->proof.tls == PROOF_ESTABLISHED)
-		return hello_again(call);
+		return step(call, "ehlo-tls", hello_again(call));
 	/* A host that hangs up or raves instead of going on without TLS. */
 	if (call->client.spent)
 		return visit_trouble(call,
@@ -271,7 +285,9 @@ void
 visit_converse(struct call *call, int fd)
 {
 	call->client.stream = stream_new_fd(fd);
-	if (greet(call) && hello(call) && secure(call))
+	(void)step(call, "connect", true);
+	if (step(call, "greeting", greet(call)) && step(call, "ehlo", hello(call)) &&
+	    secure(call) && call->visit->watch == NULL)
 		visit_send(call);
 	smtp_client_quit(&call->client);
 	stream_free(call->client.stream);
@@ -294,6 +310,7 @@ init(struct call *call, const struct delivery *delivery, struct visit *visit)
 	call->client.wake_fd = txn_abandoned_fd(delivery->txn);
 	visit->began_ms = clock_monotonic_ms();
 	visit->judged = visit->logged = false;
+	visit->logged = visit->watch != NULL;
 	visit->weight = VISIT_WEIGHT_NONE;
 	visit->reply.code = 0;
 	memset(&visit->proof, 0, sizeof(visit->proof));

@@ -52,12 +52,24 @@ enum visit_end {
 	VISIT_STOP	/* abandoned: nothing more is to be tried */
 };
 
+struct visit;
+
+/* Somebody who looks on while a host is only tried out: no message is sent and no line logged.
+ * Told after "connect", "greeting", "ehlo", "tls" (STARTTLS and handshake), "judge" and "ehlo-tls";
+ * words are the host's or, with ok false, why it ends here. */
+struct visit_watch {
+	void (*step)(void *context, const struct visit *visit, const char *step, bool ok,
+	    const char *words);
+	void *context;
+};
+
 struct visit {
 	const struct plan_host *host;
 	const struct ip *ip;
 	bool plaintext;	/* by the judgement on an earlier visit, whose finding stays below */
 	struct deadline deadline;	/* for everything up to the content */
 	struct deadline slot_deadline;	/* no address is begun with after it */
+	const struct visit_watch *watch;	/* NULL for a delivery */
 
 	/* What it showed. */
 	char address[IP_TEXT_MAX];

@@ -7,9 +7,11 @@ import re
 import socket
 import time
 
-from checks import address, wait_until
+from checks import address, assert_nothing_leaked, wait_until
 from stslab import programs
+from stslab.internet import Mx
 from stslab.mx import Behaviour
+from stslab.policyhost import policy_text
 
 OK, NO, USAGE = 0, 1, 64
 SAMPLE = re.compile(r'(stsgate_[a-z_]+)(\{[a-z]+="[^"]*"(?:,[a-z]+="[^"]*")*\})? (-?\d+)$')
@@ -87,7 +89,7 @@ def test_a_delivery_is_counted(net, start):
             ('stsgate_policy_fetches_total{result="ok"}', 1),
             ('stsgate_policy_lookups_total{answer="fetch"}', 1),
             ('stsgate_policy_lookups_total{answer="cache"}', 1),
-            ('stsgate_connections_open', 0), ('stsgate_policies_unsaved', 0),
+            ('stsgate_policies_unsaved', 0),
             ('stsgate_store_damaged_time_seconds', 0), ('stsgate_spool_bytes{place="memory"}', 0),
             ('stsgate_resolver_health{state="validates"}', 1)):
         assert after[name] == number, (name, after[name])
@@ -95,6 +97,7 @@ def test_a_delivery_is_counted(net, start):
         before['stsgate_dns_lookups_total{state="secure"}']
     assert after["stsgate_lmtp_sessions_total"] >= before["stsgate_lmtp_sessions_total"] + 2
     assert after["stsgate_start_time_seconds"] > 1700000000
+    assert after["stsgate_connections_open"] <= 1, "a kept one, if any"
     wait_until(lambda: metrics(mta)["stsgate_lmtp_sessions_running"] == 0)
 
 
@@ -241,3 +244,111 @@ def test_an_import_that_is_too_large(mta):
     status, _, body = http(mta, "POST", "/v1/cache", b" " * ((16 << 20) + 1))
     assert status == 413 and b"too large" in body
     assert http(mta, "POST", "/v1/cache", b"")[0] == 200
+
+
+def checked(daemon, domain, status=OK):
+    """The steps of a check as {(step, host): ok, detail}, and whether it is verified."""
+    done = daemon.ask("check", domain.name, "--json")
+    assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
+    answer = json.loads(done.stdout)
+    assert answer["domain"] == domain.name and answer["verified"] is (status == OK)
+    for step in answer["steps"]:
+        assert set(step) <= {"step", "host", "address", "ok", "detail", "ms"} and step["ms"] >= 0
+    return {(step["step"], step.get("host")): (step["ok"], step["detail"])
+            for step in answer["steps"]}
+
+
+def test_check_of_a_good_domain(net, mta):
+    domain = net.domain(policy="enforce", policy_id="good1", mx=(Mx(10), Mx(20)))
+    steps = checked(mta, domain)
+    assert steps["dns", None][0] and "2 MX hosts" in steps["dns", None][1]
+    assert steps["policy", None][0] and "enforce, id good1" in steps["policy", None][1]
+    for host in domain.hosts:
+        for name in ("connect", "greeting", "ehlo", "starttls", "handshake", "certificate",
+                     "ehlo-tls"):
+            assert steps[name, host.name][0], (name, steps[name, host.name])
+        assert host.address in steps["connect", host.name][1]
+        assert "TLSv1.3" in steps["handshake", host.name][1]
+        assert "sts" in steps["certificate", host.name][1]
+    assert_nothing_leaked(domain)
+    assert "event=attempt" not in "\n".join(
+        line for line in mta.log_text().splitlines() if domain.name in line)
+
+
+def test_check_in_words(net, mta):
+    domain = net.domain(policy="enforce")
+    done = mta.ask("check", domain.name)
+    assert done.returncode == OK
+    rows = done.stdout.splitlines()
+    assert rows[-1] == f"A delivery to {domain.name} would be verified."
+    assert any(re.match(rf"ok +certificate +{re.escape(domain.host.name)}\[", row)
+               for row in rows), done.stdout
+    plain = net.domain()
+    done = mta.ask("check", plain.name)
+    assert done.returncode == NO and "would not be verified" in done.stdout
+
+
+def test_check_finds_the_fault(net, mta):
+    for behaviour, step in (
+            (Behaviour(offer_starttls=False), "starttls"),
+            (Behaviour(starttls="454 4.7.0 not now"), "starttls"),
+            (Behaviour(certificate="expired"), "certificate"),
+            (Behaviour(greeting="554 5.7.1 go away"), "greeting"),
+            (Behaviour(maximum_tls="TLSv1.1"), "handshake")):
+        domain = net.domain(policy="enforce", behaviour=behaviour)
+        steps = checked(mta, domain, status=NO)
+        failed = [name for (name, host), (ok, _) in steps.items() if not ok]
+        assert failed == [step], (behaviour, steps)
+        assert_nothing_leaked(domain)
+
+
+def test_check_fetches_the_policy_afresh(net, mta):
+    domain = net.domain(policy="enforce", policy_id="before")
+    mta.deliver(address(domain))
+    domain.site.body = policy_text("testing", [domain.host.name]).encode()
+    assert "testing" in checked(mta, domain)["policy", None][1]
+    domain.site.status = 503
+    ok, detail = checked(mta, domain)["policy", None]
+    assert not ok and "503" in detail and "from the cache" in detail
+    assert len(domain.fetches()) == 3
+
+
+def test_check_of_hosts_that_are_not_listed(net, mta):
+    domain = net.domain(policy="enforce", patterns=["mx.elsewhere.example"])
+    steps = checked(mta, domain, status=NO)
+    assert not steps["plan", domain.host.name][0]
+    assert "4.7.5" in steps["plan", None][1]
+    assert domain.host.connections == []
+
+
+def test_check_of_what_is_not_there(net, mta):
+    done = mta.ask("check", net.fresh_name(), "--json")
+    assert done.returncode == NO
+    step = json.loads(done.stdout)["steps"][0]
+    assert step["step"] == "dns" and not step["ok"]
+    assert mta.ask("check", "--", "a..b").returncode == USAGE
+    assert mta.ask("check").returncode == USAGE
+
+
+def test_check_tries_every_address(net, mta):
+    """Also one that is known to be dead."""
+    domain = net.domain(policy="enforce", mx=(Mx(10, down=True), Mx(20, family=("ipv6", "loopback"))))
+    mta.deliver(address(domain))
+    down, *_, up = domain.hosts
+    answer = json.loads(mta.ask("check", domain.name, "--json").stdout)
+    connects = [(step["host"], step["address"], step["ok"]) for step in answer["steps"]
+                if step["step"] == "connect"]
+    assert answer["verified"] and len(connects) == 3
+    assert connects[0] == (down.name, down.address, False)
+    assert {(name, ok) for name, _, ok in connects[1:]} == {(up.name, True)}
+    assert len({where for _, where, _ in connects}) == 3
+
+
+def test_check_passes_over_what_fails_before(net, mta):
+    """The first host that a delivery would use decides."""
+    domain = net.domain(policy="enforce", mx=(Mx(10), Mx(20)))
+    first, second = domain.hosts
+    first.behaviour.certificate = "expired"
+    assert not checked(mta, domain)["certificate", first.name][0]
+    second.behaviour.certificate = "expired"
+    checked(mta, domain, status=NO)

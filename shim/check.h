@@ -1,0 +1,36 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * Would a delivery to this domain be verified, and if not, what stands in its way? Asks DNS,
+ * fetches the policy afresh, and tries every address of every host that a delivery could use: all
+ * of a visit up to MAIL, which is never sent. Any thread.
+ */
+#ifndef SHIM_CHECK_H
+#define SHIM_CHECK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/deadline.h"
+#include "shim/deliver.h"
+
+struct check_step {
+	/* "dns", "policy", "plan", "connect", "greeting", "ehlo", "starttls", "handshake",
+	 * "certificate", "ehlo-tls" */
+	const char *step;
+	const char *host, *address;	/* NULL: about the domain, or about the host as a whole */
+	bool ok;
+	const char *detail;
+	int64_t ms;	/* that it took */
+};
+
+/* told() is called on the calling thread, host by host in the order of a delivery. true: the first
+ * host that a delivery would use proves what a policy demands. */
+bool check_run(const struct deliver_context *deliver, const char *domain,
+    struct deadline deadline, void (*told)(void *context, const struct check_step *step),
+    void *context);
+
+#endif
