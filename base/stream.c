@@ -184,6 +184,12 @@ stream_upgrade(struct stream *stream, const struct stream_ops *ops, void *io)
 	return 0;
 }
 
+void *
+stream_io(const struct stream *stream, const struct stream_ops *ops)
+{
+	return stream->ops == ops ? stream->io : NULL;
+}
+
 /* Turns what an operation returned into a status, and remembers why a stream was lost. */
 static enum stream_status
 status_of(struct stream *stream, ssize_t moved)

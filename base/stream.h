@@ -46,6 +46,8 @@ int stream_fd(const struct stream *stream);
 /* From here on octets move through ops. Refused (-1) while unread input or unflushed output is
  * there: octets sent in plaintext must never be taken for protected ones (RFC 3207 6). */
 int stream_upgrade(struct stream *stream, const struct stream_ops *ops, void *io);
+/* What stream_upgrade() was given with these ops; NULL: octets move in another way. */
+void *stream_io(const struct stream *stream, const struct stream_ops *ops);
 
 /* One line into line[room], NUL-terminated, without its end. CRLF or a bare LF ends a line;
  * *length counts octets, NULs included. */

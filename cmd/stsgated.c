@@ -35,6 +35,7 @@
 #include "shim/control.h"
 #include "shim/deliver.h"
 #include "shim/host_memory.h"
+#include "shim/keep.h"
 #include "shim/lmtp_server.h"
 #include "shim/slots.h"
 #include "shim/tls_client.h"
@@ -178,6 +179,12 @@ start_lmtp(struct stsgated *d, const int *descriptors)
 {
 	const struct conf_listener *listener = &d->conf->lmtp.listener;
 
+	struct keep_rules keep = {
+		.idle_ms = d->conf->smtp.keep_idle,
+		.time_ms = d->conf->smtp.keep_time,
+		.messages = d->conf->smtp.keep_messages,
+	};
+
 	d->deliver = (struct deliver_context){
 		.conf = d->conf,
 		.gatherer = { d->conf, d->resolver, d->sts_cache },
@@ -185,6 +192,7 @@ start_lmtp(struct stsgated *d, const int *descriptors)
 		.slots = slots_new(d->conf->smtp.max_deliveries, d->conf->smtp.max_per_host),
 		.hosts = host_memory_new(d->conf->smtp.host_retry)
 	};
+	d->deliver.keep = keep_new(&keep, d->deliver.slots);
 	d->lmtp = lmtp_server_new(d->conf, d->spool, deliver_group, &d->deliver);
 	for (size_t i = 0; i < listener->count; i++) {
 		bool tcp = !endpoint_is_unix(&listener->listen[i]);
@@ -275,8 +283,10 @@ unlink_sockets(const struct conf_listener *listener)
 static void
 stop(struct stsgated *d)
 {
-	bool drained = lmtp_server_drain(d->lmtp, deadline_in(DRAIN_MS));
+	bool drained;
 
+	keep_stop(d->deliver.keep);
+	drained = lmtp_server_drain(d->lmtp, deadline_in(DRAIN_MS));
 	unlink_sockets(&d->conf->lmtp.listener);
 	unlink_sockets(&d->conf->control.listener);
 	control_free(d->control);
@@ -289,6 +299,7 @@ stop(struct stsgated *d)
 		_exit(EX_OK);
 	}
 	lmtp_server_free(d->lmtp);
+	keep_free(d->deliver.keep);
 	slots_free(d->deliver.slots);
 	host_memory_free(d->deliver.hosts);
 	sts_cache_free(d->sts_cache);

@@ -14,6 +14,7 @@
 #include "base/conf.h"
 #include "policy/gather.h"
 #include "shim/host_memory.h"
+#include "shim/keep.h"
 #include "shim/slots.h"
 #include "shim/tls_client.h"
 #include "shim/txn.h"
@@ -23,6 +24,7 @@ struct deliver_context {
 	struct gatherer gatherer;
 	struct tls_client *tls;
 	struct slots *slots;
+	struct keep *keep;	/* NULL: no connection is kept */
 	struct host_memory *hosts;	/* NULL: nothing is remembered */
 };
 

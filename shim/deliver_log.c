@@ -47,7 +47,7 @@ add_connection(struct log_line *line, const struct visit *visit)
 	log_text(line, "tls", tls_word(visit));
 	log_text(line, "proto", tls ? visit->proof.protocol : NULL);
 	log_text(line, "cipher", tls ? visit->proof.cipher : NULL);
-	log_text(line, "reused", "no");
+	log_text(line, "reused", visit->reused ? "yes" : "no");
 }
 
 static void

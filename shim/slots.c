@@ -21,7 +21,7 @@
 /* Connections of one address or destination. Stays while somebody holds or awaits one. */
 struct counter {
 	struct counter *next;
-	unsigned open;
+	unsigned open, idle;
 	unsigned references;
 	char key[];
 };
@@ -36,7 +36,7 @@ struct waiter {
 
 struct slots {
 	pthread_mutex_t lock;
-	unsigned open, max_open, max_per_host;
+	unsigned open, idle, max_open, max_per_host;
 	struct counter *buckets[BUCKETS];
 	struct waiter *first, *last;	/* in the order of arrival */
 };
@@ -234,24 +234,89 @@ slots_take(struct slots *slots, const struct ip *ip, const char *domain, unsigne
 	return waiter.granted;
 }
 
-void
-slots_give(struct slots *slots, const struct ip *ip, const char *domain)
+/* Of what somebody has a slot or an idle connection for. */
+static struct counter *
+counter_held(struct slots *slots, const char *key)
+{
+	struct counter *counter = *find(slots, key);
+
+	if (counter == NULL)
+		abort();
+	return counter;
+}
+
+static void
+shift(struct slots *slots, struct counter *counter, int open, int idle)
+{
+	counter->open += (unsigned)open;
+	counter->idle += (unsigned)idle;
+	if (open + idle < 0)
+		counter_drop(slots, counter);
+}
+
+/* The caller holds the lock. */
+static void
+change(struct slots *slots, const struct ip *ip, const char *domain, int open, int idle)
 {
 	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
 	struct counter *of_ip, *of_domain;
 
 	ip_key(ip, key);
-	pthread_mutex_lock(&slots->lock);
-	of_ip = *find(slots, key);
-	of_domain = *find(slots, domain);
-	if (of_ip == NULL || of_ip->open == 0 || of_domain == NULL || of_domain->open == 0)
+	of_ip = counter_held(slots, key);
+	of_domain = counter_held(slots, domain);
+	if ((open < 0 && (of_ip->open == 0 || of_domain->open == 0)) ||
+	    (idle < 0 && (of_ip->idle == 0 || of_domain->idle == 0)))
 		abort();
-	slots->open--;
-	metrics_add(METRIC_CONNECTIONS_OPEN, NULL, -1);
-	of_ip->open--;
-	of_domain->open--;
-	counter_drop(slots, of_ip);
-	counter_drop(slots, of_domain);
+	shift(slots, of_ip, open, idle);
+	shift(slots, of_domain, open, idle);
+	slots->open += (unsigned)open;
+	slots->idle += (unsigned)idle;
+	metrics_add(METRIC_CONNECTIONS_OPEN, NULL, open + idle);
+}
+
+void
+slots_give(struct slots *slots, const struct ip *ip, const char *domain)
+{
+	pthread_mutex_lock(&slots->lock);
+	change(slots, ip, domain, -1, 0);
 	grant_to_the_first_that_fits(slots);
 	pthread_mutex_unlock(&slots->lock);
+}
+
+void
+slots_park(struct slots *slots, const struct ip *ip, const char *domain)
+{
+	pthread_mutex_lock(&slots->lock);
+	change(slots, ip, domain, -1, 1);
+	grant_to_the_first_that_fits(slots);
+	pthread_mutex_unlock(&slots->lock);
+}
+
+void
+slots_unpark(struct slots *slots, const struct ip *ip, const char *domain)
+{
+	pthread_mutex_lock(&slots->lock);
+	change(slots, ip, domain, 0, -1);
+	pthread_mutex_unlock(&slots->lock);
+}
+
+enum slots_excess
+slots_excess(struct slots *slots, const struct ip *ip, const char *domain, unsigned domain_limit)
+{
+	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
+	enum slots_excess excess = SLOTS_EXCESS_NONE;
+	const struct counter *of_ip, *of_domain;
+
+	ip_key(ip, key);
+	pthread_mutex_lock(&slots->lock);
+	of_ip = counter_held(slots, key);
+	of_domain = counter_held(slots, domain);
+	if (of_ip->open + of_ip->idle > slots->max_per_host)
+		excess = SLOTS_EXCESS_IP;
+	else if (domain_limit > 0 && of_domain->open + of_domain->idle > domain_limit)
+		excess = SLOTS_EXCESS_DOMAIN;
+	else if (slots->open + slots->idle > slots->max_open)
+		excess = SLOTS_EXCESS_PROCESS;
+	pthread_mutex_unlock(&slots->lock);
+	return excess;
 }

@@ -6,7 +6,8 @@
 /*
  * How many remote connections may be open: for the process (smtp.max-deliveries), to one address
  * (smtp.max-per-host) and for one destination (max-connections). Who waits longest is served
- * first, and nobody waits for a limit that is not his. Any thread.
+ * first, and nobody waits for a limit that is not his, nor for connections that are kept idle:
+ * these are counted apart, and closed when they are too many with those in use. Any thread.
  */
 #ifndef SHIM_SLOTS_H
 #define SHIM_SLOTS_H
@@ -27,5 +28,20 @@ void slots_free(struct slots *slots);	/* no slot may be taken */
 bool slots_take(struct slots *slots, const struct ip *ip, const char *domain,
     unsigned domain_limit, struct deadline deadline, bool (*gone)(void *context), void *context);
 void slots_give(struct slots *slots, const struct ip *ip, const char *domain);
+
+/* Gives the slot back while its connection stays open, idle. */
+void slots_park(struct slots *slots, const struct ip *ip, const char *domain);
+/* An idle connection was closed, or is in use again by one who has a slot. */
+void slots_unpark(struct slots *slots, const struct ip *ip, const char *domain);
+
+enum slots_excess {
+	SLOTS_EXCESS_NONE,
+	SLOTS_EXCESS_PROCESS,
+	SLOTS_EXCESS_IP,
+	SLOTS_EXCESS_DOMAIN
+};
+/* For one who has a slot: of which connections are there too many, idle ones included? */
+enum slots_excess slots_excess(struct slots *slots, const struct ip *ip, const char *domain,
+    unsigned domain_limit);
 
 #endif

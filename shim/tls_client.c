@@ -448,6 +448,25 @@ fail(struct proof *proof, const char *failure, bool local)
 	snprintf(proof->failure, sizeof(proof->failure), "%s", failure);
 }
 
+static void
+measure(const struct tls_client *tls, const struct tls_io *io, const struct tls_wish *wish,
+    struct proof *proof)
+{
+	tls_proof_measure(SSL_CTX_get_cert_store(tls->strict), SSL_get0_peer_certificate(io->ssl),
+	    SSL_get_peer_cert_chain(io->ssl), wish->names, wish->name_count, proof);
+}
+
+void
+tls_client_measure(struct tls_client *tls, struct stream *stream, const struct tls_wish *wish,
+    struct proof *proof)
+{
+	const struct tls_io *io = stream_io(stream, &tls_ops);
+
+	if (io == NULL)
+		abort();
+	measure(tls, io, wish, proof);
+}
+
 void
 tls_client_start(struct tls_client *tls, struct stream *stream, const struct tls_wish *wish,
     struct deadline deadline, struct proof *proof)
@@ -474,8 +493,6 @@ tls_client_start(struct tls_client *tls, struct stream *stream, const struct tls
 		return;
 	}
 	describe(io, proof);
-	tls_proof_measure(SSL_CTX_get_cert_store(SSL_get_SSL_CTX(io->ssl)),
-	    SSL_get0_peer_certificate(io->ssl), SSL_get_peer_cert_chain(io->ssl), wish->names,
-	    wish->name_count, proof);
+	measure(tls, io, wish, proof);
 	io->unheard = proof;
 }

@@ -47,4 +47,9 @@ struct tls_wish {
 void tls_client_start(struct tls_client *tls, struct stream *stream, const struct tls_wish *wish,
     struct deadline deadline, struct proof *proof);
 
+/* On a stream that tls_client_start() upgraded: measures its certificate anew in *proof, which came
+ * with it, at today's time, against today's trust store and the names now wished. */
+void tls_client_measure(struct tls_client *tls, struct stream *stream, const struct tls_wish *wish,
+    struct proof *proof);
+
 #endif

@@ -117,7 +117,9 @@ void
 tls_proof_measure(void *store, void *leaf, void *chain, const char *const *names,
     size_t name_count, struct proof *proof)
 {
-	proof->chain_ok = proof->name_ok = false;
+	proof->chain_ok = proof->name_ok = proof->local_fault = false;
+	proof->x509_error = X509_V_OK;
+	proof->x509_depth = 0;
 	if (leaf == NULL) {
 		proof->x509_error = X509_V_ERR_CERT_UNTRUSTED;
 		return;

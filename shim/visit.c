@@ -100,7 +100,7 @@ is_blamed(const struct call *call, enum smtp_status status)
 		fair = conf->smtp.command_timeout;
 	if (fair > conf->smtp.connect_timeout)
 		fair = conf->smtp.connect_timeout;
-	if (call->blameless || call->served)
+	if (call->blameless || call->served || call->visit->reused)
 		return false;
 	return status == SMTP_LOST || (status == SMTP_TIMEOUT &&
 	    clock_monotonic_ms() - call->dialled_ms >= fair);
@@ -111,7 +111,10 @@ visit_trouble(struct call *call, enum smtp_status status)
 {
 	describe_trouble(call, status, &call->visit->reply);
 	call->host_failed = is_blamed(call, status);
-	return visit_over(call, status == SMTP_STOPPED ? VISIT_STOP : VISIT_NEXT,
+	if (status == SMTP_STOPPED)
+		return visit_over(call, VISIT_STOP, VISIT_WEIGHT_TROUBLE);
+	/* What a kept connection comes to says nothing about a new one. */
+	return visit_over(call, call->visit->reused && !call->served ? VISIT_FRESH : VISIT_NEXT,
 	    VISIT_WEIGHT_TROUBLE);
 }
 
@@ -152,16 +155,20 @@ greet(struct call *call)
 	return call->greeted || turned_away(call);
 }
 
+const char *
+visit_hostname(const struct delivery *delivery)
+{
+	if (delivery->destination != NULL && delivery->destination->hostname != NULL)
+		return delivery->destination->hostname;
+	return delivery->context->conf->hostname;
+}
+
 static enum smtp_status
 say_hello(struct call *call)
 {
-	const struct delivery *delivery = call->delivery;
-	const char *hostname = delivery->context->conf->hostname;
-
-	if (delivery->destination != NULL && delivery->destination->hostname != NULL)
-		hostname = delivery->destination->hostname;
 	/* HELO knows no STARTTLS. */
-	return smtp_client_hello(&call->client, hostname, !plan_host_enforces(call->visit->host));
+	return smtp_client_hello(&call->client, visit_hostname(call->delivery),
+	    !plan_host_enforces(call->visit->host));
 }
 
 static bool
@@ -207,18 +214,26 @@ judge(struct call *call)
 	return visit_over(call, VISIT_NEXT, weight_of(&visit->reply));
 }
 
-static void
-handshake(struct call *call)
+static struct tls_wish
+wish_of(const struct call *call)
 {
 	const struct plan_host *host = call->visit->host;
-	struct tls_wish wish = {
+
+	return (struct tls_wish){
 		.sni = host->sni,
 		.names = host->names,
 		.name_count = host->name_count,
 		.strict = plan_host_enforces(host),
 		.min_protocol = call->delivery->plan->min_protocol,
 	};
+}
 
+static void
+handshake(struct call *call)
+{
+	struct tls_wish wish = wish_of(call);
+
+	call->measured_s = clock_wall_s();
 	tls_client_start(call->delivery->context->tls, call->client.stream, &wish,
 	    smtp_client_command_deadline(&call->client), &call->visit->proof);
 	if (call->visit->proof.tls != PROOF_ESTABLISHED)
@@ -282,15 +297,30 @@ secure(struct call *call)
 }
 
 void
-visit_converse(struct call *call, int fd)
+visit_converse(struct call *call)
 {
-	call->client.stream = stream_new_fd(fd);
 	(void)step(call, "connect", true);
 	if (step(call, "greeting", greet(call)) && step(call, "ehlo", hello(call)) &&
 	    secure(call) && call->visit->watch == NULL)
 		visit_send(call);
-	smtp_client_quit(&call->client);
-	stream_free(call->client.stream);
+}
+
+bool
+visit_accept(struct call *call)
+{
+	struct visit *visit = call->visit;
+	struct tls_wish wish = wish_of(call);
+	int64_t now_s = clock_wall_s();
+
+	/* The names are those of before, and certificates know no time between two seconds. */
+	if (visit->proof.tls == PROOF_ESTABLISHED && call->measured_s != now_s)
+		tls_client_measure(call->delivery->context->tls, call->client.stream, &wish,
+		    &visit->proof);
+	call->measured_s = now_s;
+	plan_judge(call->delivery->plan, visit->host, &visit->proof, visit->address,
+	    &visit->judgement);
+	visit->judged = visit->judgement.step == JUDGEMENT_GO_ON;
+	return visit->judged;
 }
 
 static void
@@ -309,7 +339,7 @@ init(struct call *call, const struct delivery *delivery, struct visit *visit)
 	call->client.data_deadline = delivery->txn->deadline;
 	call->client.wake_fd = txn_abandoned_fd(delivery->txn);
 	visit->began_ms = clock_monotonic_ms();
-	visit->judged = visit->logged = false;
+	visit->judged = visit->logged = visit->reused = false;
 	visit->logged = visit->watch != NULL;
 	visit->weight = VISIT_WEIGHT_NONE;
 	visit->reply.code = 0;

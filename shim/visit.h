@@ -4,8 +4,8 @@
  */
 
 /*
- * One connection to one address: host memory, slot, dial, greeting, EHLO, TLS, the plan's
- * judgement, and the transactions for which it is good. Belongs to the thread of its delivery.
+ * One connection to one address, kept or made: host memory, slot, dial, greeting, EHLO, TLS, the
+ * plan's judgement, and the transactions for which it is good. Belongs to its delivery's thread.
  */
 #ifndef SHIM_VISIT_H
 #define SHIM_VISIT_H
@@ -48,6 +48,7 @@ enum visit_end {
 	VISIT_DONE,	/* all recipients are settled */
 	VISIT_NEXT,	/* the rest may be tried elsewhere; else reply is theirs */
 	VISIT_AGAIN,	/* the connection ended after a delivery: the rest once more here */
+	VISIT_FRESH,	/* a kept connection failed: once more on one of its own */
 	VISIT_PLAINTEXT,	/* once more, same address, without TLS */
 	VISIT_STOP	/* abandoned: nothing more is to be tried */
 };
@@ -67,6 +68,7 @@ struct visit {
 	const struct plan_host *host;
 	const struct ip *ip;
 	bool plaintext;	/* by the judgement on an earlier visit, whose finding stays below */
+	bool fresh;	/* no kept connection will do */
 	struct deadline deadline;	/* for everything up to the content */
 	struct deadline slot_deadline;	/* no address is begun with after it */
 	const struct visit_watch *watch;	/* NULL for a delivery */
@@ -74,6 +76,7 @@ struct visit {
 	/* What it showed. */
 	char address[IP_TEXT_MAX];
 	int64_t began_ms;	/* monotonic */
+	bool reused;	/* the connection served an earlier message */
 	struct proof proof;
 	bool judged;	/* proof and judgement mean something */
 	struct judgement judgement;
@@ -82,7 +85,7 @@ struct visit {
 	bool logged;	/* its line is written, or none is to be */
 };
 
-/* plaintext, judgement.finding and all above "what it showed" are the caller's to set. */
+/* plaintext, fresh, judgement.finding and all above "what it showed" are the caller's to set. */
 enum visit_end visit_run(const struct delivery *delivery, struct visit *visit);
 
 /* Settles a recipient and logs it; visit is where its reply comes from, or NULL. The line of the

@@ -10,6 +10,7 @@
 #ifndef SHIM_VISIT_CALL_H
 #define SHIM_VISIT_CALL_H
 
+#include "base/buf.h"
 #include "base/domain.h"
 #include "shim/host_memory.h"
 #include "shim/smtp_client.h"
@@ -36,17 +37,30 @@ struct call {
 	bool unfit;	/* some recipient needs what this host lacks */
 
 	struct host_key at;	/* from where to where */
+	const char *slot;	/* whose slot it is */
+	struct buf key;	/* who may share the connection with whom */
 	int64_t dialled_ms;	/* monotonic */
+	int64_t measured_s;	/* wall clock, when the proof's certificate was measured */
+	unsigned messages;	/* that the connection has served, earlier ones too */
+	bool parked;	/* the connection is kept for others, and the slot is given back */
 	bool greeted;	/* with 220 */
 	bool blameless;	/* what goes wrong now is no sign that nobody serves there */
 	bool host_failed;	/* to be passed over for a while */
 	enum visit_end end;
 };
 
-/* Slot, host memory, dialling; then visit_converse(). */
+/* Slot, host memory, a kept connection or dialling; then visit_converse() or visit_resume(). */
 void visit_connect(struct call *call);
-/* Greeting, EHLO, TLS and judgement, visit_send(), QUIT. Takes fd. */
-void visit_converse(struct call *call, int fd);
+/* Greeting, EHLO, TLS, judgement, and visit_send(). The stream is the call's. */
+void visit_converse(struct call *call);
+/* A kept connection, with its proof: the judgement by the plan of this message. false: it will not
+ * do. */
+bool visit_accept(struct call *call);
+const char *visit_hostname(const struct delivery *delivery);	/* for EHLO */
+
+/* Keeps the connection for another message, if it is good for one. Nothing may be said on it any
+ * more then, and somebody else may have it. */
+void visit_keep(struct call *call);
 
 /* Ends the visit. Always false, so that a step can return it. */
 bool visit_over(struct call *call, enum visit_end end, enum visit_weight weight);

@@ -9,12 +9,21 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/stream.h"
 #include "shim/dial.h"
 #include "shim/host_memory.h"
+#include "shim/keep.h"
 #include "shim/slots.h"
 #include "shim/visit_call.h"
 
 #define CLOCK_TEXT	sizeof("00:00:00")
+
+/* Who only looks how a host is wants neither old news nor a connection of before. */
+static struct host_memory *
+hosts_for(const struct call *call)
+{
+	return call->visit->watch == NULL ? call->delivery->context->hosts : NULL;
+}
 
 static bool
 is_abandoned(void *txn)
@@ -79,6 +88,17 @@ cannot_dial(struct call *call, const struct ip *source, int error)
 }
 
 static void
+part(struct call *call)
+{
+	visit_keep(call);
+	if (call->parked)
+		return;
+	smtp_client_quit(&call->client);
+	stream_free(call->client.stream);
+	call->client.stream = NULL;
+}
+
+static void
 dial(struct call *call)
 {
 	const struct ip *source = source_for(call->delivery, call->visit->ip->v6);
@@ -88,10 +108,13 @@ dial(struct call *call)
 
 	call->dialled_ms = clock_monotonic_ms();
 	fd = dial_connect(call->visit->ip, call->at.port, source, deadline, call->client.wake_fd);
-	if (fd < 0)
+	if (fd < 0) {
 		cannot_dial(call, source, errno);
-	else
-		visit_converse(call, fd);
+		return;
+	}
+	call->client.stream = stream_new_fd(fd);
+	visit_converse(call);
+	part(call);
 }
 
 static void
@@ -143,7 +166,7 @@ news_of(const struct call *call)
 static void
 dial_and_tell(struct call *call)
 {
-	struct host_memory *hosts = call->delivery->context->hosts;
+	struct host_memory *hosts = hosts_for(call);
 	struct host_note note;
 	bool probing = false;
 
@@ -158,40 +181,156 @@ dial_and_tell(struct call *call)
 	}
 }
 
+/* Connections are shared among messages that ask for the same in every respect, and where TLS is
+ * less than demanded, with nobody who demands anything: such a demand has keys of its own. */
+static void
+make_key(struct call *call)
+{
+	const struct plan_host *host = call->visit->host;
+	char source[IP_TEXT_MAX];
+	size_t i;
+
+	ip_format(&call->at.source, source);
+	buf_printf(&call->key, "%s\n%s\n%u\n%s\n%s\n%s\n%s", host->name, call->visit->address,
+	    (unsigned)call->at.port, host->sni != NULL ? host->sni : "", source,
+	    visit_hostname(call->delivery), plan_host_enforces(host) ? "enforced" :
+	    host->demand_count > 0 ? "demanded" : "free");
+	for (i = 0; i < host->name_count; i++)
+		buf_printf(&call->key, "\n%s", host->names[i]);
+}
+
+/* Plaintext is kept where nothing is demanded and TLS was not to be had. */
+static bool
+may_keep(const struct call *call)
+{
+	const struct visit *visit = call->visit;
+
+	if (call->delivery->context->keep == NULL || call->client.spent || call->client.gone ||
+	    call->client.stream == NULL || !(call->served || visit->reused) ||
+	    call->end == VISIT_STOP)
+		return false;
+	return visit->proof.tls == PROOF_ESTABLISHED ||
+	    (visit->proof.tls == PROOF_NOT_OFFERED && visit->host->demand_count == 0);
+}
+
+void
+visit_keep(struct call *call)
+{
+	struct kept kept = {
+		.client = call->client,
+		.proof = call->visit->proof,
+		.dialled_ms = call->dialled_ms,
+		.measured_s = call->measured_s,
+		.messages = call->messages,
+	};
+
+	if (!may_keep(call) || !keep_put(call->delivery->context->keep, call->key.data,
+	    &call->at.ip, call->slot, &kept))
+		return;
+	call->parked = true;
+	call->client.spent = call->client.gone = true;
+	call->client.stream = NULL;
+}
+
+static void
+take_over(struct call *call, const struct kept *kept)
+{
+	call->client.stream = kept->client.stream;
+	call->client.features = kept->client.features;
+	call->client.in_transaction = kept->client.in_transaction;
+	call->visit->proof = kept->proof;
+	call->visit->reused = true;
+	call->dialled_ms = kept->dialled_ms;
+	call->measured_s = kept->measured_s;
+	call->messages = kept->messages;
+}
+
+static void
+turn_down(struct call *call, struct kept *kept)
+{
+	keep_close(kept);
+	memset(&call->visit->proof, 0, sizeof(call->visit->proof));
+	call->client.stream = NULL;
+	call->client.in_transaction = call->visit->reused = false;
+	call->messages = 0;
+}
+
+static void
+use(struct call *call)
+{
+	struct host_memory *hosts = hosts_for(call);
+
+	visit_send(call);
+	part(call);
+	if (hosts != NULL && call->served)
+		host_memory_tell(hosts, &call->at, clock_monotonic_ms(), false, HOST_SERVED, NULL);
+}
+
+/* false: none is kept that this plan would have allowed. */
+static bool
+reuse(struct call *call)
+{
+	struct keep *keep = call->delivery->context->keep;
+	struct kept kept;
+
+	if (keep == NULL || call->visit->watch != NULL || call->visit->fresh ||
+	    call->visit->plaintext)
+		return false;
+	while (keep_take(keep, call->key.data, &kept)) {
+		take_over(call, &kept);
+		if (visit_accept(call)) {
+			use(call);
+			return true;
+		}
+		turn_down(call, &kept);
+	}
+	return false;
+}
+
 static void
 with_slot(struct call *call)
 {
-	const struct conf_destination *destination = call->delivery->destination;
-	const char *key = destination != NULL ? destination->name : call->delivery->group->domain;
-	unsigned limit = destination != NULL ? destination->max_connections : 0;
-	struct slots *slots = call->delivery->context->slots;
+	const struct delivery *delivery = call->delivery;
+	unsigned limit = delivery->destination != NULL ? delivery->destination->max_connections : 0;
+	struct slots *slots = delivery->context->slots;
 	struct visit *visit = call->visit;
 
-	if (slots_take(slots, visit->ip, key, limit, visit->slot_deadline, is_abandoned,
-	    call->delivery->txn)) {
-		dial_and_tell(call);
-		slots_give(slots, visit->ip, key);
+	if (!slots_take(slots, visit->ip, call->slot, limit, visit->slot_deadline, is_abandoned,
+	    delivery->txn)) {
+		reply_set(&visit->reply, 451, "4.4.5", "%s: no connection was free in time: see "
+		    "smtp.max-deliveries, smtp.max-per-host and max-connections", call->who);
+		(void)visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
 		return;
 	}
-	reply_set(&visit->reply, 451, "4.4.5", "%s: no connection was free in time: see "
-	    "smtp.max-deliveries, smtp.max-per-host and max-connections", call->who);
-	(void)visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
+	if (!reuse(call)) {
+		if (delivery->context->keep != NULL)
+			keep_make_room(delivery->context->keep, visit->ip, call->slot, limit);
+		dial_and_tell(call);
+	}
+	if (!call->parked)
+		slots_give(slots, visit->ip, call->slot);
 }
 
 void
 visit_connect(struct call *call)
 {
-	struct host_memory *hosts = call->delivery->context->hosts;
-	const struct ip *source = source_for(call->delivery, call->visit->ip->v6);
+	const struct delivery *delivery = call->delivery;
+	struct host_memory *hosts = hosts_for(call);
+	const struct ip *source = source_for(delivery, call->visit->ip->v6);
 	struct host_note note;
 
 	call->at.ip = *call->visit->ip;
-	call->at.port = port_for(call->delivery);
+	call->at.port = port_for(delivery);
 	if (source != NULL)
 		call->at.source = *source;
+	call->slot = delivery->destination != NULL ? delivery->destination->name :
+	    delivery->group->domain;
 	/* Nobody waits for a slot to an address that is passed over anyway. */
-	if (hosts != NULL && host_memory_passes(hosts, &call->at, clock_monotonic_ms(), &note))
+	if (hosts != NULL && host_memory_passes(hosts, &call->at, clock_monotonic_ms(), &note)) {
 		pass_over(call, &note);
-	else
-		with_slot(call);
+		return;
+	}
+	make_key(call);
+	with_slot(call);
+	buf_free(&call->key);
 }

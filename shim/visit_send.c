@@ -127,6 +127,19 @@ call_is_abandoned(void *context)
 	return txn_is_abandoned(call->delivery->txn);
 }
 
+/* Does this transaction settle all that are left? */
+static bool
+nobody_else_open(const struct call *call)
+{
+	size_t i, open = 0, taken = 0;
+
+	for (i = 0; i < call->delivery->group->count; i++)
+		open += is_open(call, i);
+	for (i = 0; i < call->batch.count; i++)
+		taken += call->batch.rcpts[i].state == SMTP_RCPT_TAKEN;
+	return open == taken;
+}
+
 static void
 settle_taken(struct call *call, const struct reply *reply)
 {
@@ -151,8 +164,12 @@ settle_open(struct call *call, const struct reply *reply)
 static bool
 settled(struct call *call, const struct reply *reply, enum smtp_status status)
 {
-	settle_taken(call, reply);
 	call->served = true;
+	call->messages++;
+	/* The next message may be here as soon as the MTA hears of this one. */
+	if (nobody_else_open(call))
+		visit_keep(call);
+	settle_taken(call, reply);
 	/* An address that delivers needs no more bounds for the sake of others. */
 	call->client.deadline = call->delivery->txn->deadline;
 	if (!anybody_open(call))

@@ -11,15 +11,11 @@ from stslab.internet import Mx
 from stslab.mx import Behaviour, Silence, Slow
 
 
-not_kept = pytest.mark.xfail(strict=True, reason="connections are not kept")
-
-
 def send(mta, domain, count):
     for number in range(count):
         assert mta.deliver(address(domain, f"u{number}")).only.short == "250 2.0.0"
 
 
-@not_kept
 def test_a_connection_is_kept_for_the_next_message(net, mta):
     domain = net.domain(policy="enforce")
     send(mta, domain, 4)
@@ -36,7 +32,6 @@ def test_keep_idle_zero_turns_it_off(net, start):
                2, "QUIT")
 
 
-@not_kept
 def test_keep_messages(net, start):
     mta = start({"smtp": {"keep-messages": 2}})
     domain = net.domain()
@@ -74,6 +69,55 @@ def test_a_kept_connection_after_a_refused_recipient(net, mta):
     assert mta.deliver(address(domain, "yes")).only.short == "250 2.0.0"
     (message,) = domain.messages()
     assert message.recipients == [address(domain, "yes")]
+
+
+def test_reused_in_the_log(net, mta):
+    domain = net.domain(policy="enforce")
+    send(mta, domain, 2)
+    lines = [line for line in mta.log() if line.get("domain") == domain.name and "reused" in line]
+    assert [line["reused"] for line in lines] == ["no", "no", "yes", "yes"]
+    assert {line["tls"] for line in lines} == {"verified"}
+
+
+def test_idle_connections_keep_nobody_waiting(net, start):
+    """At the limit the idle one is closed, and the next destination connects."""
+    mta = start({"smtp": {"max-deliveries": 1}})
+    first, second = net.domain(), net.domain()
+    send(mta, first, 1)
+    began = time.monotonic()
+    send(mta, second, 1)
+    assert time.monotonic() - began < 2
+    wait_until(lambda: first.host.connections[0].ended == "quit", 2, "QUIT")
+
+
+def test_a_host_that_says_421_to_a_kept_connection(net, mta):
+    behaviour = Behaviour()
+    domain = net.domain(policy="enforce", mx=[Mx(10, behaviour=behaviour), Mx(20)])
+    send(mta, domain, 1)
+    behaviour.mail = "421 4.3.2 Too long here"
+    result = mta.deliver(address(domain)).only
+    assert len(domain.host.connections) == 2
+    assert_reply(result, "250 2.0.0", domain.hosts[1].name)
+
+
+def test_idle_connections_end_with_the_daemon(net, start):
+    mta = start()
+    domain = net.domain(policy="enforce")
+    send(mta, domain, 1)
+    assert domain.host.connections[0].ended == ""
+    mta.stop()
+    wait_until(lambda: domain.host.connections[0].ended == "quit", 2, "QUIT")
+
+
+def test_demands_never_share_a_connection(net, mta):
+    """Two domains on one host whose certificate is wrong: the one that enforces gets nothing."""
+    free = net.domain(behaviour=Behaviour(certificate="wrong-name"))
+    strict = net.domain(policy="enforce", mx=[], patterns=[free.host.name])
+    net.zones.add(strict.name, "MX", f"10 {free.host.name}.")
+    send(mta, free, 1)
+    assert_reply(mta.deliver(address(strict, "late")).only, "451 4.7.5")
+    send(mta, free, 1)
+    assert not any("late" in line.text for line in free.host.lines)
 
 
 def test_a_stricter_policy_does_not_ride_on_a_looser_connection(net, start):
