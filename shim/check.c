@@ -16,6 +16,7 @@
 #define SIDE_BY_SIDE	8	/* addresses tried at the same time */
 #define WORKER_STACK	(256 * 1024)
 #define STEPS_MAX	10	/* of one address */
+#define GONE_INTERVAL_MS	250	/* between two looks whether anybody waits */
 
 /* What a delivery would do after this address. */
 enum check_end { END_NEXT, END_VERIFIED, END_UNVERIFIED };
@@ -36,8 +37,7 @@ struct check {
 	const struct deliver_context *deliver;
 	const char *domain;
 	struct deadline deadline;
-	void (*told)(void *context, const struct check_step *step);
-	void *context;
+	const struct check_caller *caller;
 	struct arena *arena;
 	struct facts *facts;
 	struct plan *plan;
@@ -47,7 +47,9 @@ struct check {
 	struct check_try tries[LIMIT_ADDRESSES_PER_DOMAIN];
 	size_t count;
 	pthread_mutex_t lock;
+	pthread_cond_t ended;	/* a worker */
 	size_t next;	/* to be tried; under the lock */
+	size_t working;	/* workers; under the lock */
 };
 
 static void __attribute__((format(printf, 5, 6)))
@@ -62,7 +64,7 @@ tell(const struct check *check, const char *step, int64_t since_ms, bool ok, con
 	buf_vprintf(&detail, format, args);
 	va_end(args);
 	told.detail = buf_text(&detail);
-	check->told(check->context, &told);
+	check->caller->told(check->caller->context, &told);
 	buf_free(&detail);
 }
 
@@ -165,7 +167,7 @@ tell_plan(const struct check *check)
 		    .detail = host->reason != NULL ? host->reason : "not used" };
 
 		if (!host->use)
-			check->told(check->context, &told);
+			check->caller->told(check->caller->context, &told);
 	}
 	if (plan->verdict == PLAN_USE)
 		return;
@@ -306,6 +308,18 @@ work(void *context)
 }
 
 static void
+work_and_end(void *context)
+{
+	struct check *check = context;
+
+	work(check);
+	pthread_mutex_lock(&check->lock);
+	check->working--;
+	pthread_cond_signal(&check->ended);
+	pthread_mutex_unlock(&check->lock);
+}
+
+static void
 list_tries(struct check *check)
 {
 	const struct plan *plan = check->plan;
@@ -318,14 +332,45 @@ list_tries(struct check *check)
 			    .arena = arena_new() };
 }
 
+static struct worker *
+start_worker(struct check *check)
+{
+	struct worker *worker;
+
+	pthread_mutex_lock(&check->lock);
+	worker = worker_start(WORKER_STACK, work_and_end, check);
+	check->working += worker != NULL;
+	pthread_mutex_unlock(&check->lock);
+	return worker;
+}
+
+static void
+await_workers(struct check *check)
+{
+	struct timespec until;
+
+	pthread_mutex_lock(&check->lock);
+	while (check->working > 0) {
+		until = deadline_timespec(deadline_in(GONE_INTERVAL_MS));
+		pthread_cond_timedwait(&check->ended, &check->lock, &until);
+		pthread_mutex_unlock(&check->lock);
+		if (check->caller->gone(check->caller->context))
+			txn_abandon(check->txn);
+		pthread_mutex_lock(&check->lock);
+	}
+	pthread_mutex_unlock(&check->lock);
+}
+
 static void
 try_all(struct check *check)
 {
 	struct worker *workers[SIDE_BY_SIDE] = { NULL };
 
-	for (size_t i = 0; i < SIDE_BY_SIDE && i + 1 < check->count; i++)
-		workers[i] = worker_start(WORKER_STACK, work, check);
-	work(check);
+	for (size_t i = 0; i < SIDE_BY_SIDE && i < check->count; i++)
+		workers[i] = start_worker(check);
+	if (workers[0] == NULL)
+		work(check);
+	await_workers(check);
 	for (size_t i = 0; i < SIDE_BY_SIDE; i++)
 		worker_join(workers[i]);
 }
@@ -340,7 +385,7 @@ conclude(struct check *check)
 		struct check_try *try = &check->tries[i];
 
 		for (size_t j = 0; j < try->count; j++)
-			check->told(check->context, &try->steps[j]);
+			check->caller->told(check->caller->context, &try->steps[j]);
 		if (end == END_NEXT)
 			end = try->end;
 		arena_free(try->arena);
@@ -368,16 +413,21 @@ prepare(struct check *check, struct deliver_context *own)
 
 bool
 check_run(const struct deliver_context *deliver, const char *domain, struct deadline deadline,
-    void (*told)(void *context, const struct check_step *step), void *context)
+    const struct check_caller *caller)
 {
 	struct arena *arena = arena_new();
 	struct check *check = arena_alloc(arena, sizeof(*check));
 	struct deliver_context own;
+	pthread_condattr_t clock;
 	bool verified;
 
 	*check = (struct check){ .deliver = deliver, .domain = domain, .deadline = deadline,
-	    .told = told, .context = context, .arena = arena };
+	    .caller = caller, .arena = arena };
 	pthread_mutex_init(&check->lock, NULL);
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&check->ended, &clock);
+	pthread_condattr_destroy(&clock);
 	gather(check);
 	tell_plan(check);
 	prepare(check, &own);
@@ -386,6 +436,7 @@ check_run(const struct deliver_context *deliver, const char *domain, struct dead
 	try_all(check);
 	verified = conclude(check);
 	txn_free(check->txn);
+	pthread_cond_destroy(&check->ended);
 	pthread_mutex_destroy(&check->lock);
 	arena_free(arena);
 	return verified;

@@ -27,10 +27,15 @@ struct check_step {
 	int64_t ms;	/* that it took */
 };
 
-/* told() is called on the calling thread, host by host in the order of a delivery. true: the first
- * host that a delivery would use proves what a policy demands. */
+struct check_caller {
+	void (*told)(void *context, const struct check_step *step);
+	bool (*gone)(void *context);	/* asked now and then: true breaks the visits off */
+	void *context;
+};
+
+/* Calls the caller on the calling thread, and tells host by host in the order of a delivery. true:
+ * the first host that a delivery would use proves what a policy demands. */
 bool check_run(const struct deliver_context *deliver, const char *domain,
-    struct deadline deadline, void (*told)(void *context, const struct check_step *step),
-    void *context);
+    struct deadline deadline, const struct check_caller *caller);
 
 #endif

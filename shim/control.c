@@ -6,8 +6,9 @@
 #include "config.h"
 
 #include <microhttpd.h>
-#include <pthread.h>
-#include <stdio.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -39,6 +40,7 @@ struct listener {
 struct control {
 	struct control_context context;
 	struct listener *listeners;
+	atomic_bool stopping;
 };
 
 /* What a path means: its prefix, whether a domain follows, and who answers which method. */
@@ -52,6 +54,7 @@ struct request {
 	bool tcp;
 	int64_t uid;	/* of the peer, -1 when unknown */
 	const struct upload *upload;
+	const atomic_bool *stopping;
 };
 
 /* What came with a request; from its header to its end. */
@@ -67,10 +70,23 @@ show_policy(const struct request *request, struct control_answer *answer)
 	control_show_policy(request->gatherer, request->domain, answer);
 }
 
+/* Has the client hung up, or are we to stop? One that has only said all it has to say waits. */
+static bool
+is_gone(void *context)
+{
+	const struct request *request = context;
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(request->connection,
+	    MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct pollfd state = { .fd = info == NULL ? -1 : info->connect_fd };
+
+	return *request->stopping || poll(&state, 1, 0) > 0;
+}
+
 static void
 check(const struct request *request, struct control_answer *answer)
 {
-	control_check(request->deliver, request->domain, answer);
+	control_check(request->deliver, request->domain, is_gone, (void *)(uintptr_t)request,
+	    answer);
 }
 
 static void
@@ -326,6 +342,7 @@ handle(void *context, struct MHD_Connection *connection, const char *path, const
 		.connection = connection,
 		.tcp = listener->tcp,
 		.upload = *state,
+		.stopping = &listener->control->stopping,
 	};
 
 	(void)version;
@@ -386,6 +403,7 @@ control_free(struct control *control)
 
 	if (control == NULL)
 		return;
+	control->stopping = true;
 	for (listener = control->listeners; listener != NULL; listener = next) {
 		next = listener->next;
 		MHD_stop_daemon(listener->daemon);

@@ -9,11 +9,14 @@
 #ifndef SHIM_CONTROL_CHECK_H
 #define SHIM_CONTROL_CHECK_H
 
+#include <stdbool.h>
+
 #include "shim/control_answer.h"
 #include "shim/deliver.h"
 
-/* {"domain", "steps": [{"step", "host", "address", "ok", "detail", "ms"}], "verified"} */
+/* gone() tells whether nobody waits for the answer any more: see shim/check.h.
+ * {"domain", "steps": [{"step", "host", "address", "ok", "detail", "ms"}], "verified"} */
 void control_check(const struct deliver_context *deliver, const char *domain,
-    struct control_answer *answer);
+    bool (*gone)(void *context), void *context, struct control_answer *answer);
 
 #endif

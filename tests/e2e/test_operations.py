@@ -10,7 +10,7 @@ import time
 from checks import address, assert_nothing_leaked, wait_until
 from stslab import programs
 from stslab.internet import Mx
-from stslab.mx import Behaviour
+from stslab.mx import Behaviour, Silence
 from stslab.policyhost import policy_text
 
 OK, NO, USAGE = 0, 1, 64
@@ -90,7 +90,7 @@ def test_a_delivery_is_counted(net, start):
             ('stsgate_policy_lookups_total{answer="fetch"}', 1),
             ('stsgate_policy_lookups_total{answer="cache"}', 1),
             ('stsgate_policies_unsaved', 0),
-            ('stsgate_store_damaged_time_seconds', 0), ('stsgate_spool_bytes{place="memory"}', 0),
+            ('stsgate_store_damaged_time_seconds', 0),
             ('stsgate_resolver_health{state="validates"}', 1)):
         assert after[name] == number, (name, after[name])
     assert after['stsgate_dns_lookups_total{state="secure"}'] > \
@@ -98,7 +98,8 @@ def test_a_delivery_is_counted(net, start):
     assert after["stsgate_lmtp_sessions_total"] >= before["stsgate_lmtp_sessions_total"] + 2
     assert after["stsgate_start_time_seconds"] > 1700000000
     assert after["stsgate_connections_open"] <= 1, "a kept one, if any"
-    wait_until(lambda: metrics(mta)["stsgate_lmtp_sessions_running"] == 0)
+    for gauge in ("stsgate_lmtp_sessions_running", 'stsgate_spool_bytes{place="memory"}'):
+        wait_until(lambda gauge=gauge: metrics(mta)[gauge] == 0, what=gauge)
 
 
 def test_failures_are_counted(net, start):
@@ -352,3 +353,21 @@ def test_check_passes_over_what_fails_before(net, mta):
     assert not checked(mta, domain)["certificate", first.name][0]
     second.behaviour.certificate = "expired"
     checked(mta, domain, status=NO)
+
+
+def test_a_check_ends_with_its_client_and_with_stsgated(net, start):
+    mta = start({"smtp": {"command-timeout": "60s"}})
+    silent = net.domain(policy="enforce", behaviour=Behaviour(greeting=Silence()))
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(control_path(mta))
+        sock.sendall(f"GET /v1/check/{silent.name} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        wait_until(lambda: silent.host.connections, what="the visit")
+        assert metrics(mta)["stsgate_connections_open"] == 1
+    wait_until(lambda: metrics(mta)["stsgate_connections_open"] == 0, 3, "the end of the visit")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(control_path(mta))
+        sock.sendall(f"GET /v1/check/{silent.name} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        wait_until(lambda: len(silent.host.connections) == 2, what="the visit")
+        began = time.monotonic()
+        assert mta.stop() == 0
+        assert time.monotonic() - began < 5
