@@ -43,6 +43,8 @@
 #define LIMIT_HTTP_HEADERS	(32 * 1024)
 #define LIMIT_CONTROL_BODY	(16 * 1024 * 1024)
 #define LIMIT_TLS_CHAIN	10	/* intermediate certificates */
+#define LIMIT_TLS_SESSIONS	2000	/* waiting to be resumed, each with a chain */
+#define LIMIT_TLS_SESSIONS_PER_KEY	20
 #define LIMIT_TLS_HANDSHAKE	(256 * 1024)	/* from the peer, until the handshake is done */
 
 #define LIMIT_LOG_VALUE	2048	/* of one field; the rest is cut */

@@ -23,16 +23,21 @@
 #include "base/x509.h"
 #include "shim/tls_client.h"
 #include "shim/tls_proof.h"
+#include "shim/tls_sessions.h"
 
 struct tls_client {
 	struct x509_trust *trust;
 	BIO_METHOD *wire;
 	SSL_CTX *strict, *lenient;
+	struct tls_sessions *sessions;
 };
 
 /* One TLS session on a descriptor that it does not own. */
 struct tls_io {
 	SSL *ssl;
+	struct tls_sessions *sessions;
+	char *key;	/* of its sessions; NULL: they are not wanted */
+	int64_t shaken_ms;	/* the full handshake, perhaps that of a resumed session */
 	int fd;
 	struct deadline deadline;	/* of the call under way */
 	size_t budget;	/* octets that the peer may still send in the handshake */
@@ -126,6 +131,24 @@ accept_for_now(X509_STORE_CTX *verifier, void *unused)
 	return 1;
 }
 
+static void
+release_session(void *session)
+{
+	SSL_SESSION_free(session);
+}
+
+/* A session of TLS 1.3 comes with what the host says first, and there may be several. */
+static int
+keep_session(SSL *ssl, SSL_SESSION *session)
+{
+	const struct tls_io *io = SSL_get_app_data(ssl);
+
+	if (io->key == NULL || SSL_SESSION_is_resumable(session) != 1)
+		return 0;
+	tls_sessions_put(io->sessions, io->key, session, io->shaken_ms);
+	return 1;
+}
+
 static SSL_CTX *
 context_new(const struct x509_trust *trust, bool strict)
 {
@@ -147,7 +170,9 @@ context_new(const struct x509_trust *trust, bool strict)
 	    (strict ? 0 : SSL_OP_LEGACY_SERVER_CONNECT));
 	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT |
+	    SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(context, keep_session);
 	SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
 	SSL_CTX_set_cert_verify_callback(context, accept_for_now, NULL);
 	return context;
@@ -164,6 +189,7 @@ tls_client_new(const char *ca_file, char *why, size_t why_room)
 	tls = xcalloc(1, sizeof(*tls));
 	tls->trust = trust;
 	tls->wire = wire_method();
+	tls->sessions = tls_sessions_new(release_session);
 	tls->strict = context_new(trust, true);
 	tls->lenient = context_new(trust, false);
 	if (tls->strict == NULL || tls->lenient == NULL) {
@@ -180,6 +206,7 @@ tls_client_free(struct tls_client *tls)
 {
 	if (tls == NULL)
 		return;
+	tls_sessions_free(tls->sessions);
 	SSL_CTX_free(tls->lenient);
 	SSL_CTX_free(tls->strict);
 	BIO_meth_free(tls->wire);
@@ -358,6 +385,7 @@ tls_close(void *context)
 		(void)SSL_shutdown(io->ssl);
 	SSL_free(io->ssl);
 	ERR_clear_error();
+	free(io->key);
 	free(io);
 }
 
@@ -380,6 +408,8 @@ configure(struct tls_io *io, const struct tls_client *tls, const struct tls_wish
 	BIO_set_data(wire, io);
 	BIO_set_init(wire, 1);
 	SSL_set_bio(io->ssl, wire, wire);
+	if (SSL_set_app_data(io->ssl, io) != 1)
+		return -1;
 	if (wish->strict && SSL_set_min_proto_version(io->ssl,
 	    wish->min_protocol == TLS_VERSION_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1)
 		return -1;
@@ -397,9 +427,12 @@ io_new(const struct tls_client *tls, int fd, const struct tls_wish *wish)
 	io->fd = fd;
 	io->budget = LIMIT_TLS_HANDSHAKE;
 	io->in_handshake = true;
+	io->sessions = tls->sessions;
+	io->key = wish->session_key != NULL ? xstrdup(wish->session_key) : NULL;
 	io->ssl = SSL_new(wish->strict ? tls->strict : tls->lenient);
 	if (io->ssl == NULL || configure(io, tls, wish) != 0) {
 		SSL_free(io->ssl);
+		free(io->key);
 		free(io);
 		return NULL;
 	}
@@ -456,6 +489,57 @@ measure(const struct tls_client *tls, const struct tls_io *io, const struct tls_
 	    SSL_get_peer_cert_chain(io->ssl), wish->names, wish->name_count, proof);
 }
 
+/* Chooses the session to offer, and measures its chain in *proof. A host whose certificate was
+ * renewed is never held to an old one: what does not prove today what is asked is dropped. */
+static void
+offer_session(const struct tls_client *tls, struct tls_io *io, const struct tls_wish *wish,
+    struct proof *proof)
+{
+	int64_t shaken_ms;
+	SSL_SESSION *session;
+
+	io->shaken_ms = clock_monotonic_ms();
+	while (io->key != NULL && (session = tls_sessions_take(tls->sessions, io->key,
+	    clock_monotonic_ms(), &shaken_ms)) != NULL) {
+		if (SSL_set_session(io->ssl, session) == 1)
+			measure(tls, io, wish, proof);
+		SSL_SESSION_free(session);
+		if (proof->chain_ok && proof->name_ok) {
+			io->shaken_ms = shaken_ms;
+			return;
+		}
+		(void)SSL_set_session(io->ssl, NULL);
+	}
+	memset(proof, 0, sizeof(*proof));
+}
+
+/* Up to TLS 1.2 a session can be used again, and no new one need come. */
+static void
+put_session_back(struct tls_io *io)
+{
+	SSL_SESSION *session;
+
+	if (io->key == NULL || SSL_version(io->ssl) >= TLS1_3_VERSION)
+		return;
+	session = SSL_get1_session(io->ssl);
+	if (session != NULL && keep_session(io->ssl, session) == 0)
+		SSL_SESSION_free(session);
+}
+
+/* After a handshake with an offer, which *proof has measured. */
+static void
+prove(const struct tls_client *tls, struct tls_io *io, const struct tls_wish *wish,
+    struct proof *proof)
+{
+	describe(io, proof);
+	if (proof->resumed) {
+		put_session_back(io);
+		return;
+	}
+	io->shaken_ms = clock_monotonic_ms();
+	measure(tls, io, wish, proof);
+}
+
 void
 tls_client_measure(struct tls_client *tls, struct stream *stream, const struct tls_wish *wish,
     struct proof *proof)
@@ -485,14 +569,17 @@ tls_client_start(struct tls_client *tls, struct stream *stream, const struct tls
 		fail(proof, "local-tls-fault", true);
 		return;
 	}
+	offer_session(tls, io, wish, proof);
 	handshake(io, deadline, proof);
 	if (proof->tls == PROOF_ESTABLISHED && stream_upgrade(stream, &tls_ops, io) != 0)
 		abort();
 	if (proof->tls != PROOF_ESTABLISHED) {
+		proof->chain_ok = proof->name_ok = false;
+		if (io->key != NULL)
+			tls_sessions_forget(tls->sessions, io->key);
 		tls_close(io);
 		return;
 	}
-	describe(io, proof);
-	measure(tls, io, wish, proof);
+	prove(tls, io, wish, proof);
 	io->unheard = proof;
 }

@@ -8,7 +8,10 @@
  * verification, so that enforce, testing, audit and opportunistic share one path; the proof is
  * computed here after every handshake from the chain, with today's trust store and time, and
  * SSL_get_verify_result() is never read: on a resumed session it repeats an old answer.
- * A tls_client is shared and any thread may use it; the trust store is loaded once.
+ * A session is offered for resumption only when its chain proves the names now wished, at today's
+ * time and against today's trust store; else the host has to show what it has today.
+ * A tls_client is shared and any thread may use it; the trust store is loaded once. It must outlive
+ * the streams that it upgraded.
  */
 #ifndef SHIM_TLS_CLIENT_H
 #define SHIM_TLS_CLIENT_H
@@ -34,6 +37,8 @@ struct tls_wish {
 	bool strict;	/* a demand is enforced: min_protocol and security level 2 hold;
 			   else TLS 1.0 and weak parameters rather than plaintext */
 	enum conf_tls_version min_protocol;
+	const char *session_key;	/* who may resume whose sessions; it tells strict from not
+			   strict. NULL: nothing is resumed and no session kept */
 };
 
 /*

@@ -225,6 +225,7 @@ wish_of(const struct call *call)
 		.name_count = host->name_count,
 		.strict = plan_host_enforces(host),
 		.min_protocol = call->delivery->plan->min_protocol,
+		.session_key = call->key.data,
 	};
 }
 

@@ -120,6 +120,28 @@ def test_demands_never_share_a_connection(net, mta):
     assert not any("late" in line.text for line in free.host.lines)
 
 
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_sessions_are_resumed(net, start, version):
+    """D15: and the certificate is judged each time."""
+    mta = start({"smtp": {"keep-idle": "0s"}})
+    domain = net.domain(policy="enforce", behaviour=Behaviour(maximum_tls=version))
+    send(mta, domain, 3)
+    assert [connection.resumed for connection in domain.host.connections] == [False, True, True]
+    lines = mta.log("attempt", domain=domain.name)
+    assert {(line["tls"], line["reused"]) for line in lines} == {("verified", "no")}
+
+
+def test_sessions_are_not_shared_between_demands(net, start):
+    mta = start({"smtp": {"keep-idle": "0s"}})
+    free = net.domain()
+    strict = net.domain(policy="enforce", mx=[], patterns=[free.host.name])
+    net.zones.add(strict.name, "MX", f"10 {free.host.name}.")
+    send(mta, free, 1)
+    send(mta, strict, 1)
+    send(mta, free, 1)
+    assert [connection.resumed for connection in free.host.connections] == [False, False, True]
+
+
 def test_a_stricter_policy_does_not_ride_on_a_looser_connection(net, start):
     """The domain turns to enforce while a plaintext connection is kept."""
     mta = start({"sts": {"retry-interval": "1s"}})

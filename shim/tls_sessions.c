@@ -1,0 +1,168 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/arena.h"
+#include "base/limits.h"
+#include "shim/tls_sessions.h"
+
+#define BUCKETS	1024
+#define LIFETIME_MS	(60 * 60 * 1000)
+
+struct entry {
+	TAILQ_ENTRY(entry) in_bucket;
+	TAILQ_ENTRY(entry) in_age;
+	void *session;
+	int64_t shaken_ms;
+	char key[];
+};
+
+TAILQ_HEAD(entries, entry);
+
+struct tls_sessions {
+	pthread_mutex_t lock;
+	void (*release)(void *session);
+	struct entries buckets[BUCKETS];	/* newest first */
+	struct entries ages;	/* oldest first */
+	size_t count;
+};
+
+struct tls_sessions *
+tls_sessions_new(void (*release)(void *session))
+{
+	struct tls_sessions *sessions = xcalloc(1, sizeof(*sessions));
+	size_t i;
+
+	if (pthread_mutex_init(&sessions->lock, NULL) != 0)
+		abort();
+	sessions->release = release;
+	for (i = 0; i < BUCKETS; i++)
+		TAILQ_INIT(&sessions->buckets[i]);
+	TAILQ_INIT(&sessions->ages);
+	return sessions;
+}
+
+static struct entries *
+bucket_of(struct tls_sessions *sessions, const char *key)
+{
+	uint32_t hash = 2166136261u;	/* FNV-1a */
+
+	for (; *key != '\0'; key++)
+		hash = (hash ^ (unsigned char)*key) * 16777619u;
+	return &sessions->buckets[hash % BUCKETS];
+}
+
+/* Returns the session, which is the caller's. */
+static void *
+detach(struct tls_sessions *sessions, struct entry *entry)
+{
+	void *session = entry->session;
+
+	TAILQ_REMOVE(bucket_of(sessions, entry->key), entry, in_bucket);
+	TAILQ_REMOVE(&sessions->ages, entry, in_age);
+	sessions->count--;
+	free(entry);
+	return session;
+}
+
+void
+tls_sessions_free(struct tls_sessions *sessions)
+{
+	if (sessions == NULL)
+		return;
+	while (!TAILQ_EMPTY(&sessions->ages))
+		sessions->release(detach(sessions, TAILQ_FIRST(&sessions->ages)));
+	pthread_mutex_destroy(&sessions->lock);
+	free(sessions);
+}
+
+static struct entry *
+newest(struct tls_sessions *sessions, const char *key)
+{
+	struct entry *entry;
+
+	TAILQ_FOREACH(entry, bucket_of(sessions, key), in_bucket)
+		if (strcmp(entry->key, key) == 0)
+			break;
+	return entry;
+}
+
+static struct entry *
+oldest_beyond(struct tls_sessions *sessions, const char *key, size_t most)
+{
+	struct entry *entry, *oldest = NULL;
+	size_t count = 0;
+
+	TAILQ_FOREACH(entry, bucket_of(sessions, key), in_bucket) {
+		if (strcmp(entry->key, key) != 0)
+			continue;
+		oldest = entry;
+		count++;
+	}
+	return count > most ? oldest : NULL;
+}
+
+static struct entry *
+surplus(struct tls_sessions *sessions, const char *key)
+{
+	if (sessions->count > LIMIT_TLS_SESSIONS)
+		return TAILQ_FIRST(&sessions->ages);
+	return oldest_beyond(sessions, key, LIMIT_TLS_SESSIONS_PER_KEY);
+}
+
+void
+tls_sessions_put(struct tls_sessions *sessions, const char *key, void *session, int64_t shaken_ms)
+{
+	size_t size = strlen(key) + 1;
+	struct entry *entry = xcalloc(1, sizeof(*entry) + size), *victim;
+
+	memcpy(entry->key, key, size);
+	entry->session = session;
+	entry->shaken_ms = shaken_ms;
+	pthread_mutex_lock(&sessions->lock);
+	TAILQ_INSERT_HEAD(bucket_of(sessions, key), entry, in_bucket);
+	TAILQ_INSERT_TAIL(&sessions->ages, entry, in_age);
+	sessions->count++;
+	while ((victim = surplus(sessions, key)) != NULL)
+		sessions->release(detach(sessions, victim));
+	pthread_mutex_unlock(&sessions->lock);
+}
+
+void *
+tls_sessions_take(struct tls_sessions *sessions, const char *key, int64_t now_ms,
+    int64_t *shaken_ms)
+{
+	struct entry *entry;
+	void *session = NULL;
+
+	pthread_mutex_lock(&sessions->lock);
+	while (session == NULL && (entry = newest(sessions, key)) != NULL) {
+		*shaken_ms = entry->shaken_ms;
+		session = detach(sessions, entry);
+		if (now_ms - *shaken_ms < LIFETIME_MS)
+			break;
+		sessions->release(session);
+		session = NULL;
+	}
+	pthread_mutex_unlock(&sessions->lock);
+	return session;
+}
+
+void
+tls_sessions_forget(struct tls_sessions *sessions, const char *key)
+{
+	struct entry *entry;
+
+	pthread_mutex_lock(&sessions->lock);
+	while ((entry = newest(sessions, key)) != NULL)
+		sessions->release(detach(sessions, entry));
+	pthread_mutex_unlock(&sessions->lock);
+}
