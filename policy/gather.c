@@ -334,6 +334,7 @@ gather_rules(const struct gatherer *gatherer, const char *domain, struct plan_ru
 	*rules = (struct plan_rules){
 		.sts_enforce = conf->sts.enforce,
 		.tls = tls_of(destination),
+		.destination = destination != NULL ? destination->name : NULL,
 		.match = destination != NULL ? &destination->match : NULL,
 		.hostname = conf->hostname,
 		.own_names = &conf->smtp.own_names,

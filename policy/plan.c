@@ -215,6 +215,15 @@ publish_hosts(struct planning *planning)
 	}
 }
 
+/* Where tls and relay are left alone, a section of the domain's own is the one to write. */
+static const char *
+destination_to_name(struct arena *arena, const struct plan *plan, const struct plan_rules *rules)
+{
+	if (rules->destination == NULL || (rules->tls == TLS_POLICY && !plan->relay))
+		return plan->domain;
+	return arena_strdup(arena, rules->destination);
+}
+
 struct plan *
 plan_make(struct arena *arena, const struct facts *facts, const struct plan_rules *rules)
 {
@@ -225,6 +234,7 @@ plan_make(struct arena *arena, const struct facts *facts, const struct plan_rule
 
 	plan->domain = arena_strdup(arena, facts->domain);
 	plan->relay = facts->mx == MX_RELAY || facts->relay_address;
+	plan->destination = destination_to_name(arena, plan, rules);
 	plan->plaintext_retry = rules->plaintext_retry;
 	plan->min_protocol = rules->min_protocol;
 	weigh_policy(&planning);

@@ -59,6 +59,7 @@ const char *plan_verdict_name(enum plan_verdict verdict);	/* "use", "defer", "re
 
 struct plan {
 	const char *domain;
+	const char *destination;	/* the section that replies point to */
 	enum plan_verdict verdict;
 	struct reply reply;	/* DEFER and REFUSE: what every recipient gets */
 	struct plan_host *hosts;	/* those with use in the order to try; then the others */
@@ -77,6 +78,7 @@ struct plan {
 struct plan_rules {
 	enum conf_enforce sts_enforce;
 	enum conf_tls tls;	/* of the destination; TLS_POLICY without one */
+	const char *destination;	/* its name, or NULL */
 	const struct conf_strings *match;	/* of the destination, may be NULL */
 	const char *hostname;	/* own name, for loops */
 	const struct conf_strings *own_names;

@@ -217,7 +217,7 @@ name_demand(const struct plan *plan, const struct plan_host *host, const struct 
 		snprintf(text, room, "dane of %s demands %s", host->name, need);
 		return;
 	case SOURCE_DESTINATION:
-		snprintf(text, room, "destination \"%s\" demands %s", plan->domain, need);
+		snprintf(text, room, "destination \"%s\" demands %s", plan->destination, need);
 		return;
 	case SOURCE_NONE:
 		break;
@@ -237,7 +237,7 @@ refuse_by_demand(const struct plan *plan, const struct plan_host *host,
 	if (demand->source == SOURCE_STS)
 		snprintf(hint, sizeof(hint),
 		    " (mode enforce; to override set tls = \"audit\" in destination \"%s\")",
-		    plan->domain);
+		    plan->destination);
 	judgement->step = JUDGEMENT_NEXT_HOST;
 	reply_set(&judgement->reply, 451, shortfall->enhanced, "%s: %s, but %s; %s%s", who, asks,
 	    shortfall->what, shortfall->advice, hint);

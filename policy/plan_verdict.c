@@ -220,7 +220,7 @@ defer_unlisted(struct planning *planning)
 	    "mta-sts policy %s of %s lists none of its MX hosts: %s; ask postmaster@%s to mend the "
 	    "policy or the MX records (mode enforce, mx %s; to override set tls = \"audit\" in "
 	    "destination \"%s\")", planning->plan->policy_id, domain, name_hosts(planning), domain,
-	    name_patterns(planning), domain);
+	    name_patterns(planning), planning->plan->destination);
 }
 
 static const char *
@@ -275,17 +275,18 @@ refuse_without_address(struct planning *planning)
 static void
 defer_by_destination(struct planning *planning)
 {
-	const char *domain = planning->plan->domain;
+	const struct plan *plan = planning->plan;
 
 	if (count_out(planning, OUT_NO_TLSA) > 0)
 		defer(planning, "4.7.5",
 		    "destination \"%s\" demands DANE (tls = \"dane\"), and no secure TLSA record "
-		    "is known for %s", domain, name_hosts(planning));
+		    "is known for %s", plan->destination, name_hosts(planning));
 	else
 		defer(planning, "4.7.5",
 		    "destination \"%s\" demands a verified certificate (tls = \"verify\"), and "
-		    "there is no name to verify: the MX answer is not DNSSEC-secure and match is "
-		    "empty", domain);
+		    "there is no name to verify: %s and match is empty", plan->destination,
+		    plan->relay ? "the relay is an address" :
+		    "the MX answer is not DNSSEC-secure");
 }
 
 static void

@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: The stsgate authors
+# SPDX-License-Identifier: ISC
+"""Odd corners of the contract: what an MTA and a postmaster see at the edges."""
+
+import socket
+
+from checks import address, assert_nothing_leaked, assert_reply
+from stslab import lmtp, programs
+from stslab.mx import Behaviour, Slow
+
+
+def test_many_mx_hosts_with_signed_addresses(net, mta):
+    """The addresses that come along with the MX records do not hold up the answer."""
+    name = net.fresh_name()
+    net.zones.change([("add", name, "MX", f"{number} mx{number}.{name}.", 60)
+                      for number in range(150)]
+                     + [("add", f"mx{number}.{name}", "A", f"127.9.0.{number + 1}", 60)
+                        for number in range(150)])
+    assert_reply(mta.deliver("someone@" + name).only, "451 4.4.1")
+
+
+def test_an_mta_that_is_done_with_sending_is_not_gone(net, mta):
+    """Half a close of a Unix socket ends the commands, and no delivery."""
+    domain = net.domain(behaviour=Behaviour(mail=Slow(1, "250 2.1.0 Ok")))
+    with mta.client() as client:
+        client.hello()
+        client.envelope("a@b.example", [address(domain)])
+        client.command("DATA")
+        client.send(lmtp.stuffed(lmtp.MESSAGE))
+        client.sock.shutdown(socket.SHUT_WR)
+        assert_reply(client.reply(), "250 2.0.0")
+    assert len(domain.messages()) == 1
+
+
+def test_a_refusal_names_the_section_that_demands_it(net, start):
+    """The destination as it stands in stsgate.conf, not the relay or the domain."""
+    domain = net.domain(behaviour=Behaviour(offer_starttls=False, starttls=None))
+    mta = start({
+        ("destination", "relayed.example"): {"relay": domain.host.name, "tls": "encrypt"},
+        ("destination", "address.example"): {"relay": "[127.0.0.1]", "tls": "verify"},
+        ("destination", "*.example"): {"tls": "encrypt"}})
+    assert_reply(mta.deliver("a@relayed.example").only, "451 4.7.4",
+                 'destination "relayed.example" demands TLS')
+    assert_reply(mta.deliver("a@address.example").only, "451 4.7.5",
+                 'destination "address.example" demands', "the relay is an address")
+    assert_reply(mta.deliver(address(domain)).only, "451 4.7.4",
+                 'destination "*.example" demands TLS')
+    assert_nothing_leaked(domain)
+
+
+def test_deliver_takes_an_ipv6_address_in_brackets(net, start):
+    start({"lmtp": {"listen": ["inet:[::1]:2525"]}})
+    domain = net.domain()
+    done = programs.run("stsgate-deliver", "-s", "inet:[::1]:2525", "-f", "a@b.example",
+                        address(domain), stdin=lmtp.MESSAGE)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert len(domain.messages()) == 1
