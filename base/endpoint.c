@@ -65,27 +65,6 @@ parse_unix(const char *path, struct endpoint *endpoint, const char **why)
 }
 
 static int
-parse_inet(const char *text, struct endpoint *endpoint, const char **why)
-{
-	struct sockaddr_in in = { .sin_family = AF_INET };
-	char address[INET_ADDRSTRLEN];
-	const char *colon = strrchr(text, ':');
-
-	if (colon == NULL || parse_port(colon + 1, &in.sin_port) != 0) {
-		*why = "expected inet:ADDRESS:PORT with a port from 1 to 65535";
-		return -1;
-	}
-	if (!copy_text(text, colon, address, sizeof(address)) ||
-	    inet_pton(AF_INET, address, &in.sin_addr) != 1) {
-		*why = "not an IPv4 address";
-		return -1;
-	}
-	memcpy(&endpoint->address, &in, sizeof(in));
-	endpoint->length = sizeof(in);
-	return 0;
-}
-
-static int
 parse_inet6(const char *text, struct endpoint *endpoint, const char **why)
 {
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
@@ -103,6 +82,29 @@ parse_inet6(const char *text, struct endpoint *endpoint, const char **why)
 	}
 	memcpy(&endpoint->address, &in6, sizeof(in6));
 	endpoint->length = sizeof(in6);
+	return 0;
+}
+
+static int
+parse_inet(const char *text, struct endpoint *endpoint, const char **why)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	char address[INET_ADDRSTRLEN];
+	const char *colon = strrchr(text, ':');
+
+	if (text[0] == '[')
+		return parse_inet6(text, endpoint, why);
+	if (colon == NULL || parse_port(colon + 1, &in.sin_port) != 0) {
+		*why = "expected inet:ADDRESS:PORT with a port from 1 to 65535";
+		return -1;
+	}
+	if (!copy_text(text, colon, address, sizeof(address)) ||
+	    inet_pton(AF_INET, address, &in.sin_addr) != 1) {
+		*why = "not an IPv4 address";
+		return -1;
+	}
+	memcpy(&endpoint->address, &in, sizeof(in));
+	endpoint->length = sizeof(in);
 	return 0;
 }
 

@@ -54,6 +54,7 @@ test_accepted(void **state)
 		{ "inet:192.0.2.1:25", NULL, false },
 		{ "inet6:[::1]:2424", NULL, true },
 		{ "inet6:[::]:2424", NULL, false },
+		{ "inet:[::1]:2424", NULL, true },
 		{ "inet6:[2001:db8::1]:25", NULL, false },
 		{ "inet6:[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:25", NULL, false },
 	};
@@ -83,7 +84,7 @@ test_refused(void **state)
 		"inet::25", "inet:127.0.0.1", "inet:127.0.0.1:", "inet:127.0.0.1:0",
 		"inet:127.0.0.1:65536", "inet:127.0.0.1:100000", "inet:127.0.0.1:+25",
 		"inet:127.0.0.1: 25", "inet:127.0.0.1:25x", "inet:127.0.0.1:-1", "inet:127.1:25",
-		"inet:localhost:25", "inet:[127.0.0.1]:25", "inet:[::1]:25", "inet:::1:25",
+		"inet:localhost:25", "inet:[127.0.0.1]:25", "inet:::1:25",
 		"inet:255.255.255.2555:25", "inet6:::1:25", "inet6:[::1]", "inet6:[::1]25",
 		"inet6:[::1]:", "inet6:[::1]:0", "inet6:[127.0.0.1]:25", "inet6:[]:25",
 		"inet6:[::1:25", "inet6:::1]:25", "inet6:[fe80::1%lo]:25", "INET:127.0.0.1:25",
