@@ -178,7 +178,6 @@ static int
 start_lmtp(struct stsgated *d, const int *descriptors)
 {
 	const struct conf_listener *listener = &d->conf->lmtp.listener;
-
 	struct keep_rules keep = {
 		.idle_ms = d->conf->smtp.keep_idle,
 		.time_ms = d->conf->smtp.keep_time,

@@ -155,7 +155,7 @@ static void
 run(struct world *world)
 {
 	struct deliver_context context = { .conf = &world->conf, .tls = tls,
-		.slots = world->slots };
+		.slots = world->slots, .hosts = world->memory };
 	int64_t began = clock_monotonic_ms();
 	pthread_t mta;
 

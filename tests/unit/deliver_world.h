@@ -34,6 +34,7 @@ struct world {
 	int64_t time_ms;	/* of the transaction */
 	int64_t abandon_ms;	/* the MTA hangs up after so long; 0: it stays */
 	struct slots *slots;
+	struct host_memory *memory;	/* the test's own; NULL: nothing is remembered */
 	const char *sigalgs;	/* of the peer, see struct peer_tls */
 	int max_version;
 	struct conf_destination destination;	/* in force with conf.destination_count 1 */

@@ -1,0 +1,123 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "tests/unit/deliver_world.h"
+
+struct end {
+	const char *what;
+	const char *const *script;
+	bool enforce;
+	bool marked;	/* is the address passed over from then on? */
+};
+
+#define END(...)	(const char *const[]){ __VA_ARGS__, NULL }
+
+static bool
+is_passed_over(const struct world *world, struct host_memory *hosts, struct host_note *note)
+{
+	struct host_key at = { .ip = peer_ip(), .port = peer_port(world->peer) };
+
+	return host_memory_passes(hosts, &at, clock_monotonic_ms(), note);
+}
+
+static void
+check(const struct end *end)
+{
+	struct host_memory *hosts = host_memory_new(60000);
+	struct host_note note = { 0 };
+	struct world world;
+	bool marked;
+
+	world_init(&world, 1);
+	world.conf.smtp.command_timeout = 400;
+	world.conf.smtp.final_timeout = 400;
+	world.plan.plaintext_retry = false;
+	world.memory = hosts;
+	if (end->enforce)
+		world_enforce(&world, 0, true);
+	world_deliver(&world, (const char *const *const[]){ end->script, NULL }, NULL);
+	marked = is_passed_over(&world, hosts, &note);
+	if (marked != end->marked)
+		print_error("%s: %s, %s\n", end->what, marked ? "marked" : "not marked",
+		    world_reply(&world, 0));
+	assert_int_equal(marked, end->marked);
+	if (marked)
+		assert_null(strstr(note.last, "127.0.0.1"));
+	world_free(&world);
+	host_memory_free(hosts);
+}
+
+static void
+test_what_marks_an_address(void **state)
+{
+	const struct end ends[] = {
+		{ "greeted with 421", END("S 421 4.3.2 Busy"), false, true },
+		{ "greeted with 450", END("S 450 4.3.2 Busy", "C QUIT"), false, false },
+		{ "greeted with 554", END("S 554 5.3.2 No", "C QUIT"), false, false },
+		{ "hung up on us", END("X"), false, true },
+		{ "says nothing", END("Z"), false, true },
+		{ "lost at EHLO", END("S 220 mx", "C EHLO", "X"), false, true },
+		{ "lost at MAIL", END(HELLO, "C MAIL", "R"), false, true },
+		{ "silent at MAIL", END(HELLO, "C MAIL", "Z"), false, true },
+		{ "EHLO refused", END("S 220 mx", "C EHLO", "S 450 no", "C QUIT"), false, false },
+		{ "421 at MAIL", END(HELLO, "C MAIL", "S 421 4.3.2 no"), false, false },
+		{ "lost after the dot", END(HELLO, MAIL_TO_DATA, "D", "X"), false, false },
+		{ "silent after the dot", END(HELLO, MAIL_TO_DATA, "D", "Z"), false, false },
+		{ "delivered", END(HELLO, TAKE), false, false },
+		{ "nonsense", END("S what?", "Z"), false, false },
+		{ "no STARTTLS", END(HELLO, "C QUIT"), true, false },
+		{ "lost at STARTTLS", END(TO_STARTTLS, "X"), true, false },
+		{ "lost in the handshake", END(TO_STARTTLS, "S 220 go", "H", "R"), true, false },
+		{ "silent in the handshake", END(TO_STARTTLS, "S 220 go", "H", "Z"), true, false },
+		{ "lost after it", END(TO_STARTTLS, "S 220 go", "T", "C EHLO", "R"), true, false },
+		{ "lost in TLS", END(HELLO_TLS, "C MAIL", "R"), true, true },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		check(&ends[i]);
+}
+
+/* All hosts of a world share one address: the second is passed over, and says why. */
+static void
+test_passed_over_in_the_same_walk(void **state)
+{
+	const char *const *script = WORLD_SCRIPT("S 421 4.3.2 Busy");
+	struct host_memory *hosts = host_memory_new(60000);
+	struct host_note note;
+	struct world world;
+
+	(void)state;
+	world_init(&world, 3);
+	world.memory = hosts;
+	world_deliver_logged(&world, WORLD_SCRIPTS(script), NULL);
+	assert_int_equal(world.connections, 1);
+	assert_memory_equal(world_reply(&world, 0), "451 4.4.0 mx1.example.net", 25);
+	assert_true(is_passed_over(&world, hosts, &note));
+	assert_string_equal(note.last, "said: 421 4.3.2 Busy");
+	assert_null(strstr(world.log.data, "mx2.example.net"));
+	world_free(&world);
+	host_memory_free(hosts);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_marks_an_address),
+		cmocka_unit_test(test_passed_over_in_the_same_walk),
+	};
+
+	return cmocka_run_group_tests(tests, world_begin, world_end);
+}
