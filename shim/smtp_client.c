@@ -63,6 +63,26 @@ await_input(struct smtp_client *client, struct deadline deadline)
 	return SMTP_ANSWERED;
 }
 
+/* What follows the start of a line that is too long changes nothing: who said 250 has taken the
+ * message, and would get it twice if that did not count. */
+static enum smtp_status
+skip_line(struct smtp_client *client, struct deadline deadline)
+{
+	enum smtp_status status = SMTP_GARBLED;
+	char rest[LIMIT_SMTP_REPLY_LINE + 1];
+	size_t length, skipped = 0;
+
+	while (status == SMTP_GARBLED && skipped < LIMIT_SMTP_REPLY) {
+		status = await_input(client, deadline);
+		if (status != SMTP_ANSWERED)
+			return status;
+		status = status_of(stream_read_line(client->stream, rest, sizeof(rest), &length,
+		    deadline));
+		skipped += length;
+	}
+	return status;
+}
+
 static enum smtp_status
 read_lines(struct smtp_client *client, struct smtp_reply *reply, struct deadline deadline,
     struct smtp_features *features)
@@ -78,6 +98,8 @@ read_lines(struct smtp_client *client, struct smtp_reply *reply, struct deadline
 			return status;
 		status = status_of(stream_read_line(client->stream, line, sizeof(line), &length,
 		    deadline));
+		if (status == SMTP_GARBLED)
+			status = skip_line(client, deadline);
 		if (status == SMTP_GARBLED)
 			smtp_reply_garble(reply, line, length);
 		if (status != SMTP_ANSWERED)

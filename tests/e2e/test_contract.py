@@ -55,3 +55,14 @@ def test_deliver_takes_an_ipv6_address_in_brackets(net, start):
                         address(domain), stdin=lmtp.MESSAGE)
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert len(domain.messages()) == 1
+
+
+def test_an_answer_that_is_too_long_counts(net, mta):
+    """Its start says what became of the message; whoever said 250 must not get it twice."""
+    taken = net.domain(behaviour=Behaviour(dot="250 2.6.0 Ok " + "x" * 5000))
+    refused = net.domain(behaviour=Behaviour(rcpt={"someone": "550 5.1.1 " + "x" * 5000}))
+    result = mta.deliver([address(taken), address(refused)])
+    assert_reply(result.final[0], "250 2.0.0", "2.6.0 Ok")
+    assert_reply(result.final[1], "550 5.1.1")
+    assert all(len(reply.raw) <= 482 for reply in result.final)
+    assert len(taken.messages()) == 1
