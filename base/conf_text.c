@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/conf_text.h"
+#include "base/utf8.h"
 
 #define DEPTH_MAX 4	/* sections within sections; stsgate.conf(5) has two */
 #define SHOWN_MAX 60	/* octets of a word in a message */
@@ -111,34 +112,6 @@ skip_blanks(struct scan *scan)
 }
 
 static bool
-is_continuation(char c)
-{
-	return ((unsigned char)c & 0xc0) == 0x80;
-}
-
-/* Length of the UTF-8 character at text, 0 when it is none (RFC 3629 4). */
-static size_t
-utf8_length(const char *text, const char *end)
-{
-	uint8_t first = (uint8_t)*text;
-	size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 :
-	    first < 0xf5 ? 4 : 0;
-	uint8_t second;
-	size_t i;
-
-	if ((size_t)(end - text) < length)
-		return 0;
-	for (i = 1; i < length; i++)
-		if (!is_continuation(text[i]))
-			return 0;
-	second = length > 1 ? (uint8_t)text[1] : 0;
-	if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
-	    (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f))
-		return 0;
-	return length;
-}
-
-static bool
 is_control(char c)
 {
 	return (unsigned char)c < 0x20 || c == 0x7f;
@@ -148,7 +121,7 @@ is_control(char c)
 static int
 take_quoted(struct scan *scan, char quote)
 {
-	size_t length = utf8_length(scan->at, scan->end);
+	size_t length = utf8_length(scan->at, (size_t)(scan->end - scan->at));
 
 	if (looking_at(scan, "${"))
 		return conf_fault_set(scan->fault, scan->line,

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
 #include "policy/sts.h"
 #include "policy/sts_char.h"
 
@@ -38,53 +39,19 @@ is_text(const struct sts_text *value, const char *text)
 	return value->length == strlen(text) && memcmp(value->octets, text, value->length) == 0;
 }
 
-/* Octets of the UTF8-2, UTF8-3 or UTF8-4 of RFC 3629 4 that at begins with, 0 for none. */
-static size_t
-utf8_length(const unsigned char *at, size_t left)
-{
-	static const struct {
-		unsigned char first, last, low, high;	/* of the first octet, and of the second */
-		size_t length;
-	} forms[] = {
-		{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
-		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },
-		{ 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 },
-		{ 0xee, 0xef, 0x80, 0xbf, 3 },
-		{ 0xf0, 0xf0, 0x90, 0xbf, 4 },
-		{ 0xf1, 0xf3, 0x80, 0xbf, 4 },
-		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
-	};
-	size_t i, tail;
-
-	for (i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		if (at[0] < forms[i].first || at[0] > forms[i].last)
-			continue;
-		if (left < forms[i].length || at[1] < forms[i].low || at[1] > forms[i].high)
-			return 0;
-		for (tail = 2; tail < forms[i].length; tail++)
-			if (at[tail] < 0x80 || at[tail] > 0xbf)
-				return 0;
-		return forms[i].length;
-	}
-	return 0;
-}
-
 /* Nothing but sts-policy-vchar and, where allowed, %x20 (RFC 8461 3.2). */
 static bool
 is_vchars(const struct sts_text *text, bool space_allowed)
 {
-	const unsigned char *octets = (const unsigned char *)text->octets;
-	size_t at = 0, step;
+	size_t i;
 
-	while (at < text->length) {
-		step = octets[at] < 0x80 ? 1 : utf8_length(octets + at, text->length - at);
-		if (step == 0 || octets[at] < 0x20 || octets[at] == 0x7f ||
-		    (octets[at] == ' ' && !space_allowed))
+	for (i = 0; i < text->length; i++) {
+		unsigned char c = (unsigned char)text->octets[i];
+
+		if (c < 0x20 || c == 0x7f || (c == ' ' && !space_allowed))
 			return false;
-		at += step;
 	}
-	return true;
+	return utf8_is_valid(text->octets, text->length);
 }
 
 static int

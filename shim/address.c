@@ -9,6 +9,7 @@
 
 #include "base/domain.h"
 #include "base/limits.h"
+#include "base/utf8.h"
 #include "shim/address.h"
 
 #define IPV6_TAG	"IPv6:"	/* RFC 5321 4.1.3 */
@@ -27,52 +28,6 @@ is_ascii(const char *text, size_t length)
 	for (i = 0; i < length; i++)
 		if ((unsigned char)text[i] >= 0x80)
 			return false;
-	return true;
-}
-
-/* How many octets does the UTF-8 character at text take (RFC 3629 4)? 0: it is none. */
-static size_t
-utf8_length(const unsigned char *text, size_t left)
-{
-	static const struct {
-		unsigned char first, last, second_from, second_to;
-		size_t length;
-	} forms[] = {
-		{ 0x00, 0x7f, 0x00, 0xff, 1 },
-		{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
-		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },
-		{ 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 },
-		{ 0xee, 0xef, 0x80, 0xbf, 3 },
-		{ 0xf0, 0xf0, 0x90, 0xbf, 4 },
-		{ 0xf1, 0xf3, 0x80, 0xbf, 4 },
-		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
-	};
-	size_t i, at;
-
-	for (i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
-		if (text[0] >= forms[i].first && text[0] <= forms[i].last)
-			break;
-	if (i == sizeof(forms) / sizeof(forms[0]) || forms[i].length > left)
-		return 0;
-	for (at = 1; at < forms[i].length; at++)
-		if (text[at] < 0x80 || text[at] > 0xbf)
-			return 0;
-	if (at > 1 && (text[1] < forms[i].second_from || text[1] > forms[i].second_to))
-		return 0;
-	return forms[i].length;
-}
-
-static bool
-is_utf8(const char *text, size_t length)
-{
-	size_t at, step;
-
-	for (at = 0; at < length; at += step) {
-		step = utf8_length((const unsigned char *)text + at, length - at);
-		if (step == 0)
-			return false;
-	}
 	return true;
 }
 
@@ -211,7 +166,7 @@ what_is_wrong(const char *path, size_t length)
 	for (i = 0; i < length; i++)
 		if (is_control(path[i]))
 			return "the address holds a control character";
-	return is_utf8(path, length) ? NULL : "the address is not valid UTF-8";
+	return utf8_is_valid(path, length) ? NULL : "the address is not valid UTF-8";
 }
 
 int
