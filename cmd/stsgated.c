@@ -294,7 +294,7 @@ stop(struct stsgated *d)
 		/* Threads still use the engines. The MTA keeps what is unanswered. */
 		log_message(LOG_LEVEL_WARNING, "stop",
 		    "sessions were still running when the time to stop was over");
-		store_close(d->store);
+		store_checkpoint(d->store);
 		_exit(EX_OK);
 	}
 	lmtp_server_free(d->lmtp);
