@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #include "base/log.h"
 #include "base/metrics.h"
@@ -109,18 +108,7 @@ on_answered(void *context, const struct rcpt *rcpt)
 	return !watch->lost;
 }
 
-static bool
-is_unix(int fd)
-{
-	struct sockaddr_storage local = { .ss_family = AF_UNSPEC };
-	socklen_t length = sizeof(local);
-
-	return getsockname(fd, (struct sockaddr *)&local, &length) == 0 &&
-	    local.ss_family == AF_UNIX;
-}
-
-/* Gone for good, or only done with sending? A Unix socket tells the two apart. TCP does not: there
- * a pipelined QUIT is unread input and no hang-up. */
+/* Gone for good, or only done with sending? A pipelined QUIT is unread input and no hang-up. */
 static bool
 mta_is_gone(struct stream *stream)
 {
@@ -129,8 +117,7 @@ mta_is_gone(struct stream *stream)
 
 	if (!stream_peer_gone(stream))
 		return false;
-	if (!is_unix(state.fd) && !stream_has_input(stream) &&
-	    (ioctl(state.fd, FIONREAD, &unread) != 0 || unread == 0))
+	if (!stream_has_input(stream) && (ioctl(state.fd, FIONREAD, &unread) != 0 || unread == 0))
 		return true;
 	return poll(&state, 1, 0) > 0;
 }

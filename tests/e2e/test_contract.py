@@ -2,11 +2,9 @@
 # SPDX-License-Identifier: ISC
 """Odd corners of the contract: what an MTA and a postmaster see at the edges."""
 
-import socket
-
 from checks import address, assert_nothing_leaked, assert_reply
 from stslab import lmtp, programs
-from stslab.mx import Behaviour, Slow
+from stslab.mx import Behaviour
 
 
 def test_many_mx_hosts_with_signed_addresses(net, mta):
@@ -17,19 +15,6 @@ def test_many_mx_hosts_with_signed_addresses(net, mta):
                      + [("add", f"mx{number}.{name}", "A", f"127.9.0.{number + 1}", 60)
                         for number in range(150)])
     assert_reply(mta.deliver("someone@" + name).only, "451 4.4.1")
-
-
-def test_an_mta_that_is_done_with_sending_is_not_gone(net, mta):
-    """Half a close of a Unix socket ends the commands, and no delivery."""
-    domain = net.domain(behaviour=Behaviour(mail=Slow(1, "250 2.1.0 Ok")))
-    with mta.client() as client:
-        client.hello()
-        client.envelope("a@b.example", [address(domain)])
-        client.command("DATA")
-        client.send(lmtp.stuffed(lmtp.MESSAGE))
-        client.sock.shutdown(socket.SHUT_WR)
-        assert_reply(client.reply(), "250 2.0.0")
-    assert len(domain.messages()) == 1
 
 
 def test_a_refusal_names_the_section_that_demands_it(net, start):
