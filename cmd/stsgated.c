@@ -148,6 +148,16 @@ open_listeners(const struct stsgated *d, const struct conf_listener *listener, i
 	return 0;
 }
 
+/* Found out now, and not by the first large message. */
+static int
+check_spool(const struct stsgated *d)
+{
+	if (access(d->conf->spool_directory, W_OK | X_OK) == 0)
+		return 0;
+	complain(d, d->conf->spool_directory, "spool-directory cannot be written");
+	return -1;
+}
+
 static int
 open_engines(struct stsgated *d)
 {
@@ -240,7 +250,8 @@ start(struct stsgated *d)
 		goto out;
 	}
 	set_process_limits();
-	if (open_engines(d) != 0 || start_lmtp(d, lmtp) != 0 || start_control(d, control) != 0)
+	if (check_spool(d) != 0 || open_engines(d) != 0 || start_lmtp(d, lmtp) != 0 ||
+	    start_control(d, control) != 0)
 		goto out;
 	d->timer = timer_start(d->store, d->sts_cache);
 	if (d->timer == NULL)
@@ -356,19 +367,44 @@ health_advice(enum resolver_health health)
 	return "";
 }
 
+/* What depends on the machine and not on the file: told, and no reason to call the file wrong. */
+static void
+check_surroundings(const struct conf *conf)
+{
+	struct privileges privileges;
+	char why[256];
+
+	if (privileges_find(&privileges, conf->user, why, sizeof(why)) != 0)
+		fprintf(stderr, "stsgated: not ready to start: %s\n", why);
+	if (access(conf->state_directory, F_OK) != 0)
+		fprintf(stderr, "stsgated: not ready to start: state-directory %s: %s\n",
+		    conf->state_directory, strerror(errno));
+	if (access(conf->spool_directory, F_OK) != 0)
+		fprintf(stderr, "stsgated: not ready to start: spool-directory %s: %s\n",
+		    conf->spool_directory, strerror(errno));
+}
+
 static int
 check(const struct conf *conf)
 {
 	char why[256];
 	enum resolver_health health;
 	struct resolver *resolver;
+	struct tls_client *tls;
 
 	log_open("stsgated", false, LOG_LEVEL_ERROR);
+	tls = tls_client_new(conf->tls.ca_file, why, sizeof(why));
+	if (tls == NULL) {
+		fprintf(stderr, "stsgated: tls.ca-file: %s\n", why);
+		return EX_CONFIG;
+	}
+	tls_client_free(tls);
 	resolver = resolver_new(conf, why, sizeof(why));
 	if (resolver == NULL) {
 		fprintf(stderr, "stsgated: DNS: %s\n", why);
 		return EX_CONFIG;
 	}
+	check_surroundings(conf);
 	health = resolver_wait_health(resolver, deadline_in(SELF_TEST_MS));
 	resolver_free(resolver);
 	printf("stsgated: configuration ok; %s\n", health_advice(health));

@@ -4,7 +4,7 @@
  */
 
 /*
- * A plan for people and programs: the JSON of CONTRACT.md, "Control". Pure.
+ * A plan for people and programs: the JSON of /v1/policy, stsgated(8). Pure.
  */
 #ifndef POLICY_PLAN_TEXT_H
 #define POLICY_PLAN_TEXT_H

@@ -50,6 +50,14 @@ add_connection(struct log_line *line, const struct visit *visit)
 	log_text(line, "reused", visit->reused ? "yes" : "no");
 }
 
+/* Whoever counts lines by tls= must see these too. */
+static void
+add_no_connection(struct log_line *line)
+{
+	log_text(line, "tls", "none");
+	log_text(line, "reused", "no");
+}
+
 static void
 add_reply(struct log_line *line, const struct reply *reply)
 {
@@ -107,6 +115,7 @@ deliver_log_unlisted(const struct delivery *delivery)
 		    result_type_name(host->finding.type));
 		begin(&line, "attempt", delivery, NULL);
 		log_text(&line, "mx", host->name);
+		add_no_connection(&line);
 		log_text(&line, "wish", "none");
 		log_text(&line, "result", result_type_name(host->finding.type));
 		log_text(&line, "reply",
@@ -150,6 +159,8 @@ deliver_log_delivery(const struct delivery *delivery, const struct visit *visit,
 	begin(&line, "delivery", delivery, rcpt);
 	if (visit != NULL)
 		add_connection(&line, visit);
+	else
+		add_no_connection(&line);
 	log_text(&line, "wish", "none");
 	if (finding != NULL)
 		log_text(&line, "result", result_type_name(finding->type));

@@ -4,19 +4,19 @@
  */
 
 /*
- * The lines event=attempt and event=delivery of CONTRACT.md, "Log". Any thread.
+ * The lines event=attempt and event=delivery of stsgated(8), LOG. Any thread.
  *
- * All fields come in the contract's order, and one that does not apply is left out:
+ * All fields come in the order of the page, and one that does not apply is left out:
  * - an attempt, one connection, has no to= and no status=, which are a recipient's; dsn= and reply=
  *   tell how the connection failed, or reply= alone what was amiss on one that was used all the
  *   same; result= is missing when it ended before TLS could be judged. The line is written when
  *   the connection ends or decides about its first recipient;
- * - an attempt at a host that the policy does not list makes no connection: no ip=, tls=, proto=,
- *   cipher=, reused= or ms=;
+ * - an attempt at a host that the policy does not list makes no connection: no ip=, proto=,
+ *   cipher= or ms=, and tls=none;
  * - an address that smtp.host-retry passes over is no attempt: its line is that of the delivery;
  * - a delivery has mx=, ip=, tls=, proto=, cipher=, reused= and result= of the connection that its
- *   reply comes from, and none of them but, where there is one, the result= of the policy when no
- *   host was tried;
+ *   reply comes from; when no host was tried, tls=none and, where there is one, the result= of the
+ *   policy;
  * - mode= and policy-id= are missing without a policy, proto= and cipher= without TLS.
  */
 #ifndef SHIM_DELIVER_LOG_H

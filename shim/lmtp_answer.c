@@ -51,6 +51,9 @@ log_refusal(const struct lmtp_message *message, const struct rcpt *rcpt,
 	    message->sender.mailbox : "<>");
 	log_text(&line, "to", rcpt->address.mailbox);
 	log_text(&line, "domain", rcpt->address.next_hop);
+	log_text(&line, "policy", "none");
+	log_text(&line, "tls", "none");
+	log_text(&line, "reused", "no");
 	log_text(&line, "wish", "none");
 	log_text(&line, "status", status);
 	log_text(&line, "dsn", reply->enhanced);

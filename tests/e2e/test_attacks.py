@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""Every attack on the way to the MX host (CASES.md group D).
+"""Every attack on the way to the MX host (cases, group D).
 
 Each is run three ways: under `enforce` nothing may reach the attacker; with
 `sts { enforce = "off" }` the same attack must succeed, or the first test

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""The policy cache (CASES.md group F): kept, refreshed, replaced, never forgotten early."""
+"""The policy cache (cases, group F): kept, refreshed, replaced, never forgotten early."""
 
 import contextlib
 import pathlib

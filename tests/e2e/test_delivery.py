@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""Mail that should arrive, how, and to which host (CASES.md group H)."""
+"""Mail that should arrive, how, and to which host (cases, group H)."""
 
 import collections
 import time

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""Fetching the policy: what is taken, what is not, and what is logged (CASES.md group E).
+"""Fetching the policy: what is taken, what is not, and what is logged (cases, group E).
 
 The MX host offers no TLS, so a policy in force shows as 451 4.7.4 and none as
 a delivery.

@@ -608,10 +608,11 @@ test_plans_that_try_nobody(void **state)
 	assert_string_equal(world_reply(&world, 1), "451 4.7.5 no MX host matches");
 	assert_int_equal(world.connections, 0);
 	assert_has(world.log.data, "event=attempt id=t1 from=sender@example.org domain=example.net "
-	    "policy=sts mode=enforce policy-id=20260101 mx=mx1.example.net wish=none "
-	    "result=validation-failure reply=\"not listed by the policy\"\n");
+	    "policy=sts mode=enforce policy-id=20260101 mx=mx1.example.net tls=none reused=no "
+	    "wish=none result=validation-failure reply=\"not listed by the policy\"\n");
 	assert_has(world.log.data, " to=b@example.net domain=example.net policy=sts mode=enforce "
-	    "policy-id=20260101 wish=none result=validation-failure status=deferred dsn=4.7.5 "
+	    "policy-id=20260101 tls=none reused=no wish=none result=validation-failure "
+	    "status=deferred dsn=4.7.5 "
 	    "reply=\"451 4.7.5 no MX host matches\" ms=");
 	world_free(&world);
 
@@ -620,7 +621,7 @@ test_plans_that_try_nobody(void **state)
 	reply_set(&world.plan.reply, 556, "5.1.10", "null MX");
 	world_deliver_logged(&world, WORLD_SCRIPTS(never), NULL);
 	assert_string_equal(world_reply(&world, 0), "556 5.1.10 null MX");
-	assert_has(world.log.data, " policy=none wish=none status=bounced dsn=5.1.10 ");
+	assert_has(world.log.data, " policy=none tls=none reused=no wish=none status=bounced dsn=5.1.10 ");
 	world_free(&world);
 }
 

@@ -144,8 +144,8 @@ test_relay_when_the_mta_dies(void **state)
 		relay_say(&relay, "x\r\n.\r\n");
 		assert_true(program_sees(&program_seen.groups));
 		close(way == 0 ? relay.to : relay.from);
-		close(way == 0 ? relay.from : relay.to);
 		assert_true(program_sees_flag(&program_seen.abandoned));
+		close(way == 0 ? relay.from : relay.to);
 		assert_int_equal(program_await(relay.child), EX_TEMPFAIL);
 	}
 }

@@ -4,7 +4,7 @@
  */
 
 /*
- * What the policy cache answers (CASES.md, groups A, E and F).
+ * What the policy cache answers (cases, groups A, E and F).
  */
 #include "config.h"
 

@@ -4,7 +4,7 @@
  */
 
 /*
- * Many who ask the policy cache at once (CASES.md F14).
+ * Many who ask the policy cache at once (case F14).
  */
 #include "config.h"
 

@@ -4,7 +4,7 @@
  */
 
 /*
- * What the policy cache makes of a store that fails, or was found damaged (CASES.md F16, F17).
+ * What the policy cache makes of a store that fails, or was found damaged (case F16, F17).
  */
 #include "config.h"
 
