@@ -11,6 +11,7 @@ import os
 import pathlib
 import pwd
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 
@@ -46,11 +47,14 @@ class Exim:
             path = self.directory / name
             path.mkdir(parents=True, exist_ok=True)
             os.chown(path, owner.pw_uid, owner.pw_gid)
+        # Exim reads them as its own user, who may not enter the checkout's directory.
+        pieces = self.directory / "stsgate"
+        shutil.copytree(PIECES, pieces, dirs_exist_ok=True)
         self.config.write_text(
-            f"STSGATE_EXIM = {PIECES}\nSTSGATE_ADDRESS = {address}\nSTSGATE_PORT = {lmtp_port}\n"
+            f"STSGATE_EXIM = {pieces}\nSTSGATE_ADDRESS = {address}\nSTSGATE_PORT = {lmtp_port}\n"
             f"HOSTNAME = {hostname}\nSPOOL = {self.directory}/spool\n"
             f"LOGS = {self.directory}/log/\nMAILBOX = {self.directory}/mail/box\n"
-            f".include {PIECES}/example.conf\n", encoding="utf-8")
+            f".include {pieces}/example.conf\n", encoding="utf-8")
         self.config.chmod(0o644)
 
     def _run(self, *arguments, stdin=b"", seconds=60, check=True):
