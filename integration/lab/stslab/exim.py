@@ -47,15 +47,21 @@ class Exim:
             path = self.directory / name
             path.mkdir(parents=True, exist_ok=True)
             os.chown(path, owner.pw_uid, owner.pw_gid)
-        # Exim reads them as its own user, who may not enter the checkout's directory.
-        pieces = self.directory / "stsgate"
-        shutil.copytree(PIECES, pieces, dirs_exist_ok=True)
+        pieces = self._readable_pieces()
         self.config.write_text(
             f"STSGATE_EXIM = {pieces}\nSTSGATE_ADDRESS = {address}\nSTSGATE_PORT = {lmtp_port}\n"
             f"HOSTNAME = {hostname}\nSPOOL = {self.directory}/spool\n"
             f"LOGS = {self.directory}/log/\nMAILBOX = {self.directory}/mail/box\n"
             f".include {pieces}/example.conf\n", encoding="utf-8")
         self.config.chmod(0o644)
+
+    def _readable_pieces(self):
+        """A copy: Exim reads them as its own user, who may not enter the checkout."""
+        pieces = self.directory / "stsgate"
+        shutil.copytree(PIECES, pieces, dirs_exist_ok=True)
+        for path in (pieces, *pieces.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        return pieces
 
     def _run(self, *arguments, stdin=b"", seconds=60, check=True):
         done = subprocess.run([EXIM, "-C", str(self.config), *arguments], input=stdin,
