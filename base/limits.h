@@ -16,7 +16,6 @@
 #define LIMIT_LMTP_WAIT_MS	(5 * 60 * 1000)
 #define LIMIT_LMTP_MESSAGE_MS	(60 * 60 * 1000)	/* for a message to come in */
 #define LIMIT_RECEIVED_HEADERS	100	/* more is a loop */
-#define LIMIT_HEADER_SECTION	(1024 * 1024)	/* looked at for Received and TLS-Required */
 #define LIMIT_ADDRESS	1024	/* one path in MAIL or RCPT, UTF-8 */
 /* of it: 64 by RFC 5321 4.5.3.1.1, which variable sender paths ignore */
 #define LIMIT_LOCAL_PART	255
@@ -31,7 +30,6 @@
 #define LIMIT_ADDRESSES_PER_HOST	16
 #define LIMIT_ADDRESSES_PER_DOMAIN	40	/* tried in one delivery */
 #define LIMIT_FAILED_ADDRESSES	10000	/* remembered for smtp.host-retry */
-#define LIMIT_CNAME_CHAIN	8
 
 #define LIMIT_TXT_RECORDS	100
 #define LIMIT_TXT_RECORD	4096	/* one _mta-sts record, strings joined */

@@ -25,7 +25,6 @@ static const struct {
 	[LOG_LEVEL_INFO] = { "info", LOG_INFO },
 	[LOG_LEVEL_DEBUG] = { "debug", LOG_DEBUG },
 };
-#define LEVEL_COUNT (sizeof(levels) / sizeof(levels[0]))
 
 static _Atomic bool use_syslog;
 static _Atomic unsigned level_in_force = LOG_LEVEL_WARNING;
@@ -35,20 +34,6 @@ const char *
 log_level_name(enum log_level level)
 {
 	return levels[level].name;
-}
-
-int
-log_level_parse(const char *name, enum log_level *level)
-{
-	size_t i;
-
-	for (i = 0; i < LEVEL_COUNT; i++) {
-		if (strcmp(name, levels[i].name) == 0) {
-			*level = (enum log_level)i;
-			return 0;
-		}
-	}
-	return -1;
 }
 
 void

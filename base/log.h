@@ -24,7 +24,6 @@
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 const char *log_level_name(enum log_level level);
-int log_level_parse(const char *name, enum log_level *level);	/* -1: no such level */
 
 struct log_line {
 	struct buf text;

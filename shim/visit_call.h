@@ -49,7 +49,8 @@ struct call {
 	enum visit_end end;
 };
 
-/* Slot, host memory, a kept connection or dialling; then visit_converse() or visit_resume(). */
+/* Slot, host memory, a kept connection or dialling; then visit_converse(), or straight to the
+ * message. */
 void visit_connect(struct call *call);
 /* Greeting, EHLO, TLS, judgement, and visit_send(). The stream is the call's. */
 void visit_converse(struct call *call);

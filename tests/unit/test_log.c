@@ -156,19 +156,11 @@ static void
 test_level_names(void **state)
 {
 	static const char *const names[] = { "error", "warning", "info", "debug" };
-	enum log_level level;
 	unsigned i;
 
 	(void)state;
-	for (i = 0; i < 4; i++) {
-		assert_int_equal(log_level_parse(names[i], &level), 0);
-		assert_int_equal(level, i);
-		assert_string_equal(log_level_name(level), names[i]);
-	}
-	level = LOG_LEVEL_DEBUG;
-	assert_int_equal(log_level_parse("Info", &level), -1);
-	assert_int_equal(log_level_parse("", &level), -1);
-	assert_int_equal(level, LOG_LEVEL_DEBUG);
+	for (i = 0; i < 4; i++)
+		assert_string_equal(log_level_name((enum log_level)i), names[i]);
 }
 
 static void *
