@@ -12,6 +12,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/domain.h"
+#include "base/ip.h"
+
 enum proof_tls {
 	PROOF_NOT_TRIED,	/* plaintext by choice: the retry after a failed handshake */
 	PROOF_NOT_OFFERED,	/* EHLO lists no STARTTLS */
@@ -29,11 +32,28 @@ struct proof {
 	bool name_ok;	/* a SAN dNSName matches one of the host's names (RFC 8461 4.1) */
 	int x509_error;	/* X509_V_ERR_ nearest the leaf; 0 with chain_ok and name_ok */
 	int x509_depth;	/* 0 is the leaf */
+	bool dane_ok;	/* the host's usable TLSA records match the chain, with the names of RFC
+			   7672 3.2 for DANE-TA; computed apart from chain_ok and name_ok */
+	int dane_error;	/* X509_V_ERR_ of the DANE verification nearest the leaf; 0 with dane_ok */
+	int dane_depth;
 	bool local_fault;	/* our own trouble (memory, trust store), nothing the peer did */
 	int version;	/* 0x0304 for TLS 1.3 */
 	bool resumed;
 	char protocol[16];	/* "TLSv1.3" */
 	char cipher[64];
+};
+
+struct plan_host;
+
+/* One new connection that came as far as an answer to EHLO: a session of RFC 8460. A kept
+ * connection that is used again, and the retry in plaintext, are none. */
+struct attempt {
+	const struct plan_host *host;	/* of the plan it was made for, in the same arena */
+	struct ip to, from;	/* both ends of the connection */
+	bool has_from;
+	char helo[DOMAIN_MAX];	/* the name in the host's first answer to EHLO; "" without one */
+	struct proof proof;	/* as it stood at the end of the visit */
+	int64_t at_s;	/* wall clock, when the connection was made */
 };
 
 #endif

@@ -18,6 +18,7 @@
 #include "policy/finding.h"
 #include "policy/resolver.h"
 #include "policy/sts.h"
+#include "policy/tlsa.h"
 
 enum mx_kind {
 	MX_LISTED,
@@ -29,6 +30,14 @@ enum mx_kind {
 	MX_LITERAL	/* an address literal, or a relay that is one: a host without a name */
 };
 
+enum tlsa_state {
+	TLSA_NOT_ASKED,	/* dane.enforce = off, a literal, or addresses that are not secure */
+	TLSA_NONE,	/* securely absent, or insecure: DANE says nothing about this host */
+	TLSA_UNKNOWN,	/* the look-up failed or was bogus: the host is out for now */
+	TLSA_UNUSABLE,	/* present, and nothing in it that could be matched: TLS with anyone */
+	TLSA_USABLE
+};
+
 struct host_facts {
 	const char *name;	/* lower case, no trailing dot; "" for a literal */
 	uint16_t preference;
@@ -36,6 +45,13 @@ struct host_facts {
 	struct ip *addresses;	/* public and private; families that are not in use are left out */
 	size_t address_count;
 	char why[96];	/* of a bogus or failed look-up */
+
+	enum tlsa_state tlsa_state;
+	enum dns_state tlsa_answer;	/* of the answer that tlsa_state follows from */
+	const char *tlsa_base;	/* TLSA base domain (RFC 7672 2.2.2, 2.2.3); NULL: not asked */
+	struct tlsa *tlsa;	/* as answered, unusable ones too; at most LIMIT_TLSA_RECORDS */
+	size_t tlsa_count;
+	char tlsa_why[96];	/* UNKNOWN: in short */
 };
 
 enum sts_state {

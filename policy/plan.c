@@ -24,6 +24,18 @@ static const char *const verdict_names[] = {
 	[PLAN_REFUSE] = "refuse",
 };
 
+static const char *const wish_names[] = {
+	[WISH_NONE] = "none",
+	[WISH_NO] = "no",
+	[WISH_REQUIRETLS] = "requiretls",
+};
+
+const char *
+sender_wish_name(enum sender_wish wish)
+{
+	return wish_names[wish];
+}
+
 const char *
 policy_source_name(enum policy_source source)
 {

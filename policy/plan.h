@@ -30,6 +30,11 @@ enum tls_need {
 	NEED_CERTIFICATE	/* a trusted chain and one of the host's names */
 };
 
+/* What the sender asked for this message (RFC 8689). */
+enum sender_wish { WISH_NONE, WISH_NO, WISH_REQUIRETLS };
+/* "none", "no", "requiretls": the log's wish= */
+const char *sender_wish_name(enum sender_wish wish);
+
 /* What one policy asks of one host. Each is judged by itself. */
 struct demand {
 	enum policy_source source;
@@ -86,6 +91,7 @@ struct plan_rules {
 	bool ipv6_first;
 	bool plaintext_retry;
 	enum conf_tls_version min_protocol;
+	enum sender_wish wish;
 	uint64_t seed;	/* orders hosts of equal preference */
 };
 
