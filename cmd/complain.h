@@ -1,0 +1,17 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * What is told to whoever starts stsgated: he must see why it does not run, wherever the log goes.
+ */
+#ifndef CMD_COMPLAIN_H
+#define CMD_COMPLAIN_H
+
+#include "base/conf.h"
+
+/* To the log, and to stderr when the log goes elsewhere. why "": what says it all. */
+void complain(const struct conf *conf, const char *what, const char *why);
+
+#endif

@@ -1,0 +1,358 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/deadline.h"
+#include "base/http.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/store.h"
+#include "policy/gather.h"
+#include "policy/resolver.h"
+#include "policy/sts_cache.h"
+#include "shim/body.h"
+#include "shim/control.h"
+#include "shim/deliver.h"
+#include "shim/host_memory.h"
+#include "shim/keep.h"
+#include "shim/lmtp_server.h"
+#include "shim/slots.h"
+#include "shim/tls_client.h"
+#include "cmd/complain.h"
+#include "cmd/engines.h"
+#include "cmd/listeners.h"
+#include "cmd/timer.h"
+
+#define DRAIN_MS	(30 * 1000)	/* what running sessions get after SIGTERM */
+#define WHY_MAX	512
+
+static int
+open_store(struct engines *e)
+{
+	char why[WHY_MAX];
+	int error;
+
+	if (privileges_lower(&e->privileges) != 0) {
+		complain(e->conf, "cannot become the configured user", strerror(errno));
+		return -1;
+	}
+	e->store = store_open(e->conf->store.backend, e->conf->state_directory, why, sizeof(why));
+	error = privileges_raise(&e->privileges);
+	if (e->store == NULL) {
+		complain(e->conf, why, "");
+		return -1;
+	}
+	metrics_set(METRIC_STORE_DAMAGED, store_damaged_at(e->store));
+	if (error != 0)
+		complain(e->conf, "cannot become root again to open the sockets",
+		    strerror(errno));
+	return error;
+}
+
+static void
+close_store(struct engines *e)
+{
+	store_close(e->store);
+}
+
+static int
+open_listeners(struct engines *e)
+{
+	e->listeners = listeners_open(e->conf);
+	return e->listeners == NULL ? -1 : 0;
+}
+
+static void
+close_listeners(struct engines *e)
+{
+	listeners_close(e->listeners);
+}
+
+static int
+drop_privileges(struct engines *e)
+{
+	if (privileges_drop(&e->privileges) == 0)
+		return 0;
+	complain(e->conf, "cannot drop privileges", strerror(errno));
+	return -1;
+}
+
+/* Message content may be in memory: no core files, nobody else's debugger. */
+static int
+limit_process(struct engines *e)
+{
+	struct rlimit limit = { 0, 0 };
+
+	(void)e;
+	setrlimit(RLIMIT_CORE, &limit);
+	prctl(PR_SET_DUMPABLE, 0);
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	umask(077);
+	return 0;
+}
+
+/* Found out now, and not by the first large message. */
+static int
+open_spool(struct engines *e)
+{
+	if (access(e->conf->spool_directory, W_OK | X_OK) != 0) {
+		complain(e->conf, e->conf->spool_directory, "spool-directory cannot be written");
+		return -1;
+	}
+	e->spool = spool_new(e->conf->spool_directory, e->conf->spool_memory);
+	return 0;
+}
+
+static void
+close_spool(struct engines *e)
+{
+	spool_free(e->spool);
+}
+
+static int
+start_resolver(struct engines *e)
+{
+	char why[WHY_MAX];
+
+	e->resolver = resolver_new(e->conf, why, sizeof(why));
+	if (e->resolver == NULL)
+		complain(e->conf, "DNS", why);
+	return e->resolver == NULL ? -1 : 0;
+}
+
+static void
+free_resolver(struct engines *e)
+{
+	resolver_free(e->resolver);
+}
+
+static int
+start_http(struct engines *e)
+{
+	char why[WHY_MAX];
+
+	e->http = http_new(e->conf->tls.ca_file, e->conf->sts.http_proxy, why, sizeof(why));
+	if (e->http == NULL)
+		complain(e->conf, "policy fetch", why);
+	return e->http == NULL ? -1 : 0;
+}
+
+static void
+free_http(struct engines *e)
+{
+	http_free(e->http);
+}
+
+static int
+start_tls(struct engines *e)
+{
+	char why[WHY_MAX];
+
+	e->tls = tls_client_new(e->conf->tls.ca_file, why, sizeof(why));
+	if (e->tls == NULL)
+		complain(e->conf, "TLS", why);
+	return e->tls == NULL ? -1 : 0;
+}
+
+static void
+free_tls(struct engines *e)
+{
+	tls_client_free(e->tls);
+}
+
+static int
+start_sts_cache(struct engines *e)
+{
+	e->sts_cache = sts_cache_new(e->conf, e->resolver, e->http, e->store);
+	return 0;
+}
+
+static void
+free_sts_cache(struct engines *e)
+{
+	sts_cache_free(e->sts_cache);
+}
+
+static int
+start_deliver(struct engines *e)
+{
+	const struct conf *conf = e->conf;
+	struct keep_rules keep = {
+		.idle_ms = conf->smtp.keep_idle,
+		.time_ms = conf->smtp.keep_time,
+		.messages = conf->smtp.keep_messages,
+	};
+
+	e->deliver = xcalloc(1, sizeof(*e->deliver));
+	*e->deliver = (struct deliver_context){
+		.conf = conf,
+		.gatherer = { conf, e->resolver, e->sts_cache },
+		.tls = e->tls,
+		.slots = slots_new(conf->smtp.max_deliveries, conf->smtp.max_per_host),
+		.hosts = host_memory_new(conf->smtp.host_retry)
+	};
+	e->deliver->keep = keep_new(&keep, e->deliver->slots);
+	return 0;
+}
+
+static void
+free_deliver(struct engines *e)
+{
+	keep_free(e->deliver->keep);
+	slots_free(e->deliver->slots);
+	host_memory_free(e->deliver->hosts);
+	free(e->deliver);
+}
+
+static int
+start_timer(struct engines *e)
+{
+	e->timer = timer_start(e->store, e->sts_cache);
+	if (e->timer == NULL)
+		complain(e->conf, "timer", "no thread is to be had");
+	return e->timer == NULL ? -1 : 0;
+}
+
+static bool
+halt_timer(struct engines *e)
+{
+	timer_stop(e->timer);
+	return true;
+}
+
+static int
+serve_control(void *context, int fd, bool tcp)
+{
+	return control_listen(context, fd, tcp);
+}
+
+static int
+start_control(struct engines *e)
+{
+	struct control_context context = { e->conf, e->deliver->gatherer, e->deliver };
+
+	e->control = control_new(&context);
+	return listeners_serve(e->listeners, "control", serve_control, e->control);
+}
+
+static bool
+halt_control(struct engines *e)
+{
+	control_free(e->control);
+	return true;
+}
+
+static int
+serve_lmtp(void *context, int fd, bool tcp)
+{
+	return lmtp_server_listen(context, fd, tcp);
+}
+
+static int
+start_lmtp(struct engines *e)
+{
+	e->lmtp = lmtp_server_new(e->conf, e->spool, deliver_group, e->deliver);
+	return listeners_serve(e->listeners, "lmtp", serve_lmtp, e->lmtp);
+}
+
+static bool
+halt_lmtp(struct engines *e)
+{
+	keep_stop(e->deliver->keep);
+	return lmtp_server_drain(e->lmtp, deadline_in(DRAIN_MS));
+}
+
+static void
+free_lmtp(struct engines *e)
+{
+	lmtp_server_free(e->lmtp);
+}
+
+/*
+ * In the order in which they start. The lock on the state directory comes before the store is
+ * recovered and before any socket is touched, so that a second stsgated harms nothing. What stands
+ * above the line that drops privileges runs as root where stsgated was started so, and starts no
+ * thread. Who serves others comes last, LMTP after everything that a delivery can ask for.
+ *
+ * They stop in the reverse order: first halt of each, then, when no thread is left, free of each.
+ */
+static const struct engine {
+	const char *name;
+	/* 0, or -1 after complain() */
+	int (*start)(struct engines *e);
+	/* Finishes what runs and takes no more; false: threads still run. NULL: has none. */
+	bool (*halt)(struct engines *e);
+	void (*free)(struct engines *e);	/* NULL: nothing left after halt */
+} engines[] = {
+	{ "store", open_store, NULL, close_store },
+	{ "listeners", open_listeners, NULL, close_listeners },
+	{ "privileges", drop_privileges, NULL, NULL },
+	{ "limits", limit_process, NULL, NULL },
+	{ "spool", open_spool, NULL, close_spool },
+	{ "resolver", start_resolver, NULL, free_resolver },
+	{ "http", start_http, NULL, free_http },
+	{ "tls", start_tls, NULL, free_tls },
+	{ "sts-cache", start_sts_cache, NULL, free_sts_cache },
+	{ "deliver", start_deliver, NULL, free_deliver },
+	{ "timer", start_timer, halt_timer, NULL },
+	{ "control", start_control, halt_control, NULL },
+	{ "lmtp", start_lmtp, halt_lmtp, free_lmtp },
+};
+#define ENGINE_COUNT (sizeof(engines) / sizeof(engines[0]))
+
+int
+engines_start(struct engines *e)
+{
+	for (size_t i = 0; i < ENGINE_COUNT; i++) {
+		log_message(LOG_LEVEL_DEBUG, "start", "%s", engines[i].name);
+		if (engines[i].start(e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Every one is halted, also after one that could not be. */
+static bool
+halt_all(struct engines *e)
+{
+	bool halted = true;
+
+	for (size_t i = ENGINE_COUNT; i-- > 0;) {
+		log_message(LOG_LEVEL_DEBUG, "stop", "%s", engines[i].name);
+		if (engines[i].halt != NULL && !engines[i].halt(e))
+			halted = false;
+	}
+	return halted;
+}
+
+bool
+engines_stop(struct engines *e)
+{
+	if (!halt_all(e)) {
+		/* Threads still use the engines. The MTA keeps what is unanswered. */
+		log_message(LOG_LEVEL_WARNING, "stop",
+		    "sessions were still running when the time to stop was over");
+		listeners_close(e->listeners);
+		store_checkpoint(e->store);
+		return false;
+	}
+	for (size_t i = ENGINE_COUNT; i-- > 0;)
+		if (engines[i].free != NULL)
+			engines[i].free(e);
+	return true;
+}

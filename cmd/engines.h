@@ -1,0 +1,41 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * What runs in stsgated, what needs what, and so in which order it starts and stops: one row each
+ * in engines.c. For the main thread.
+ */
+#ifndef CMD_ENGINES_H
+#define CMD_ENGINES_H
+
+#include <stdbool.h>
+
+#include "base/conf.h"
+#include "cmd/privileges.h"
+
+/* Zero but for conf and privileges before engines_start(); each row fills in what is its own. */
+struct engines {
+	const struct conf *conf;
+	struct privileges privileges;
+	struct store *store;
+	struct listeners *listeners;
+	struct resolver *resolver;
+	struct http *http;
+	struct tls_client *tls;
+	struct sts_cache *sts_cache;
+	struct spool *spool;
+	struct deliver_context *deliver;
+	struct timer *timer;
+	struct control *control;
+	struct lmtp_server *lmtp;
+};
+
+/* 0, or -1: it has been said why, and the process is to end without another call. */
+int engines_start(struct engines *engines);
+/* Answers what runs and ends it all. false: threads still ran when the time to stop was over and
+ * may use anything: the process is to end with _exit(). */
+bool engines_stop(struct engines *engines);
+
+#endif
