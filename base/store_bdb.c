@@ -22,6 +22,7 @@
 #include "base/metrics.h"
 #include "base/store.h"
 #include "base/store_dir.h"
+#include "base/store_mark.h"
 #include "base/store_record.h"
 
 #define FORMAT	1	/* raised when an older stsgated could no longer read what we write */
@@ -63,6 +64,13 @@ on_message(void *context, const char *message)
 	    message);
 }
 
+/* Damage that recovery does not mend. */
+static bool
+is_lasting(int error)
+{
+	return error != BDB_BROKEN && bdb_is_damage(error);
+}
+
 static const char *
 advice(int error)
 {
@@ -70,6 +78,8 @@ advice(int error)
 		return "nothing, if the store is recovered in a moment; else restart stsgated";
 	if (error == ENOSPC || error == EDQUOT)
 		return "make room: until then policies are kept in memory alone";
+	if (is_lasting(error))
+		return "restart stsgated, which then sets the damaged store aside and salvages it";
 	return NULL;
 }
 
@@ -83,6 +93,8 @@ failed(struct store *store, const char *what, enum store_table table, const char
 	metrics_count(METRIC_STORE_FAILURES, what, NULL);
 	if (said)
 		return STORE_FAILED;
+	if (is_lasting(error))
+		store_mark_suspect(store->directory);
 	log_begin(&line, LOG_LEVEL_ERROR, "store");
 	log_format(&line, "msg", "%s failed", what);
 	log_text(&line, "table", table_names[table]);
@@ -499,6 +511,16 @@ explain(const struct store *store, int error, char *why, size_t why_room)
 		(void)snprintf(why, why_room, "%s: %s", store->home, bdb_error_text(error));
 }
 
+/* 0, or an error; BDB_BAD when it may not be opened without having been read. */
+static int
+open_sound(struct store *store)
+{
+	if (!store_mark_is_sound(store->directory, store->home))
+		return BDB_BAD;
+	store_mark_opened(store->directory, false);
+	return home_open(store, store->home, true, false, &store->bdb);
+}
+
 static int
 open_or_salvage(struct store *store, char *why, size_t why_room)
 {
@@ -506,14 +528,18 @@ open_or_salvage(struct store *store, char *why, size_t why_room)
 
 	if (settle(store, why, why_room) != 0)
 		return -1;
-	error = in_child(store, examine, NULL);
+	error = open_sound(store);
 	if (bdb_is_damage(error)) {
-		if (set_aside(store, error, why, why_room) != 0)
-			return -1;
-		error = 0;
+		error = in_child(store, examine, NULL);
+		if (bdb_is_damage(error)) {
+			if (set_aside(store, error, why, why_room) != 0)
+				return -1;
+			error = 0;
+		}
+		store_mark_opened(store->directory, true);
+		if (error == 0)
+			error = home_open(store, store->home, true, false, &store->bdb);
 	}
-	if (error == 0)
-		error = home_open(store, store->home, true, false, &store->bdb);
 	if (error == 0)
 		error = bdb_number_get(store->bdb, "damaged-at", &store->damaged_at);
 	if (error == 0 || error == BDB_ABSENT)
@@ -557,7 +583,8 @@ store_close(struct store *store)
 {
 	if (store == NULL)
 		return;
-	(void)bdb_close(store->bdb);
+	if (store->bdb != NULL && bdb_close(store->bdb) == 0)
+		store_mark_closed(store->directory, store->home);
 	if (store->lock_fd >= 0)
 		(void)close(store->lock_fd);
 	(void)pthread_rwlock_destroy(&store->lock);
