@@ -45,6 +45,10 @@
 #define LIMIT_TLS_SESSIONS_PER_KEY	20
 #define LIMIT_TLS_HANDSHAKE	(256 * 1024)	/* from the peer, until the handshake is done */
 
+/* Payloads of netstrings; Postfix has the same limits. */
+#define LIMIT_NETSTRING_IN	10000
+#define LIMIT_NETSTRING_OUT	100000
+
 #define LIMIT_LOG_VALUE	2048	/* of one field; the rest is cut */
 
 #endif
