@@ -4,10 +4,10 @@
  */
 
 /*
- * Must the whole store be read before it is used? A mark beside it, DIRECTORY/bdb.mark, tells how it
- * was left. In order, with files that are as they were then, or by a process that was killed while
- * the machine ran on: its pages are whole, and the first message need not wait for a million of
- * them. After anything else, or two such ends in a row, everything is read.
+ * Must the whole store be read before it is used? A mark beside it, DIRECTORY/bdb.mark, tells how
+ * it was left. In order, with files that are as they were then, or by a process that was killed
+ * while the machine ran on: its pages are whole, and the first message need not wait for a million
+ * of them. After anything else, or two such ends in a row, everything is read.
  * Used by one thread, but for store_mark_suspect(). What cannot be written costs time, not safety.
  */
 #ifndef BASE_STORE_MARK_H
