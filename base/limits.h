@@ -38,6 +38,9 @@
 #define LIMIT_STS_MX_PATTERNS	1000
 #define LIMIT_STS_MAX_AGE	31557600	/* seconds, RFC 8461 3.2 */
 
+/* addresses that one _smtp._tls record can have reports sent to */
+#define LIMIT_RUAS	10
+
 #define LIMIT_HTTP_HEADERS	(32 * 1024)
 #define LIMIT_CONTROL_BODY	(16 * 1024 * 1024)
 #define LIMIT_TLS_CHAIN	10	/* intermediate certificates */
