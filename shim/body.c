@@ -16,6 +16,7 @@
 #include "base/limits.h"
 #include "base/metrics.h"
 #include "shim/body.h"
+#include "shim/tls_required.h"
 
 #define SLICE	4096	/* octets normalised in one go */
 #define FIRST_ROOM	4096
@@ -49,6 +50,7 @@ struct body {
 	bool line_open;	/* the last line has no CRLF yet */
 	bool has_8bit;
 	struct header_scan header;
+	struct tls_required tls_required;
 };
 
 struct spool *
@@ -275,6 +277,7 @@ scan(struct body *body, const char *octets, size_t length)
 		body->has_8bit = has_8bit(octets, length);
 	for (i = 0; i < length && !body->header.over; i++)
 		scan_header_octet(&body->header, octets[i]);
+	tls_required_scan(&body->tls_required, octets, length);
 }
 
 /* Writes what length octets become to out, which has room for twice as many. Every CR goes and
@@ -341,6 +344,12 @@ unsigned
 body_received_headers(const struct body *body)
 {
 	return body->header.received;
+}
+
+bool
+body_tls_required_no(const struct body *body)
+{
+	return tls_required_is_no(&body->tls_required);
 }
 
 static ssize_t

@@ -35,6 +35,7 @@ uint64_t body_size(const struct body *body);	/* octets with CRLF, unstuffed */
 bool body_has_8bit(const struct body *body);
 bool body_header_has_8bit(const struct body *body);	/* needs SMTPUTF8 */
 unsigned body_received_headers(const struct body *body);
+bool body_tls_required_no(const struct body *body);	/* the header field of RFC 8689 */
 
 /* Octets from offset, at most room: > 0, 0 at the end, -1 when the spool file cannot be read. */
 ssize_t body_read(const struct body *body, uint64_t offset, void *octets, size_t room);
