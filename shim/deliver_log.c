@@ -88,7 +88,7 @@ deliver_log_attempt(const struct delivery *delivery, const struct visit *visit)
 	count_attempt(delivery, visit);
 	begin(&line, "attempt", delivery, NULL);
 	add_connection(&line, visit);
-	log_text(&line, "wish", "none");
+	log_text(&line, "wish", sender_wish_name(delivery->txn->wish));
 	if (visit->judged)
 		log_text(&line, "result", result_type_name(finding->type));
 	if (visit->reply.code != 0)
@@ -116,7 +116,7 @@ deliver_log_unlisted(const struct delivery *delivery)
 		begin(&line, "attempt", delivery, NULL);
 		log_text(&line, "mx", host->name);
 		add_no_connection(&line);
-		log_text(&line, "wish", "none");
+		log_text(&line, "wish", sender_wish_name(delivery->txn->wish));
 		log_text(&line, "result", result_type_name(host->finding.type));
 		log_text(&line, "reply",
 		    host->reason != NULL ? host->reason : host->finding.reason);
@@ -161,7 +161,7 @@ deliver_log_delivery(const struct delivery *delivery, const struct visit *visit,
 		add_connection(&line, visit);
 	else
 		add_no_connection(&line);
-	log_text(&line, "wish", "none");
+	log_text(&line, "wish", sender_wish_name(delivery->txn->wish));
 	if (finding != NULL)
 		log_text(&line, "result", result_type_name(finding->type));
 	log_text(&line, "status", status_word(reply));

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "policy/plan.h"
 #include "shim/lmtp_answer.h"
 
 /* A message on its way, as txn_run()'s callbacks see it. */
@@ -34,6 +35,18 @@ lmtp_answer_write(const struct lmtp_service *service, struct stream *stream,
 	    STREAM_OK;
 }
 
+/* RFC 8689 4.1: where REQUIRETLS was asked, the header field counts for nothing. */
+static enum sender_wish
+wish_of(const struct lmtp_service *service, const struct lmtp_message *message,
+    const struct body *body)
+{
+	if (message->requiretls)
+		return WISH_REQUIRETLS;
+	if (service->conf->smtp.tls_required_no && body_tls_required_no(body))
+		return WISH_NO;
+	return WISH_NONE;
+}
+
 /* The fields of the log's delivery line that a message has which went nowhere. */
 static void
 log_refusal(const struct lmtp_message *message, const struct rcpt *rcpt,
@@ -54,7 +67,9 @@ log_refusal(const struct lmtp_message *message, const struct rcpt *rcpt,
 	log_text(&line, "policy", "none");
 	log_text(&line, "tls", "none");
 	log_text(&line, "reused", "no");
-	log_text(&line, "wish", "none");
+	/* What the header says is not known of a message that was not kept. */
+	log_text(&line, "wish", sender_wish_name(message->requiretls ? WISH_REQUIRETLS :
+	    WISH_NONE));
 	log_text(&line, "status", status);
 	log_text(&line, "dsn", reply->enhanced);
 	log_text(&line, "reply", text);
@@ -162,6 +177,7 @@ lmtp_answer_deliver(const struct lmtp_service *service, struct stream *stream,
 	    message->rcpt_count, body, deadline_in(service->conf->lmtp.transaction_time));
 	txn->smtputf8 = message->smtputf8;
 	txn->body_8bitmime = message->body_8bitmime;
+	txn->wish = wish_of(service, message, body);
 	watch.txn = txn;
 	txn_run(txn, service->conf->lmtp.parallel_domains, service->deliver, service->context,
 	    on_answered, on_watch, &watch);

@@ -24,7 +24,7 @@ struct lmtp_message {
 	struct arena *arena;
 	const char *id;
 	struct address sender;
-	bool smtputf8, body_8bitmime;	/* asked on MAIL */
+	bool smtputf8, body_8bitmime, requiretls;	/* asked on MAIL */
 	struct rcpt *rcpts;	/* on the heap */
 	size_t rcpt_count, rcpt_room;
 };

@@ -119,7 +119,14 @@ static bool
 take_smtputf8(struct lmtp_command *command, const struct rest *value)
 {
 	command->smtputf8 = true;	/* RFC 6531 3.1 */
-	return left(value) == 0;
+	return value->at == NULL;
+}
+
+static bool
+take_requiretls(struct lmtp_command *command, const struct rest *value)
+{
+	command->requiretls = true;	/* RFC 8689 2 */
+	return value->at == NULL;
 }
 
 static bool
@@ -136,11 +143,12 @@ take_ignored(struct lmtp_command *command, const struct rest *value)
 static const struct parameter {
 	enum lmtp_verb verb;
 	const char *keyword;
-	bool (*take)(struct lmtp_command *command, const struct rest *value);
+	bool (*take)(struct lmtp_command *command, const struct rest *value);	/* at NULL: none */
 } parameters[] = {
 	{ LMTP_MAIL, "SIZE", take_size },
 	{ LMTP_MAIL, "BODY", take_body },
 	{ LMTP_MAIL, "SMTPUTF8", take_smtputf8 },
+	{ LMTP_MAIL, "REQUIRETLS", take_requiretls },
 	{ LMTP_MAIL, "AUTH", take_ignored },
 	{ LMTP_MAIL, "RET", take_ignored },
 	{ LMTP_MAIL, "ENVID", take_ignored },
@@ -167,9 +175,11 @@ parse_parameter(const struct rest *word, unsigned *seen, struct lmtp_command *co
 {
 	const char *equals = memchr(word->at, '=', left(word));
 	struct rest keyword = { word->at, equals != NULL ? equals : word->end };
-	struct rest value = { equals != NULL ? equals + 1 : word->end, word->end };
+	struct rest value = { NULL, NULL };
 	size_t i = find_parameter(command->verb, &keyword);
 
+	if (equals != NULL)
+		value = (struct rest){ equals + 1, word->end };
 	if (i == PARAMETERS) {
 		/* RFC 5321 4.1.1.11 */
 		reply_set(error, 555, "5.5.4", "parameter %.*s is not supported",

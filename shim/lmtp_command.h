@@ -4,8 +4,8 @@
  */
 
 /*
- * What does one LMTP command line ask for (RFC 2033, with SIZE, 8BITMIME, SMTPUTF8 and CHUNKING)?
- * Pure.
+ * What does one LMTP command line ask for (RFC 2033, with SIZE, 8BITMIME, SMTPUTF8, CHUNKING and
+ * REQUIRETLS)? Pure.
  */
 #ifndef SHIM_LMTP_COMMAND_H
 #define SHIM_LMTP_COMMAND_H
@@ -38,6 +38,7 @@ struct lmtp_command {
 			   stands for more */
 	bool body_8bitmime;	/* MAIL: BODY=8BITMIME */
 	bool smtputf8;	/* MAIL */
+	bool requiretls;	/* MAIL */
 	bool last;	/* BDAT: LAST */
 };
 

@@ -148,7 +148,7 @@ obey_lhlo(struct lmtp_session *session)
 	/* RFC 2033 5: the first two are a must. */
 	if (stream_printf(session->stream, patience(session),
 	    "250-%s\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n"
-	    "250-SMTPUTF8\r\n250-SIZE %" PRIu64 "\r\n250 CHUNKING\r\n",
+	    "250-SMTPUTF8\r\n250-SIZE %" PRIu64 "\r\n250-CHUNKING\r\n250 REQUIRETLS\r\n",
 	    conf->hostname, conf->lmtp.max_message_size) != STREAM_OK)
 		session->over = true;
 }
@@ -172,6 +172,7 @@ begin_transaction(struct lmtp_session *session, const struct lmtp_command *comma
 	session->message.id = make_id(session);
 	session->message.smtputf8 = command->smtputf8;
 	session->message.body_8bitmime = command->body_8bitmime;
+	session->message.requiretls = command->requiretls;
 	answer(session, 250, "2.1.0", "sender ok");
 }
 

@@ -17,6 +17,7 @@
 #include "base/arena.h"
 #include "base/deadline.h"
 #include "base/reply.h"
+#include "policy/plan.h"
 #include "shim/address.h"
 #include "shim/body.h"
 
@@ -38,6 +39,7 @@ struct txn {
 	struct address sender;
 	bool smtputf8;	/* asked on MAIL */
 	bool body_8bitmime;	/* BODY=8BITMIME on MAIL */
+	enum sender_wish wish;
 	const struct body *body;
 	struct rcpt *rcpts;
 	size_t rcpt_count;

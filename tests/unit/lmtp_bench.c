@@ -43,6 +43,8 @@ note_message(struct txn *txn, const struct group *group)
 	}
 	buf_printf(&bench_seen.log, "<%s>%s%s", txn->sender.mailbox, txn->smtputf8 ? " utf8" : "",
 	    txn->body_8bitmime ? " 8bit" : "");
+	if (txn->wish != WISH_NONE)
+		buf_printf(&bench_seen.log, " wish=%s", sender_wish_name(txn->wish));
 	for (i = 0; i < group->count; i++)
 		buf_printf(&bench_seen.log, " %s", group->rcpts[i]->address.mailbox);
 	buf_add_char(&bench_seen.log, '\n');
@@ -227,7 +229,7 @@ bench_session(void)
 
 	bench_expect(fd, "220 out.example LMTP ");
 	bench_ask(fd, "LHLO mta.example", "250-out.example");
-	for (i = 0; i < 5; i++)
+	for (i = 0; i < 6; i++)
 		bench_expect(fd, "250-");
 	bench_expect(fd, "250 ");
 	return fd;

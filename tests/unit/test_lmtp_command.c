@@ -89,6 +89,30 @@ test_mail_and_rcpt(void **state)
 	}
 }
 
+/* RFC 8689 2 */
+static void
+test_requiretls(void **state)
+{
+	static const struct {
+		const char *line;
+		bool requiretls;
+	} cases[] = {
+		{ "MAIL FROM:<a@b> REQUIRETLS", true }, { "MAIL FROM:<> requireTLS ", true },
+		{ "MAIL FROM:<a@b> SIZE=9 REQUIRETLS SMTPUTF8", true },
+		{ "MAIL FROM:<a@b> SIZE=9", false }, { "MAIL FROM:<REQUIRETLS@b>", false },
+	};
+	struct lmtp_command command;
+	struct reply error;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (lmtp_command_parse(cases[i].line, strlen(cases[i].line), &command, &error) != 0)
+			fail_msg("%s: %s", cases[i].line, error.text);
+		assert_int_equal(command.requiretls, cases[i].requiretls);
+	}
+}
+
 static void
 test_bdat(void **state)
 {
@@ -149,7 +173,11 @@ test_refused(void **state)
 		{ "MAIL FROM:<a@b> BODY=BINARYMIME", LMTP_MAIL, 501, "5.5.4" },
 		{ "MAIL FROM:<a@b> SMTPUTF8=yes", LMTP_MAIL, 501, "5.5.4" },
 		{ "MAIL FROM:<a@b> RET", LMTP_MAIL, 501, "5.5.4" },
-		{ "MAIL FROM:<a@b> REQUIRETLS", LMTP_MAIL, 555, "5.5.4" },
+		{ "MAIL FROM:<a@b> SMTPUTF8=", LMTP_MAIL, 501, "5.5.4" },
+		{ "MAIL FROM:<a@b> REQUIRETLS=", LMTP_MAIL, 501, "5.5.4" },
+		{ "MAIL FROM:<a@b> REQUIRETLS=yes", LMTP_MAIL, 501, "5.5.4" },
+		{ "MAIL FROM:<a@b> REQUIRETLS SIZE=1 requiretls", LMTP_MAIL, 501, "5.5.4" },
+		{ "RCPT TO:<a@b> REQUIRETLS", LMTP_RCPT, 555, "5.5.4" },
 		{ "MAIL FROM:<a@b> NOTIFY=NEVER", LMTP_MAIL, 555, "5.5.4" },
 		{ "MAIL FROM:<a@b> SIZEX=1", LMTP_MAIL, 555, "5.5.4" },
 		{ "MAIL FROM:<a@b> =1", LMTP_MAIL, 555, "5.5.4" },
@@ -185,6 +213,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_verbs),
 		cmocka_unit_test(test_mail_and_rcpt),
+		cmocka_unit_test(test_requiretls),
 		cmocka_unit_test(test_bdat),
 		cmocka_unit_test(test_refused),
 	};

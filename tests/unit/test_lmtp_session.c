@@ -22,7 +22,7 @@ test_capabilities(void **state)
 {
 	static const char *const lines[] = {
 		"250-out.example", "250-PIPELINING", "250-ENHANCEDSTATUSCODES", "250-8BITMIME",
-		"250-SMTPUTF8", "250-SIZE 10000", "250 CHUNKING",
+		"250-SMTPUTF8", "250-SIZE 10000", "250-CHUNKING", "250 REQUIRETLS",
 	};
 	int fd = bench_connect();
 	size_t i;
@@ -53,7 +53,7 @@ test_order_of_commands(void **state)
 		{ "DATA", "503 5.5.1 " },
 		{ "RSET", "250 2.0.0 " }, { "RCPT TO:<r@b.example>", "503 5.5.1 " },
 		{ "MAIL FROM:<s@>", "553 5.1.7 " }, { "MAIL FROM:<s@a.example>", "250 2.1.0 " },
-		{ "RSET", "250 2.0.0 " }, { "MAIL FROM:<x> REQUIRETLS", "555 5.5.4 " },
+		{ "RSET", "250 2.0.0 " }, { "MAIL FROM:<x> REQUIRETLS=1", "501 5.5.4 " },
 		{ "MAIL FROM:<> SIZE=10001", "552 5.3.4 " },
 		{ "MAIL FROM:<> SIZE=10000", "250 2.1.0 " },
 		{ "RCPT TO:<r@b.example>", "250 2.1.5 " },
@@ -67,7 +67,7 @@ test_order_of_commands(void **state)
 	bench_expect(fd, "220 ");
 	for (step = 0; step < sizeof(steps) / sizeof(steps[0]); step++) {
 		bench_ask(fd, steps[step].line, steps[step].answer);
-		for (i = 0; i < 6 && steps[step].answer[3] == '-'; i++)
+		for (i = 0; i < 7 && steps[step].answer[3] == '-'; i++)
 			bench_expect(fd, "250");
 	}
 	bench_expect_end(fd);
@@ -100,6 +100,43 @@ test_message(void **state)
 	assert_true(strlen(first) > 5 && strcmp(first, bench_seen.id) != 0);
 	bench_ask(fd, "QUIT", "221 ");
 	bench_expect_end(fd);
+}
+
+/* RFC 8689 4.1. The header is the message's own: what stands in one says nothing of the next. */
+static void
+test_wish(void **state)
+{
+	static const struct {
+		const char *mail, *header, *seen;
+		bool ignore;
+	} cases[] = {
+		{ "MAIL FROM:<>", "", "<> r@b.example\n", false },
+		{ "MAIL FROM:<> REQUIRETLS", "", "<> wish=requiretls r@b.example\n", false },
+		{ "MAIL FROM:<>", "TLS-Required: No\r\n", "<> wish=no r@b.example\n", false },
+		{ "MAIL FROM:<>", "\r\nTLS-Required: No\r\n", "<> r@b.example\n", false },
+		{ "MAIL FROM:<>", "TLS-Required: No\r\n", "<> r@b.example\n", true },
+		{ "MAIL FROM:<> REQUIRETLS", "TLS-Required: No\r\n",
+		    "<> wish=requiretls r@b.example\n", false },
+		{ "MAIL FROM:<> REQUIRETLS", "", "<> wish=requiretls r@b.example\n", true },
+		{ "MAIL FROM:<>", "Subject: x\r\n", "<> r@b.example\n", false },
+	};
+	const char *log;
+	int fd = bench_session();
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bench_conf.smtp.tls_required_no = !cases[i].ignore;
+		bench_ask(fd, cases[i].mail, "250 2.1.0 ");
+		bench_ask(fd, "RCPT TO:<r@b.example>", "250 2.1.5 ");
+		bench_ask(fd, "DATA", "354 ");
+		bench_say(fd, cases[i].header);
+		bench_say(fd, "\r\nx\r\n.\r\n");
+		bench_expect(fd, "250 2.0.0 ");
+		log = buf_text(&bench_seen.log);
+		assert_string_equal(log + strlen(log) - strlen(cases[i].seen), cases[i].seen);
+	}
+	close(fd);
 }
 
 static void
@@ -141,7 +178,7 @@ test_pipelining(void **state)
 	    "BDAT 5 LAST\r\ntwo\r\nQUIT\r\n");
 	shutdown(fd, SHUT_WR);
 	bench_expect(fd, "220 ");
-	for (i = 0; i < 7; i++)
+	for (i = 0; i < 8; i++)
 		bench_expect(fd, "250");
 	bench_expect(fd, "250 2.1.0 ");
 	bench_expect(fd, "250 2.1.5 ");
@@ -163,7 +200,7 @@ test_octet_by_octet(void **state)
 	    "..\r\n.a\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<r@b.example>\r\n"
 	    "BDAT 3\r\na\r\nBDAT 1 LAST\r\n.";
 	static const char *const answers[] = {
-		"220 ", "250-", "250-", "250-", "250-", "250-", "250-", "250 ", "250 2.1.0",
+		"220 ", "250-", "250-", "250-", "250-", "250-", "250-", "250-", "250 ", "250 2.1.0",
 		"250 2.1.5", "354 ", "250 2.0.0 r@", "250 2.1.0", "250 2.1.5", "250 2.0.0 3",
 		"250 2.0.0 r@",
 	};
@@ -409,6 +446,7 @@ main(void)
 		TEST(test_capabilities),
 		TEST(test_order_of_commands),
 		TEST(test_message),
+		TEST(test_wish),
 		TEST(test_a_reply_for_each_recipient),
 		TEST(test_pipelining),
 		TEST(test_octet_by_octet),
