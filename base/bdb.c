@@ -318,39 +318,29 @@ bdb_checkpoint(struct bdb *bdb)
 	return bdb->env->txn_checkpoint(bdb->env, 0, 0, 0);
 }
 
-/* Runs change in a transaction of its own, as often as deadlocks ask for. */
-static int
-in_transaction(struct bdb *bdb, DB *db, bool sync, const char *key,
-    int (*change)(DB *db, DB_TXN *txn, DBT *name, void *context), void *context)
-{
-	DBT name = dbt(key, strlen(key));
-	int error, tries = 0;
+struct bdb_change {
+	struct bdb *bdb;
 	DB_TXN *txn;
+};
+
+int
+bdb_change(struct bdb *bdb, bool sync,
+    int (*work)(void *context, struct bdb_change *change), void *context)
+{
+	struct bdb_change change = { .bdb = bdb };
+	int error, tries = 0;
 
 	do {
-		error = bdb->env->txn_begin(bdb->env, NULL, &txn, 0);
+		error = bdb->env->txn_begin(bdb->env, NULL, &change.txn, 0);
 		if (error != 0)
 			break;
-		error = change(db, txn, &name, context);
+		error = work(context, &change);
 		if (error == 0)
-			error = txn->commit(txn, DB_TXN_WRITE_NOSYNC);
+			error = change.txn->commit(change.txn, DB_TXN_WRITE_NOSYNC);
 		else
-			(void)txn->abort(txn);
+			(void)change.txn->abort(change.txn);
 	} while (try_again(error, &tries));
 	return error == 0 && sync ? log_flush(bdb) : error;
-}
-
-static int
-change_put(DB *db, DB_TXN *txn, DBT *name, void *context)
-{
-	return db->put(db, txn, name, context, 0);
-}
-
-static int
-change_delete(DB *db, DB_TXN *txn, DBT *name, void *context)
-{
-	(void)context;
-	return db->del(db, txn, name, 0);
 }
 
 int
@@ -359,13 +349,25 @@ bdb_number_get(struct bdb *bdb, const char *name, int64_t *number)
 	return meta_get(bdb, NULL, name, number);
 }
 
+struct number {
+	const char *name;
+	int64_t number;
+};
+
+static int
+change_number(void *context, struct bdb_change *change)
+{
+	const struct number *number = context;
+
+	return meta_put(change->bdb, change->txn, number->name, number->number);
+}
+
 int
 bdb_number_put(struct bdb *bdb, const char *name, int64_t number)
 {
-	char octets[24];
-	DBT text = dbt(octets, (size_t)snprintf(octets, sizeof(octets), "%" PRId64, number));
+	struct number change = { name, number };
 
-	return in_transaction(bdb, bdb->meta, true, name, change_put, &text);
+	return bdb_change(bdb, true, change_number, &change);
 }
 
 int
@@ -387,35 +389,85 @@ bdb_get(struct bdb *bdb, size_t table, const char *key, struct buf *record)
 }
 
 int
-bdb_put(struct bdb *bdb, size_t table, const char *key, const struct buf *record, bool sync)
+bdb_change_get(struct bdb_change *change, size_t table, const char *key, struct buf *record)
 {
-	DBT data = dbt(record->data, record->length);
+	DBT name = dbt(key, strlen(key)), found = { .flags = DB_DBT_MALLOC };
+	DB *db = change->bdb->tables[table];
+	int error = db->get(db, change->txn, &name, &found, DB_RMW);
 
-	return in_transaction(bdb, bdb->tables[table], sync, key, change_put, &data);
+	buf_clear(record);
+	if (error == 0)
+		buf_add(record, found.data, found.size);
+	free(found.data);
+	return error;
 }
 
 int
-bdb_delete(struct bdb *bdb, size_t table, const char *key, bool sync)
+bdb_change_put(struct bdb_change *change, size_t table, const char *key, const struct buf *record)
 {
-	return in_transaction(bdb, bdb->tables[table], sync, key, change_delete, NULL);
+	DBT name = dbt(key, strlen(key)), data = dbt(record->data, record->length);
+	DB *db = change->bdb->tables[table];
+
+	return db->put(db, change->txn, &name, &data, 0);
 }
 
-struct condition {
+int
+bdb_change_delete(struct bdb_change *change, size_t table, const char *key)
+{
+	DBT name = dbt(key, strlen(key));
+	DB *db = change->bdb->tables[table];
+
+	return db->del(db, change->txn, &name, 0);
+}
+
+/* A change of one entry. */
+struct single {
+	size_t table;
+	const char *key;
+	const struct buf *record;	/* NULL: it goes */
 	bool (*drop)(const void *head, size_t length, int64_t argument);
 	int64_t argument;
 };
 
 static int
-change_delete_if(DB *db, DB_TXN *txn, DBT *name, void *context)
+change_single(void *context, struct bdb_change *change)
 {
-	const struct condition *condition = context;
+	const struct single *single = context;
+
+	return single->record != NULL ?
+	    bdb_change_put(change, single->table, single->key, single->record) :
+	    bdb_change_delete(change, single->table, single->key);
+}
+
+int
+bdb_put(struct bdb *bdb, size_t table, const char *key, const struct buf *record, bool sync)
+{
+	struct single single = { .table = table, .key = key, .record = record };
+
+	return bdb_change(bdb, sync, change_single, &single);
+}
+
+int
+bdb_delete(struct bdb *bdb, size_t table, const char *key, bool sync)
+{
+	struct single single = { .table = table, .key = key };
+
+	return bdb_change(bdb, sync, change_single, &single);
+}
+
+static int
+change_delete_if(void *context, struct bdb_change *change)
+{
+	const struct single *single = context;
 	unsigned char octets[HEAD_MAX];
+	DBT name = dbt(single->key, strlen(single->key));
 	DBT head = { .data = octets, .ulen = sizeof(octets), .dlen = sizeof(octets),
 		.flags = DB_DBT_USERMEM | DB_DBT_PARTIAL };
-	int error = db->get(db, txn, name, &head, DB_RMW);
+	DB *db = change->bdb->tables[single->table];
+	int error = db->get(db, change->txn, &name, &head, DB_RMW);
 
-	if (error == 0 && condition->drop(octets, head.size, condition->argument))
-		error = db->del(db, txn, name, 0);
+	if (error == 0 && single->drop(octets, head.size, single->argument))
+		error = db->del(db, change->txn, &name, 0);
 	return error;
 }
 
@@ -423,9 +475,9 @@ int
 bdb_delete_if(struct bdb *bdb, size_t table, const char *key,
     bool (*drop)(const void *head, size_t length, int64_t argument), int64_t argument)
 {
-	struct condition condition = { drop, argument };
+	struct single single = { .table = table, .key = key, .drop = drop, .argument = argument };
 
-	return in_transaction(bdb, bdb->tables[table], false, key, change_delete_if, &condition);
+	return bdb_change(bdb, false, change_delete_if, &single);
 }
 
 const char *

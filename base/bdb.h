@@ -61,6 +61,17 @@ int bdb_delete(struct bdb *bdb, size_t table, const char *key, bool sync);
 int bdb_delete_if(struct bdb *bdb, size_t table, const char *key,
     bool (*drop)(const void *head, size_t length, int64_t argument), int64_t argument);
 
+/* Several at once, all or none. work runs in one transaction, and once more from the start when it
+ * meets another's; what it returns other than 0 undoes it. It hands on what the functions below
+ * returned, but for BDB_ABSENT. */
+struct bdb_change;
+int bdb_change(struct bdb *bdb, bool sync,
+    int (*work)(void *context, struct bdb_change *change), void *context);
+int bdb_change_get(struct bdb_change *change, size_t table, const char *key, struct buf *record);
+int bdb_change_put(struct bdb_change *change, size_t table, const char *key,
+    const struct buf *record);
+int bdb_change_delete(struct bdb_change *change, size_t table, const char *key);
+
 /* Copies of some entries in key order, so that no cursor stands open while others look at them. */
 struct bdb_batch {
 	struct buf position;	/* the key examined last; at first the one to begin after */

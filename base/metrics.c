@@ -36,8 +36,8 @@ static const char *const alarms[] = { "txt-gone", "stuck", "future", "fell", "gi
 static const char *const dns_states[] = { "secure", "insecure", "bogus", "failed", NULL };
 static const char *const health_states[] = { "untested", "validates", "recurses", "broken",
 	"unanchored", NULL };
-static const char *const operations[] = { "get", "put", "delete", "scan", "purge", "checkpoint",
-	NULL };
+static const char *const operations[] = { "get", "put", "delete", "scan", "change", "purge",
+	"checkpoint", NULL };
 static const char *const places[] = { "memory", "file", NULL };
 
 static const struct row {

@@ -17,7 +17,8 @@
 
 #include "base/buf.h"
 
-enum store_table { STORE_POLICIES, STORE_DUE, STORE_GRACE };	/* one row in the name table each */
+/* one row in the name table each */
+enum store_table { STORE_POLICIES, STORE_DUE, STORE_GRACE, STORE_TALLY, STORE_OUTBOX };
 /* FAILED is logged where it happens */
 enum store_result { STORE_OK, STORE_ABSENT, STORE_FAILED };
 enum store_sync { STORE_SYNC, STORE_LAZY };	/* LAZY survives kill -9, not a power loss */
@@ -51,6 +52,20 @@ enum store_result store_delete(struct store *store, enum store_table table, cons
  * meanwhile may be seen before or after its change. */
 enum store_result store_scan(struct store *store, enum store_table table, const char *after,
     bool (*each)(void *context, const char *key, const void *value, size_t length), void *context);
+
+/* Several reads and writes that stand or fall together, and that no other change comes between.
+ * work begins anew when two changes meet, so it alters nothing but the store; it ends with the
+ * first call's STORE_FAILED, and whatever it returns but STORE_OK undoes all. */
+struct store_change;
+enum store_result store_change(struct store *store, enum store_sync sync,
+    enum store_result (*work)(void *context, struct store_change *change), void *context);
+enum store_result store_change_get(struct store_change *change, enum store_table table,
+    const char *key, struct buf *value);
+enum store_result store_change_put(struct store_change *change, enum store_table table,
+    const char *key, const void *value, size_t length, int64_t purge_at);
+enum store_result store_change_delete(struct store_change *change, enum store_table table,
+    const char *key);
+
 /* drops what is past its purge_at */
 enum store_result store_purge(struct store *store, int64_t now);
 /* bounds recovery time and log size */

@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/store.h"
+#include "base/store_change.h"
 #include "base/store_dir.h"
 #include "base/store_mark.h"
 #include "base/store_record.h"
@@ -50,6 +51,8 @@ static const char *const table_names[] = {
 	[STORE_POLICIES] = "policies",
 	[STORE_DUE] = "due",
 	[STORE_GRACE] = "grace",
+	[STORE_TALLY] = "tally",
+	[STORE_OUTBOX] = "outbox",
 };
 
 /* Berkeley DB's own words. A full disk says so once, not for every write, and a damaged file not
@@ -254,6 +257,20 @@ store_scan(struct store *store, enum store_table table, const char *after,
 	return error == 0 ? STORE_OK : failed(store, "scan", table, after, error);
 }
 
+enum store_result
+store_change(struct store *store, enum store_sync sync,
+    enum store_result (*work)(void *context, struct store_change *change), void *context)
+{
+	struct store_change change = { .work = work, .context = context };
+	int error = release(store, bdb_change(acquire(store), sync == STORE_SYNC,
+	    store_change_run, &change));
+
+	if (error == STORE_CHANGE_UNDONE)
+		return change.result;
+	return error == 0 ? written(store) :
+	    failed(store, "change", change.table, change.key, error);
+}
+
 static int
 purge_table(struct bdb *bdb, enum store_table table, int64_t now)
 {
@@ -447,21 +464,6 @@ salvage_all(struct store *store)
 	return error != 0 ? error : last;
 }
 
-static void
-aside_name(const struct store *store, char path[PATH_ROOM])
-{
-	time_t now = (time_t)clock_wall_s();
-	char stamp[40];
-	struct tm utc;
-	int again;
-
-	(void)gmtime_r(&now, &utc);
-	(void)strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &utc);
-	(void)snprintf(path, PATH_ROOM, "%s.damaged.%s", store->home, stamp);
-	for (again = 2; store_dir_exists(path) && again < 100; again++)
-		(void)snprintf(path, PATH_ROOM, "%s.damaged.%s-%d", store->home, stamp, again);
-}
-
 /* A crash at any point leaves either the damaged environment in its place, to be begun anew, or the
  * complete fresh one, which settle() puts there. */
 static int
@@ -470,7 +472,7 @@ set_aside(struct store *store, int damage, char *why, size_t why_room)
 	char path[PATH_ROOM];
 	int error;
 
-	aside_name(store, path);
+	store_dir_aside(store->home, path, sizeof(path));
 	log_message(LOG_LEVEL_ERROR, "store",
 	    "%s is damaged (%s): it is set aside as %s, and what can be read of it is kept; "
 	    "policies may have been lost", store->home, bdb_error_text(damage), path);

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/deadline.h"
 #include "base/store_dir.h"
 
 #define PATH_ROOM	4096
@@ -168,6 +169,21 @@ store_dir_rename(const char *from, const char *to, char *why, size_t why_room)
 		return 0;
 	explain(why, why_room, from, " cannot be renamed");
 	return -1;
+}
+
+void
+store_dir_aside(const char *path, char *aside, size_t room)
+{
+	time_t now = (time_t)clock_wall_s();
+	char stamp[40];
+	struct tm utc;
+	int again;
+
+	(void)gmtime_r(&now, &utc);
+	(void)strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &utc);
+	(void)snprintf(aside, room, "%s.damaged.%s", path, stamp);
+	for (again = 2; store_dir_exists(aside) && again < 100; again++)
+		(void)snprintf(aside, room, "%s.damaged.%s-%d", path, stamp, again);
 }
 
 int

@@ -20,6 +20,8 @@ int store_dir_lock(const char *directory, char *why, size_t why_room);
 bool store_dir_exists(const char *path);	/* a file or directory of that name */
 /* Makes path an empty directory that only we may enter. 0 or -1. */
 int store_dir_make(const char *path, char *why, size_t why_room);
+/* A name beside path, not yet taken, to put it aside as damaged now. */
+void store_dir_aside(const char *path, char *aside, size_t room);
 /* 0 or -1 */
 int store_dir_rename(const char *from, const char *to, char *why, size_t why_room);
 int store_dir_sync(const char *path, char *why, size_t why_room);	/* its entries; 0 or -1 */
