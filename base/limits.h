@@ -36,6 +36,8 @@
 #define LIMIT_STS_ID	32
 /* more: sts-policy-fetch-error, as any policy that is too large */
 #define LIMIT_STS_MX_PATTERNS	1000
+/* kept of a file that is no policy, for the report */
+#define LIMIT_STS_SERVED	2048
 #define LIMIT_STS_MAX_AGE	31557600	/* seconds, RFC 8461 3.2 */
 
 /* addresses that one _smtp._tls record can have reports sent to */

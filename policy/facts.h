@@ -72,6 +72,8 @@ struct sts_facts {
 	bool from_cache;
 	int64_t fetched, expires;	/* wall clock, seconds; STS_VALID */
 	struct finding finding;	/* RESULT_OK, or why a fetch failed: also beside a cached policy */
+	const char *served;	/* what was fetched and is no policy: its first LIMIT_STS_SERVED
+				   octets, or NULL */
 	bool fetch_tried;	/* a fetch was made for this message, or is in back-off */
 	char why[200];	/* in words, for log and administrator */
 };

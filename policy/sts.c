@@ -16,6 +16,8 @@
 static const char version[] = "v=STSv1";
 #define VERSION_LENGTH (sizeof(version) - 1)
 
+const char sts_txt_several[] = "several MTA-STS records";
+
 static const char *const mode_names[] = {
 	[STS_MODE_NONE] = "none",
 	[STS_MODE_TESTING] = "testing",
@@ -158,7 +160,7 @@ sts_txt_parse(const struct sts_text *records, size_t count, char id[LIMIT_STS_ID
 		if (!is_sts_record(&records[i], count == 1))
 			continue;
 		if (found != NULL) {
-			*why = "several MTA-STS records";
+			*why = sts_txt_several;
 			return STS_TXT_INVALID;
 		}
 		found = &records[i];

@@ -30,7 +30,9 @@ enum sts_txt_state {
 	STS_TXT_INVALID	/* several, or one that breaks the grammar: as if there were none */
 };
 
-/* id is written for STS_TXT_VALID; why (a constant text for the log) for STS_TXT_INVALID. */
+/* id is written for STS_TXT_VALID; why (a constant text for the log) for STS_TXT_INVALID, which is
+ * sts_txt_several for several records. */
+extern const char sts_txt_several[];
 enum sts_txt_state sts_txt_parse(const struct sts_text *records, size_t count,
     char id[LIMIT_STS_ID + 1], const char **why);
 

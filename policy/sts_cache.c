@@ -39,6 +39,7 @@ struct sts_inquiry {
 	struct flight *flight;	/* while fetching */
 	enum landing landing;
 	struct finding finding;	/* LANDING_FAILED */
+	const char *served;	/* the same: what came instead of a policy */
 	const char *why;	/* LANDING_FAILED and LANDING_UNKNOWN */
 };
 
@@ -132,6 +133,7 @@ send_for_policy(struct sts_cache *cache, struct sts_inquiry *inquiry)
 		inquiry->landing = LANDING_FAILED;
 		inquiry->finding = failure.finding;
 		inquiry->why = arena_strdup(inquiry->arena, failure.why);
+		inquiry->served = arena_strdup(inquiry->arena, failure.served);
 		return;
 	}
 	inquiry->flight = sts_flights_join(cache->flights, inquiry->domain, inquiry->id, false);
@@ -174,6 +176,8 @@ take_landing(struct sts_inquiry *inquiry, const struct flight *flight)
 	case FLIGHT_FAILED:
 		inquiry->landing = LANDING_FAILED;
 		inquiry->finding = flight->finding;
+		inquiry->served = arena_strdup(inquiry->arena,
+		    flight->served != NULL ? flight->served : "");
 		break;
 	case FLIGHT_UNANNOUNCED:
 		inquiry->landing = LANDING_NONE;
@@ -386,6 +390,10 @@ use_nothing(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct d
 	case TXT_INVALID:
 		sts->state = STS_NONE;
 		explain(sts, "the _mta-sts record is not valid: %s", inquiry->txt_why);
+		/* RFC 8461 3.1: several are none, and nobody's mistake to be told of. */
+		if (inquiry->txt_why != sts_txt_several)
+			finding_set(&sts->finding, RESULT_STS_POLICY_INVALID, "%s",
+			    inquiry->txt_why);
 		break;
 	case TXT_FAILED:
 		weigh_failure(cache, inquiry, deadline, sts);
@@ -398,6 +406,7 @@ use_nothing(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct d
 		/* RFC 8461 3.3: a failed fetch is no policy; an unfinished one tells nothing. */
 		sts->state = inquiry->landing == LANDING_FAILED ? STS_FETCH_FAILED : STS_TXT_FAILED;
 		sts->finding = inquiry->finding;
+		sts->served = inquiry->served;
 		explain(sts, "%s", inquiry->why);
 		break;
 	}

@@ -131,6 +131,7 @@ is_settled(struct sts_cache *cache, struct flight *flight)
 	flight->outcome = FLIGHT_FAILED;
 	flight->finding = failure.finding;
 	snprintf(flight->why, sizeof(flight->why), "%s", failure.why);
+	flight->served = arena_strdup(flight->arena, failure.served);
 	return true;
 }
 
@@ -205,12 +206,14 @@ blame(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 }
 
 static void
-note_failure(struct sts_cache *cache, struct flight *flight)
+note_failure(struct sts_cache *cache, struct flight *flight, const char *served)
 {
 	struct blaming blaming = { .cache = cache, .flight = flight };
 	struct note_failure failure = { .finding = flight->finding };
 
 	snprintf(failure.why, sizeof(failure.why), "%s", flight->why);
+	snprintf(failure.served, sizeof(failure.served), "%s", served != NULL ? served : "");
+	flight->served = served;
 	blaming.failures = sts_notes_failed(cache->notes, flight->domain, flight->id,
 	    clock_monotonic_ms(), &failure);
 	sts_shelf_update(cache->shelf, flight->domain, STORE_LAZY, blame, &blaming);
@@ -231,5 +234,5 @@ sts_cache_fly(void *context, struct flight *flight)
 	    sizeof(flight->why)) == 0)
 		keep(cache, flight, &policy);
 	else if (!sts_flights_stopping(cache->flights))
-		note_failure(cache, flight);
+		note_failure(cache, flight, policy.body);
 }

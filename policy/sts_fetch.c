@@ -186,9 +186,13 @@ get_policy(const struct fetch *fetch, struct http *http, struct deadline deadlin
 	if (result == 0) {
 		result = sts_policy_parse(fetch->arena, buf_text(&answer.body), answer.body.length,
 		    policy, fetch->finding);
-		if (result != 0)
+		if (result != 0) {
+			if (fetch->finding->type == RESULT_STS_POLICY_INVALID)
+				policy->body = arena_strndup(fetch->arena, buf_text(&answer.body),
+				    LIMIT_STS_SERVED);
 			snprintf(fetch->why, fetch->why_room, "the policy at %s is not valid: %s",
 			    fetch->host, fetch->finding->reason);
+		}
 	}
 	buf_free(&answer.body);
 	return result;

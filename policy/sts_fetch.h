@@ -18,7 +18,8 @@
 #include "policy/resolver.h"
 #include "policy/sts.h"
 
-/* 0 with the policy in the arena (its id left empty), or -1 with finding and why (words). */
+/* 0 with the policy in the arena (its id left empty), or -1 with finding and why (words). A file
+ * that breaks the grammar leaves its first LIMIT_STS_SERVED octets as policy->body, else NULL. */
 int sts_fetch(const struct conf *conf, struct resolver *resolver, struct http *http,
     struct arena *arena, const char *domain, struct deadline deadline, struct sts_policy *policy,
     struct finding *finding, char *why, size_t why_room);

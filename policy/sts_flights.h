@@ -39,6 +39,7 @@ struct flight {
 	struct sts_entry entry;
 	struct finding finding;
 	char why[200];
+	const char *served;	/* what came instead of a policy, or NULL */
 	/* Of sts_flights.c alone. */
 	struct flight_state *state;
 };

@@ -20,10 +20,12 @@ struct note {
 	LIST_ENTRY(note) bucket;
 	TAILQ_ENTRY(note) age;
 	char *domain;
-	unsigned failures;	/* in a row; 0: the next three mean nothing */
+	unsigned failures;	/* in a row; 0: the next five mean nothing */
 	char failed_id[LIMIT_STS_ID + 1];
 	int64_t failed_ms;
-	struct note_failure failure;
+	struct finding finding;
+	char why[200];
+	char *served;	/* NULL: nothing */
 	bool done[NOTE_KINDS];
 	int64_t done_ms[NOTE_KINDS];
 };
@@ -53,6 +55,7 @@ drop(struct sts_notes *notes, struct note *note)
 	TAILQ_REMOVE(&notes->ages, note, age);
 	notes->count--;
 	free(note->domain);
+	free(note->served);
 	free(note);
 }
 
@@ -121,8 +124,12 @@ sts_notes_backs_off(struct sts_notes *notes, const char *domain, const char *id,
 	/* RFC 8461 3.3: no sooner than the interval, but a new id is a new policy. */
 	backs_off = note != NULL && note->failures > 0 && strcmp(note->failed_id, id) == 0 &&
 	    now_ms - note->failed_ms < interval_ms;
-	if (backs_off)
-		*failure = note->failure;
+	if (backs_off) {
+		failure->finding = note->finding;
+		snprintf(failure->why, sizeof(failure->why), "%s", note->why);
+		snprintf(failure->served, sizeof(failure->served), "%s",
+		    note->served != NULL ? note->served : "");
+	}
 	pthread_mutex_unlock(&notes->lock);
 	return backs_off;
 }
@@ -138,7 +145,10 @@ sts_notes_failed(struct sts_notes *notes, const char *domain, const char *id, in
 	note = find_or_make(notes, domain);
 	snprintf(note->failed_id, sizeof(note->failed_id), "%s", id);
 	note->failed_ms = now_ms;
-	note->failure = *failure;
+	note->finding = failure->finding;
+	snprintf(note->why, sizeof(note->why), "%s", failure->why);
+	free(note->served);
+	note->served = failure->served[0] != '\0' ? xstrdup(failure->served) : NULL;
 	failures = ++note->failures;
 	pthread_mutex_unlock(&notes->lock);
 	return failures;

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/limits.h"
 #include "policy/finding.h"
 
 struct sts_notes;
@@ -31,6 +32,7 @@ enum note_kind {
 struct note_failure {
 	struct finding finding;
 	char why[200];
+	char served[LIMIT_STS_SERVED + 1];	/* what came instead of a policy, or "" */
 };
 
 struct sts_notes *sts_notes_new(size_t max);

@@ -15,11 +15,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "policy/finding.h"
 
 /* The numbers are those of libtlsrpt's datagrams. */
 enum outcome_type { OUTCOME_TLSA = 1, OUTCOME_STS = 2, OUTCOME_NO_POLICY = 9 };
 const char *outcome_type_name(enum outcome_type type);	/* "tlsa", "sts", "no-policy-found" */
+
+/* A copy that any JSON can carry: what is no UTF-8 becomes '?'. Ends at a NUL. */
+const char *outcome_text(struct arena *arena, const char *octets, size_t length);
 
 /* A policy as it stood when the session was made. */
 struct outcome_policy {

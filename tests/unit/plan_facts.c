@@ -78,7 +78,7 @@ test_facts_make(struct arena *arena, const struct test_facts *test)
 }
 
 struct plan *
-test_plan_make(struct arena *arena, const struct test_facts *test)
+test_plan_from(struct arena *arena, const struct test_facts *test, const struct facts *facts)
 {
 	struct conf_strings match = split(arena, test->match);
 	struct conf_strings own_names = split(arena, test->own_names);
@@ -90,7 +90,13 @@ test_plan_make(struct arena *arena, const struct test_facts *test)
 		.seed = test->seed
 	};
 
-	return plan_make(arena, test_facts_make(arena, test), &rules);
+	return plan_make(arena, facts, &rules);
+}
+
+struct plan *
+test_plan_make(struct arena *arena, const struct test_facts *test)
+{
+	return test_plan_from(arena, test, test_facts_make(arena, test));
 }
 
 const char *

@@ -41,6 +41,9 @@ struct test_facts {
 
 /* The policy's id is always "2016Z". */
 struct facts *test_facts_make(struct arena *arena, const struct test_facts *test);
+/* From facts that were made already, and by the rules of test. */
+struct plan *test_plan_from(struct arena *arena, const struct test_facts *test,
+    const struct facts *facts);
 struct plan *test_plan_make(struct arena *arena, const struct test_facts *test);
 /* The names of the hosts with use, in order, joined by a space. */
 const char *test_plan_used(struct arena *arena, const struct plan *plan);
