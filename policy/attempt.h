@@ -24,6 +24,9 @@ enum proof_tls {
 	PROOF_ESTABLISHED
 };
 
+/* proof.failure of a connection that ended in the midst of it */
+#define PROOF_FAILURE_CLOSED "connection-closed-during-handshake"
+
 struct proof {
 	enum proof_tls tls;
 	int starttls_code;	/* PROOF_REFUSED: the reply's code, 0 when it made no sense */

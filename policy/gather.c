@@ -373,8 +373,9 @@ hangs_on_txt(const struct facts *facts, const struct plan *plan, int64_t began_m
 }
 
 struct plan *
-gather_plan(const struct gatherer *gatherer, struct arena *arena, const char *domain,
-    const struct ip *literal, struct deadline deadline, struct facts **facts)
+gather_plan_for(const struct gatherer *gatherer, struct arena *arena, const char *domain,
+    const struct ip *literal, enum sender_wish wish, struct deadline deadline,
+    struct facts **facts)
 {
 	int64_t began_ms = clock_monotonic_ms();
 	struct facts *gathered = gather_facts(gatherer, arena, domain, literal, deadline);
@@ -382,6 +383,7 @@ gather_plan(const struct gatherer *gatherer, struct arena *arena, const char *do
 	struct plan *plan;
 
 	gather_rules(gatherer, domain, &rules);
+	rules.wish = wish;
 	plan = plan_make(arena, gathered, &rules);
 	if (hangs_on_txt(gathered, plan, began_ms) && sts_cache_recheck(gatherer->sts_cache, arena,
 	    gathered->domain, deadline, &gathered->sts))
@@ -389,4 +391,11 @@ gather_plan(const struct gatherer *gatherer, struct arena *arena, const char *do
 	if (facts != NULL)
 		*facts = gathered;
 	return plan;
+}
+
+struct plan *
+gather_plan(const struct gatherer *gatherer, struct arena *arena, const char *domain,
+    const struct ip *literal, struct deadline deadline, struct facts **facts)
+{
+	return gather_plan_for(gatherer, arena, domain, literal, WISH_NONE, deadline, facts);
 }

@@ -31,7 +31,11 @@ struct facts *gather_facts(const struct gatherer *gatherer, struct arena *arena,
     const char *domain, const struct ip *literal, struct deadline deadline);
 /* The rules that conf holds for domain, with a fresh random seed. */
 void gather_rules(const struct gatherer *gatherer, const char *domain, struct plan_rules *rules);
-/* Both steps. *facts may be NULL when the caller does not want them. */
+/* Both steps. facts may be NULL when the caller does not want them. */
+struct plan *gather_plan_for(const struct gatherer *gatherer, struct arena *arena,
+    const char *domain, const struct ip *literal, enum sender_wish wish, struct deadline deadline,
+    struct facts **facts);
+/* For no message in particular. */
 struct plan *gather_plan(const struct gatherer *gatherer, struct arena *arena, const char *domain,
     const struct ip *literal, struct deadline deadline, struct facts **facts);
 

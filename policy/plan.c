@@ -16,6 +16,7 @@ static const char *const source_names[] = {
 	[SOURCE_STS] = "sts",
 	[SOURCE_DANE] = "dane",
 	[SOURCE_DESTINATION] = "destination",
+	[SOURCE_SENDER] = "sender",
 };
 
 static const char *const verdict_names[] = {
@@ -86,6 +87,7 @@ weigh_policy(struct planning *planning)
 	struct plan *plan = planning->plan;
 
 	planning->audit = rules->tls == TLS_AUDIT || rules->sts_enforce == ENFORCE_AUDIT;
+	planning->lowered = plan_wish_lowers(rules);
 	if (!asks_policy(rules))
 		return;
 	if (policy == NULL || policy->mode != STS_MODE_NONE)
@@ -98,7 +100,8 @@ weigh_policy(struct planning *planning)
 		return;
 	planning->policy = policy;
 	plan->source = SOURCE_STS;
-	planning->enforced = policy->mode == STS_MODE_ENFORCE && !planning->audit;
+	planning->enforced = policy->mode == STS_MODE_ENFORCE && !planning->audit &&
+	    !planning->lowered;
 	if (planning->audit)
 		plan->mode = "audit";
 }
@@ -249,10 +252,12 @@ plan_make(struct arena *arena, const struct facts *facts, const struct plan_rule
 	plan->destination = destination_to_name(arena, plan, rules);
 	plan->plaintext_retry = rules->plaintext_retry;
 	plan->min_protocol = rules->min_protocol;
+	plan->wish = rules->wish;
 	weigh_policy(&planning);
 	if (plan_stop(&planning))
 		return plan;
 	fill_hosts(&planning);
+	plan_wish_weigh(&planning);
 	publish_hosts(&planning);
 	if (plan->use_count == 0)
 		plan_no_host(&planning);

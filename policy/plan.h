@@ -21,13 +21,14 @@
 #include "policy/facts.h"
 #include "policy/finding.h"
 
-enum policy_source { SOURCE_NONE, SOURCE_STS, SOURCE_DANE, SOURCE_DESTINATION };
-/* "none", "sts", "dane", "destination" */
+enum policy_source { SOURCE_NONE, SOURCE_STS, SOURCE_DANE, SOURCE_DESTINATION, SOURCE_SENDER };
+/* "none", "sts", "dane", "destination", "sender" */
 const char *policy_source_name(enum policy_source source);
 
 enum tls_need {
 	NEED_ENCRYPTION,	/* TLS with anyone */
-	NEED_CERTIFICATE	/* a trusted chain and one of the host's names */
+	NEED_CERTIFICATE,	/* a trusted chain and one of the host's names */
+	NEED_ANY_CERTIFICATE	/* that, or a match with the host's usable TLSA records */
 };
 
 /* What the sender asked for this message (RFC 8689). */
@@ -77,6 +78,9 @@ struct plan {
 	bool relay;	/* the administrator's own word: private addresses are dialled */
 	bool plaintext_retry;	/* opportunistic: after a failed handshake once more in plaintext */
 	enum conf_tls_version min_protocol;	/* where a demand is enforced */
+	enum sender_wish wish;
+	struct reply untried;	/* REQUIRETLS: some host is out for what may pass, so that no 5xx
+				   of the others is the last word; code 0: none is */
 };
 
 /* What plan_make() must know beside the facts; nothing in it is looked up. */

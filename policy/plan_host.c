@@ -10,6 +10,8 @@
 #include "base/limits.h"
 #include "policy/plan_make.h"
 
+#define DEMANDS_MAX 3	/* of one host: a policy's or a destination's, and the sender's */
+
 static bool
 may_dial(const struct planning *planning, const struct ip *ip)
 {
@@ -93,9 +95,10 @@ static void
 add_demand(const struct planning *planning, struct plan_host *host, enum policy_source source,
     enum tls_need need, bool enforce)
 {
-	host->demands = arena_array(planning->arena, 1, sizeof(struct demand));
-	host->demands[0] = (struct demand){ .source = source, .need = need, .enforce = enforce };
-	host->demand_count = 1;
+	if (host->demands == NULL)
+		host->demands = arena_array(planning->arena, DEMANDS_MAX, sizeof(struct demand));
+	host->demands[host->demand_count++] =
+	    (struct demand){ .source = source, .need = need, .enforce = enforce };
 }
 
 static void
@@ -119,6 +122,8 @@ set_demands(const struct planning *planning, struct plan_host *host)
 	case TLS_MAY:
 		break;
 	}
+	if (plan_wish_raises(planning->rules))
+		add_demand(planning, host, SOURCE_SENDER, NEED_ANY_CERTIFICATE, true);
 }
 
 static enum host_out
@@ -132,6 +137,8 @@ out_of(const struct planning *planning, const struct candidate *candidate)
 		return OUT_BAD_NAME;
 	if (!host->mx_match && planning->enforced)
 		return OUT_UNLISTED;
+	if (plan_wish_raises(planning->rules) && !plan_wish_vouched(planning, host->name))
+		return OUT_UNVOUCHED;
 	if (planning->rules->tls == TLS_DANE)
 		return OUT_NO_TLSA;
 	if (planning->rules->tls == TLS_VERIFY && host->name_count == 0)
@@ -173,6 +180,9 @@ why_out(const struct planning *planning, const struct host_facts *facts,
 	case OUT_UNLISTED:
 		return arena_printf(planning->arena, "not listed by mta-sts policy %s",
 		    planning->policy->id);
+	case OUT_UNVOUCHED:
+		return "neither a DNSSEC-secure MX answer nor an mta-sts policy in mode enforce "
+		    "vouches for its name";
 	case OUT_UNNAMED:
 		return "tls = \"verify\", and no name that a certificate could be verified for";
 	case OUT_NO_TLSA:

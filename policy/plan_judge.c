@@ -11,6 +11,7 @@
 #include "base/domain.h"
 #include "base/x509.h"
 #include "policy/plan.h"
+#include "policy/plan_make.h"
 
 #define TLS_1_2 0x0303
 #define TLS_1_3 0x0304
@@ -186,6 +187,10 @@ demand_met(const struct plan *plan, const struct plan_host *host, const struct d
 	switch (demand->need) {
 	case NEED_ENCRYPTION:
 		return true;
+	case NEED_ANY_CERTIFICATE:	/* RFC 8689 4.2.1 4 */
+		if (proof->dane_ok)
+			return true;
+		break;
 	case NEED_CERTIFICATE:
 		break;
 	}
@@ -206,7 +211,7 @@ static void
 name_demand(const struct plan *plan, const struct plan_host *host, const struct demand *demand,
     char *text, size_t room)
 {
-	const char *need = demand->need == NEED_CERTIFICATE ? "a verified certificate" : "TLS";
+	const char *need = demand->need == NEED_ENCRYPTION ? "TLS" : "a verified certificate";
 
 	switch (demand->source) {
 	case SOURCE_STS:
@@ -218,6 +223,9 @@ name_demand(const struct plan *plan, const struct plan_host *host, const struct 
 		return;
 	case SOURCE_DESTINATION:
 		snprintf(text, room, "destination \"%s\" demands %s", plan->destination, need);
+		return;
+	case SOURCE_SENDER:
+		snprintf(text, room, "REQUIRETLS demands %s", need);
 		return;
 	case SOURCE_NONE:
 		break;
@@ -234,7 +242,7 @@ refuse_by_demand(const struct plan *plan, const struct plan_host *host,
 
 	name_host(host, address, who);
 	name_demand(plan, host, demand, asks, sizeof(asks));
-	if (demand->source == SOURCE_STS)
+	if (demand->source == SOURCE_STS && plan->wish != WISH_REQUIRETLS)
 		snprintf(hint, sizeof(hint),
 		    " (mode enforce; to override set tls = \"audit\" in destination \"%s\")",
 		    plan->destination);
@@ -282,7 +290,7 @@ judge_demands(const struct plan *plan, const struct plan_host *host, const struc
 	for (i = 0; i < host->demand_count; i++) {
 		demand = &host->demands[i];
 		if (demand_met(plan, host, demand, proof, &found)) {
-			*verified = *verified || demand->need == NEED_CERTIFICATE;
+			*verified = *verified || demand->need != NEED_ENCRYPTION;
 		} else if (failed == NULL || (demand->enforce && !failed->enforce)) {
 			failed = demand;
 			*shortfall = found;
@@ -316,6 +324,7 @@ plan_judge(const struct plan *plan, const struct plan_host *host, const struct p
 		refuse_by_demand(plan, host, failed, &shortfall, address, judgement);
 	else
 		judge_opportunistic(plan, host, proof, &shortfall, address, judgement);
+	plan_wish_judge(plan, proof, judgement);
 	if (judgement->finding.type == RESULT_OK && host->finding.type != RESULT_OK) {
 		/* Testing or audit: the policy does not list the host, whatever TLS showed. */
 		judgement->finding = host->finding;

@@ -27,6 +27,7 @@ enum host_out {
 	OUT_LOOP,	/* ourselves, or no more preferred than we are */
 	OUT_BAD_NAME,
 	OUT_UNLISTED,	/* by an enforced MTA-STS policy */
+	OUT_UNVOUCHED,	/* REQUIRETLS, and nobody vouches for its name */
 	OUT_UNNAMED,	/* tls = verify, and no name to verify */
 	OUT_NO_TLSA,	/* tls = dane */
 	OUT_UNREACHABLE,	/* reach says why */
@@ -46,6 +47,7 @@ struct planning {
 	struct plan *plan;
 	const struct sts_policy *policy;	/* enforce or testing, where asked for; or NULL */
 	bool audit;	/* demands are recorded, never enforced */
+	bool lowered;	/* TLS-Required: No: what recipients publish is never enforced either */
 	bool enforced;	/* policy stops messages */
 	uint32_t own_preference;	/* hosts from here on are loops; above UINT16_MAX: none */
 	struct candidate *candidates;
@@ -57,5 +59,18 @@ void plan_host_fill(const struct planning *planning, const struct host_facts *fa
 /* Is there something about the domain that no host can mend? Then the plan's verdict is set. */
 bool plan_stop(struct planning *planning);
 void plan_no_host(struct planning *planning);	/* the verdict when no host may be used */
+
+/* The sender's wish. Does it take what recipients publish for advice, or ask for more? */
+bool plan_wish_lowers(const struct plan_rules *rules);
+bool plan_wish_raises(const struct plan_rules *rules);
+/* Does anybody say that this is the name of the domain's host (RFC 8689 4.2.1)? */
+bool plan_wish_vouched(const struct planning *planning, const char *name);
+/* Sets plan->untried, when the candidates are known. */
+void plan_wish_weigh(struct planning *planning);
+/* plan_no_host() for a wish that raises. unvouched: some host is OUT_UNVOUCHED; hosts: by name. */
+void plan_wish_no_host(struct planning *planning, bool unvouched, const char *hosts);
+/* What REQUIRETLS makes of a host that falls short: for good, unless it may pass. */
+void plan_wish_judge(const struct plan *plan, const struct proof *proof,
+    struct judgement *judgement);
 
 #endif

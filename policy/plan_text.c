@@ -122,13 +122,13 @@ sts_object(const struct sts_facts *sts)
 	return object;
 }
 
-/* What a destination asks is the administrator's word, not a policy of the host. */
+/* What a destination or a sender asks is no policy of the host. */
 static enum policy_source
 host_policy(const struct plan_host *host)
 {
 	enum policy_source source = host->demand_count > 0 ? host->demands[0].source : SOURCE_NONE;
 
-	return source == SOURCE_DESTINATION ? SOURCE_NONE : source;
+	return source == SOURCE_DESTINATION || source == SOURCE_SENDER ? SOURCE_NONE : source;
 }
 
 static json_t *

@@ -32,7 +32,7 @@ defer(struct planning *planning, const char *enhanced, const char *format, ...)
 }
 
 /* subject_detail is the enhanced code behind its class, ".1.2". Forged DNS must not bounce
- * protected mail: under an enforced policy only what DNSSEC proves is final. */
+ * protected mail: under an enforced policy or REQUIRETLS only what DNSSEC proves is final. */
 static void
 refuse(struct planning *planning, bool proven, int code, const char *subject_detail,
     const char *format, ...)
@@ -44,9 +44,12 @@ refuse(struct planning *planning, bool proven, int code, const char *subject_det
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	snprintf(enhanced, sizeof(enhanced), "%c%s", planning->enforced && !proven ? '4' : '5',
-	    subject_detail);
-	if (planning->enforced && !proven) {
+	proven = proven || !(planning->enforced || plan_wish_raises(planning->rules));
+	snprintf(enhanced, sizeof(enhanced), "%c%s", proven ? '5' : '4', subject_detail);
+	if (!proven && plan_wish_raises(planning->rules)) {
+		defer(planning, enhanced, "%s; this is not proven by DNSSEC, and REQUIRETLS was "
+		    "asked, so the message waits", text);
+	} else if (!proven) {
 		defer(planning, enhanced, "%s; this is not proven by DNSSEC, and mta-sts policy "
 		    "%s of %s is in force, so the message waits", text, plan->policy_id,
 		    plan->domain);
@@ -72,7 +75,8 @@ stop_for_sts(struct planning *planning)
 	const char *domain = planning->plan->domain;
 	const char *colon = sts->why[0] != '\0' ? ": " : "";
 
-	if (planning->rules->tls != TLS_POLICY || planning->rules->sts_enforce != ENFORCE_ON)
+	if (planning->rules->tls != TLS_POLICY || planning->rules->sts_enforce != ENFORCE_ON ||
+	    planning->lowered)
 		return false;
 	switch (sts->state) {
 	case STS_STORE_FAILED:
@@ -339,6 +343,9 @@ plan_no_host(struct planning *planning)
 		    planning->plan->domain);
 	else if (refuse_without_address(planning))
 		return;
+	else if (plan_wish_raises(planning->rules))
+		plan_wish_no_host(planning, count_out(planning, OUT_UNVOUCHED) > 0,
+		    name_hosts(planning));
 	else if (unlisted == counted)
 		defer_unlisted(planning);
 	else if (unlisted + count_out(planning, OUT_UNREACHABLE) < counted)

@@ -118,15 +118,35 @@ settle_rest(const struct delivery *delivery, struct visit *visit, const struct r
 			visit_settle(delivery, visit, delivery->group->rcpts[i], reply);
 }
 
+/* A no for good takes every address to have been tried. */
+static bool
+is_final(const struct walk *walk)
+{
+	return walk->failed.weight != VISIT_WEIGHT_NONE &&
+	    (walk->left == 0 || !reply_is_permanent(&walk->failed.reply));
+}
+
+/* Is it REQUIRETLS that the hosts which were tried did not meet? */
+static bool
+is_unmet(const struct visit *visit)
+{
+	return visit->weight == VISIT_WEIGHT_UNPROTECTED ||
+	    visit->weight == VISIT_WEIGHT_UNREQUIRED;
+}
+
 static void
 deliver(const struct delivery *delivery)
 {
 	struct walk walk = { .delivery = delivery };
+	const struct reply *untried = &delivery->plan->untried;
 	struct reply reply;
 
 	walk_hosts(&walk);
-	if (walk.failed.weight != VISIT_WEIGHT_NONE) {
-		settle_rest(delivery, &walk.failed, &walk.failed.reply);
+	if (is_final(&walk)) {
+		if (is_unmet(&walk.failed) && untried->code != 0)
+			settle_rest(delivery, NULL, untried);
+		else
+			settle_rest(delivery, &walk.failed, &walk.failed.reply);
 		return;
 	}
 	reply_set(&reply, 451, "4.4.2", "no host of %s took the message before the MTA hung up or "
@@ -148,8 +168,8 @@ deliver_group(void *context, struct txn *txn, struct group *group)
 		.began_ms = clock_monotonic_ms(),
 	};
 
-	delivery.plan = gather_plan(&deliverer->gatherer, arena, group->domain,
-	    address->literal ? &address->ip : NULL, txn->deadline, NULL);
+	delivery.plan = gather_plan_for(&deliverer->gatherer, arena, group->domain,
+	    address->literal ? &address->ip : NULL, txn->wish, txn->deadline, NULL);
 	deliver_log_unlisted(&delivery);
 	switch (delivery.plan->verdict) {
 	case PLAN_USE:

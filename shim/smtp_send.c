@@ -52,9 +52,10 @@ say_mail(struct smtp_client *client, const struct smtp_message *message)
 
 	if (client->features.size)	/* RFC 1870 6 */
 		snprintf(size, sizeof(size), " SIZE=%" PRIu64, body_size(message->body));
-	smtp_client_say(client, "MAIL FROM:<%s>%s%s%s", message->sender, size,
-	    message->eightbit ? " BODY=8BITMIME" : "", message->smtputf8 ? " SMTPUTF8" : "");
-	return strlen(message->sender);
+	smtp_client_say(client, "MAIL FROM:<%s>%s%s%s%s", message->sender, size,
+	    message->eightbit ? " BODY=8BITMIME" : "", message->smtputf8 ? " SMTPUTF8" : "",
+	    message->requiretls ? " REQUIRETLS" : "");	/* RFC 8689 2 */
+	return strlen(message->sender) + sizeof(" BODY=8BITMIME SMTPUTF8 REQUIRETLS");
 }
 
 /* Returns about how many octets it was. */

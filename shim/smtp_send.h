@@ -33,7 +33,7 @@ struct smtp_rcpt {
 
 struct smtp_message {
 	const char *sender;	/* as it goes on the wire, without <> */
-	bool smtputf8, eightbit;	/* parameters of MAIL that are needed, and offered */
+	bool smtputf8, eightbit, requiretls;	/* parameters of MAIL: needed, and offered */
 	const struct body *body;
 	struct smtp_rcpt *rcpts;
 	size_t rcpt_count;

@@ -289,8 +289,7 @@ name_failure(const struct tls_io *io, struct proof *proof)
 	else if (io->overrun)
 		snprintf(proof->failure, sizeof(proof->failure), "handshake-too-long");
 	else if (io->ended || io->error != 0 || error == 0)
-		snprintf(proof->failure, sizeof(proof->failure),
-		    "connection-closed-during-handshake");
+		snprintf(proof->failure, sizeof(proof->failure), PROOF_FAILURE_CLOSED);
 	else if (of_ssl && is_no_record(reason))
 		snprintf(proof->failure, sizeof(proof->failure), "tls-record-header-error");
 	else

@@ -185,7 +185,7 @@ static enum visit_weight
 weight_of(const struct reply *reply)
 {
 	if (reply_is_permanent(reply))
-		return VISIT_WEIGHT_UNFIT;
+		return VISIT_WEIGHT_UNPROTECTED;
 	return strncmp(reply->enhanced, "4.7.", 4) == 0 ? VISIT_WEIGHT_POLICY :
 	    VISIT_WEIGHT_TROUBLE;
 }

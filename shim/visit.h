@@ -38,6 +38,8 @@ struct delivery {
  * matters only when no other host failed to show whether it has it. */
 enum visit_weight {
 	VISIT_WEIGHT_NONE,
+	VISIT_WEIGHT_UNPROTECTED,	/* REQUIRETLS: no TLS, or no certificate that is verified */
+	VISIT_WEIGHT_UNREQUIRED,	/* REQUIRETLS: verified, and the host does not offer it */
 	VISIT_WEIGHT_UNFIT,	/* 5xx: the host cannot take such a message */
 	VISIT_WEIGHT_PASSED,	/* not even tried, by smtp.host-retry */
 	VISIT_WEIGHT_TROUBLE,	/* connection, greeting, a 4xx */

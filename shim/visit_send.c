@@ -61,6 +61,16 @@ message_needs_utf8(const struct txn *txn)
 	return needs_utf8(&txn->sender) || (txn->smtputf8 && body_header_has_8bit(txn->body));
 }
 
+/* RFC 8689 4.2.1 5; and a bounce is not to be lost for it (RFC 8689 5). */
+static bool
+lacks_requiretls(const struct call *call)
+{
+	const struct txn *txn = call->delivery->txn;
+
+	return txn->wish == WISH_REQUIRETLS && txn->sender.mailbox[0] != '\0' &&
+	    !call->client.features.requiretls;
+}
+
 /* Can this host take this message at all? */
 static bool
 fits(struct call *call)
@@ -69,6 +79,11 @@ fits(struct call *call)
 	const struct txn *txn = call->delivery->txn;
 	uint64_t size = body_size(txn->body);
 
+	if (lacks_requiretls(call)) {
+		reply_set(&call->visit->reply, 550, "5.7.30",
+		    "%s does not offer REQUIRETLS, which the sender asked for", call->who);
+		return visit_over(call, VISIT_NEXT, VISIT_WEIGHT_UNREQUIRED);
+	}
 	if (message_needs_utf8(txn) && !features->smtputf8)
 		reply_set(&call->visit->reply, 553, "5.6.7",
 		    "%s does not take SMTPUTF8, which the sender's address or a header needs",
@@ -219,6 +234,7 @@ transact(struct call *call)
 	struct smtp_message message = {
 		.sender = path_of(&txn->sender),
 		.smtputf8 = message_needs_utf8(txn),
+		.requiretls = txn->wish == WISH_REQUIRETLS && features->requiretls,
 		.body = txn->body,
 		.refused = rcpt_refused,
 		.abandoned = call_is_abandoned,

@@ -35,8 +35,9 @@ require(bool truth)
 
 /* In place of policy/gather.c. */
 struct plan *
-gather_plan(const struct gatherer *gatherer, struct arena *arena, const char *domain,
-    const struct ip *literal, struct deadline deadline, struct facts **facts)
+gather_plan_for(const struct gatherer *gatherer, struct arena *arena, const char *domain,
+    const struct ip *literal, enum sender_wish wish, struct deadline deadline,
+    struct facts **facts)
 {
 	struct plan *plan = arena_alloc(arena, sizeof(*plan));
 
@@ -46,6 +47,7 @@ gather_plan(const struct gatherer *gatherer, struct arena *arena, const char *do
 	require(facts == NULL);
 	*plan = *plan_in_force;
 	plan->domain = domain;
+	plan->wish = wish;
 	return plan;
 }
 

@@ -87,7 +87,7 @@ test_plan_from(struct arena *arena, const struct test_facts *test, const struct 
 		.hostname = "out.example.net", .own_names = &own_names,
 		.allow_private = !test->refuse_private, .ipv6_first = !test->ipv4_first,
 		.plaintext_retry = !test->no_plaintext_retry, .min_protocol = test->min_protocol,
-		.seed = test->seed
+		.wish = test->wish, .seed = test->seed
 	};
 
 	return plan_make(arena, facts, &rules);

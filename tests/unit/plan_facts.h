@@ -36,6 +36,7 @@ struct test_facts {
 	bool ipv4_first;
 	bool no_plaintext_retry;
 	enum conf_tls_version min_protocol;
+	enum sender_wish wish;
 	uint64_t seed;
 };
 
