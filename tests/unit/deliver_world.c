@@ -196,6 +196,7 @@ world_deliver(struct world *world, const char *const *const *scripts,
 	world->txn = txn_new(world->arena, "t1", &sender, world->rcpts, count, body,
 	    deadline_in(world->time_ms));
 	world->txn->smtputf8 = world->smtputf8;
+	world->txn->wish = world->wish;
 	require(world->txn->group_count == 1);
 	plan_in_force = &world->plan;
 	run(world);

@@ -4,8 +4,8 @@
  */
 
 /*
- * One delivery to scripted hosts, for tests: the plan is what the test says (gather_plan() is
- * replaced), all else is as in the daemon. All hosts are one peer on loopback, which tells
+ * One delivery to scripted hosts, for tests: the plan is what the test says (gather_plan_for()
+ * is replaced), all else is as in the daemon. All hosts are one peer on loopback, which tells
  * connections apart by their order.
  */
 #ifndef TESTS_UNIT_DELIVER_WORLD_H
@@ -31,6 +31,7 @@ struct world {
 	const char *sender, *content;
 	size_t content_length;	/* 0: strlen(content) */
 	bool smtputf8;
+	enum sender_wish wish;
 	int64_t time_ms;	/* of the transaction */
 	int64_t abandon_ms;	/* the MTA hangs up after so long; 0: it stays */
 	struct slots *slots;
