@@ -43,6 +43,17 @@
 /* addresses that one _smtp._tls record can have reports sent to */
 #define LIMIT_RUAS	10
 
+/* What one next-hop domain can make us keep for a day: TXT records, more are not counted; policies
+ * of a record, the rest are counted as one a kind without its strings; failure details of a policy,
+ * the rest are counted as one a result type without what tells sessions apart. */
+#define LIMIT_REPORT_RECORDS	20
+#define LIMIT_REPORT_POLICIES	100
+#define LIMIT_REPORT_DETAILS	1000
+#define LIMIT_REPORT_FAILURES	100	/* details of one session */
+#define LIMIT_REPORT_NAME	255	/* a host's or policy's name in a report */
+#define LIMIT_REPORT_TEXT	512	/* another text about a failure */
+#define LIMIT_REPORT_POLICY	(64 * 1024)	/* policy-string, or mx-host */
+
 #define LIMIT_HTTP_HEADERS	(32 * 1024)
 #define LIMIT_CONTROL_BODY	(16 * 1024 * 1024)
 #define LIMIT_TLS_CHAIN	10	/* intermediate certificates */

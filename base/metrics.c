@@ -40,6 +40,10 @@ static const char *const operations[] = { "get", "put", "delete", "scan", "chang
 	"checkpoint", NULL };
 static const char *const places[] = { "memory", "file", NULL };
 
+static const char *const report_policies[] = { "tlsa", "sts", "no-policy-found", NULL };
+static const char *const session_results[] = { "success", "failure", NULL };
+static const char *const losses[] = { "store", "bound", NULL };
+
 static const struct row {
 	const char *name;	/* a counter's sample has "_total" behind it */
 	enum type type;
@@ -91,6 +95,12 @@ static const struct row {
 	    { NULL }, { NULL } },
 	[METRIC_SPOOL_BYTES] = { "spool_bytes", GAUGE,
 	    "Octets of message content held, in memory and in files", { "place" }, { places } },
+	[METRIC_TLSRPT_SESSIONS] = { "tlsrpt_sessions", COUNTER,
+	    "Sessions counted for TLS reports, once a policy that was evaluated",
+	    { "policy", "result" }, { report_policies, session_results } },
+	[METRIC_TLSRPT_LOST] = { "tlsrpt_lost", COUNTER,
+	    "Sessions that are missing from TLS reports: the store could not take them, or the "
+	    "domain has changed its record too often", { "reason" }, { losses } },
 	[METRIC_CLOCK_STEP] = { "clock_step_seconds", GAUGE,
 	    "By how much the system clock was set since stsgated started", { NULL }, { NULL } },
 };

@@ -39,6 +39,8 @@ enum metric {
 	METRIC_STORE_FAILURES,	/* by operation */
 	METRIC_STORE_DAMAGED,
 	METRIC_SPOOL_BYTES,	/* by place */
+	METRIC_TLSRPT_SESSIONS,	/* by policy and result */
+	METRIC_TLSRPT_LOST,	/* by reason */
 	METRIC_CLOCK_STEP,
 	METRICS	/* how many */
 };
