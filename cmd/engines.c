@@ -22,6 +22,7 @@
 #include "policy/gather.h"
 #include "policy/resolver.h"
 #include "policy/sts_cache.h"
+#include "report/tally.h"
 #include "shim/body.h"
 #include "shim/control.h"
 #include "shim/deliver.h"
@@ -188,6 +189,27 @@ free_sts_cache(struct engines *e)
 	sts_cache_free(e->sts_cache);
 }
 
+/* What is to be sent must not be gone before it could be. */
+#define SENDING_MS	(INT64_C(3) * 86400 * 1000)
+
+static int
+start_tally(struct engines *e)
+{
+	int64_t keep = e->conf->tlsrpt.keep;
+
+	if (e->conf->tlsrpt.enable == TLSRPT_SEND && keep < SENDING_MS)
+		keep = SENDING_MS;
+	if (e->conf->tlsrpt.enable != TLSRPT_OFF)
+		e->tally = tally_new(e->store, keep / 1000);
+	return 0;
+}
+
+static void
+free_tally(struct engines *e)
+{
+	tally_free(e->tally);
+}
+
 static int
 start_deliver(struct engines *e)
 {
@@ -308,6 +330,7 @@ static const struct engine {
 	{ "http", start_http, NULL, free_http },
 	{ "tls", start_tls, NULL, free_tls },
 	{ "sts-cache", start_sts_cache, NULL, free_sts_cache },
+	{ "tally", start_tally, NULL, free_tally },
 	{ "deliver", start_deliver, NULL, free_deliver },
 	{ "timer", start_timer, halt_timer, NULL },
 	{ "control", start_control, halt_control, NULL },

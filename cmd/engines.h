@@ -26,6 +26,7 @@ struct engines {
 	struct tls_client *tls;
 	struct sts_cache *sts_cache;
 	struct spool *spool;
+	struct tally *tally;	/* NULL: tlsrpt.enable is off */
 	struct deliver_context *deliver;
 	struct timer *timer;
 	struct control *control;
