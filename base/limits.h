@@ -29,6 +29,7 @@
 #define LIMIT_MX_RECORDS	100
 #define LIMIT_ADDRESSES_PER_HOST	16
 #define LIMIT_ADDRESSES_PER_DOMAIN	40	/* tried in one delivery */
+#define LIMIT_TLSA_RECORDS	100	/* of one host; the rest are ignored */
 #define LIMIT_FAILED_ADDRESSES	10000	/* remembered for smtp.host-retry */
 
 #define LIMIT_TXT_RECORDS	100

@@ -44,6 +44,10 @@ struct host_facts {
 	enum dns_state address_state;	/* the worse of A and AAAA; secure for a literal */
 	struct ip *addresses;	/* public and private; families that are not in use are left out */
 	size_t address_count;
+	enum dns_state dane_state;	/* of those of A and AAAA that are known, the worse; FAILED:
+					   neither is. One family withheld must not hide the
+					   other's TLSA records */
+	const char *canonical;	/* name after the CNAMEs of the addresses; NULL: there are none */
 	char why[96];	/* of a bogus or failed look-up */
 
 	enum tlsa_state tlsa_state;
@@ -83,6 +87,7 @@ struct facts {
 	enum mx_kind mx;
 	enum dns_state mx_state;
 	char mx_why[96];
+	const char *mx_canonical;	/* where the CNAMEs of a secure MX answer end, or NULL */
 	struct host_facts *hosts;	/* in the order of the answer; at most LIMIT_MX_RECORDS */
 	size_t host_count;
 	size_t bad_names;	/* MX records dropped because their name is no host name */

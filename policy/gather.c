@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "policy/dns_data.h"
 #include "policy/gather.h"
+#include "policy/gather_tlsa.h"
 
 #define QUICK_MS	1000	/* a look-up that failed sooner was not a silent server's */
 
@@ -46,6 +47,25 @@ wants_sts(const struct gathering *gathering)
 		return false;
 	}
 	return gathering->gatherer->conf->sts.enforce != ENFORCE_OFF;
+}
+
+/* Do the hosts' TLSA records matter? A destination that demands DANE does not hang on
+ * dane.enforce. */
+static bool
+wants_tlsa(const struct gathering *gathering)
+{
+	switch (tls_of(gathering->destination)) {
+	case TLS_DANE:
+		return true;
+	case TLS_POLICY:
+	case TLS_AUDIT:
+		break;
+	case TLS_MAY:
+	case TLS_ENCRYPT:
+	case TLS_VERIFY:
+		return false;
+	}
+	return gathering->gatherer->conf->dane.enforce != ENFORCE_OFF;
 }
 
 static struct host_facts *
@@ -182,12 +202,23 @@ read_mx(struct gathering *gathering, const struct dns_answer *answer)
 		log_bad_names(facts, bad);
 }
 
+/* Where the CNAMEs of an answer end; NULL: at the name asked for, or at what is no host name. */
+static const char *
+other_name(struct gathering *gathering, const struct dns_answer *answer, const char *name)
+{
+	if (!domain_is_host(answer->canonical) || domain_equal(answer->canonical, name))
+		return NULL;
+	return arena_strdup(gathering->arena, answer->canonical);
+}
+
 static void
 take_mx(struct gathering *gathering, const struct dns_answer *answer)
 {
 	struct facts *facts = gathering->facts;
 
 	facts->mx_state = answer->state;
+	if (answer->state == DNS_SECURE)
+		facts->mx_canonical = other_name(gathering, answer, facts->domain);
 	if (answer->state == DNS_BOGUS || answer->state == DNS_FAILED) {
 		facts->mx = MX_UNKNOWN;
 		memcpy(facts->mx_why, answer->why, sizeof(facts->mx_why));
@@ -252,6 +283,19 @@ add_address(struct host_facts *host, const struct dns_answer *answer, size_t i)
 		host->address_count++;
 }
 
+/* What DANE has to know of an answer: how far it can be believed, and where its CNAMEs end. */
+static void
+note_for_dane(struct gathering *gathering, struct host_facts *host,
+    const struct dns_answer *answer)
+{
+	if (answer->state == DNS_BOGUS || answer->state == DNS_FAILED)
+		return;
+	host->dane_state = host->dane_state == DNS_FAILED ? answer->state :
+	    worse_state(host->dane_state, answer->state);
+	if (host->canonical == NULL)
+		host->canonical = other_name(gathering, answer, host->name);
+}
+
 /* The families take turns, so that the limit leaves something of both. */
 static void
 take_addresses(struct gathering *gathering, struct host_facts *host,
@@ -262,9 +306,11 @@ take_addresses(struct gathering *gathering, struct host_facts *host,
 	for (size_t i = 0; i < LIMIT_ADDRESSES_PER_HOST; i++)
 		for (size_t j = 0; j < count; j++)
 			add_address(host, &questions[j].answer, i);
+	host->dane_state = DNS_FAILED;
 	for (size_t j = 0; j < count; j++) {
 		const struct dns_answer *answer = &questions[j].answer;
 
+		note_for_dane(gathering, host, answer);
 		host->address_state = worse_state(host->address_state, answer->state);
 		if (answer->why[0] != '\0' && host->address_state == answer->state)
 			memcpy(host->why, answer->why, sizeof(host->why));
@@ -298,6 +344,20 @@ ask_addresses(struct gathering *gathering)
 		take_addresses(gathering, &facts->hosts[i], &questions[i * each], each);
 }
 
+/* The third round. */
+static void
+ask_tlsa(struct gathering *gathering)
+{
+	const struct gatherer *gatherer = gathering->gatherer;
+	const struct conf_destination *destination = gathering->destination;
+	uint16_t port = gatherer->conf->smtp.port;
+
+	if (gathering->facts->mx == MX_RELAY && destination->relay_port != 0)
+		port = destination->relay_port;
+	gather_tlsa(gatherer->resolver, gathering->arena, port, gathering->deadline,
+	    gathering->facts);
+}
+
 struct facts *
 gather_facts(const struct gatherer *gatherer, struct arena *arena, const char *domain,
     const struct ip *literal, struct deadline deadline)
@@ -320,6 +380,8 @@ gather_facts(const struct gatherer *gatherer, struct arena *arena, const char *d
 		return facts;
 	ask_domain(&gathering, wants_mx);
 	ask_addresses(&gathering);
+	if (wants_tlsa(&gathering))
+		ask_tlsa(&gathering);
 	if (gathering.inquiry != NULL)
 		sts_cache_finish(gatherer->sts_cache, gathering.inquiry, deadline, &facts->sts);
 	return facts;
@@ -333,6 +395,7 @@ gather_rules(const struct gatherer *gatherer, const char *domain, struct plan_ru
 
 	*rules = (struct plan_rules){
 		.sts_enforce = conf->sts.enforce,
+		.dane_enforce = conf->dane.enforce,
 		.tls = tls_of(destination),
 		.destination = destination != NULL ? destination->name : NULL,
 		.match = destination != NULL ? &destination->match : NULL,

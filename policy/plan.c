@@ -60,6 +60,34 @@ plan_host_enforces(const struct plan_host *host)
 	return false;
 }
 
+const struct demand *
+plan_host_policy(const struct plan_host *host)
+{
+	const struct demand *found = NULL, *demand;
+	size_t i;
+
+	for (i = 0; i < host->demand_count; i++) {
+		demand = &host->demands[i];
+		if (demand->need == NEED_TLSA && demand->enforce)
+			return demand;
+		/* Where DANE does not decide, MTA-STS speaks louder. */
+		if (demand->source == SOURCE_STS ||
+		    (demand->source == SOURCE_DANE && found == NULL))
+			found = demand;
+	}
+	return found;
+}
+
+const char *
+plan_host_mode(const struct plan *plan, const struct plan_host *host)
+{
+	const struct demand *demand = plan_host_policy(host);
+
+	if (demand == NULL || demand->source != SOURCE_DANE)
+		return plan->mode;
+	return demand->enforce ? "enforce" : "audit";
+}
+
 /* Does the administrator leave this domain to the policy that it publishes? */
 static bool
 asks_policy(const struct plan_rules *rules)
@@ -75,6 +103,32 @@ asks_policy(const struct plan_rules *rules)
 		break;
 	}
 	return false;
+}
+
+/* Do TLSA records count, and how much? A destination that demands DANE does not hang on
+ * dane.enforce. */
+static void
+weigh_dane(struct planning *planning)
+{
+	const struct plan_rules *rules = planning->rules;
+
+	switch (rules->tls) {
+	case TLS_POLICY:
+		planning->dane_enforced = rules->dane_enforce == ENFORCE_ON &&
+		    !planning->lowered;
+		planning->dane = rules->dane_enforce != ENFORCE_OFF;
+		break;
+	case TLS_AUDIT:
+		planning->dane = rules->dane_enforce != ENFORCE_OFF;
+		break;
+	case TLS_DANE:
+		planning->dane = planning->dane_enforced = true;
+		break;
+	case TLS_MAY:
+	case TLS_ENCRYPT:
+	case TLS_VERIFY:
+		break;
+	}
 }
 
 /* Which MTA-STS policy speaks, and how loud. */
@@ -254,6 +308,7 @@ plan_make(struct arena *arena, const struct facts *facts, const struct plan_rule
 	plan->min_protocol = rules->min_protocol;
 	plan->wish = rules->wish;
 	weigh_policy(&planning);
+	weigh_dane(&planning);
 	if (plan_stop(&planning))
 		return plan;
 	fill_hosts(&planning);

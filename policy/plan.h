@@ -28,7 +28,8 @@ const char *policy_source_name(enum policy_source source);
 enum tls_need {
 	NEED_ENCRYPTION,	/* TLS with anyone */
 	NEED_CERTIFICATE,	/* a trusted chain and one of the host's names */
-	NEED_ANY_CERTIFICATE	/* that, or a match with the host's usable TLSA records */
+	NEED_ANY_CERTIFICATE,	/* that, or a match with the host's usable TLSA records */
+	NEED_TLSA	/* a match with the host's usable TLSA records */
 };
 
 /* What the sender asked for this message (RFC 8689). */
@@ -40,24 +41,38 @@ const char *sender_wish_name(enum sender_wish wish);
 struct demand {
 	enum policy_source source;
 	enum tls_need need;
-	bool enforce;	/* false: testing or audit, a failure is recorded and the message goes */
+	bool enforce;	/* false: testing, audit or MTA-STS beside DANE: a failure is recorded, and
+			   the message goes */
+	struct finding finding;	/* RESULT_OK, or what is wrong whatever TLS shows: a host that the
+				   policy does not list, TLSA records that cannot be used */
 };
 
 struct plan_host {
 	const char *name;	/* "" for a literal */
 	uint16_t preference;
-	const char *sni;	/* NULL for a literal */
+	const char *sni;	/* NULL for a literal; the TLSA base domain where DANE decides */
 	struct ip *addresses;	/* those that may be dialled, preferred family first */
 	size_t address_count;
 	bool use;	/* false: only kept to explain; reason says why */
 	bool mx_match;	/* listed by the MTA-STS policy; true when there is none */
-	const char *reason;	/* why not used, or NULL */
-	struct finding finding;	/* of a host that its policy does not list, also in testing */
+	const char *reason;	/* why not used, what is odd about one that is, or NULL */
+	struct finding finding;	/* of a host that its policy does not list, also in testing, or of
+				   one that DANE leaves out */
+	enum policy_source finding_source;	/* whose finding it is */
 	const char **names;	/* for the certificate; "*.example.net" is one label wild */
 	size_t name_count;
 	struct demand *demands;	/* none: opportunistic */
 	size_t demand_count;
 	enum dns_state address_state;	/* as in the facts, for explaining */
+
+	enum tlsa_state tlsa_state;	/* NOT_ASKED too where the rules leave DANE aside */
+	const char *tlsa_base;	/* TLSA base domain, or NULL */
+	const struct tlsa *tlsa;	/* as answered */
+	size_t tlsa_count;
+	const struct tlsa *usable;	/* of them, what a certificate is matched with */
+	size_t usable_count;
+	const char **dane_names;	/* reference identifiers for DANE-TA (RFC 7672 3.2.2) */
+	size_t dane_name_count;
 };
 
 enum plan_verdict { PLAN_USE, PLAN_DEFER, PLAN_REFUSE };
@@ -71,8 +86,10 @@ struct plan {
 	struct plan_host *hosts;	/* those with use in the order to try; then the others */
 	size_t host_count;
 	size_t use_count;
-	enum policy_source source;	/* for the log's policy=: NONE, STS, DANE alone */
-	const char *mode;	/* "enforce", "testing", "none", "audit", or NULL */
+	enum policy_source source;	/* NONE, STS, or DANE: whose the verdict is, or what the
+					   domain publishes; a host's own is plan_host_policy() */
+	const char *mode;	/* of its MTA-STS policy: "enforce", "testing", "none", "audit", or
+				   NULL */
 	const char *policy_id;	/* MTA-STS id, or NULL */
 	struct finding finding;	/* of the domain as a whole: a failed policy fetch */
 	bool relay;	/* the administrator's own word: private addresses are dialled */
@@ -85,7 +102,7 @@ struct plan {
 
 /* What plan_make() must know beside the facts; nothing in it is looked up. */
 struct plan_rules {
-	enum conf_enforce sts_enforce;
+	enum conf_enforce sts_enforce, dane_enforce;
 	enum conf_tls tls;	/* of the destination; TLS_POLICY without one */
 	const char *destination;	/* its name, or NULL */
 	const struct conf_strings *match;	/* of the destination, may be NULL */
@@ -113,12 +130,24 @@ struct judgement {
 	bool verified;	/* a demand for a certificate stood and was met: the log's tls=verified */
 	enum policy_source source;	/* whose demand decided */
 	struct finding finding;	/* RESULT_OK, or what failed, also when the message goes on */
+	enum policy_source beside;	/* whose demand failed without a say; NONE: nobody's */
+	struct finding beside_finding;
 	struct reply reply;	/* NEXT_HOST: what to say when no other host takes it */
 };
 
 /* Does the proof meet what the plan demands of this host? address is for the words alone. */
 void plan_judge(const struct plan *plan, const struct plan_host *host, const struct proof *proof,
     const char *address, struct judgement *judgement);
+
+/* One demand by itself, for a report: false with a finding when it is not met. */
+bool plan_judge_demand(const struct plan *plan, const struct plan_host *host,
+    const struct demand *demand, const struct proof *proof, struct finding *finding);
+
+/* The demand that speaks for the host, in the log and to the administrator: DANE where it decides,
+ * else MTA-STS. NULL: there is none. */
+const struct demand *plan_host_policy(const struct plan_host *host);
+/* For the log's mode=: "enforce", "testing", "audit", "none", or NULL. */
+const char *plan_host_mode(const struct plan *plan, const struct plan_host *host);
 
 /* Does this host demand anything whose failure stops the message? */
 bool plan_host_enforces(const struct plan_host *host);

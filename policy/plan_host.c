@@ -10,7 +10,8 @@
 #include "base/limits.h"
 #include "policy/plan_make.h"
 
-#define DEMANDS_MAX 3	/* of one host: a policy's or a destination's, and the sender's */
+#define DANE_NAMES_MAX	3
+#define DEMANDS_MAX	3	/* DANE's, MTA-STS's or the destination's, and the sender's */
 
 static bool
 may_dial(const struct planning *planning, const struct ip *ip)
@@ -91,39 +92,152 @@ set_verify_names(const struct planning *planning, struct plan_host *host)
 	host->name_count = match->count;
 }
 
-static void
-add_demand(const struct planning *planning, struct plan_host *host, enum policy_source source,
-    enum tls_need need, bool enforce)
+/* DANE speaks for this host, and nothing else is listened to. */
+static bool
+dane_decides(const struct planning *planning, const struct plan_host *host)
 {
-	if (host->demands == NULL)
-		host->demands = arena_array(planning->arena, DEMANDS_MAX, sizeof(struct demand));
-	host->demands[host->demand_count++] =
-	    (struct demand){ .source = source, .need = need, .enforce = enforce };
+	return planning->dane_enforced && host->tlsa_state == TLSA_USABLE;
 }
 
 static void
-set_demands(const struct planning *planning, struct plan_host *host)
+add_dane_name(struct plan_host *host, const char *name)
 {
+	size_t i;
+
+	for (i = 0; i < host->dane_name_count; i++)
+		if (domain_equal(host->dane_names[i], name))
+			return;
+	host->dane_names[host->dane_name_count++] = name;
+}
+
+/* RFC 7672 3.2.2: the next-hop domain counts only where DNSSEC, or the administrator, leads from it
+ * to the host. */
+static void
+set_dane_names(const struct planning *planning, struct plan_host *host)
+{
+	const struct facts *facts = planning->facts;
+
+	host->dane_names = arena_array(planning->arena, DANE_NAMES_MAX, sizeof(char *));
+	add_dane_name(host, host->tlsa_base);
+	if (facts->mx_state != DNS_SECURE) {
+		add_dane_name(host, host->name);
+		return;
+	}
+	add_dane_name(host, planning->plan->domain);
+	if (facts->mx_canonical != NULL)
+		add_dane_name(host, facts->mx_canonical);
+}
+
+static void
+set_tlsa(const struct planning *planning, const struct host_facts *facts, struct plan_host *host)
+{
+	struct tlsa *usable;
+
+	host->tlsa_state = planning->dane ? facts->tlsa_state : TLSA_NOT_ASKED;
+	if (host->tlsa_state == TLSA_NOT_ASKED)
+		return;
+	host->tlsa_base = facts->tlsa_base;
+	host->tlsa = facts->tlsa;
+	host->tlsa_count = facts->tlsa_count;
+	if (host->tlsa_state != TLSA_USABLE)
+		return;
+	host->usable_count = tlsa_select(planning->arena, facts->tlsa, facts->tlsa_count, &usable);
+	host->usable = usable;
+	set_dane_names(planning, host);
+}
+
+/* RFC 8461 7.1: the MX name; RFC 7672 8.1: the TLSA base domain. Where DANE only looks on, the name
+ * is the one that MTA-STS wants. */
+static void
+set_sni(const struct planning *planning, struct plan_host *host)
+{
+	bool by_dane = dane_decides(planning, host) ||
+	    (host->tlsa_state == TLSA_USABLE && planning->policy == NULL);
+
+	host->sni = by_dane ? host->tlsa_base : host->name;
+	if (host->sni[0] == '\0')
+		host->sni = NULL;
+}
+
+static struct demand *
+add_demand(struct plan_host *host, enum policy_source source, enum tls_need need, bool enforce)
+{
+	struct demand *demand = &host->demands[host->demand_count++];
+
+	*demand = (struct demand){ .source = source, .need = need, .enforce = enforce };
+	return demand;
+}
+
+static void
+demand_dane(const struct planning *planning, const struct host_facts *facts,
+    struct plan_host *host)
+{
+	struct demand *demand;
+
+	switch (host->tlsa_state) {
+	case TLSA_USABLE:
+		add_demand(host, SOURCE_DANE, NEED_TLSA, planning->dane_enforced);
+		break;
+	case TLSA_UNUSABLE:	/* RFC 7672 2.2 */
+		demand = add_demand(host, SOURCE_DANE, NEED_ENCRYPTION, planning->dane_enforced);
+		finding_set(&demand->finding, RESULT_TLSA_INVALID, "all-TLSA-records-unusable");
+		break;
+	case TLSA_UNKNOWN:	/* where DANE is enforced the host is out */
+		demand = add_demand(host, SOURCE_DANE, NEED_ENCRYPTION, false);
+		finding_set(&demand->finding, RESULT_DNSSEC_INVALID, "%s", facts->tlsa_why);
+		break;
+	case TLSA_NOT_ASKED:
+	case TLSA_NONE:
+		break;
+	}
+}
+
+/* RFC 8461 4, 5: testing and audit look as hard, and let the message go; so does MTA-STS beside a
+ * DANE that decides. */
+static void
+demand_sts(const struct planning *planning, struct plan_host *host)
+{
+	struct demand *demand;
+
+	if (planning->policy == NULL)
+		return;
+	demand = add_demand(host, SOURCE_STS, NEED_CERTIFICATE, planning->enforced &&
+	    !dane_decides(planning, host));
+	if (!host->mx_match)
+		finding_set(&demand->finding, RESULT_VALIDATION_FAILURE,
+		    "mtasts-policy-mx-mismatch");
+}
+
+static void
+set_demands(const struct planning *planning, const struct host_facts *facts,
+    struct plan_host *host)
+{
+	host->demands = arena_array(planning->arena, DEMANDS_MAX, sizeof(struct demand));
 	switch (planning->rules->tls) {
 	case TLS_POLICY:
 	case TLS_AUDIT:
-		/* RFC 8461 4, 5: testing and audit look as hard, and let the message go. */
-		if (planning->policy != NULL)
-			add_demand(planning, host, SOURCE_STS, NEED_CERTIFICATE,
-			    planning->enforced);
+	case TLS_DANE:	/* whose hosts without usable records are out */
+		demand_dane(planning, facts, host);
+		demand_sts(planning, host);
 		break;
 	case TLS_ENCRYPT:
-		add_demand(planning, host, SOURCE_DESTINATION, NEED_ENCRYPTION, true);
+		add_demand(host, SOURCE_DESTINATION, NEED_ENCRYPTION, true);
 		break;
 	case TLS_VERIFY:
-	case TLS_DANE:
-		add_demand(planning, host, SOURCE_DESTINATION, NEED_CERTIFICATE, true);
+		add_demand(host, SOURCE_DESTINATION, NEED_CERTIFICATE, true);
 		break;
 	case TLS_MAY:
 		break;
 	}
 	if (plan_wish_raises(planning->rules))
-		add_demand(planning, host, SOURCE_SENDER, NEED_ANY_CERTIFICATE, true);
+		add_demand(host, SOURCE_SENDER, NEED_ANY_CERTIFICATE, true);
+}
+
+/* RFC 7672 2.2.1: behind an insecure MX answer DANE protects from those who only listen. */
+static bool
+satisfies_dane(const struct planning *planning, const struct plan_host *host)
+{
+	return host->tlsa_state == TLSA_USABLE && planning->facts->mx_state == DNS_SECURE;
 }
 
 static enum host_out
@@ -135,11 +249,14 @@ out_of(const struct planning *planning, const struct candidate *candidate)
 		return OUT_LOOP;
 	if (planning->facts->mx != MX_LITERAL && !domain_is_host(host->name))
 		return OUT_BAD_NAME;
-	if (!host->mx_match && planning->enforced)
+	if (planning->dane_enforced && host->tlsa_state == TLSA_UNKNOWN)
+		return OUT_TLSA_UNKNOWN;
+	if (!host->mx_match && planning->enforced && !dane_decides(planning, host))
 		return OUT_UNLISTED;
 	if (plan_wish_raises(planning->rules) && !plan_wish_vouched(planning, host->name))
 		return OUT_UNVOUCHED;
-	if (planning->rules->tls == TLS_DANE)
+	if (planning->rules->tls == TLS_DANE && candidate->reach == REACH_OK &&
+	    !satisfies_dane(planning, host))
 		return OUT_NO_TLSA;
 	if (planning->rules->tls == TLS_VERIFY && host->name_count == 0)
 		return OUT_UNNAMED;
@@ -169,6 +286,39 @@ why_unreachable(const struct planning *planning, const struct host_facts *facts,
 }
 
 static const char *
+why_unknown_tlsa(const struct planning *planning, const struct host_facts *facts)
+{
+	return arena_printf(planning->arena, "TLSA look-up %s%s%s",
+	    facts->tlsa_answer == DNS_BOGUS ? "is bogus" : "failed",
+	    facts->tlsa_why[0] != '\0' ? ": " : "", facts->tlsa_why);
+}
+
+static const char *
+why_no_tlsa(const struct planning *planning, const struct plan_host *host)
+{
+	if (host->tlsa_state == TLSA_UNUSABLE)
+		return "tls = \"dane\", and none of its TLSA records can be used";
+	if (host->tlsa_state == TLSA_USABLE && planning->facts->mx_state != DNS_SECURE)
+		return "tls = \"dane\", and the MX answer is not DNSSEC-secure";
+	return "tls = \"dane\", and no secure TLSA record is known";
+}
+
+/* Of a host that is used: what an administrator might wonder about. */
+static const char *
+what_is_odd(const struct planning *planning, const struct host_facts *facts,
+    const struct plan_host *host)
+{
+	if (host->tlsa_state == TLSA_UNUSABLE)
+		return "none of its TLSA records can be used: TLS without a match";
+	if (host->tlsa_state == TLSA_UNKNOWN)
+		return why_unknown_tlsa(planning, facts);
+	if (!host->mx_match && dane_decides(planning, host))
+		return arena_printf(planning->arena, "not listed by mta-sts policy %s, and used "
+		    "since DANE decides", planning->policy->id);
+	return NULL;
+}
+
+static const char *
 why_out(const struct planning *planning, const struct host_facts *facts,
     const struct candidate *candidate)
 {
@@ -185,15 +335,36 @@ why_out(const struct planning *planning, const struct host_facts *facts,
 		    "vouches for its name";
 	case OUT_UNNAMED:
 		return "tls = \"verify\", and no name that a certificate could be verified for";
+	case OUT_TLSA_UNKNOWN:
+		return why_unknown_tlsa(planning, facts);
 	case OUT_NO_TLSA:
-		return "tls = \"dane\", and no secure TLSA record is known";
+		return why_no_tlsa(planning, &candidate->host);
 	case OUT_UNREACHABLE:
 		return why_unreachable(planning, facts, candidate->reach);
 	case OUT_NOT:
+		return what_is_odd(planning, facts, &candidate->host);
 	case OUT_LATE:
 		break;
 	}
 	return NULL;
+}
+
+/* A host that is out for another reason is no policy failure that anyone could see. */
+static void
+set_finding(const struct host_facts *facts, struct candidate *candidate)
+{
+	struct plan_host *host = &candidate->host;
+
+	if (candidate->out == OUT_TLSA_UNKNOWN) {
+		host->finding_source = SOURCE_DANE;
+		finding_set(&host->finding, RESULT_DNSSEC_INVALID, "%s", facts->tlsa_why);
+	} else if (candidate->out == OUT_NO_TLSA) {
+		host->finding_source = SOURCE_DANE;
+		finding_set(&host->finding, RESULT_DANE_REQUIRED, "%s", "");
+	} else if (!host->mx_match && (host->use || candidate->out == OUT_UNLISTED)) {
+		host->finding_source = SOURCE_STS;
+		finding_set(&host->finding, RESULT_VALIDATION_FAILURE, "mtasts-policy-mx-mismatch");
+	}
 }
 
 void
@@ -205,7 +376,6 @@ plan_host_fill(const struct planning *planning, const struct host_facts *facts,
 	host->name = arena_strdup(planning->arena, facts->name);
 	host->preference = facts->preference;
 	host->address_state = facts->address_state;
-	host->sni = host->name[0] != '\0' ? host->name : NULL;	/* RFC 8461 7.1: the MX name */
 	host->mx_match = planning->policy == NULL || sts_mx_match(planning->policy, host->name);
 	take_addresses(planning, facts, host);
 	candidate->reach = reach_of(facts, host);
@@ -213,11 +383,11 @@ plan_host_fill(const struct planning *planning, const struct host_facts *facts,
 		set_verify_names(planning, host);
 	else
 		set_one_name(planning, host);
-	set_demands(planning, host);
+	set_tlsa(planning, facts, host);
+	set_sni(planning, host);
+	set_demands(planning, facts, host);
 	candidate->out = out_of(planning, candidate);
 	host->use = candidate->out == OUT_NOT;
-	/* A host that is out for another reason is no policy failure that anyone could see. */
-	if (!host->mx_match && (host->use || candidate->out == OUT_UNLISTED))
-		finding_set(&host->finding, RESULT_VALIDATION_FAILURE, "mtasts-policy-mx-mismatch");
+	set_finding(facts, candidate);
 	host->reason = why_out(planning, facts, candidate);
 }

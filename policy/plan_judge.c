@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/x509_vfy.h>
+
 #include "base/domain.h"
 #include "base/x509.h"
 #include "policy/plan.h"
@@ -118,10 +120,20 @@ version_met(const struct plan *plan, const struct demand *demand, const struct p
 	return false;
 }
 
+/* What was verified, and how that went: by the public authorities, or by TLSA records. */
+struct verification {
+	bool ok;
+	int error, depth;	/* X509_V_ERR_ */
+	bool local_fault;
+	const char **names;	/* reference identifiers */
+	size_t name_count;
+	const char *match;	/* where names come from, in words, when there are several */
+};
+
 /* In words, and what to do about it. */
 static void
-describe_certificate(const struct plan_host *host, enum result_type type, const char *code,
-    struct shortfall *shortfall)
+describe_certificate(const struct verification *verification, enum result_type type,
+    const char *code, struct shortfall *shortfall)
 {
 	const char *words = "the certificate cannot be verified";
 	const char *advice = "the receiving site must mend its certificate";
@@ -133,11 +145,14 @@ describe_certificate(const struct plan_host *host, enum result_type type, const 
 		words = "the certificate is not trusted";
 		advice = "the receiving site must install a certificate of a public authority with "
 		    "its whole chain";
+	} else if (verification->error == X509_V_ERR_DANE_NO_MATCH) {
+		words = "none of its TLSA records matches the certificate";
+		advice = "the receiving site must publish TLSA records for its certificate";
 	} else if (type == RESULT_CERTIFICATE_HOST_MISMATCH) {
 		snprintf(shortfall->what, sizeof(shortfall->what),
 		    "the certificate is not valid for %s%s (%s)",
-		    host->name_count > 0 ? host->names[0] : "any name",
-		    host->name_count > 1 ? " or another name of match" : "", code);
+		    verification->name_count > 0 ? verification->names[0] : "any name",
+		    verification->name_count > 1 ? verification->match : "", code);
 		shortfall->advice = "the receiving site must install one with that name";
 		return;
 	}
@@ -146,36 +161,63 @@ describe_certificate(const struct plan_host *host, enum result_type type, const 
 }
 
 static bool
-certificate_met(const struct plan_host *host, const struct proof *proof,
-    struct shortfall *shortfall)
+certificate_met(const struct verification *verification, struct shortfall *shortfall)
 {
-	/* A name that does not match counts only when nothing else failed. */
-	bool name_alone = proof->chain_ok && !proof->name_ok;
-	const char *code = name_alone ? "X509_V_ERR_HOSTNAME_MISMATCH" :
-	    x509_error_name(proof->x509_error);
-	enum result_type type = name_alone ? RESULT_CERTIFICATE_HOST_MISMATCH :
-	    result_type_from_x509(proof->x509_error);
+	const char *code = x509_error_name(verification->error);
+	enum result_type type = result_type_from_x509(verification->error);
 
-	if (proof->chain_ok && proof->name_ok && !proof->local_fault)
+	if (verification->ok && !verification->local_fault)
 		return true;
 	*shortfall = (struct shortfall){ .enhanced = "4.7.5" };
-	if (proof->local_fault || (type == RESULT_OK && proof->x509_error != 0)) {
+	if (verification->local_fault || (type == RESULT_OK && verification->error != 0)) {
 		snprintf(shortfall->what, sizeof(shortfall->what),
-		    "this stsgate could not verify it%s%s", proof->x509_error != 0 ? ": " : "",
-		    proof->x509_error != 0 ? code : "");
+		    "this stsgate could not verify it%s%s", verification->error != 0 ? ": " : "",
+		    verification->error != 0 ? code : "");
 		shortfall->advice = "see its log";
 		return false;
 	}
 	if (type == RESULT_OK) {	/* no chain and no error: nothing was proven */
 		type = RESULT_VALIDATION_FAILURE;
-		code = "X509_V_ERR_UNSPECIFIED";
+		code = x509_error_name(X509_V_ERR_UNSPECIFIED);
 	}
-	if (proof->x509_depth > 0 && !name_alone)
-		finding_set(&shortfall->finding, type, "%s depth=%d", code, proof->x509_depth);
+	if (verification->depth > 0 && type != RESULT_CERTIFICATE_HOST_MISMATCH)
+		finding_set(&shortfall->finding, type, "%s depth=%d", code, verification->depth);
 	else
 		finding_set(&shortfall->finding, type, "%s", code);
-	describe_certificate(host, type, shortfall->finding.reason, shortfall);
+	describe_certificate(verification, type, shortfall->finding.reason, shortfall);
 	return false;
+}
+
+/* A name that does not match counts only when nothing else failed. */
+static bool
+pkix_met(const struct plan_host *host, const struct proof *proof, struct shortfall *shortfall)
+{
+	bool name_alone = proof->chain_ok && !proof->name_ok;
+	struct verification verification = {
+		.ok = proof->chain_ok && proof->name_ok,
+		.error = name_alone ? X509_V_ERR_HOSTNAME_MISMATCH : proof->x509_error,
+		.depth = proof->x509_depth,
+		.local_fault = proof->local_fault,
+		.names = host->names, .name_count = host->name_count,
+		.match = " or another name of match"
+	};
+
+	return certificate_met(&verification, shortfall);
+}
+
+static bool
+tlsa_met(const struct plan_host *host, const struct proof *proof, struct shortfall *shortfall)
+{
+	struct verification verification = {
+		.ok = proof->dane_ok,
+		.error = proof->dane_error,
+		.depth = proof->dane_depth,
+		.local_fault = !proof->dane_ok && proof->local_fault,
+		.names = host->dane_names, .name_count = host->dane_name_count,
+		.match = " or the domain"
+	};
+
+	return certificate_met(&verification, shortfall);
 }
 
 static bool
@@ -188,13 +230,24 @@ demand_met(const struct plan *plan, const struct plan_host *host, const struct d
 	case NEED_ENCRYPTION:
 		return true;
 	case NEED_ANY_CERTIFICATE:	/* RFC 8689 4.2.1 4 */
-		if (proof->dane_ok)
-			return true;
-		break;
+		return proof->dane_ok || pkix_met(host, proof, shortfall);
 	case NEED_CERTIFICATE:
+		return pkix_met(host, proof, shortfall);
+	case NEED_TLSA:
 		break;
 	}
-	return certificate_met(host, proof, shortfall);
+	return tlsa_met(host, proof, shortfall);
+}
+
+bool
+plan_judge_demand(const struct plan *plan, const struct plan_host *host,
+    const struct demand *demand, const struct proof *proof, struct finding *finding)
+{
+	struct shortfall shortfall;
+	bool met = demand_met(plan, host, demand, proof, &shortfall);
+
+	*finding = met ? demand->finding : shortfall.finding;
+	return met && demand->finding.type == RESULT_OK;
 }
 
 static void
@@ -206,12 +259,27 @@ name_host(const struct plan_host *host, const char *address, char who[WHO_ROOM])
 		snprintf(who, WHO_ROOM, "%s[%s]", host->name, address);
 }
 
+static const char *
+need_words(enum tls_need need)
+{
+	switch (need) {
+	case NEED_ENCRYPTION:
+		return "TLS";
+	case NEED_CERTIFICATE:
+	case NEED_ANY_CERTIFICATE:
+		return "a verified certificate";
+	case NEED_TLSA:
+		break;
+	}
+	return "a certificate that its TLSA records match";
+}
+
 /* "mta-sts policy 2016 of example.com demands a verified certificate, but" */
 static void
 name_demand(const struct plan *plan, const struct plan_host *host, const struct demand *demand,
     char *text, size_t room)
 {
-	const char *need = demand->need == NEED_ENCRYPTION ? "TLS" : "a verified certificate";
+	const char *need = need_words(demand->need);
 
 	switch (demand->source) {
 	case SOURCE_STS:
@@ -219,7 +287,8 @@ name_demand(const struct plan *plan, const struct plan_host *host, const struct 
 		    plan->domain, need);
 		return;
 	case SOURCE_DANE:
-		snprintf(text, room, "dane of %s demands %s", host->name, need);
+		snprintf(text, room, "dane (TLSA base domain %s) demands %s", host->tlsa_base,
+		    need);
 		return;
 	case SOURCE_DESTINATION:
 		snprintf(text, room, "destination \"%s\" demands %s", plan->destination, need);
@@ -242,10 +311,11 @@ refuse_by_demand(const struct plan *plan, const struct plan_host *host,
 
 	name_host(host, address, who);
 	name_demand(plan, host, demand, asks, sizeof(asks));
-	if (demand->source == SOURCE_STS && plan->wish != WISH_REQUIRETLS)
+	if (plan->wish != WISH_REQUIRETLS &&
+	    (demand->source == SOURCE_STS || demand->source == SOURCE_DANE))
 		snprintf(hint, sizeof(hint),
-		    " (mode enforce; to override set tls = \"audit\" in destination \"%s\")",
-		    plan->destination);
+		    " (%sto override set tls = \"audit\" in destination \"%s\")",
+		    demand->source == SOURCE_STS ? "mode enforce; " : "", plan->destination);
 	judgement->step = JUDGEMENT_NEXT_HOST;
 	reply_set(&judgement->reply, 451, shortfall->enhanced, "%s: %s, but %s; %s%s", who, asks,
 	    shortfall->what, shortfall->advice, hint);
@@ -277,57 +347,94 @@ judge_opportunistic(const struct plan *plan, const struct plan_host *host,
 		    shortfall->advice);
 }
 
-/* Judges each demand by itself. Returns the one that decides: the first enforced one that fails,
- * else the first that fails, else NULL. */
+/* The demands of one host, judged. */
+struct verdict {
+	const struct demand *leading;	/* speaks for the host; NULL: it has no demands */
+	struct shortfall tls;	/* as if nothing were demanded */
+	const struct demand *refuses;	/* the leading one, or another, that is enforced and fails
+					   */
+	struct shortfall refusal;
+};
+
 static const struct demand *
-judge_demands(const struct plan *plan, const struct plan_host *host, const struct proof *proof,
-    struct shortfall *shortfall, bool *verified)
+leading_demand(const struct plan_host *host)
 {
-	const struct demand *failed = NULL, *demand;
+	const struct demand *policy = plan_host_policy(host);
+
+	if (policy != NULL)
+		return policy;
+	return host->demand_count > 0 ? &host->demands[0] : NULL;
+}
+
+static void
+find_refusal(const struct plan *plan, const struct plan_host *host, const struct proof *proof,
+    struct verdict *verdict)
+{
 	struct shortfall found;
 	size_t i;
 
 	for (i = 0; i < host->demand_count; i++) {
-		demand = &host->demands[i];
-		if (demand_met(plan, host, demand, proof, &found)) {
-			*verified = *verified || demand->need != NEED_ENCRYPTION;
-		} else if (failed == NULL || (demand->enforce && !failed->enforce)) {
-			failed = demand;
-			*shortfall = found;
+		const struct demand *demand = &host->demands[i];
+
+		if (!demand->enforce || demand_met(plan, host, demand, proof, &found))
+			continue;
+		if (verdict->refuses == NULL || demand == verdict->leading) {
+			verdict->refuses = demand;
+			verdict->refusal = found;
 		}
 	}
-	return failed;
+}
+
+/* What failed: by the demand that decides, and by the one beside it. */
+static void
+note_findings(const struct plan *plan, const struct plan_host *host, const struct proof *proof,
+    const struct verdict *verdict, struct judgement *judgement)
+{
+	const struct demand *decides =
+	    verdict->refuses != NULL ? verdict->refuses : verdict->leading;
+	size_t i;
+
+	judgement->finding = verdict->tls.finding;
+	if (decides != NULL)
+		judgement->source = decides->source;
+	for (i = 0; i < host->demand_count; i++) {
+		const struct demand *demand = &host->demands[i];
+		struct finding finding;
+		bool met = plan_judge_demand(plan, host, demand, proof, &finding);
+
+		if (met && demand->need != NEED_ENCRYPTION)
+			judgement->verified = true;
+		if (demand == decides) {
+			judgement->finding = finding;
+		} else if (!met) {
+			judgement->beside = demand->source;
+			judgement->beside_finding = finding;
+		}
+	}
 }
 
 void
 plan_judge(const struct plan *plan, const struct plan_host *host, const struct proof *proof,
     const char *address, struct judgement *judgement)
 {
-	const struct demand *failed;
-	struct shortfall shortfall;
+	struct verdict verdict = { .leading = leading_demand(host) };
 
 	*judgement = (struct judgement){ .step = JUDGEMENT_GO_ON };
-	if (host->demand_count > 0)
-		judgement->source = host->demands[0].source;
+	if (verdict.leading != NULL)
+		judgement->source = verdict.leading->source;
 	if (proof->tls == PROOF_NOT_TRIED) {
 		/* The caller's bug, and the message would go out in plaintext. */
 		if (plan_host_enforces(host))
 			abort();
 		return;
 	}
-	(void)has_tls(proof, &shortfall);
-	failed = judge_demands(plan, host, proof, &shortfall, &judgement->verified);
-	if (failed != NULL)
-		judgement->source = failed->source;
-	judgement->finding = shortfall.finding;
-	if (failed != NULL && failed->enforce)
-		refuse_by_demand(plan, host, failed, &shortfall, address, judgement);
+	(void)has_tls(proof, &verdict.tls);
+	find_refusal(plan, host, proof, &verdict);
+	note_findings(plan, host, proof, &verdict, judgement);
+	if (verdict.refuses != NULL)
+		refuse_by_demand(plan, host, verdict.refuses, &verdict.refusal, address,
+		    judgement);
 	else
-		judge_opportunistic(plan, host, proof, &shortfall, address, judgement);
+		judge_opportunistic(plan, host, proof, &verdict.tls, address, judgement);
 	plan_wish_judge(plan, proof, judgement);
-	if (judgement->finding.type == RESULT_OK && host->finding.type != RESULT_OK) {
-		/* Testing or audit: the policy does not list the host, whatever TLS showed. */
-		judgement->finding = host->finding;
-		judgement->verified = false;
-	}
 }

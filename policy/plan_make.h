@@ -26,6 +26,7 @@ enum host_out {
 	OUT_NOT,
 	OUT_LOOP,	/* ourselves, or no more preferred than we are */
 	OUT_BAD_NAME,
+	OUT_TLSA_UNKNOWN,	/* DANE might speak here, and what it says is not known */
 	OUT_UNLISTED,	/* by an enforced MTA-STS policy */
 	OUT_UNVOUCHED,	/* REQUIRETLS, and nobody vouches for its name */
 	OUT_UNNAMED,	/* tls = verify, and no name to verify */
@@ -46,7 +47,9 @@ struct planning {
 	const struct plan_rules *rules;
 	struct plan *plan;
 	const struct sts_policy *policy;	/* enforce or testing, where asked for; or NULL */
-	bool audit;	/* demands are recorded, never enforced */
+	bool dane;	/* TLSA records count */
+	bool dane_enforced;
+	bool audit;	/* demands of MTA-STS are recorded, never enforced */
 	bool lowered;	/* TLS-Required: No: what recipients publish is never enforced either */
 	bool enforced;	/* policy stops messages */
 	uint32_t own_preference;	/* hosts from here on are loops; above UINT16_MAX: none */

@@ -44,15 +44,19 @@ refuse(struct planning *planning, bool proven, int code, const char *subject_det
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	proven = proven || !(planning->enforced || plan_wish_raises(planning->rules));
+	proven = proven || !(planning->enforced || planning->rules->tls == TLS_DANE ||
+	    plan_wish_raises(planning->rules));
 	snprintf(enhanced, sizeof(enhanced), "%c%s", proven ? '5' : '4', subject_detail);
 	if (!proven && plan_wish_raises(planning->rules)) {
 		defer(planning, enhanced, "%s; this is not proven by DNSSEC, and REQUIRETLS was "
 		    "asked, so the message waits", text);
-	} else if (!proven) {
+	} else if (!proven && planning->enforced) {
 		defer(planning, enhanced, "%s; this is not proven by DNSSEC, and mta-sts policy "
 		    "%s of %s is in force, so the message waits", text, plan->policy_id,
 		    plan->domain);
+	} else if (!proven) {
+		defer(planning, enhanced, "%s; this is not proven by DNSSEC, and destination "
+		    "\"%s\" demands DANE, so the message waits", text, plan->destination);
 	} else {
 		plan->verdict = PLAN_REFUSE;
 		reply_set(&plan->reply, code, enhanced, "%s", text);
@@ -276,21 +280,50 @@ refuse_without_address(struct planning *planning)
 	return true;
 }
 
+/* The first of the hosts whose TLSA records are not known, and why. */
+static const struct candidate *
+first_out(const struct planning *planning, enum host_out out)
+{
+	size_t i;
+
+	for (i = 0; i < planning->count; i++)
+		if (planning->candidates[i].out == out)
+			return &planning->candidates[i];
+	return NULL;
+}
+
+static void
+defer_unknown_tlsa(struct planning *planning)
+{
+	const struct plan_host *host = &first_out(planning, OUT_TLSA_UNKNOWN)->host;
+
+	planning->plan->source = SOURCE_DANE;
+	defer(planning, "4.7.5",
+	    "dane of %s (TLSA base domain %s): %s, so that %s of %s can be used for now; the DNS "
+	    "of %s must be mended", host->name, host->tlsa_base, host->reason,
+	    planning->count > 1 ? "no MX host" : "the only host", planning->plan->domain,
+	    host->tlsa_base);
+}
+
 static void
 defer_by_destination(struct planning *planning)
 {
 	const struct plan *plan = planning->plan;
 
-	if (count_out(planning, OUT_NO_TLSA) > 0)
+	if (count_out(planning, OUT_NO_TLSA) > 0) {
+		planning->plan->source = SOURCE_DANE;
 		defer(planning, "4.7.5",
-		    "destination \"%s\" demands DANE (tls = \"dane\"), and no secure TLSA record "
-		    "is known for %s", plan->destination, name_hosts(planning));
-	else
+		    "destination \"%s\" demands DANE (tls = \"dane\"), and %s: %s",
+		    plan->destination, planning->facts->mx_state == DNS_SECURE ?
+		    "no secure TLSA record that could be used is known" :
+		    "the MX answer is not DNSSEC-secure", name_hosts(planning));
+	} else {
 		defer(planning, "4.7.5",
 		    "destination \"%s\" demands a verified certificate (tls = \"verify\"), and "
 		    "there is no name to verify: %s and match is empty", plan->destination,
 		    plan->relay ? "the relay is an address" :
 		    "the MX answer is not DNSSEC-secure");
+	}
 }
 
 static void
@@ -346,6 +379,8 @@ plan_no_host(struct planning *planning)
 	else if (plan_wish_raises(planning->rules))
 		plan_wish_no_host(planning, count_out(planning, OUT_UNVOUCHED) > 0,
 		    name_hosts(planning));
+	else if (count_out(planning, OUT_TLSA_UNKNOWN) > 0)
+		defer_unknown_tlsa(planning);
 	else if (unlisted == counted)
 		defer_unlisted(planning);
 	else if (unlisted + count_out(planning, OUT_UNREACHABLE) < counted)

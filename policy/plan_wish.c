@@ -66,6 +66,8 @@ describe_untried(const struct candidate *candidate, struct reply *reply)
 	reply->code = 0;
 	if (candidate->out == OUT_LATE)
 		enhanced = "4.4.4";
+	if (candidate->out == OUT_TLSA_UNKNOWN)
+		enhanced = "4.7.5";
 	if (candidate->out == OUT_UNREACHABLE)
 		switch (candidate->reach) {
 		case REACH_FAILED:

@@ -20,7 +20,10 @@
 #include "base/deadline.h"
 #include "base/domain.h"
 
-enum dns_type { DNS_A = 1, DNS_SOA = 6, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_TLSA = 52 };
+enum dns_type {
+	DNS_A = 1, DNS_CNAME = 5, DNS_SOA = 6, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28,
+	DNS_TLSA = 52
+};
 
 enum dns_state {
 	DNS_SECURE,	/* validated up to a trust anchor, denials included */

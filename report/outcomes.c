@@ -89,19 +89,6 @@ facts_of(const struct making *making, const struct plan_host *host)
 	abort();	/* the plan was not made from these facts */
 }
 
-/* RFC 8460 4.4: "3 1 1 HEX" */
-static const char *
-tlsa_text(struct arena *arena, const struct tlsa *tlsa)
-{
-	char *hex = arena_alloc(arena, 2 * tlsa->length + 1);
-	size_t i;
-
-	for (i = 0; i < tlsa->length; i++)
-		snprintf(hex + 2 * i, 3, "%02X", (unsigned)tlsa->data[i]);
-	return arena_printf(arena, "%u %u %u %s", (unsigned)tlsa->usage, (unsigned)tlsa->selector,
-	    (unsigned)tlsa->matching, hex);
-}
-
 static int
 compare_texts(const void *a, const void *b)
 {

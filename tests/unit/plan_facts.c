@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +41,43 @@ fill_host(struct arena *arena, const struct test_host *test, struct host_facts *
 		strcpy(host->why, "SERVFAIL");
 }
 
+/* "3 1 1" with a digest of the right length. */
+static void
+add_tlsa(struct arena *arena, const char *text, struct host_facts *host)
+{
+	unsigned usage, selector, matching;
+	struct tlsa *tlsa = &host->tlsa[host->tlsa_count++];
+
+	if (sscanf(text, "%u %u %u", &usage, &selector, &matching) != 3)
+		abort();
+	tlsa->usage = (uint8_t)usage;
+	tlsa->selector = (uint8_t)selector;
+	tlsa->matching = (uint8_t)matching;
+	tlsa->length = matching == 2 ? 64 : 32;
+	tlsa->data = arena_alloc(arena, tlsa->length);
+}
+
+static void
+fill_tlsa(struct arena *arena, const struct test_tlsa *test, struct host_facts *host)
+{
+	const char *at = test->records;
+
+	host->tlsa_state = test->state;
+	if (test->state == TLSA_NOT_ASKED)
+		return;
+	host->tlsa_base = test->base != NULL ? test->base : host->name;
+	host->tlsa_answer = test->answer;
+	if (test->state == TLSA_UNKNOWN)
+		strcpy(host->tlsa_why, "SERVFAIL");
+	if (test->state == TLSA_USABLE && at == NULL)
+		at = "3 1 1";
+	host->tlsa = arena_array(arena, TEST_HOSTS_MAX, sizeof(struct tlsa));
+	for (; at != NULL; at = strchr(at, ',')) {
+		at += strspn(at, ", ");
+		add_tlsa(arena, at, host);
+	}
+}
+
 static const struct sts_policy *
 make_policy(struct arena *arena, const struct test_facts *test)
 {
@@ -63,10 +101,12 @@ test_facts_make(struct arena *arena, const struct test_facts *test)
 	facts->domain = test->domain != NULL ? test->domain : "example.com";
 	facts->mx = test->mx;
 	facts->mx_state = test->mx_state;
+	facts->mx_canonical = test->mx_canonical;
 	facts->relay_address = test->relay_address;
 	facts->hosts = arena_array(arena, TEST_HOSTS_MAX, sizeof(struct host_facts));
 	while (facts->host_count < TEST_HOSTS_MAX && test->hosts[facts->host_count].name != NULL) {
 		fill_host(arena, &test->hosts[facts->host_count], &facts->hosts[facts->host_count]);
+		fill_tlsa(arena, &test->tlsa[facts->host_count], &facts->hosts[facts->host_count]);
 		facts->host_count++;
 	}
 	facts->sts.state = test->sts;
@@ -83,7 +123,8 @@ test_plan_from(struct arena *arena, const struct test_facts *test, const struct 
 	struct conf_strings match = split(arena, test->match);
 	struct conf_strings own_names = split(arena, test->own_names);
 	struct plan_rules rules = {
-		.sts_enforce = test->enforce, .tls = test->tls, .match = &match,
+		.sts_enforce = test->enforce, .dane_enforce = test->dane, .tls = test->tls,
+		.match = &match,
 		.hostname = "out.example.net", .own_names = &own_names,
 		.allow_private = !test->refuse_private, .ipv6_first = !test->ipv4_first,
 		.plaintext_retry = !test->no_plaintext_retry, .min_protocol = test->min_protocol,

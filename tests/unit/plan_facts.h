@@ -18,10 +18,20 @@ struct test_host {
 	enum dns_state state;
 };
 
+struct test_tlsa {
+	enum tlsa_state state;
+	const char *records;	/* "3 1 1, 2 0 1": digests are all zero; NULL: "3 1 1" of USABLE */
+	const char *base;	/* NULL: the host's name */
+	enum dns_state answer;	/* FAILED or BOGUS of UNKNOWN */
+};
+
 struct test_facts {
 	enum mx_kind mx;
 	enum dns_state mx_state;
 	struct test_host hosts[TEST_HOSTS_MAX];
+	struct test_tlsa tlsa[TEST_HOSTS_MAX];	/* of the hosts, in their order */
+	const char *mx_canonical;
+	enum conf_enforce dane;
 	enum sts_state sts;
 	enum sts_mode mode;	/* STS_VALID */
 	const char *patterns;	/* STS_VALID, joined by a space */

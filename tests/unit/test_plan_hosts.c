@@ -30,20 +30,21 @@ struct demand_case {
 	const char *mode, *id;
 };
 
+#define DEMAND(s, n, e) { .source = s, .need = n, .enforce = e }
 #define HOST .hosts = { { MX1, 10, A, 0 } }
 #define LISTED .patterns = "*.example.com", HOST
 
 static const struct demand_case demand_cases[] = {
 	{ "no policy", { HOST }, 0, { 0 }, MX1, SOURCE_NONE, NULL, NULL },
-	{ "enforce", { ENFORCE, LISTED }, 1, { SOURCE_STS, NEED_CERTIFICATE, true }, MX1,
+	{ "enforce", { ENFORCE, LISTED }, 1, DEMAND(SOURCE_STS, NEED_CERTIFICATE, true), MX1,
 	    SOURCE_STS, "enforce", "2016Z" },
-	{ "testing", { TESTING, LISTED }, 1, { SOURCE_STS, NEED_CERTIFICATE, false }, MX1,
+	{ "testing", { TESTING, LISTED }, 1, DEMAND(SOURCE_STS, NEED_CERTIFICATE, false), MX1,
 	    SOURCE_STS, "testing", "2016Z" },
 	{ "none", { .sts = STS_VALID, LISTED }, 0, { 0 }, MX1, SOURCE_NONE, "none", "2016Z" },
 	{ "enforce, audit", { ENFORCE, .enforce = ENFORCE_AUDIT, LISTED }, 1,
-	    { SOURCE_STS, NEED_CERTIFICATE, false }, MX1, SOURCE_STS, "audit", "2016Z" },
+	    DEMAND(SOURCE_STS, NEED_CERTIFICATE, false), MX1, SOURCE_STS, "audit", "2016Z" },
 	{ "enforce, tls = audit", { ENFORCE, .tls = TLS_AUDIT, LISTED }, 1,
-	    { SOURCE_STS, NEED_CERTIFICATE, false }, MX1, SOURCE_STS, "audit", "2016Z" },
+	    DEMAND(SOURCE_STS, NEED_CERTIFICATE, false), MX1, SOURCE_STS, "audit", "2016Z" },
 	{ "none, audit", { .sts = STS_VALID, .enforce = ENFORCE_AUDIT, LISTED }, 0, { 0 }, MX1,
 	    SOURCE_NONE, "none", "2016Z" },
 	{ "enforce, off", { ENFORCE, .enforce = ENFORCE_OFF, LISTED }, 0, { 0 }, MX1, SOURCE_NONE,
@@ -52,17 +53,17 @@ static const struct demand_case demand_cases[] = {
 	    { 0 }, MX1, SOURCE_NONE, NULL, NULL },
 	{ "may", { ENFORCE, .tls = TLS_MAY, LISTED }, 0, { 0 }, MX1, SOURCE_NONE, NULL, NULL },
 	{ "encrypt", { ENFORCE, .tls = TLS_ENCRYPT, LISTED }, 1,
-	    { SOURCE_DESTINATION, NEED_ENCRYPTION, true }, MX1, SOURCE_NONE, NULL, NULL },
+	    DEMAND(SOURCE_DESTINATION, NEED_ENCRYPTION, true), MX1, SOURCE_NONE, NULL, NULL },
 	{ "verify", { ENFORCE, .tls = TLS_VERIFY, LISTED }, 1,
-	    { SOURCE_DESTINATION, NEED_CERTIFICATE, true }, MX1, SOURCE_NONE, NULL, NULL },
+	    DEMAND(SOURCE_DESTINATION, NEED_CERTIFICATE, true), MX1, SOURCE_NONE, NULL, NULL },
 	{ "verify, audit is about policies", { .enforce = ENFORCE_AUDIT, .tls = TLS_VERIFY, HOST },
-	    1, { SOURCE_DESTINATION, NEED_CERTIFICATE, true }, MX1, SOURCE_NONE, NULL,
+	    1, DEMAND(SOURCE_DESTINATION, NEED_CERTIFICATE, true), MX1, SOURCE_NONE, NULL,
 	    NULL },
 	{ "verify by match", { .tls = TLS_VERIFY, .match = "a.example *.example.net", HOST }, 1,
-	    { SOURCE_DESTINATION, NEED_CERTIFICATE, true }, "a.example *.example.net",
+	    DEMAND(SOURCE_DESTINATION, NEED_CERTIFICATE, true), "a.example *.example.net",
 	    SOURCE_NONE, NULL, NULL },
 	{ "match is for verify alone", { ENFORCE, .match = "a.example", LISTED }, 1,
-	    { SOURCE_STS, NEED_CERTIFICATE, true }, MX1, SOURCE_STS, "enforce", "2016Z" },
+	    DEMAND(SOURCE_STS, NEED_CERTIFICATE, true), MX1, SOURCE_STS, "enforce", "2016Z" },
 	{ "literal", { .mx = MX_LITERAL, .hosts = { { "", 0, A, 0 } } }, 0, { 0 }, "", SOURCE_NONE,
 	    NULL, NULL },
 };

@@ -333,8 +333,8 @@ static void
 test_several_demands(void **state)
 {
 	struct demand demands[] = {
-		{ SOURCE_STS, NEED_CERTIFICATE, false }, { SOURCE_DESTINATION, NEED_ENCRYPTION,
-		    true }
+		{ .source = SOURCE_STS, .need = NEED_CERTIFICATE },
+		{ .source = SOURCE_DESTINATION, .need = NEED_ENCRYPTION, .enforce = true }
 	};
 	struct proof proof = BAD_CHAIN(10), refused = { .tls = PROOF_NOT_OFFERED };
 	struct arena *arena = arena_new();
