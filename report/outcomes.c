@@ -179,6 +179,8 @@ judge_alone(const struct making *making, const struct attempt *attempt,
 
 	if (demand != NULL)
 		kept = *demand;
+	if (kept.source == SOURCE_STS)	/* a host that is not listed is told by name alone */
+		kept.finding.type = RESULT_OK;
 	alone.demands = &kept;
 	alone.demand_count = demand != NULL;
 	alone.finding.type = RESULT_OK;

@@ -42,7 +42,8 @@ static const char *const never[] = { "S 220 never reached", NULL };
 static void
 require_tls(struct world *world, size_t host_count)
 {
-	static struct demand demand = { SOURCE_SENDER, NEED_ANY_CERTIFICATE, true };
+	static struct demand demand = { .source = SOURCE_SENDER, .need = NEED_ANY_CERTIFICATE,
+	    .enforce = true };
 	size_t i;
 
 	world_init(world, host_count);
