@@ -43,6 +43,12 @@
 
 /* addresses that one _smtp._tls record can have reports sent to */
 #define LIMIT_RUAS	10
+#define LIMIT_DATAGRAM	(256 * 1024)	/* of libtlsrpt; a policy of 64 KiB fits, escaped */
+#define LIMIT_DATAGRAM_POLICIES	100
+#define LIMIT_DATAGRAM_STRINGS	2000	/* in each list of one policy */
+#define LIMIT_DATAGRAM_FAILURES	100	/* of one policy */
+#define LIMIT_DATAGRAM_TEXT	(16 * 1024)	/* one line or value; a value is cut */
+#define LIMIT_DATAGRAM_REASON	512
 
 /* What one next-hop domain can make us keep for a day: TXT records, more are not counted; policies
  * of a record, the rest are counted as one a kind without its strings; failure details of a policy,
