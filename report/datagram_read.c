@@ -252,7 +252,8 @@ read_policy(const struct reading *reading, const json_t *object, struct outcome 
 	if (read_strings(reading, object, "policy-string", &policy->strings,
 	    &policy->string_count) != 0 ||
 	    read_strings(reading, object, "mx-host", &policy->mx, &policy->mx_count) != 0)
-		return refuse(reading, "policy-string or mx-host is no array of texts, or too long");
+		return refuse(reading, "policy-string or mx-host is no array of texts, or is too "
+		    "long");
 	if (policy->type == OUTCOME_TLSA)
 		sort_records(reading, policy);
 	if (!json_is_boolean(failed) && !(json_is_integer(failed) &&
