@@ -91,10 +91,10 @@ world_init(struct world *world, size_t host_count)
 	world->conf.destinations = &world->destination;
 	world->destination.name = domain;
 	world->conf.lmtp.transaction_time = 60000;
-	world->conf.smtp.connect_timeout = 5000;
-	world->conf.smtp.command_timeout = 5000;
-	world->conf.smtp.data_timeout = 5000;
-	world->conf.smtp.final_timeout = 5000;
+	world->conf.smtp.connect_timeout = 20000;
+	world->conf.smtp.command_timeout = 20000;
+	world->conf.smtp.data_timeout = 20000;
+	world->conf.smtp.final_timeout = 20000;
 	world->time_ms = 60000;
 	world->sender = "sender@example.org";
 	world->content = "Subject: test\r\n\r\nhello\r\n";
@@ -146,9 +146,8 @@ static void *
 hang_up(void *argument)
 {
 	struct world *world = argument;
-	struct timespec time = { world->abandon_ms / 1000, world->abandon_ms % 1000 * 1000000 };
 
-	nanosleep(&time, NULL);
+	require(peer_await(world->peer, world->abandon_after));
 	txn_abandon(world->txn);
 	return NULL;
 }
@@ -161,11 +160,11 @@ run(struct world *world)
 	int64_t began = clock_monotonic_ms();
 	pthread_t mta;
 
-	if (world->abandon_ms > 0)
+	if (world->abandon_after != NULL)
 		require(pthread_create(&mta, NULL, hang_up, world) == 0);
 	deliver_group(&context, world->txn, &world->txn->groups[0]);
 	world->took_ms = clock_monotonic_ms() - began;
-	if (world->abandon_ms > 0)
+	if (world->abandon_after != NULL)
 		pthread_join(mta, NULL);
 }
 
@@ -236,6 +235,13 @@ world_reply(const struct world *world, size_t rcpt)
 	require(world->rcpts[rcpt].settled);
 	reply_line(&world->rcpts[rcpt].reply, line);
 	return line;
+}
+
+bool
+world_went(const struct world *world, const char *reply, unsigned connections)
+{
+	return world->connections == connections &&
+	    strncmp(world_reply(world, 0), reply, strlen(reply)) == 0;
 }
 
 bool

@@ -52,6 +52,16 @@ note_message(struct txn *txn, const struct group *group)
 	pthread_mutex_unlock(&bench_seen.lock);
 }
 
+static void
+wait_at_gate(void)
+{
+	int tries;
+
+	for (tries = 0; !bench_seen.gate_open && tries < CLIENT_MS; tries++)
+		usleep(1000);
+	assert_true(bench_seen.gate_open);
+}
+
 void
 bench_deliver(void *context, struct txn *txn, struct group *group)
 {
@@ -69,10 +79,10 @@ bench_deliver(void *context, struct txn *txn, struct group *group)
 			poll(&abandoned, 1, 10000);
 			bench_seen.abandoned = txn_is_abandoned(txn);
 			reply_set(&reply, 451, "4.4.2", "broken off");
-		} else if (strncmp(wish, "stuck", 5) == 0) {
-			usleep(3500 * 1000);
 		} else if (strncmp(wish, "slow", 4) == 0) {
 			usleep(200 * 1000);
+		} else if (strncmp(wish, "gated", 5) == 0) {
+			wait_at_gate();
 		} else if (strncmp(wish, "bad", 3) == 0) {
 			reply_set(&reply, 550, "5.1.1", "nobody");
 		} else if (strncmp(wish, "busy", 4) == 0) {
@@ -120,7 +130,7 @@ bench_setup(void **state)
 	bench_conf.lmtp.transaction_time = 20000;
 	buf_clear(&bench_seen.log);
 	bench_seen.calls = 0;
-	bench_seen.abandoned = false;
+	bench_seen.abandoned = bench_seen.gate_open = false;
 	bench_start(1 << 20, bench_directory);
 	return 0;
 }

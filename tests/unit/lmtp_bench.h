@@ -20,7 +20,7 @@
 #include "base/endpoint.h"
 #include "shim/lmtp_server.h"
 
-#define CLIENT_MS	3000	/* a test that waits longer has failed */
+#define CLIENT_MS	20000	/* a test that waits longer has failed */
 
 /* What the fake deliver has seen. */
 struct bench_seen {
@@ -29,6 +29,7 @@ struct bench_seen {
 	struct buf content, log;	/* of the last message; the envelopes, a line each */
 	char id[64];
 	_Atomic bool abandoned;
+	_Atomic bool gate_open;	/* set by the test: "gated" recipients are taken */
 };
 
 extern char bench_directory[64];
@@ -38,8 +39,8 @@ extern struct spool *bench_spool;
 extern struct lmtp_server *bench_server;
 extern struct bench_seen bench_seen;
 
-/* The local part is the story: "wait" lasts until the transaction is abandoned, "stuck" a while
- * longer than anyone waits for, "slow" 200 ms; "bad" and "busy" are refused. */
+/* The local part is the story: "wait" lasts until the transaction is abandoned, "gated" until the
+ * test opens the gate, whatever else happens, "slow" 200 ms; "bad" and "busy" are refused. */
 void bench_deliver(void *context, struct txn *txn, struct group *group);
 
 int bench_setup(void **state);	/* configuration, directory, and bench_start() */

@@ -24,7 +24,7 @@
 #include "base/buf.h"
 #include "tests/unit/peer.h"
 
-#define PATIENCE_S	10
+#define PATIENCE_S	30
 #define LINE_ROOM	8192
 #define CONNECTIONS	64
 
@@ -207,12 +207,13 @@ leave(struct guest *guest, bool reset)
 	guest->left = true;
 }
 
+/* It ends early when the client is seen to leave, which takes an empty send buffer there. */
 static void
-pause_ms(long ms)
+pause_ms(const struct guest *guest, long ms)
 {
-	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
+	struct pollfd left = { .fd = guest->fd, .events = POLLRDHUP };
 
-	nanosleep(&time, NULL);
+	(void)poll(&left, 1, (int)ms);
 }
 
 static void
@@ -269,7 +270,7 @@ run_step(struct guest *guest, const char *step)
 	case 'X': leave(guest, false); break;
 	case 'Z': while (get_line(guest, line)) note(guest, "", line); break;
 	case 'G': put_alert(guest, atol(rest)); break;
-	case 'P': pause_ms(atol(rest)); break;
+	case 'P': pause_ms(guest, atol(rest)); break;
 	case 'Q': require_quiet(guest); break;
 	case 'L': case 'N': case 'W': flood(guest, step); break;
 	default: abort();
@@ -410,6 +411,23 @@ peer_heard(struct peer *peer)
 {
 	join(peer);
 	return buf_text(&peer->heard);
+}
+
+bool
+peer_await(struct peer *peer, const char *text)
+{
+	const struct timespec moment = { 0, 5000000 };
+	bool heard = false;
+	int tries;
+
+	for (tries = 0; !heard && tries < PATIENCE_S * 200; tries++) {
+		pthread_mutex_lock(&peer->lock);
+		heard = strstr(buf_text(&peer->heard), text) != NULL;
+		pthread_mutex_unlock(&peer->lock);
+		if (!heard)
+			nanosleep(&moment, NULL);
+	}
+	return heard;
 }
 
 unsigned

@@ -53,6 +53,17 @@ program_look(void)
 }
 
 static void
+wait_at_gate(void)
+{
+	int tries;
+
+	for (tries = 0; !program_seen.gate_open && tries < PATIENCE_MS; tries++)
+		usleep(1000);
+	if (!program_seen.gate_open)
+		abort();
+}
+
+static void
 deliver(void *context, struct txn *txn, struct group *group)
 {
 	struct pollfd abandoned = { .fd = txn_abandoned_fd(txn), .events = POLLIN };
@@ -68,8 +79,8 @@ deliver(void *context, struct txn *txn, struct group *group)
 
 		if (strncmp(wish, "wait@", 5) == 0)
 			program_seen.abandoned = poll(&abandoned, 1, PATIENCE_MS) == 1;
-		else if (strncmp(wish, "slow@", 5) == 0)
-			usleep(300 * 1000);
+		else if (strncmp(wish, "gated@", 6) == 0)
+			wait_at_gate();
 		else if (sscanf(wish, "%d-%9[0-9.]", &code, enhanced) == 1)
 			enhanced[0] = '\0';
 		reply_set(&reply, code, enhanced, "for %s", wish);
@@ -94,7 +105,7 @@ program_setup(void **state)
 	conf.lmtp.max_message_size = 3000000;
 	conf.lmtp.transaction_time = 20000;
 	program_seen.groups = 0;
-	program_seen.abandoned = false;
+	program_seen.abandoned = program_seen.gate_open = false;
 	spool = spool_new(program_directory, 64 << 20);
 	program_server = lmtp_server_new(&conf, spool, deliver, NULL);
 	if (endpoint_parse(program_server_path, &endpoint, &why) != 0)

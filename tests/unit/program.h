@@ -20,14 +20,14 @@
 
 #define PROGRAM	"./stsgate-deliver"
 #define WORDS_MAX	12
-#define PATIENCE_MS	8000
+#define PATIENCE_MS	20000
 #define MESSAGE	"Subject: piped\n\n.dot\nGood day.\n"
 #define WORDS(...)	((const char *const[]){ __VA_ARGS__, NULL })
 #define TO_SERVER	"-s", program_server_path
 
 /*
  * What the server's fake deliver has seen. "550-5.1.1@b.example" is answered just so; "wait" until
- * the transaction is abandoned; "slow" after 300 ms; everybody else gets the message.
+ * the transaction is abandoned; "gated" when the gate opens; everybody else gets the message.
  */
 struct program_seen {
 	pthread_mutex_t lock;
@@ -35,6 +35,7 @@ struct program_seen {
 	char envelope[200];
 	_Atomic int groups;
 	_Atomic bool abandoned;
+	_Atomic bool gate_open;	/* set by the test: "gated" is taken */
 };
 
 struct program_run {

@@ -30,8 +30,9 @@ is_passed_over(const struct world *world, struct host_memory *hosts, struct host
 	return host_memory_passes(hosts, &at, clock_monotonic_ms(), note);
 }
 
-static void
-check(const struct end *end)
+/* Was the address marked as it should be, where no more than ms was waited for anything? */
+static bool
+is_right(const struct end *end, int64_t ms, bool last)
 {
 	struct host_memory *hosts = host_memory_new(60000);
 	struct host_note note = { 0 };
@@ -39,22 +40,33 @@ check(const struct end *end)
 	bool marked;
 
 	world_init(&world, 1);
-	world.conf.smtp.command_timeout = 400;
-	world.conf.smtp.final_timeout = 400;
+	world.conf.smtp.command_timeout = ms;
+	world.conf.smtp.final_timeout = ms;
 	world.plan.plaintext_retry = false;
 	world.memory = hosts;
 	if (end->enforce)
 		world_enforce(&world, 0, true);
 	world_deliver(&world, (const char *const *const[]){ end->script, NULL }, NULL);
 	marked = is_passed_over(&world, hosts, &note);
-	if (marked != end->marked)
+	if (marked != end->marked && last)
 		print_error("%s: %s, %s\n", end->what, marked ? "marked" : "not marked",
 		    world_reply(&world, 0));
-	assert_int_equal(marked, end->marked);
 	if (marked)
 		assert_null(strstr(note.last, "127.0.0.1"));
 	world_free(&world);
 	host_memory_free(hosts);
+	return marked == end->marked;
+}
+
+static void
+check(const struct end *end)
+{
+	int64_t ms;
+
+	for (ms = WORLD_SHORT_MS; ms < WORLD_LONG_MS; ms *= 8)
+		if (is_right(end, ms, false))
+			return;
+	assert_true(is_right(end, ms, true));
 }
 
 static void

@@ -92,16 +92,13 @@ static void
 test_relay_holds_nothing_back(void **state)
 {
 	struct relay relay;
-	int64_t began;
 
 	(void)state;
-	relay_message(&relay, "RCPT TO:<ok@b.example>\r\nRCPT TO:<slow@c.example>\r\n");
-	began = clock_monotonic_ms();
+	relay_message(&relay, "RCPT TO:<ok@b.example>\r\nRCPT TO:<gated@c.example>\r\n");
 	relay_say(&relay, "x\r\n.\r\n");
 	relay_expect(&relay, "for ok@b.example\r\n");
-	assert_true(clock_monotonic_ms() - began < 200);
-	relay_expect(&relay, "for slow@c.example\r\n");
-	assert_true(clock_monotonic_ms() - began >= 290);
+	program_seen.gate_open = true;
+	relay_expect(&relay, "for gated@c.example\r\n");
 	relay_say(&relay, "QUIT\r\n");
 	relay_expect(&relay, "221 ");
 	assert_int_equal(program_await(relay.child), EX_OK);

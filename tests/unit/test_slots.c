@@ -59,7 +59,7 @@ test_limit_of_the_process(void **state)
 	assert_true(take(slots, "192.0.2.1", "a.example", 0, 1000));
 	assert_true(take(slots, "192.0.2.2", "b.example", 0, 1000));
 	assert_false(take(slots, "192.0.2.3", "c.example", 0, 50));
-	assert_in_range(clock_monotonic_ms() - began, 50, 1000);
+	assert_in_range(clock_monotonic_ms() - began, 50, 30000);
 	give(slots, "192.0.2.1", "a.example");
 	assert_true(take(slots, "192.0.2.3", "c.example", 0, 1000));
 	give(slots, "192.0.2.2", "b.example");

@@ -46,7 +46,7 @@ test_a_thousand_askers_one_fetch(void **state)
 	struct fixture *fixture = *state;
 	pthread_attr_t small;
 
-	world.fetch_ms = 700;
+	world.fetch_ms = 1500;
 	pthread_attr_init(&small);
 	pthread_attr_setstacksize(&small, 256 * 1024);
 	for (int i = 0; i < COUNT; i++) {
@@ -86,6 +86,17 @@ test_a_thousand_askers_one_failure(void **state)
 	assert_int_equal(world.fetches, 1);
 }
 
+static unsigned
+fetches(void)
+{
+	unsigned count;
+
+	pthread_mutex_lock(&world.lock);
+	count = world.fetches;
+	pthread_mutex_unlock(&world.lock);
+	return count;
+}
+
 /* While the fetch for one id is under way a new id comes: nobody gets the old one's result. */
 static void
 test_a_new_id_during_a_fetch(void **state)
@@ -97,11 +108,11 @@ test_a_new_id_during_a_fetch(void **state)
 	world.fetch_ms = 300;
 	world.outcome = HTTP_UNREACHABLE;
 	assert_int_equal(pthread_create(&first.thread, NULL, asker_run, &first), 0);
-	usleep(100 * 1000);
+	while (fetches() == 0)
+		usleep(1000);
 	pthread_mutex_lock(&world.lock);
 	world.txt = "v=STSv1; id=two;";
 	pthread_mutex_unlock(&world.lock);
-	usleep(100 * 1000);
 	sts = get(fixture);
 	pthread_join(first.thread, NULL);
 	assert_int_equal(first.state, STS_FETCH_FAILED);
@@ -117,12 +128,12 @@ test_stopping_does_not_wait(void **state)
 	struct asker asker = { fixture, 20, STS_NONE, false, 0 };
 	int64_t began = clock_monotonic_ms();
 
-	world.fetch_ms = 10000;
+	world.fetch_ms = 60000;
 	assert_int_equal(pthread_create(&asker.thread, NULL, asker_run, &asker), 0);
 	pthread_join(asker.thread, NULL);
 	assert_int_equal(asker.state, STS_TXT_FAILED);
 	restart(fixture);
-	assert_true(clock_monotonic_ms() - began < 2000);
+	assert_true(clock_monotonic_ms() - began < 30000);
 	world.fetch_ms = 0;
 	assert_policy(get(fixture), "one", STS_MODE_ENFORCE, false);
 }

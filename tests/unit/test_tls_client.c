@@ -27,7 +27,7 @@
 #define TLS_1_1	0x0302
 #define TLS_1_2	0x0303
 #define TLS_1_3	0x0304
-#define PATIENCE_MS	8000
+#define PATIENCE_MS	25000
 
 #define SCRIPT(...)	(const char *const *const[]){ \
 	(const char *const[]){ __VA_ARGS__, NULL }, NULL }
@@ -355,7 +355,7 @@ test_handshakes_that_fail(void **state)
 		assert_string_equal(proof.failure, c->failure);
 		assert_int_equal(proof.tls, c->tls);
 		assert_false(proof.chain_ok || proof.name_ok || proof.local_fault);
-		assert_in_range(clock_monotonic_ms() - began, 0, 3000);
+		assert_in_range(clock_monotonic_ms() - began, 0, PATIENCE_MS - 1000);
 		stream_free(stream);
 		peer_free(peer);
 	}
@@ -559,7 +559,7 @@ test_much_content_under_a_deadline(void **state)
 	start(stream, &wish, PATIENCE_MS, &proof);
 	for (i = 0; i < 500; i++)
 		assert_int_equal(stream_write(stream, octets, sizeof(octets),
-		    deadline_in(PATIENCE_MS), 1000), STREAM_OK);
+		    deadline_in(PATIENCE_MS), PATIENCE_MS), STREAM_OK);
 	assert_int_equal(stream_flush(stream, deadline_in(PATIENCE_MS)), STREAM_OK);
 	assert_int_equal(stream_read_line(stream, line, sizeof(line), &length,
 	    deadline_in(PATIENCE_MS)), STREAM_OK);
