@@ -68,6 +68,15 @@
 #define LIMIT_TLS_SESSIONS_PER_KEY	20
 #define LIMIT_TLS_HANDSHAKE	(256 * 1024)	/* from the peer, until the handshake is done */
 
+#define LIMIT_MAP_SESSIONS	1000
+#define LIMIT_MAP_LINE	1024	/* a line query, with its end */
+#define LIMIT_MAP_PIPELINED	64	/* questions looked up side by side for one connection */
+#define LIMIT_MAP_GATHERS	200	/* domains looked up at a time for all connections */
+#define LIMIT_MAP_FLIGHTS	2000	/* with those that wait, and those kept for seconds */
+/* between questions: Sendmail keeps its connection */
+#define LIMIT_MAP_IDLE_MS	(60 * 60 * 1000)
+#define LIMIT_MAP_STALL_MS	(60 * 1000)	/* in a question, or to take an answer */
+
 /* Payloads of netstrings; Postfix has the same limits. */
 #define LIMIT_NETSTRING_IN	10000
 #define LIMIT_NETSTRING_OUT	100000

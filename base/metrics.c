@@ -33,6 +33,9 @@ static const char *const fetch_results[] = { "ok", "sts-policy-fetch-error",
 static const char *const tls_words[] = { "none", "encrypted", "verified", NULL };
 static const char *const answers[] = { "cache", "fetch", "none", "failed", NULL };
 static const char *const alarms[] = { "txt-gone", "stuck", "future", "fell", "given-up", NULL };
+static const char *const maps[] = { "postfix", "postfix-tlsrpt", "sts", "json", "line", "unknown",
+	NULL };
+static const char *const map_answers[] = { "ok", "notfound", "temp", NULL };
 static const char *const dns_states[] = { "secure", "insecure", "bogus", "failed", NULL };
 static const char *const health_states[] = { "untested", "validates", "recurses", "broken",
 	"unanchored", NULL };
@@ -83,6 +86,14 @@ static const struct row {
 	    "Alarms about MTA-STS policies; the log says which domain", { "alarm" }, { alarms } },
 	[METRIC_POLICIES_UNSAVED] = { "policies_unsaved", GAUGE,
 	    "MTA-STS policies in memory that the store could not take", { NULL }, { NULL } },
+	[METRIC_MAP_QUERIES] = { "map_queries", COUNTER,
+	    "Questions to the policy map, by map and kind of answer",
+	    { "map", "answer" }, { maps, map_answers } },
+	[METRIC_MAP_TIMEOUTS] = { "map_timeouts", COUNTER,
+	    "Questions to the policy map that were not answered in time, so that the MTA is to"
+	    " ask again", { NULL }, { NULL } },
+	[METRIC_MAP_SESSIONS_RUNNING] = { "map_sessions_running", GAUGE,
+	    "Connections to the policy map now", { NULL }, { NULL } },
 	[METRIC_DNS_LOOKUPS] = { "dns_lookups", COUNTER, "DNS questions by the state of the answer",
 	    { "state" }, { dns_states } },
 	[METRIC_RESOLVER_HEALTH] = { "resolver_health", GAUGE,

@@ -34,6 +34,9 @@ enum metric {
 	METRIC_POLICY_FETCHES,	/* by result */
 	METRIC_POLICY_ALARMS,	/* by alarm */
 	METRIC_POLICIES_UNSAVED,
+	METRIC_MAP_QUERIES,	/* by map and answer */
+	METRIC_MAP_TIMEOUTS,
+	METRIC_MAP_SESSIONS_RUNNING,
 	METRIC_DNS_LOOKUPS,	/* by state */
 	METRIC_RESOLVER_HEALTH,	/* by state */
 	METRIC_STORE_FAILURES,	/* by operation */

@@ -31,12 +31,14 @@
 #include "shim/lmtp_server.h"
 #include "shim/slots.h"
 #include "shim/tls_client.h"
+#include "integration/policy_map.h"
 #include "cmd/complain.h"
 #include "cmd/engines.h"
 #include "cmd/listeners.h"
 #include "cmd/timer.h"
 
 #define DRAIN_MS	(30 * 1000)	/* what running sessions get after SIGTERM */
+#define MAP_DRAIN_MS	5000	/* more than the policy map takes for any answer */
 #define WHY_MAX	512
 
 static int
@@ -223,7 +225,7 @@ start_deliver(struct engines *e)
 	e->deliver = xcalloc(1, sizeof(*e->deliver));
 	*e->deliver = (struct deliver_context){
 		.conf = conf,
-		.gatherer = { conf, e->resolver, e->sts_cache },
+		.gatherer = { conf, e->resolver, e->sts_cache, false },
 		.tls = e->tls,
 		.slots = slots_new(conf->smtp.max_deliveries, conf->smtp.max_per_host),
 		.hosts = host_memory_new(conf->smtp.host_retry)
@@ -255,6 +257,38 @@ halt_timer(struct engines *e)
 {
 	timer_stop(e->timer);
 	return true;
+}
+
+static int
+serve_policy_map(void *context, int fd, bool tcp)
+{
+	(void)tcp;
+	return policy_map_listen(context, fd);
+}
+
+static int
+start_policy_map(struct engines *e)
+{
+	e->policy_map = policy_map_new(e->conf, &e->deliver->gatherer);
+	return listeners_serve(e->listeners, "policy-map", serve_policy_map, e->policy_map);
+}
+
+static bool
+halt_policy_map(struct engines *e)
+{
+	bool drained = policy_map_drain(e->policy_map, deadline_in(MAP_DRAIN_MS));
+
+	/* Nobody waits for what is looked up in the background. */
+	resolver_stop(e->resolver);
+	http_stop(e->http);
+	policy_map_stop(e->policy_map);
+	return drained;
+}
+
+static void
+free_policy_map(struct engines *e)
+{
+	policy_map_free(e->policy_map);
 }
 
 static int
@@ -332,6 +366,7 @@ static const struct engine {
 	{ "sts-cache", start_sts_cache, NULL, free_sts_cache },
 	{ "tally", start_tally, NULL, free_tally },
 	{ "deliver", start_deliver, NULL, free_deliver },
+	{ "policy-map", start_policy_map, halt_policy_map, free_policy_map },
 	{ "timer", start_timer, halt_timer, NULL },
 	{ "control", start_control, halt_control, NULL },
 	{ "lmtp", start_lmtp, halt_lmtp, free_lmtp },

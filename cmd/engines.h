@@ -29,6 +29,7 @@ struct engines {
 	struct tally *tally;	/* NULL: tlsrpt.enable is off */
 	struct deliver_context *deliver;
 	struct timer *timer;
+	struct policy_map *policy_map;
 	struct control *control;
 	struct lmtp_server *lmtp;
 };

@@ -37,6 +37,12 @@ lmtp_listener(const struct conf *conf)
 }
 
 static const struct conf_listener *
+policy_map_listener(const struct conf *conf)
+{
+	return &conf->policy_map.listener;
+}
+
+static const struct conf_listener *
 control_listener(const struct conf *conf)
 {
 	return &conf->control.listener;
@@ -55,6 +61,7 @@ static const struct section {
 	int (*open)(const struct endpoint *endpoint, const struct conf_listener *listener);
 } sections[] = {
 	{ "lmtp", lmtp_listener, open_stream },
+	{ "policy-map", policy_map_listener, open_stream },
 	{ "control", control_listener, open_stream },
 };
 

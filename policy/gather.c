@@ -370,7 +370,8 @@ gather_facts(const struct gatherer *gatherer, struct arena *arena, const char *d
 	gathering.destination = conf_destination_find(gatherer->conf, domain);
 	facts->domain = arena_strdup(arena, domain);
 	facts->hosts = arena_array(arena, LIMIT_MX_RECORDS, sizeof(facts->hosts[0]));
-	if (gathering.destination != NULL && gathering.destination->relay_host != NULL)
+	if (!gatherer->skip_relay && gathering.destination != NULL &&
+	    gathering.destination->relay_host != NULL)
 		take_relay(&gathering);
 	else if (literal != NULL)
 		take_literal(&gathering, literal);

@@ -23,6 +23,7 @@ struct gatherer {
 	const struct conf *conf;
 	struct resolver *resolver;
 	struct sts_cache *sts_cache;
+	bool skip_relay;	/* who asks delivers by itself: a destination's relay is not used */
 };
 
 /* domain: A-labels, or "[192.0.2.1]" / "[IPv6:2001:db8::1]" for an address literal, whose address

@@ -13,6 +13,12 @@ sts_cache_forget(struct sts_cache *cache, const char *domain)
 	return sts_shelf_forget(cache->shelf, domain);
 }
 
+uint64_t
+sts_cache_changes(const struct sts_cache *cache)
+{
+	return sts_shelf_changes(cache->shelf);
+}
+
 enum store_result
 sts_cache_peek(struct sts_cache *cache, struct arena *arena, const char *domain,
     struct sts_entry *entry)

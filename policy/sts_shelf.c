@@ -32,6 +32,7 @@ struct loose {
 
 struct sts_shelf {
 	struct store *store;
+	_Atomic uint64_t changes;	/* to policies */
 	pthread_mutex_t stripes[STRIPES];	/* each for the domains of one hash value */
 	pthread_mutex_t lock;	/* for what follows */
 	struct loose *loose;	/* in order of domain */
@@ -68,6 +69,12 @@ sts_shelf_free(struct sts_shelf *shelf)
 		pthread_mutex_destroy(&shelf->stripes[i]);
 	pthread_mutex_destroy(&shelf->lock);
 	free(shelf);
+}
+
+uint64_t
+sts_shelf_changes(const struct sts_shelf *shelf)
+{
+	return shelf->changes;
 }
 
 static pthread_mutex_t *
@@ -252,6 +259,16 @@ sts_shelf_undue(struct sts_shelf *shelf, const char *domain, int64_t at)
 	store_delete(shelf->store, STORE_DUE, key, STORE_LAZY);
 }
 
+/* The second of the fetch is not enough: an administrator is quick. */
+static bool
+is_same_policy(const struct sts_entry *a, const struct sts_entry *b)
+{
+	return a->fetched == b->fetched && strcmp(a->policy.id, b->policy.id) == 0 &&
+	    a->policy.mode == b->policy.mode && a->policy.body_length == b->policy.body_length &&
+	    (a->policy.body_length == 0 ||
+	    memcmp(a->policy.body, b->policy.body, a->policy.body_length) == 0);
+}
+
 enum store_result
 sts_shelf_update(struct sts_shelf *shelf, const char *domain, enum store_sync sync,
     enum shelf_change (*update)(void *context, struct arena *arena, struct sts_entry *entry,
@@ -260,7 +277,7 @@ sts_shelf_update(struct sts_shelf *shelf, const char *domain, enum store_sync sy
 	pthread_mutex_t *stripe = stripe_of(shelf, domain);
 	struct arena *arena = arena_new();
 	enum store_result result = STORE_OK;
-	struct sts_entry entry;
+	struct sts_entry entry, before;
 	int64_t due;
 	bool found;
 
@@ -269,8 +286,11 @@ sts_shelf_update(struct sts_shelf *shelf, const char *domain, enum store_sync sy
 	if (!found)
 		entry = (struct sts_entry){ .domain = domain, .last_error = "" };
 	due = entry.refresh;
+	before = entry;
 	if (update(context, arena, &entry, found) == SHELF_WRITE) {
 		result = put_entry(shelf, &entry, sync);
+		if (!found || !is_same_policy(&before, &entry))
+			shelf->changes++;
 		if (due != 0 && due != entry.refresh && result == STORE_OK)
 			sts_shelf_undue(shelf, domain, due);
 	}
@@ -290,6 +310,7 @@ sts_shelf_forget(struct sts_shelf *shelf, const char *domain)
 	pthread_mutex_lock(stripe);
 	known = sts_shelf_get(shelf, arena, domain, &entry);
 	result = store_delete(shelf->store, STORE_POLICIES, domain, STORE_SYNC);
+	shelf->changes++;
 	if (result != STORE_FAILED) {
 		loose_remove(shelf, domain);
 		if (known == STORE_OK && entry.refresh != 0)

@@ -1,0 +1,269 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/netstring.h"
+#include "base/session.h"
+#include "integration/policy_map.h"
+#include "integration/policy_map_question.h"
+
+#define STACK		(256 * 1024)
+#define ANSWER_MS	3800	/* "within 4 s" */
+#define IN_ROOM		(2 * (LIMIT_NETSTRING_IN + NETSTRING_FRAME))
+#define OUT_FULL	(64 * 1024)	/* octets of answers that are worth a write */
+
+struct policy_map {
+	struct policy_map_desk desk;
+	struct session_pool *pool;
+};
+
+/* One connection. The socket blocks: a question that is answered from memory costs one recv() and
+ * one send(). */
+struct talk {
+	struct policy_map *map;
+	int fd;
+	char *in;	/* IN_ROOM octets */
+	size_t length;	/* octets in it */
+	struct buf out;
+	struct question questions[LIMIT_MAP_PIPELINED];	/* asked and not answered */
+	size_t count;
+};
+
+static void
+set_timeout(int fd, int option, int64_t ms)
+{
+	struct timeval time = { .tv_sec = ms / 1000 };
+
+	(void)setsockopt(fd, SOL_SOCKET, option, &time, sizeof(time));
+}
+
+/* false: the peer is gone, or takes nothing. */
+static bool
+flush(struct talk *talk)
+{
+	size_t at = 0;
+	ssize_t sent;
+
+	while (at < talk->out.length) {
+		sent = send(talk->fd, talk->out.data + at, talk->out.length - at, MSG_NOSIGNAL);
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent <= 0)
+			return false;
+		at += (size_t)sent;
+	}
+	buf_clear(&talk->out);
+	return true;
+}
+
+/* Some octets more. false: the end, or they do not come. */
+static bool
+receive(struct talk *talk)
+{
+	ssize_t got;
+
+	do
+		got = recv(talk->fd, talk->in + talk->length, IN_ROOM - talk->length, 0);
+	while (got < 0 && errno == EINTR);
+	if (got <= 0)
+		return false;
+	talk->length += (size_t)got;
+	return true;
+}
+
+/* Answers all that were asked. What is decided leaves before anything is waited for. */
+static bool
+answer_questions(struct talk *talk)
+{
+	struct policy_map_desk *desk = &talk->map->desk;
+	bool there = true;
+
+	if (talk->count > 0)
+		session_pool_busy(talk->map->pool, true);
+	for (size_t i = 0; i < talk->count; i++) {
+		if (talk->out.length > 0 && question_must_wait(desk, &talk->questions[i]))
+			there = there && flush(talk);
+		question_answer(desk, &talk->questions[i], &talk->out);
+	}
+	if (talk->count > 0)
+		session_pool_busy(talk->map->pool, false);
+	talk->count = 0;
+	return there;
+}
+
+/* The answer at once when nothing before it has to be waited for; else it is looked up beside. */
+static bool
+take_question(struct talk *talk, const char *text, size_t length)
+{
+	struct policy_map_desk *desk = &talk->map->desk;
+
+	if (talk->count == 0 && question_answer_again(desk, text, length, &talk->out))
+		return talk->out.length < OUT_FULL || flush(talk);
+	question_ask(desk, text, length, false, &talk->questions[talk->count++]);
+	return talk->count < LIMIT_MAP_PIPELINED || answer_questions(talk);
+}
+
+/* All questions that are there in full. false: the connection is to end. */
+static bool
+take_input(struct talk *talk)
+{
+	enum netstring_status status;
+	size_t at = 0, length, used;
+	const char *text;
+	bool going = true;
+
+	do {
+		status = netstring_parse(talk->in + at, talk->length - at, LIMIT_NETSTRING_IN,
+		    &text, &length, &used);
+		if (status != NETSTRING_OK)
+			break;
+		at += used;
+		going = take_question(talk, text, length);
+	} while (going);
+	going = answer_questions(talk) && going && status != NETSTRING_BAD;
+	memmove(talk->in, talk->in + at, talk->length - at);
+	talk->length -= at;
+	return flush(talk) && going;
+}
+
+/* A question that has begun must come in time, however it is cut. */
+static void
+serve_netstrings(struct talk *talk)
+{
+	struct deadline whole = { INT64_MAX };
+	bool within = false;
+
+	while (take_input(talk)) {
+		if ((talk->length > 0) != within) {
+			within = talk->length > 0;
+			whole = within ? deadline_in(LIMIT_MAP_STALL_MS) :
+			    (struct deadline){ INT64_MAX };
+			set_timeout(talk->fd, SO_RCVTIMEO, within ? LIMIT_MAP_STALL_MS :
+			    LIMIT_MAP_IDLE_MS);
+		}
+		if ((within && deadline_passed(whole)) || !receive(talk))
+			return;
+	}
+}
+
+/* Exim reads the answer up to the end of the connection, so one line is all there is. */
+static void
+serve_line(struct talk *talk)
+{
+	struct deadline whole = deadline_in(LIMIT_MAP_STALL_MS);
+	char rest[LIMIT_MAP_LINE];
+	const char *end;
+
+	set_timeout(talk->fd, SO_RCVTIMEO, LIMIT_MAP_STALL_MS);
+	while ((end = memchr(talk->in, '\n', talk->length)) == NULL)
+		if (talk->length >= LIMIT_MAP_LINE || deadline_passed(whole) || !receive(talk))
+			break;
+	if (talk->length >= LIMIT_MAP_LINE && end == NULL)
+		return;
+	if (end != NULL)
+		talk->length = (size_t)(end - talk->in);
+	if (talk->length > 0 && talk->in[talk->length - 1] == '\r')
+		talk->length--;
+	question_ask(&talk->map->desk, talk->in, talk->length, true, &talk->questions[0]);
+	talk->count = 1;
+	(void)answer_questions(talk);
+	/* To close with input unread would take the answer from a peer on TCP. */
+	if (flush(talk) && shutdown(talk->fd, SHUT_WR) == 0)
+		while (!deadline_passed(whole) && recv(talk->fd, rest, sizeof(rest), 0) > 0)
+			continue;
+}
+
+static void
+serve(void *context, int fd)
+{
+	struct talk *talk = xcalloc(1, sizeof(*talk));
+	int flags = fcntl(fd, F_GETFL);
+
+	talk->map = context;
+	talk->fd = fd;
+	talk->in = xmalloc(IN_ROOM);
+	metrics_add(METRIC_MAP_SESSIONS_RUNNING, NULL, 1);
+	set_timeout(fd, SO_RCVTIMEO, LIMIT_MAP_IDLE_MS);
+	set_timeout(fd, SO_SNDTIMEO, LIMIT_MAP_STALL_MS);
+	if (flags >= 0 && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0 && receive(talk)) {
+		if (talk->in[0] >= '0' && talk->in[0] <= '9')
+			serve_netstrings(talk);
+		else
+			serve_line(talk);
+	}
+	close(fd);
+	metrics_add(METRIC_MAP_SESSIONS_RUNNING, NULL, -1);
+	buf_free(&talk->out);
+	free(talk->in);
+	free(talk);
+}
+
+static void
+turn_away(void *context, int fd)
+{
+	(void)context;
+	log_message(LOG_LEVEL_WARNING, "policy-map", "more than %d connections",
+	    LIMIT_MAP_SESSIONS);
+	close(fd);
+}
+
+struct policy_map *
+policy_map_new(const struct conf *conf, const struct gatherer *gatherer)
+{
+	struct policy_map *map = xcalloc(1, sizeof(*map));
+
+	map->desk = (struct policy_map_desk){
+		.conf = conf,
+		.gatherer = *gatherer,
+		.answers = policy_map_answers_new(),
+		.flights = flights_new(gatherer),
+		.answer_ms = ANSWER_MS
+	};
+	map->pool = session_pool_new(LIMIT_MAP_SESSIONS, STACK, serve, turn_away, map);
+	if (map->pool == NULL)
+		abort();
+	return map;
+}
+
+int
+policy_map_listen(struct policy_map *map, int listener)
+{
+	return session_pool_listen(map->pool, listener);
+}
+
+bool
+policy_map_drain(struct policy_map *map, struct deadline deadline)
+{
+	return session_pool_drain(map->pool, deadline);
+}
+
+void
+policy_map_stop(struct policy_map *map)
+{
+	flights_stop(map->desk.flights);
+}
+
+void
+policy_map_free(struct policy_map *map)
+{
+	if (map == NULL)
+		return;
+	session_pool_free(map->pool);
+	flights_free(map->desk.flights);
+	policy_map_answers_free(map->desk.answers);
+	free(map);
+}

@@ -1,0 +1,37 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * Has this very question been answered within the last seconds? Then the same octets are the answer
+ * again. An MTA asks several times for each delivery, and a queue run for one domain again and
+ * again. Any thread. Holds a limited number; those that end soonest make room.
+ */
+#ifndef INTEGRATION_POLICY_MAP_ANSWERS_H
+#define INTEGRATION_POLICY_MAP_ANSWERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "policy/plan_map.h"
+
+#define POLICY_MAP_KEEP_MS	5000	/* the longest that an answer is given again */
+
+struct policy_map_answers;
+
+struct policy_map_answers *policy_map_answers_new(void);
+void policy_map_answers_free(struct policy_map_answers *answers);
+
+/* Appends the octets that were kept for question to buf. now_ms is of the monotonic clock; changes,
+ * of sts_cache_changes(), must be what it was when the answer came to be. */
+bool policy_map_answers_find(struct policy_map_answers *answers, const char *question,
+    size_t length, int64_t now_ms, uint64_t changes, struct buf *buf, enum map_answer *kind);
+/* Keeps them; what is too long is not kept. */
+void policy_map_answers_keep(struct policy_map_answers *answers, const char *question,
+    size_t length, int64_t until_ms, uint64_t changes, const char *octets, size_t octet_count,
+    enum map_answer kind);
+
+#endif

@@ -1,0 +1,337 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/limits.h"
+#include "base/session.h"
+#include "integration/policy_map_answers.h"
+#include "integration/policy_map_flights.h"
+
+#define STACK	(256 * 1024)
+#define BUCKETS	256	/* of domains */
+
+enum phase { WAITING, FLYING, LANDED };
+
+struct entry {
+	struct flight flight;	/* first: what others see of it */
+	struct arena *arena;
+	struct domain domain;
+	bool as_mta;
+	enum phase phase;
+	size_t users;	/* those who joined, and the thread that flies it */
+	struct entry *next;	/* of its bucket */
+	struct entry *after;	/* in the queue of those that wait, or of those that have landed */
+};
+
+struct queue {
+	struct entry *first, **last;
+};
+
+struct flights {
+	struct gatherer gatherer;
+	pthread_mutex_t lock;	/* for all below */
+	pthread_cond_t landed, waiting_changed;
+	struct entry *buckets[BUCKETS];
+	struct queue waiting, landings;	/* each in the order in which they came there */
+	size_t waiting_count;
+	size_t count;	/* in the buckets */
+	struct worker *workers[LIMIT_MAP_GATHERS];
+	size_t worker_count, idle;
+	bool stopping;
+};
+
+static void
+queue_init(struct queue *queue)
+{
+	queue->first = NULL;
+	queue->last = &queue->first;
+}
+
+static void
+queue_add(struct queue *queue, struct entry *entry)
+{
+	entry->after = NULL;
+	*queue->last = entry;
+	queue->last = &entry->after;
+}
+
+static struct entry *
+queue_take(struct queue *queue)
+{
+	struct entry *entry = queue->first;
+
+	if (entry == NULL)
+		return NULL;
+	queue->first = entry->after;
+	if (queue->first == NULL)
+		queue->last = &queue->first;
+	return entry;
+}
+
+struct flights *
+flights_new(const struct gatherer *gatherer)
+{
+	struct flights *flights = xcalloc(1, sizeof(*flights));
+	pthread_condattr_t attributes;
+
+	flights->gatherer = *gatherer;
+	queue_init(&flights->waiting);
+	queue_init(&flights->landings);
+	pthread_mutex_init(&flights->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&flights->landed, &attributes);
+	pthread_cond_init(&flights->waiting_changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+	return flights;
+}
+
+static struct entry **
+bucket_of(struct flights *flights, const char *domain)
+{
+	unsigned hash = 5381;
+
+	while (*domain != '\0')
+		hash = hash * 33 + (unsigned char)*domain++;
+	return &flights->buckets[hash % BUCKETS];
+}
+
+static void
+release(struct entry *entry)
+{
+	if (--entry->users > 0)
+		return;
+	arena_free(entry->arena);
+	free(entry);
+}
+
+/* Nobody finds it any more; who has joined keeps it. With the lock held. */
+static void
+forget(struct flights *flights, struct entry *entry)
+{
+	struct entry **at = bucket_of(flights, entry->domain.name);
+
+	while (*at != entry)
+		at = &(*at)->next;
+	*at = entry->next;
+	flights->count--;
+	release(entry);
+}
+
+/* Those that landed first are over first. With the lock held. */
+static void
+forget_old(struct flights *flights, int64_t now_ms)
+{
+	struct entry *entry;
+
+	while ((entry = flights->landings.first) != NULL && (entry->flight.until_ms <= now_ms ||
+	    flights->count >= LIMIT_MAP_FLIGHTS)) {
+		queue_take(&flights->landings);
+		forget(flights, entry);
+	}
+}
+
+static void
+fly(struct flights *flights, struct entry *entry)
+{
+	struct gatherer gatherer = flights->gatherer;
+	const struct conf *conf = gatherer.conf;
+	struct facts *facts;
+
+	gatherer.skip_relay = entry->as_mta;
+	entry->flight.changes = sts_cache_changes(gatherer.sts_cache);
+	entry->flight.plan = gather_plan(&gatherer, entry->arena, entry->domain.name, NULL,
+	    deadline_in(conf->sts.fetch_timeout + 3 * conf->dns.timeout), &facts);
+	entry->flight.facts = facts;
+}
+
+/* Answers are not given again beyond the end of the policy that they follow from. */
+static int64_t
+end_of(const struct flight *flight)
+{
+	const struct sts_facts *sts = &flight->facts->sts;
+	int64_t left = POLICY_MAP_KEEP_MS;
+
+	if (sts->state == STS_VALID && (sts->expires - clock_wall_s()) * 1000 < left)
+		left = (sts->expires - clock_wall_s()) * 1000;
+	return clock_monotonic_ms() + left;
+}
+
+/* With the lock held. */
+static void
+land(struct flights *flights, struct entry *entry)
+{
+	entry->flight.until_ms = end_of(&entry->flight);
+	entry->phase = LANDED;
+	queue_add(&flights->landings, entry);
+	pthread_cond_broadcast(&flights->landed);
+}
+
+/* With the lock held, which is given up meanwhile. */
+static void
+take_off(struct flights *flights, struct entry *entry)
+{
+	entry->phase = FLYING;
+	entry->users++;
+	pthread_mutex_unlock(&flights->lock);
+	fly(flights, entry);
+	pthread_mutex_lock(&flights->lock);
+	land(flights, entry);
+	release(entry);
+}
+
+static void
+work(void *context)
+{
+	struct flights *flights = context;
+	struct entry *entry;
+
+	pthread_mutex_lock(&flights->lock);
+	while (!flights->stopping) {
+		entry = queue_take(&flights->waiting);
+		if (entry != NULL) {
+			flights->waiting_count--;
+			take_off(flights, entry);
+			continue;
+		}
+		flights->idle++;
+		pthread_cond_wait(&flights->waiting_changed, &flights->lock);
+		flights->idle--;
+	}
+	pthread_mutex_unlock(&flights->lock);
+}
+
+/* With the lock held. An idle thread that was called counts as idle until it runs. Without one
+ * more, another takes the flight when it is free. */
+static void
+call_worker(struct flights *flights)
+{
+	struct worker *worker = NULL;
+
+	if (flights->idle < flights->waiting_count &&
+	    flights->worker_count < LIMIT_MAP_GATHERS)
+		worker = worker_start(STACK, work, flights);
+	if (worker != NULL)
+		flights->workers[flights->worker_count++] = worker;
+	pthread_cond_signal(&flights->waiting_changed);
+}
+
+/* With the lock held. */
+static struct entry *
+find(struct flights *flights, const char *domain, bool as_mta, uint64_t changes, int64_t now_ms)
+{
+	struct entry *entry;
+
+	for (entry = *bucket_of(flights, domain); entry != NULL; entry = entry->next)
+		if (entry->as_mta == as_mta && strcmp(entry->domain.name, domain) == 0 &&
+		    (entry->phase != LANDED || (entry->flight.changes == changes &&
+		    entry->flight.until_ms > now_ms)))
+			return entry;
+	return NULL;
+}
+
+/* With the lock held. */
+static struct entry *
+start(struct flights *flights, const char *domain, bool as_mta)
+{
+	struct entry **bucket = bucket_of(flights, domain);
+	struct entry *entry = xcalloc(1, sizeof(*entry));
+
+	entry->arena = arena_new();
+	memcpy(entry->domain.name, domain, strlen(domain) + 1);
+	entry->as_mta = as_mta;
+	entry->users = 1;
+	entry->next = *bucket;
+	*bucket = entry;
+	flights->count++;
+	queue_add(&flights->waiting, entry);
+	flights->waiting_count++;
+	call_worker(flights);
+	return entry;
+}
+
+struct flight *
+flights_join(struct flights *flights, const char *domain, bool as_mta)
+{
+	uint64_t changes = sts_cache_changes(flights->gatherer.sts_cache);
+	int64_t now_ms = clock_monotonic_ms();
+	struct entry *entry;
+
+	pthread_mutex_lock(&flights->lock);
+	forget_old(flights, now_ms);
+	entry = find(flights, domain, as_mta, changes, now_ms);
+	if (entry == NULL && !flights->stopping && flights->count < LIMIT_MAP_FLIGHTS)
+		entry = start(flights, domain, as_mta);
+	if (entry != NULL)
+		entry->users++;
+	pthread_mutex_unlock(&flights->lock);
+	return entry != NULL ? &entry->flight : NULL;
+}
+
+bool
+flight_has_landed(struct flights *flights, struct flight *flight)
+{
+	return flight_wait(flights, flight, (struct deadline){ 0 });
+}
+
+bool
+flight_wait(struct flights *flights, struct flight *flight, struct deadline deadline)
+{
+	struct entry *entry = (struct entry *)flight;
+	struct timespec at = deadline_timespec(deadline);
+	int error = deadline.at_ms == 0;
+	bool landed;
+
+	pthread_mutex_lock(&flights->lock);
+	while (entry->phase != LANDED && error == 0 && !flights->stopping)
+		error = pthread_cond_timedwait(&flights->landed, &flights->lock, &at);
+	landed = entry->phase == LANDED;
+	pthread_mutex_unlock(&flights->lock);
+	return landed;
+}
+
+void
+flight_leave(struct flights *flights, struct flight *flight)
+{
+	pthread_mutex_lock(&flights->lock);
+	release((struct entry *)flight);
+	pthread_mutex_unlock(&flights->lock);
+}
+
+void
+flights_stop(struct flights *flights)
+{
+	size_t i;
+
+	pthread_mutex_lock(&flights->lock);
+	flights->stopping = true;
+	pthread_cond_broadcast(&flights->waiting_changed);
+	pthread_cond_broadcast(&flights->landed);
+	pthread_mutex_unlock(&flights->lock);
+	for (i = 0; i < flights->worker_count; i++)
+		worker_join(flights->workers[i]);
+	flights->worker_count = 0;
+}
+
+void
+flights_free(struct flights *flights)
+{
+	struct entry *entry, *next;
+
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (entry = flights->buckets[i]; entry != NULL; entry = next) {
+			next = entry->next;
+			release(entry);
+		}
+	pthread_cond_destroy(&flights->landed);
+	pthread_cond_destroy(&flights->waiting_changed);
+	pthread_mutex_destroy(&flights->lock);
+	free(flights);
+}

@@ -1,0 +1,43 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * Who finds out what is in force for a domain while an MTA that cannot wait long is told to come
+ * again? A flight gathers for one domain on a thread of its own and goes on when nobody waits any
+ * more; all who ask for the domain meanwhile, and for a few seconds after, share it. Any thread.
+ */
+#ifndef INTEGRATION_POLICY_MAP_FLIGHTS_H
+#define INTEGRATION_POLICY_MAP_FLIGHTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/deadline.h"
+#include "policy/gather.h"
+
+struct flights;
+
+/* What a flight brought, valid until flight_leave(). */
+struct flight {
+	const struct facts *facts;
+	const struct plan *plan;
+	int64_t until_ms;	/* monotonic: how long answers from it may be given again */
+	uint64_t changes;	/* sts_cache_changes() at its start */
+};
+
+/* gatherer, which is copied, and what it points to must outlive it. */
+struct flights *flights_new(const struct gatherer *gatherer);
+/* To be left with flight_leave(). as_mta: for an MTA that delivers by itself, so that a
+ * destination's relay does not count. NULL: too many are under way. */
+struct flight *flights_join(struct flights *flights, const char *domain, bool as_mta);
+bool flight_has_landed(struct flights *flights, struct flight *flight);
+/* false: the deadline came first; the flight goes on. */
+bool flight_wait(struct flights *flights, struct flight *flight, struct deadline deadline);
+void flight_leave(struct flights *flights, struct flight *flight);
+/* Nobody may join any more. After resolver_stop() and http_stop() it ends soon. */
+void flights_stop(struct flights *flights);
+void flights_free(struct flights *flights);	/* after flights_stop(), when all have been left */
+
+#endif

@@ -1,0 +1,250 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/netstring.h"
+#include "policy/plan_text.h"
+#include "integration/policy_map_question.h"
+
+static const char too_late[] =
+    "the look-up takes longer than an answer may: ask again, it goes on meanwhile";
+
+static void
+count(const struct question *question, enum map_answer kind)
+{
+	const char *name = "unknown";
+
+	if (question->known)
+		name = question->line ? "line" : map_name(question->map);
+	metrics_count(METRIC_MAP_QUERIES, name, map_answer_name(kind));
+}
+
+bool
+question_answer_again(struct policy_map_desk *desk, const char *text, size_t length,
+    struct buf *out)
+{
+	const char *space = memchr(text, ' ', length);
+	struct question question = { .known = true };
+	enum map_answer kind;
+
+	if (space == NULL || map_find(text, (size_t)(space - text), &question.map) != 0 ||
+	    !policy_map_answers_find(desk->answers, text, length, clock_monotonic_ms(),
+	    sts_cache_changes(desk->gatherer.sts_cache), out, &kind))
+		return false;
+	count(&question, kind);
+	return true;
+}
+
+/* The next word of a line, "" at its end. */
+static const char *
+next_word(const char **at, const char *end, size_t *length)
+{
+	const char *word;
+
+	while (*at < end && (**at == ' ' || **at == '\t'))
+		(*at)++;
+	for (word = *at; *at < end && **at != ' ' && **at != '\t'; (*at)++)
+		continue;
+	*length = (size_t)(*at - word);
+	return word;
+}
+
+static void
+read_line(struct question *question)
+{
+	const char *at = question->text, *end = at + question->length, *verb, *domain, *host;
+	size_t verb_length, domain_length, host_length, rest;
+
+	verb = next_word(&at, end, &verb_length);
+	domain = next_word(&at, end, &domain_length);
+	host = next_word(&at, end, &host_length);
+	(void)next_word(&at, end, &rest);
+	question->has_domain = map_next_hop(domain, domain_length, &question->domain) == 0;
+	if (verb_length == 6 && memcmp(verb, "policy", 6) == 0) {
+		question->known = domain_length > 0 && host_length == 0;
+	} else if (verb_length == 2 && memcmp(verb, "mx", 2) == 0) {
+		question->has_host = domain_parse(host, host_length, &question->host) == 0;
+		question->known = question->has_host && rest == 0;
+	}
+}
+
+static void
+read_map(struct question *question)
+{
+	const char *space = memchr(question->text, ' ', question->length);
+	size_t name_length;
+
+	if (space == NULL)
+		return;
+	name_length = (size_t)(space - question->text);
+	question->known = map_find(question->text, name_length, &question->map) == 0;
+	question->has_domain = map_next_hop(space + 1, question->length - name_length - 1,
+	    &question->domain) == 0;
+}
+
+/* What is in JSON is about stsgated's own deliveries. */
+static bool
+is_about_mta(const struct question *question)
+{
+	return question->line || question->map != MAP_JSON;
+}
+
+void
+question_ask(struct policy_map_desk *desk, const char *text, size_t length, bool line,
+    struct question *question)
+{
+	*question = (struct question){ .text = text, .length = length, .line = line,
+		.deadline = deadline_in(desk->answer_ms) };
+	if (line)
+		read_line(question);
+	else
+		read_map(question);
+	if (question->known && question->has_domain)
+		question->flight = flights_join(desk->flights, question->domain.name,
+		    is_about_mta(question));
+}
+
+bool
+question_must_wait(struct policy_map_desk *desk, const struct question *question)
+{
+	return question->flight != NULL && !flight_has_landed(desk->flights, question->flight);
+}
+
+static void
+weigh(const struct policy_map_desk *desk, struct arena *arena, const struct question *question,
+    struct map_policy *policy)
+{
+	const struct conf *conf = desk->conf;
+	const struct conf_destination *destination = conf_destination_find(conf,
+	    question->domain.name);
+	struct map_rules rules = {
+		.tls = destination != NULL ? destination->tls : TLS_POLICY,
+		.sts_enforce = conf->sts.enforce,
+		.dane_by_mta = conf->policy_map.dane_by_mta && conf->dane.enforce == ENFORCE_ON
+	};
+
+	plan_map_weigh(arena, question->flight->facts, question->flight->plan, &rules, policy);
+}
+
+static enum map_answer
+answer_json(const struct flight *flight, struct buf *answer)
+{
+	char *text = plan_text_json(flight->facts, flight->plan);
+	enum map_answer kind = MAP_ANSWER_OK;
+
+	if (strlen(text) + 3 <= LIMIT_NETSTRING_OUT)
+		buf_printf(answer, "OK %s", text);
+	else
+		kind = map_answer_temp(answer, "the answer would be too long");
+	free(text);
+	return kind;
+}
+
+static enum map_answer
+answer_by_plan(const struct policy_map_desk *desk, const struct question *question,
+    struct buf *answer)
+{
+	struct map_policy policy;
+	enum map_answer kind;
+	struct arena *arena;
+
+	if (!is_about_mta(question))
+		return answer_json(question->flight, answer);
+	arena = arena_new();
+	weigh(desk, arena, question, &policy);
+	if (question->line)
+		kind = plan_map_line(&policy, question->has_host ? question->host.name : NULL,
+		    answer);
+	else
+		kind = plan_map_answer(question->map, &policy, answer);
+	arena_free(arena);
+	return kind;
+}
+
+static enum map_answer
+answer_unknown(const struct question *question, const char *why, struct buf *answer)
+{
+	if (!question->line)
+		return map_answer_temp(answer, why);
+	buf_add_text(answer, "mode=error");
+	return MAP_ANSWER_TEMP;
+}
+
+static enum map_answer
+answer_without_policy(const struct question *question, struct buf *answer)
+{
+	buf_add_text(answer, question->line ? "mode=none match=yes id=" : "NOTFOUND ");
+	return MAP_ANSWER_NOTFOUND;
+}
+
+static enum map_answer
+answer(struct policy_map_desk *desk, const struct question *question, struct buf *answer)
+{
+	if (!question->known)
+		return answer_unknown(question, "there is no such map: postfix, postfix-tlsrpt, "
+		    "sts and json are known", answer);
+	if (!question->has_domain)
+		return answer_without_policy(question, answer);
+	if (question->flight == NULL)
+		return answer_unknown(question, "too many look-ups are under way", answer);
+	if (!flight_wait(desk->flights, question->flight, question->deadline)) {
+		metrics_count(METRIC_MAP_TIMEOUTS, NULL, NULL);
+		return answer_unknown(question, too_late, answer);
+	}
+	return answer_by_plan(desk, question, answer);
+}
+
+static void
+log_wait(const struct question *question, const struct buf *answer)
+{
+	struct log_line line;
+
+	log_begin(&line, LOG_LEVEL_INFO, "policy-map");
+	log_format(&line, "question", "%.*s", (int)question->length, question->text);
+	log_text(&line, "answer", buf_text(answer));
+	log_end(&line);
+}
+
+/* What has to wait is looked at anew for every question. */
+static void
+keep(struct policy_map_desk *desk, const struct question *question, enum map_answer kind,
+    const char *octets, size_t length)
+{
+	const struct flight *flight = question->flight;
+
+	if (question->line || flight == NULL || kind == MAP_ANSWER_TEMP)
+		return;
+	policy_map_answers_keep(desk->answers, question->text, question->length,
+	    flight->until_ms, flight->changes, octets, length, kind);
+}
+
+void
+question_answer(struct policy_map_desk *desk, struct question *question, struct buf *out)
+{
+	struct buf payload = { 0 };
+	size_t before = out->length;
+	enum map_answer kind = answer(desk, question, &payload);
+
+	count(question, kind);
+	if (kind == MAP_ANSWER_TEMP)
+		log_wait(question, &payload);
+	if (question->line) {
+		buf_add(out, payload.data, payload.length);
+		buf_add_char(out, '\n');
+	} else {
+		netstring_add(out, payload.data, payload.length);
+	}
+	keep(desk, question, kind, out->data + before, out->length - before);
+	if (question->flight != NULL)
+		flight_leave(desk->flights, question->flight);
+	question->flight = NULL;
+	buf_free(&payload);
+}

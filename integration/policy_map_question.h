@@ -1,0 +1,55 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * One question to the policy map, from its words to the octets of its answer. Any thread; a
+ * question belongs to one.
+ */
+#ifndef INTEGRATION_POLICY_MAP_QUESTION_H
+#define INTEGRATION_POLICY_MAP_QUESTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/deadline.h"
+#include "policy/plan_map.h"
+#include "integration/policy_map_answers.h"
+#include "integration/policy_map_flights.h"
+
+/* What answering takes, for all sessions. */
+struct policy_map_desk {
+	const struct conf *conf;
+	struct gatherer gatherer;
+	struct policy_map_answers *answers;
+	struct flights *flights;
+	int64_t answer_ms;	/* within which every question is answered */
+};
+
+struct question {
+	const char *text;	/* "postfix example.com"; the caller's, until it is answered */
+	size_t length;
+	bool line;	/* of Exim: "policy example.com", "mx example.com mx.example.com" */
+	bool known;	/* map, or the line's verb, is one of ours */
+	enum map map;
+	struct domain domain;
+	bool has_domain;	/* it is one that can have a policy */
+	struct domain host;	/* of a line */
+	bool has_host;
+	struct flight *flight;	/* NULL: none is needed, or none is to be had */
+	struct deadline deadline;
+};
+
+/* Is it a question of a map that was answered just now? Then its answer is added to out. */
+bool question_answer_again(struct policy_map_desk *desk, const char *text, size_t length,
+    struct buf *out);
+/* Reads it and sends for what is not known. To be followed by question_answer(). */
+void question_ask(struct policy_map_desk *desk, const char *text, size_t length, bool line,
+    struct question *question);
+bool question_must_wait(struct policy_map_desk *desk, const struct question *question);
+/* Waits, and adds the answer, a netstring or a line, to out. */
+void question_answer(struct policy_map_desk *desk, struct question *question, struct buf *out);
+
+#endif

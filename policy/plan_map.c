@@ -1,0 +1,223 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/plan_map.h"
+
+static void
+wait_for(struct arena *arena, struct map_policy *policy, enum map_need need, const char *what,
+    const char *why)
+{
+	policy->need = need;
+	policy->why = arena_printf(arena, "%s: %s%s%s", policy->domain, what,
+	    why[0] != '\0' ? ": " : "", why);
+}
+
+static bool
+has_tlsa(const struct facts *facts, enum tlsa_state state)
+{
+	for (size_t i = 0; i < facts->host_count; i++)
+		if (facts->hosts[i].tlsa_state == state)
+			return true;
+	return false;
+}
+
+static int
+compare_hosts(const void *a, const void *b)
+{
+	const struct host_facts *const *left = a, *const *right = b;
+
+	if ((*left)->preference != (*right)->preference)
+		return (*left)->preference < (*right)->preference ? -1 : 1;
+	return strcmp((*left)->name, (*right)->name);
+}
+
+static void
+add_name(struct map_policy *policy, const char *name)
+{
+	for (size_t i = 0; i < policy->name_count; i++)
+		if (domain_equal(policy->names[i], name))
+			return;
+	policy->names[policy->name_count++] = name;
+}
+
+/* RFC 8461 4.1, in an order that is the same for every answer. A listed host that cannot be reached
+ * now may be by the time it is tried. */
+static void
+name_listed(struct arena *arena, const struct facts *facts, struct map_policy *policy)
+{
+	const struct host_facts **hosts = arena_array(arena, facts->host_count + 1,
+	    sizeof(*hosts));
+	size_t i, count = 0;
+
+	for (i = 0; i < facts->host_count; i++)
+		if (domain_is_host(facts->hosts[i].name) &&
+		    sts_mx_match(policy->policy, facts->hosts[i].name))
+			hosts[count++] = &facts->hosts[i];
+	qsort(hosts, count, sizeof(*hosts), compare_hosts);
+	policy->names = arena_array(arena, count + 1, sizeof(char *));
+	for (i = 0; i < count; i++)
+		add_name(policy, hosts[i]->name);
+}
+
+static void
+weigh_enforced(struct arena *arena, const struct facts *facts, const struct map_rules *rules,
+    struct map_policy *policy)
+{
+	if (facts->mx == MX_UNKNOWN) {
+		wait_for(arena, policy, MAP_NEED_UNKNOWN, "the look-up of its MX records failed",
+		    facts->mx_why);
+		return;
+	}
+	/* Postfix takes "secure" for an order not to look for TLSA records itself. */
+	if (rules->dane_by_mta && has_tlsa(facts, TLSA_UNKNOWN) &&
+	    facts->mx_state == DNS_SECURE) {
+		wait_for(arena, policy, MAP_NEED_UNKNOWN, "the look-up of TLSA records of its MX "
+		    "hosts failed, so that DANE may apply", "");
+		return;
+	}
+	name_listed(arena, facts, policy);
+	if (policy->name_count > 0)
+		policy->need = MAP_NEED_NAMES;
+	else
+		wait_for(arena, policy, MAP_NEED_ANOTHER_MX, arena_printf(arena,
+		    "mta-sts policy %s (mode enforce) lists none of its MX hosts",
+		    policy->policy->id), "");
+}
+
+static void
+weigh_policy(struct arena *arena, const struct facts *facts, const struct map_rules *rules,
+    struct map_policy *policy)
+{
+	if (rules->sts_enforce == ENFORCE_OFF)
+		return;
+	policy->policy = facts->sts.policy;
+	policy->mode = sts_mode_name(policy->policy->mode);
+	switch (policy->policy->mode) {
+	case STS_MODE_NONE:
+		return;
+	case STS_MODE_TESTING:
+		name_listed(arena, facts, policy);
+		policy->need = MAP_NEED_TESTING;
+		return;
+	case STS_MODE_ENFORCE:
+		break;
+	}
+	if (rules->sts_enforce == ENFORCE_ON) {
+		weigh_enforced(arena, facts, rules, policy);
+		return;
+	}
+	name_listed(arena, facts, policy);
+	policy->mode = sts_mode_name(STS_MODE_TESTING);	/* audit: looked at, never enforced */
+	policy->need = MAP_NEED_TESTING;
+}
+
+/* Where nobody can say whether a policy is in force, an audit lets the message go. */
+static void
+weigh_absence(struct arena *arena, const struct facts *facts, const struct map_rules *rules,
+    const char *what, struct map_policy *policy)
+{
+	if (rules->sts_enforce == ENFORCE_ON)
+		wait_for(arena, policy, MAP_NEED_UNKNOWN, what, facts->sts.why);
+}
+
+/* What the domain publishes, DANE before MTA-STS (RFC 8461 2). */
+static void
+weigh_published(struct arena *arena, const struct facts *facts, const struct map_rules *rules,
+    struct map_policy *policy)
+{
+	if (policy->under_dane) {
+		policy->need = MAP_NEED_DANE;
+		return;
+	}
+	switch (facts->sts.state) {
+	case STS_NOT_ASKED:
+	case STS_NONE:
+	case STS_FETCH_FAILED:	/* RFC 8461 3.3 */
+	case STS_TXT_GIVEN_UP:
+		break;
+	case STS_VALID:
+		weigh_policy(arena, facts, rules, policy);
+		break;
+	case STS_TXT_FAILED:
+		weigh_absence(arena, facts, rules, "the look-up of its mta-sts record failed",
+		    policy);
+		break;
+	case STS_TXT_BOGUS:
+		weigh_absence(arena, facts, rules,
+		    "the answer for its mta-sts record fails DNSSEC validation", policy);
+		break;
+	case STS_STORE_FAILED:
+		weigh_absence(arena, facts, rules,
+		    "whether an mta-sts policy is in force cannot be read from the store", policy);
+		break;
+	}
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* A wildcard of ours stands for one label, and an MTA's for any number: the hosts that it covers
+ * are named instead. */
+static void
+weigh_verify(struct arena *arena, const struct plan *plan, struct map_policy *policy)
+{
+	size_t room = 1;
+
+	for (size_t i = 0; i < plan->host_count; i++)
+		room += plan->hosts[i].name_count;
+	policy->names = arena_array(arena, room, sizeof(char *));
+	for (size_t i = 0; i < plan->host_count; i++) {
+		const struct plan_host *host = &plan->hosts[i];
+
+		for (size_t j = 0; j < host->name_count; j++)
+			if (domain_is_host(host->names[j]))
+				add_name(policy, host->names[j]);
+			else if (sts_pattern_match(host->names[j], host->name))
+				add_name(policy, host->name);
+	}
+	qsort(policy->names, policy->name_count, sizeof(char *), compare_names);
+	if (policy->name_count > 0)
+		policy->need = MAP_NEED_NAMES;
+	else
+		wait_for(arena, policy, MAP_NEED_UNKNOWN, "its destination section demands a "
+		    "verified certificate (tls = \"verify\"), and there is no name to verify", "");
+}
+
+void
+plan_map_weigh(struct arena *arena, const struct facts *facts, const struct plan *plan,
+    const struct map_rules *rules, struct map_policy *policy)
+{
+	*policy = (struct map_policy){ .need = MAP_NEED_NOTHING, .domain = facts->domain };
+	/* RFC 7672 2.2.1: behind an MX answer that is not secure DANE does not show that the host
+	 * is the domain's, and Postfix refuses "dane-only" there. */
+	policy->under_dane = rules->dane_by_mta && facts->mx_state == DNS_SECURE &&
+	    has_tlsa(facts, TLSA_USABLE);
+	policy->may_switch_off = !rules->dane_by_mta || !(has_tlsa(facts, TLSA_USABLE) ||
+	    has_tlsa(facts, TLSA_UNUSABLE) || has_tlsa(facts, TLSA_UNKNOWN));
+	switch (rules->tls) {
+	case TLS_POLICY:
+		weigh_published(arena, facts, rules, policy);
+		break;
+	case TLS_MAY:
+	case TLS_AUDIT:
+		break;
+	case TLS_ENCRYPT:
+		policy->need = MAP_NEED_ENCRYPTION;
+		break;
+	case TLS_VERIFY:
+		weigh_verify(arena, plan, policy);
+		break;
+	case TLS_DANE:
+		policy->need = MAP_NEED_DANE_ONLY;
+		break;
+	}
+}

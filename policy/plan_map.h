@@ -1,0 +1,82 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * What is an MTA told that delivers by itself? A plan as an answer of the policy map: socketmap for
+ * Postfix (smtp_tls_policy_maps) and Sendmail (FEATURE(sts)), a line for Exim (${readsocket}),
+ * stsgated(8). Pure.
+ */
+#ifndef POLICY_PLAN_MAP_H
+#define POLICY_PLAN_MAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/conf.h"
+#include "base/domain.h"
+#include "policy/facts.h"
+#include "policy/plan.h"
+
+enum map { MAP_POSTFIX, MAP_POSTFIX_TLSRPT, MAP_STS, MAP_JSON };
+const char *map_name(enum map map);	/* "postfix", "postfix-tlsrpt", "sts", "json" */
+int map_find(const char *name, size_t length, enum map *map);	/* -1: there is none */
+
+/* The policy domain of a next hop as MTAs write it: "example.com", "example.com.", "[host]",
+ * "host:25", "[host]:25". -1: none has a policy: an address, a parent domain (".example.com"), or
+ * no domain at all. */
+int map_next_hop(const char *text, size_t length, struct domain *domain);
+
+/* What is asked of the MTA at the next hop. */
+enum map_need {
+	MAP_NEED_NOTHING,	/* its own settings hold */
+	MAP_NEED_TESTING,	/* the same, and the policy is for reports */
+	MAP_NEED_ENCRYPTION,	/* a destination's tls = "encrypt" */
+	MAP_NEED_NAMES,	/* a verified certificate for one of names */
+	MAP_NEED_DANE,	/* left to the MTA's own DANE */
+	MAP_NEED_DANE_ONLY,	/* a destination's tls = "dane" */
+	MAP_NEED_ANOTHER_MX,	/* the enforced policy lists none of the MX hosts; why says more */
+	MAP_NEED_UNKNOWN	/* nobody knows: the message has to wait; why says more */
+};
+
+struct map_policy {
+	enum map_need need;
+	const char **names;	/* MX hosts, or names of a destination's match; never patterns */
+	size_t name_count;
+	const char *why;	/* of the two that let nothing go, for an MTA's log */
+	const char *mode;	/* of the MTA-STS policy that speaks, or NULL */
+	const struct sts_policy *policy;	/* the same, or NULL */
+	const char *domain;	/* whose it is */
+	bool under_dane;	/* a host has usable TLSA records, and MX answer and MTA are fit */
+	bool may_switch_off;	/* no host has TLSA records that an MTA's own DANE would use */
+};
+
+struct map_rules {
+	enum conf_tls tls;	/* of the destination; TLS_POLICY without one */
+	enum conf_enforce sts_enforce;
+	bool dane_by_mta;	/* the asking MTA does DANE, and dane.enforce is on */
+};
+
+/* What it points to lives as long as the arena, facts and plan. */
+void plan_map_weigh(struct arena *arena, const struct facts *facts, const struct plan *plan,
+    const struct map_rules *rules, struct map_policy *policy);
+
+/* The kind of an answer, for the metrics. */
+enum map_answer { MAP_ANSWER_OK, MAP_ANSWER_NOTFOUND, MAP_ANSWER_TEMP };
+const char *map_answer_name(enum map_answer answer);	/* "ok", "notfound", "temp" */
+
+/* Adds the payload of a socketmap answer: "OK ...", "NOTFOUND " or "TEMP ...", at most
+ * LIMIT_NETSTRING_OUT octets. Not for MAP_JSON. */
+enum map_answer plan_map_answer(enum map map, const struct map_policy *policy,
+    struct buf *answer);
+/* "TEMP " and why, whatever octets that has. */
+enum map_answer map_answer_temp(struct buf *answer, const char *why);
+
+/* Adds "mode=enforce match=yes id=2016Z" without a line end; host is an MX host, or NULL. */
+enum map_answer plan_map_line(const struct map_policy *policy, const char *host,
+    struct buf *answer);
+
+#endif
