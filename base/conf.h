@@ -86,6 +86,7 @@ struct conf {
 		struct conf_block *allow_from;
 		size_t allow_from_count;
 		unsigned max_sessions, max_recipients, parallel_domains;
+		unsigned reply_length;	/* octets of a reply line, without CRLF */
 		uint64_t max_message_size;
 		int64_t transaction_time;
 	} lmtp;

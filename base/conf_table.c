@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/conf_kind.h"
 #include "base/conf_table.h"
+#include "base/reply.h"
 
 const struct conf_section conf_sections[] = {
 	{ "", false },
@@ -129,6 +130,7 @@ const struct conf_key conf_keys[] = {
 	{ "lmtp", "max-recipients", "1000", COUNT(lmtp.max_recipients, 1, 100000) },
 	{ "lmtp", "max-message-size", "104857600", SIZE(lmtp.max_message_size, 1, TIB) },
 	{ "lmtp", "transaction-time", "30m", DURATION(lmtp.transaction_time, SECOND, DAY) },
+	{ "lmtp", "reply-length", "480", COUNT(lmtp.reply_length, 200, REPLY_LINE_MAX) },
 	{ "lmtp", "parallel-domains", "20", COUNT(lmtp.parallel_domains, 1, 1000) },
 
 	{ "policy-map", "listen", "unix:/run/stsgate/policy.sock",

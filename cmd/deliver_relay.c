@@ -16,6 +16,10 @@
 
 #include "cmd/deliver_relay.h"
 
+/* Octets of a reply line that the MTA gets, without CRLF. Exim's lmtp transport reads replies into
+ * 256 octets: it takes a longer one, and all that follow, for none, and sends the message again. */
+#define REPLY_MAX	250
+
 /* One direction. The MTA's descriptors stay blocking, since it may share them: a pipe that polls
  * writable takes PIPE_BUF octets at once. */
 struct flow {
@@ -73,22 +77,26 @@ flow_write(struct flow *flow, int to)
 		flow->at = flow->end;
 }
 
-/* Remembers how the server's last line starts. */
+/* Remembers how the server's last line starts, and cuts lines that are too long for Exim. */
 static void
 follow(struct relay *relay)
 {
-	size_t i;
+	struct flow *flow = &relay->down;
+	size_t i, kept = flow->at;
 
-	for (i = relay->down.at; i < relay->down.end; i++) {
-		char c = relay->down.octets[i];
+	for (i = flow->at; i < flow->end; i++) {
+		char c = flow->octets[i];
 
 		if (relay->line_over)
 			relay->column = 0;
 		if (relay->column < sizeof(relay->line))
 			relay->line[relay->column] = c;
+		if (relay->column < REPLY_MAX || c == '\r' || c == '\n')
+			flow->octets[kept++] = c;
 		relay->column++;
 		relay->line_over = c == '\n';
 	}
+	flow->end = kept;
 }
 
 static void

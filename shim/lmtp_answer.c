@@ -30,6 +30,7 @@ lmtp_answer_write(const struct lmtp_service *service, struct stream *stream,
 	char line[REPLY_LINE_MAX + 3];
 
 	reply_line(reply, line);
+	line[service->conf->lmtp.reply_length] = '\0';	/* a longer one is cut */
 	strcat(line, "\r\n");
 	return stream_write(stream, line, strlen(line), deadline_in(service->wait_ms), 0) ==
 	    STREAM_OK;

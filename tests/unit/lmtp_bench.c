@@ -125,6 +125,7 @@ bench_setup(void **state)
 	bench_conf = (struct conf){ .hostname = hostname };
 	bench_conf.lmtp.max_sessions = 8;
 	bench_conf.lmtp.max_recipients = 5;
+	bench_conf.lmtp.reply_length = REPLY_LINE_MAX;
 	bench_conf.lmtp.parallel_domains = 4;
 	bench_conf.lmtp.max_message_size = 10000;
 	bench_conf.lmtp.transaction_time = 20000;

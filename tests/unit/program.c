@@ -101,6 +101,7 @@ program_setup(void **state)
 		return -1;
 	snprintf(program_server_path, sizeof(program_server_path), "%s/sock", program_directory);
 	conf = (struct conf){ .hostname = hostname };
+	conf.lmtp.reply_length = REPLY_LINE_MAX;
 	conf.lmtp.max_sessions = conf.lmtp.max_recipients = conf.lmtp.parallel_domains = 20;
 	conf.lmtp.max_message_size = 3000000;
 	conf.lmtp.transaction_time = 20000;

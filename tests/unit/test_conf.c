@@ -49,6 +49,7 @@ assert_default_servers(const struct conf *conf)
 	assert_int_equal(conf->lmtp.max_sessions, 1000);
 	assert_int_equal(conf->lmtp.max_recipients, 1000);
 	assert_int_equal(conf->lmtp.parallel_domains, 20);
+	assert_int_equal(conf->lmtp.reply_length, 480);
 	assert_int_equal(conf->lmtp.max_message_size, 104857600);
 	assert_int_equal(conf->lmtp.transaction_time, 1800000);
 	assert_listener(&conf->policy_map.listener, "/run/stsgate/policy.sock", 0666);

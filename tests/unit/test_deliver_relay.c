@@ -106,6 +106,28 @@ test_relay_holds_nothing_back(void **state)
 	close(relay.from);
 }
 
+/* A domain of 251 octets. */
+#define LABEL	"abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghij12"
+#define LONG_DOMAIN	LABEL "." LABEL "." LABEL "." LABEL
+
+static void
+test_relay_cuts_long_replies(void **state)
+{
+	struct program_run result;
+	const char *line, *end;
+
+	(void)state;
+	program_run(&result, WORDS("--lmtp", TO_SERVER),
+	    "LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<ok@" LONG_DOMAIN ">\r\n"
+	    "RCPT TO:<ok@c.example>\r\nDATA\r\n\r\n.\r\nQUIT\r\n");
+	assert_int_equal(result.status, EX_OK);
+	line = strstr(result.out, "250 2.0.0 for ok@" LABEL);
+	assert_non_null(line);
+	end = strstr(line, "\r\n");
+	assert_int_equal(end - line, 250);
+	assert_memory_equal(end, "\r\n250 2.0.0 for ok@c.example\r\n221 ", 34);
+}
+
 static void
 test_relay_of_a_big_message(void **state)
 {
@@ -170,6 +192,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_relay_all_at_once),
 		TEST(test_relay_holds_nothing_back),
+		TEST(test_relay_cuts_long_replies),
 		TEST(test_relay_of_a_big_message),
 		TEST(test_relay_when_the_mta_dies),
 		TEST(test_relay_when_stsgated_ends),

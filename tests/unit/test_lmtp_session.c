@@ -434,12 +434,35 @@ test_too_many_sessions(void **state)
 	}
 }
 
+static void
+test_long_replies_are_cut(void **state)
+{
+	char text[240], rcpt[sizeof(text) + 16];
+	int fd = bench_session();
+
+	(void)state;
+	bench_conf.lmtp.reply_length = 200;
+	memset(text, 'x', sizeof(text));
+	text[60] = '@';
+	text[120] = text[180] = '.';
+	text[sizeof(text) - 1] = '\0';
+	snprintf(rcpt, sizeof(rcpt), "RCPT TO:<%s>", text);
+	bench_ask(fd, "MAIL FROM:<s@a.example>", "250 ");
+	bench_ask(fd, rcpt, "250 ");
+	bench_ask(fd, "DATA", "354 ");
+	bench_say(fd, "x\r\n.\r\n");
+	assert_int_equal(strlen(bench_hear(fd)), 200);
+	bench_ask(fd, "QUIT", "221 ");
+	bench_expect_end(fd);
+}
+
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_long_replies_are_cut),
 		TEST(test_capabilities),
 		TEST(test_order_of_commands),
 		TEST(test_message),

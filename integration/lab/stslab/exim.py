@@ -15,6 +15,8 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 
+from . import processes
+
 EXIM = "/usr/sbin/exim4"
 OWNER = "Debian-exim"
 PIECES = pathlib.Path(__file__).resolve().parents[2] / "exim"
@@ -38,9 +40,12 @@ class Queued:
 class Exim:
     """One Exim whose spool, logs and mailbox are below `directory`."""
 
-    def __init__(self, directory, lmtp_port, hostname="out.stslab.example", address="127.0.0.1"):
+    def __init__(self, directory, lmtp_port, hostname="out.stslab.example", address="127.0.0.1",
+                 macros=None):
+        """`macros` are set before the shipped files are read."""
         self.directory = pathlib.Path(directory)
         self.hostname = hostname
+        self._running = set()   # process ids
         self.config = self.directory / "exim4.conf"
         owner = pwd.getpwnam(OWNER)
         for name in ("spool", "log", "mail"):
@@ -48,11 +53,13 @@ class Exim:
             path.mkdir(parents=True, exist_ok=True)
             os.chown(path, owner.pw_uid, owner.pw_gid)
         pieces = self._readable_pieces()
+        settings = {"STSGATE_EXIM": pieces, "STSGATE_ADDRESS": address,
+                    "STSGATE_PORT": lmtp_port, "HOSTNAME": hostname,
+                    "SPOOL": f"{self.directory}/spool", "LOGS": f"{self.directory}/log/",
+                    "MAILBOX": f"{self.directory}/mail/box", **(macros or {})}
         self.config.write_text(
-            f"STSGATE_EXIM = {pieces}\nSTSGATE_ADDRESS = {address}\nSTSGATE_PORT = {lmtp_port}\n"
-            f"HOSTNAME = {hostname}\nSPOOL = {self.directory}/spool\n"
-            f"LOGS = {self.directory}/log/\nMAILBOX = {self.directory}/mail/box\n"
-            f".include {pieces}/example.conf\n", encoding="utf-8")
+            "".join(f"{name} = {value}\n" for name, value in settings.items())
+            + f".include {pieces}/example.conf\n", encoding="utf-8")
         self.config.chmod(0o644)
 
     def _readable_pieces(self):
@@ -64,11 +71,22 @@ class Exim:
         return pieces
 
     def _run(self, *arguments, stdin=b"", seconds=60, check=True):
-        done = subprocess.run([EXIM, "-C", str(self.config), *arguments], input=stdin,
-                              capture_output=True, timeout=seconds, check=False)
-        if check and done.returncode:
-            raise EximFailed(f"exim4 {arguments}: {done.stderr.decode('utf-8', 'replace')}")
-        return done.stdout.decode("utf-8", "replace")
+        process = subprocess.Popen([EXIM, "-C", str(self.config), *arguments],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        self._running.add(process.pid)
+        try:
+            out, errors = process.communicate(stdin, timeout=seconds)
+        finally:
+            self._running.discard(process.pid)
+        if check and process.returncode:
+            raise EximFailed(f"exim4 {arguments}: {errors.decode('utf-8', 'replace')}")
+        return out.decode("utf-8", "replace")
+
+    def kill(self):
+        """SIGKILL to every Exim that is at work."""
+        for pid in list(self._running):
+            processes.kill_tree(pid)
 
     def send(self, recipients, sender=None, content=b"Subject: hello\n\nGood day.\n",
              deliver=True):
@@ -81,9 +99,9 @@ class Exim:
         (new,) = set(self.arrived()) - before
         return new
 
-    def run_queue(self):
-        """Try everything in the queue now, retry times or not."""
-        self._run("-qff")
+    def run_queue(self, force=True):
+        """Try everything in the queue now, retry times or not, or only what is due."""
+        self._run("-qff" if force else "-q")
 
     def queue(self):
         """What `exim -bp` lists."""
@@ -98,10 +116,30 @@ class Exim:
                 done.append(rcpt.group(2))
         return queued
 
-    def waiting(self, message_id):
-        """The recipients of one message that still wait; [] when it left the queue."""
-        return [address for message in self.queue() if message.id == message_id
+    def waiting(self, message_id=None):
+        """The recipients that still wait, of one message or all."""
+        return [address for message in self.queue() if message_id in (None, message.id)
                 for address in message.waiting]
+
+    def stop(self):
+        """There is no daemon."""
+
+    def mailq(self):
+        """What an administrator sees: the queue, and why each message waits."""
+        texts = [self._run("-bp")]
+        texts += [self._run("-Mvl", message.id, check=False) for message in self.queue()]
+        return "\n".join(texts)
+
+    def empty(self):
+        """Forget the queue and what Exim remembers of hosts and addresses."""
+        ids = [message.id for message in self.queue()]
+        if ids:
+            self._run("-Mrm", *ids, check=False)
+        for hints in (self.directory / "spool" / "db").glob("*"):
+            hints.unlink()
+
+    def log_text(self):
+        return "\n".join(self.mainlog())
 
     def mainlog(self, message_id=None):
         """The main log's lines, of one message or all."""

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""What every test shares: one private Internet, and daemons on it.
+"""What every story shares: one private Internet, and daemons on it.
 
 `mta` is a stsgated with the lab's settings, `unguarded` the same with
 `sts { enforce = "off" }`; both serve many tests, each of which publishes
@@ -14,7 +14,7 @@ import sys
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1] / "integration" / "lab")]
+sys.path[:0] = [str(HERE / "e2e"), str(HERE / "mta"), str(HERE.parent / "integration" / "lab")]
 
 from stslab.internet import Internet  # noqa: E402
 
