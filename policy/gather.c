@@ -410,6 +410,13 @@ gather_rules(const struct gatherer *gatherer, const char *domain, struct plan_ru
 	arc4random_buf(&rules->seed, sizeof(rules->seed));
 }
 
+/* REQUIRETLS bounces for want of a policy that might have been published since. */
+static bool
+wants_voucher(const struct plan *plan)
+{
+	return plan->wish == WISH_REQUIRETLS && plan->verdict == PLAN_REFUSE;
+}
+
 /* Would another TXT record, or an answer to it at last, make another plan? */
 static bool
 hangs_on_txt(const struct facts *facts, const struct plan *plan, int64_t began_ms)
@@ -425,9 +432,10 @@ hangs_on_txt(const struct facts *facts, const struct plan *plan, int64_t began_m
 		for (size_t i = 0; i < plan->host_count; i++)
 			if (!plan->hosts[i].mx_match)
 				return true;
-		break;
-	case STS_NOT_ASKED:
+		return wants_voucher(plan);
 	case STS_NONE:
+		return wants_voucher(plan);
+	case STS_NOT_ASKED:
 	case STS_FETCH_FAILED:
 	case STS_TXT_GIVEN_UP:
 	case STS_STORE_FAILED:

@@ -507,6 +507,38 @@ test_recheck_before_a_refusal(void **state)
 	assert_int_equal(plan->verdict, PLAN_USE);
 }
 
+/* RFC 8689: nobody vouches for the name, unless a policy was published lately. */
+static void
+test_recheck_before_a_bounce(void **state)
+{
+	struct made_up *mx = add("example.com", DNS_MX, DNS_INSECURE);
+	const struct plan *plan;
+
+	(void)state;
+	add_mx(mx, 10, "new.example");
+	add_host("new.example", DNS_INSECURE, DNS_INSECURE);
+	world.sts = (struct sts_facts){ .state = STS_NONE };
+	world.sts_anew = (struct sts_facts){ .state = STS_VALID,
+	    .policy = policy_for("b", "new.example") };
+	conf.dns.private_addresses = true;
+	plan = gather_plan_for(&gatherer, arena, "example.com", NULL, WISH_REQUIRETLS,
+	    deadline_in(1000), NULL);
+	assert_non_null(strchr(world.calls, 'k'));
+	assert_int_equal(plan->verdict, PLAN_REFUSE);
+	assert_string_equal(plan->reply.enhanced, "5.7.10");
+	world.recheck_news = true;
+	plan = gather_plan_for(&gatherer, arena, "example.com", NULL, WISH_REQUIRETLS,
+	    deadline_in(1000), NULL);
+	assert_int_equal(plan->verdict, PLAN_USE);
+	assert_string_equal(plan->policy_id, "b");
+	world.sts = (struct sts_facts){ .state = STS_NONE };
+	world.calls[0] = '\0';
+	plan = gather_plan_for(&gatherer, arena, "example.com", NULL, WISH_NO, deadline_in(1000),
+	    NULL);
+	assert_null(strchr(world.calls, 'k'));
+	assert_int_equal(plan->verdict, PLAN_USE);
+}
+
 static void
 test_recheck_of_what_failed(void **state)
 {
@@ -542,6 +574,7 @@ main(void)
 		TEST(test_relay),
 		TEST(test_when_no_policy_is_asked),
 		TEST(test_recheck_before_a_refusal),
+		TEST(test_recheck_before_a_bounce),
 		TEST(test_recheck_of_what_failed),
 	};
 
