@@ -90,7 +90,7 @@ static void
 print_host(FILE *out, const json_t *host)
 {
 	size_t i;
-	const json_t *address;
+	const json_t *address, *tlsa;
 
 	fprintf(out, "  %5" JSON_INTEGER_FORMAT " ",
 	    json_integer_value(json_object_get(host, "preference")));
@@ -99,7 +99,7 @@ print_host(FILE *out, const json_t *host)
 	    json_is_true(json_object_get(host, "use")) ? "used" : "not used",
 	    text_of(host, "dnssec"), text_of(host, "policy"));
 	if (json_is_false(json_object_get(host, "mx_match")))
-		fputs(", not listed by the policy", out);
+		fputs(", not listed by the mta-sts policy", out);
 	if (text_of(host, "reason")[0] != '\0') {
 		fputs(": ", out);
 		print_text(out, text_of(host, "reason"));
@@ -107,6 +107,8 @@ print_host(FILE *out, const json_t *host)
 	fputc('\n', out);
 	json_array_foreach(json_object_get(host, "addresses"), i, address)
 		fprintf(out, "        %s\n", json_string_value(address));
+	json_array_foreach(json_object_get(host, "tlsa"), i, tlsa)
+		fprintf(out, "        tlsa %s\n", json_string_value(tlsa));
 }
 
 void

@@ -39,6 +39,7 @@ struct proof {
 			   7672 3.2 for DANE-TA; computed apart from chain_ok and name_ok */
 	int dane_error;	/* X509_V_ERR_ of the DANE verification nearest the leaf; 0 with dane_ok */
 	int dane_depth;
+	char dane_match[12];	/* with dane_ok: the record, "3 1 1" */
 	bool local_fault;	/* our own trouble (memory, trust store), nothing the peer did */
 	int version;	/* 0x0304 for TLS 1.3 */
 	bool resumed;

@@ -126,9 +126,38 @@ sts_object(const struct sts_facts *sts)
 static enum policy_source
 host_policy(const struct plan_host *host)
 {
-	enum policy_source source = host->demand_count > 0 ? host->demands[0].source : SOURCE_NONE;
+	const struct demand *policy = plan_host_policy(host);
 
-	return source == SOURCE_DESTINATION || source == SOURCE_SENDER ? SOURCE_NONE : source;
+	return policy != NULL ? policy->source : SOURCE_NONE;
+}
+
+static bool
+is_under_sts(const struct plan_host *host)
+{
+	size_t i;
+
+	for (i = 0; i < host->demand_count; i++)
+		if (host->demands[i].source == SOURCE_STS)
+			return true;
+	return false;
+}
+
+/* What is known: that there are none, or which. */
+static void
+set_tlsa(json_t *object, const struct plan_host *host)
+{
+	json_t *array;
+	struct arena *arena;
+	size_t i;
+
+	if (host->tlsa_state == TLSA_NOT_ASKED || host->tlsa_state == TLSA_UNKNOWN)
+		return;
+	arena = arena_new();
+	array = json_array();
+	for (i = 0; i < host->tlsa_count; i++)
+		json_array_append_new(array, ascii(tlsa_text(arena, &host->tlsa[i])));
+	json_object_set_new(object, "tlsa", array);
+	arena_free(arena);
 }
 
 static json_t *
@@ -158,8 +187,9 @@ host_object(const struct facts *facts, const struct plan_host *host)
 		json_object_set_new(object, "addresses", address_array(host));
 	set_text(object, "dnssec", dns_state_name(host->address_state));
 	set_text(object, "policy", policy_source_name(host_policy(host)));
-	if (host_policy(host) == SOURCE_STS)
+	if (is_under_sts(host))
 		json_object_set_new(object, "mx_match", json_boolean(host->mx_match));
+	set_tlsa(object, host);
 	json_object_set_new(object, "use", json_boolean(host->use));
 	set_text(object, "reason", host->reason);
 	return object;

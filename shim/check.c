@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "base/session.h"
+#include "base/x509.h"
 #include "shim/check.h"
 #include "shim/visit.h"
 
@@ -153,6 +154,59 @@ gather(struct check *check)
 	tell_policy(check, &sts, since_ms);
 }
 
+/* "secure: 3 1 1 ABCD, 2 0 1 CDEF (not usable)", or why there is none. */
+static void
+describe_tlsa(const struct check *check, const struct host_facts *host, struct buf *detail)
+{
+	const char *text;
+
+	switch (host->tlsa_state) {
+	case TLSA_NOT_ASKED:
+		buf_add_text(detail, "not asked for");
+		return;
+	case TLSA_NONE:
+		buf_printf(detail, "%s: none", dns_state_name(host->tlsa_answer));
+		return;
+	case TLSA_UNKNOWN:
+		buf_printf(detail, "%s: %s", dns_state_name(host->tlsa_answer), host->tlsa_why);
+		return;
+	case TLSA_UNUSABLE:
+	case TLSA_USABLE:
+		break;
+	}
+	buf_printf(detail, "%s at %s: ", dns_state_name(host->tlsa_answer), host->tlsa_base);
+	for (size_t i = 0; i < host->tlsa_count; i++) {
+		text = tlsa_text(check->arena, &host->tlsa[i]);
+		buf_printf(detail, "%s%s%s", i > 0 ? ", " : "", text,
+		    tlsa_is_usable(&host->tlsa[i]) ? "" : " (not usable)");
+	}
+}
+
+/* How far DNSSEC carries for each host: a row for its addresses, and one for its TLSA records. */
+static void
+tell_hosts(const struct check *check)
+{
+	for (size_t i = 0; i < check->facts->host_count; i++) {
+		const struct host_facts *host = &check->facts->hosts[i];
+		bool known = host->address_state == DNS_SECURE ||
+		    host->address_state == DNS_INSECURE;
+		struct buf addresses = { 0 }, tlsa = { 0 };
+		struct check_step told = { .step = "address", .host = host->name, .ok = known };
+
+		buf_printf(&addresses, "%zu address%s, DNSSEC %s%s%s", host->address_count,
+		    host->address_count == 1 ? "" : "es", dns_state_name(host->address_state),
+		    host->why[0] != '\0' ? ": " : "", host->why);
+		told.detail = buf_text(&addresses);
+		check->caller->told(check->caller->context, &told);
+		describe_tlsa(check, host, &tlsa);
+		told = (struct check_step){ .step = "tlsa", .host = host->name,
+		    .ok = host->tlsa_state != TLSA_UNKNOWN, .detail = buf_text(&tlsa) };
+		check->caller->told(check->caller->context, &told);
+		buf_free(&addresses);
+		buf_free(&tlsa);
+	}
+}
+
 /* Hosts that no delivery would try, and a domain to which there would be none. */
 static void
 tell_plan(const struct check *check)
@@ -220,6 +274,18 @@ note_tls(struct check_try *try, const struct proof *proof)
 	    proof->cipher));
 }
 
+/* Whether a TLSA record matches, also where something else decides. */
+static void
+note_match(struct check_try *try, const struct proof *proof)
+{
+	if (try->host->usable_count == 0)
+		return;
+	if (proof->dane_ok)
+		note(try, "dane", true, arena_printf(try->arena, "%s matches", proof->dane_match));
+	else
+		note(try, "dane", false, x509_error_text(proof->dane_error));
+}
+
 static void
 note_certificate(struct check_try *try, const struct visit *visit)
 {
@@ -227,6 +293,7 @@ note_certificate(struct check_try *try, const struct visit *visit)
 
 	if (visit->proof.tls != PROOF_ESTABLISHED)
 		return;
+	note_match(try, &visit->proof);
 	if (finding->type != RESULT_OK)
 		note(try, "certificate", false, arena_printf(try->arena, "%s%s%s",
 		    result_type_name(finding->type), finding->reason[0] != '\0' ? ": " : "",
@@ -429,6 +496,7 @@ check_run(const struct deliver_context *deliver, const char *domain, struct dead
 	pthread_cond_init(&check->ended, &clock);
 	pthread_condattr_destroy(&clock);
 	gather(check);
+	tell_hosts(check);
 	tell_plan(check);
 	prepare(check, &own);
 	if (check->plan->verdict == PLAN_USE)

@@ -6,17 +6,46 @@
 
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "base/deadline.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "policy/finding.h"
 #include "shim/deliver_log.h"
 
+/* Whose word counts at this host, or where host is NULL in the plan as a whole. */
+static enum policy_source
+source_of(const struct plan *plan, const struct plan_host *host)
+{
+	const struct demand *policy;
+
+	if (host == NULL)
+		return plan->source;
+	if (!host->use)
+		return host->finding_source;
+	policy = plan_host_policy(host);
+	return policy != NULL ? policy->source : SOURCE_NONE;
+}
+
+static void
+add_policy(struct log_line *line, const struct plan *plan, const struct plan_host *host)
+{
+	enum policy_source source = source_of(plan, host);
+
+	log_text(line, "policy", policy_source_name(source));
+	if (source == SOURCE_DANE) {	/* which leaves out none but where it is enforced */
+		log_text(line, "mode", host != NULL && host->use ? plan_host_mode(plan, host) :
+		    "enforce");
+		return;
+	}
+	log_text(line, "mode", plan->mode);
+	log_text(line, "policy-id", plan->policy_id);
+}
+
 static void
 begin(struct log_line *line, const char *event, const struct delivery *delivery,
-    const struct rcpt *rcpt)
+    const struct rcpt *rcpt, const struct plan_host *host)
 {
-	const struct plan *plan = delivery->plan;
 	const char *sender = delivery->txn->sender.mailbox;
 
 	log_begin(line, LOG_LEVEL_INFO, event);
@@ -24,9 +53,7 @@ begin(struct log_line *line, const char *event, const struct delivery *delivery,
 	log_text(line, "from", sender[0] != '\0' ? sender : "<>");
 	log_text(line, "to", rcpt != NULL ? rcpt->address.mailbox : NULL);
 	log_text(line, "domain", delivery->group->domain);
-	log_text(line, "policy", policy_source_name(plan->source));
-	log_text(line, "mode", plan->mode);
-	log_text(line, "policy-id", plan->policy_id);
+	add_policy(line, delivery->plan, host);
 }
 
 static const char *
@@ -71,12 +98,32 @@ add_reply(struct log_line *line, const struct reply *reply)
 static void
 count_attempt(const struct delivery *delivery, const struct visit *visit)
 {
-	const char *policy = policy_source_name(delivery->plan->source);
+	const char *policy = policy_source_name(source_of(delivery->plan, visit->host));
 
 	metrics_count(METRIC_ATTEMPTS, policy, visit->judged ?
 	    result_type_name(visit->judgement.finding.type) : "not-judged");
 	if (visit->judged)
 		metrics_count(METRIC_CONNECTIONS, tls_word(visit), NULL);
+}
+
+/* What failed though the message goes on: by the policy that counts, or else by the one beside it,
+ * with its name. */
+static void
+add_failure(struct log_line *line, const struct judgement *judgement)
+{
+	const struct finding *beside = &judgement->beside_finding;
+	struct buf text = { 0 };
+
+	if (judgement->finding.reason[0] != '\0') {
+		log_text(line, "reply", judgement->finding.reason);
+		return;
+	}
+	if (judgement->beside == SOURCE_NONE)
+		return;
+	buf_printf(&text, "%s: %s %s", policy_source_name(judgement->beside),
+	    result_type_name(beside->type), beside->reason);
+	log_text(line, "reply", buf_text(&text));
+	buf_free(&text);
 }
 
 void
@@ -86,15 +133,15 @@ deliver_log_attempt(const struct delivery *delivery, const struct visit *visit)
 	struct log_line line;
 
 	count_attempt(delivery, visit);
-	begin(&line, "attempt", delivery, NULL);
+	begin(&line, "attempt", delivery, NULL, visit->host);
 	add_connection(&line, visit);
 	log_text(&line, "wish", sender_wish_name(delivery->txn->wish));
 	if (visit->judged)
 		log_text(&line, "result", result_type_name(finding->type));
 	if (visit->reply.code != 0)
 		add_reply(&line, &visit->reply);
-	else if (visit->judged && finding->reason[0] != '\0')
-		log_text(&line, "reply", finding->reason);
+	else if (visit->judged)
+		add_failure(&line, &visit->judgement);
 	log_number(&line, "ms", clock_monotonic_ms() - visit->began_ms);
 	log_end(&line);
 }
@@ -111,9 +158,9 @@ deliver_log_unlisted(const struct delivery *delivery)
 		host = &plan->hosts[i];
 		if (host->use || host->finding.type == RESULT_OK)
 			continue;
-		metrics_count(METRIC_ATTEMPTS, policy_source_name(plan->source),
+		metrics_count(METRIC_ATTEMPTS, policy_source_name(host->finding_source),
 		    result_type_name(host->finding.type));
-		begin(&line, "attempt", delivery, NULL);
+		begin(&line, "attempt", delivery, NULL, host);
 		log_text(&line, "mx", host->name);
 		add_no_connection(&line);
 		log_text(&line, "wish", sender_wish_name(delivery->txn->wish));
@@ -130,7 +177,7 @@ finding_of_plan(const struct plan *plan)
 {
 	size_t i;
 
-	if (plan->finding.type != RESULT_OK)
+	if (plan->finding.type != RESULT_OK && plan->source != SOURCE_DANE)
 		return &plan->finding;
 	for (i = 0; i < plan->host_count; i++)
 		if (plan->hosts[i].finding.type != RESULT_OK)
@@ -156,7 +203,7 @@ deliver_log_delivery(const struct delivery *delivery, const struct visit *visit,
 	if (visit != NULL)
 		finding = visit->judged ? &visit->judgement.finding : NULL;
 	metrics_count(METRIC_RECIPIENTS, status_word(reply), NULL);
-	begin(&line, "delivery", delivery, rcpt);
+	begin(&line, "delivery", delivery, rcpt, visit != NULL ? visit->host : NULL);
 	if (visit != NULL)
 		add_connection(&line, visit);
 	else

@@ -22,6 +22,7 @@
 #include "base/limits.h"
 #include "base/x509.h"
 #include "shim/tls_client.h"
+#include "shim/tls_dane.h"
 #include "shim/tls_proof.h"
 #include "shim/tls_sessions.h"
 
@@ -29,6 +30,7 @@ struct tls_client {
 	struct x509_trust *trust;
 	BIO_METHOD *wire;
 	SSL_CTX *strict, *lenient;
+	struct tls_dane *dane;
 	struct tls_sessions *sessions;
 };
 
@@ -190,9 +192,10 @@ tls_client_new(const char *ca_file, char *why, size_t why_room)
 	tls->trust = trust;
 	tls->wire = wire_method();
 	tls->sessions = tls_sessions_new(release_session);
+	tls->dane = tls_dane_new();
 	tls->strict = context_new(trust, true);
 	tls->lenient = context_new(trust, false);
-	if (tls->strict == NULL || tls->lenient == NULL) {
+	if (tls->dane == NULL || tls->strict == NULL || tls->lenient == NULL) {
 		snprintf(why, why_room, "OpenSSL: %s", ERR_reason_error_string(ERR_peek_error()));
 		ERR_clear_error();
 		tls_client_free(tls);
@@ -209,6 +212,7 @@ tls_client_free(struct tls_client *tls)
 	tls_sessions_free(tls->sessions);
 	SSL_CTX_free(tls->lenient);
 	SSL_CTX_free(tls->strict);
+	tls_dane_free(tls->dane);
 	BIO_meth_free(tls->wire);
 	x509_trust_free(tls->trust);
 	free(tls);
@@ -484,8 +488,18 @@ static void
 measure(const struct tls_client *tls, const struct tls_io *io, const struct tls_wish *wish,
     struct proof *proof)
 {
-	tls_proof_measure(SSL_CTX_get_cert_store(tls->strict), SSL_get0_peer_certificate(io->ssl),
-	    SSL_get_peer_cert_chain(io->ssl), wish->names, wish->name_count, proof);
+	X509 *leaf = SSL_get0_peer_certificate(io->ssl);
+	STACK_OF(X509) *chain = SSL_get_peer_cert_chain(io->ssl);
+
+	tls_proof_measure(SSL_CTX_get_cert_store(tls->strict), leaf, chain, wish->names,
+	    wish->name_count, proof);
+	tls_dane_measure(tls->dane, leaf, chain, wish, proof);
+}
+
+static bool
+proves(const struct tls_wish *wish, const struct proof *proof)
+{
+	return wish->by_tlsa ? proof->dane_ok : proof->chain_ok && proof->name_ok;
 }
 
 /* Chooses the session to offer, and measures its chain in *proof. A host whose certificate was
@@ -503,7 +517,7 @@ offer_session(const struct tls_client *tls, struct tls_io *io, const struct tls_
 		if (SSL_set_session(io->ssl, session) == 1)
 			measure(tls, io, wish, proof);
 		SSL_SESSION_free(session);
-		if (proof->chain_ok && proof->name_ok) {
+		if (proves(wish, proof)) {
 			io->shaken_ms = shaken_ms;
 			return;
 		}
@@ -573,7 +587,7 @@ tls_client_start(struct tls_client *tls, struct stream *stream, const struct tls
 	if (proof->tls == PROOF_ESTABLISHED && stream_upgrade(stream, &tls_ops, io) != 0)
 		abort();
 	if (proof->tls != PROOF_ESTABLISHED) {
-		proof->chain_ok = proof->name_ok = false;
+		proof->chain_ok = proof->name_ok = proof->dane_ok = false;
 		if (io->key != NULL)
 			tls_sessions_forget(tls->sessions, io->key);
 		tls_close(io);

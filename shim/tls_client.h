@@ -8,8 +8,9 @@
  * verification, so that enforce, testing, audit and opportunistic share one path; the proof is
  * computed here after every handshake from the chain, with today's trust store and time, and
  * SSL_get_verify_result() is never read: on a resumed session it repeats an old answer.
- * A session is offered for resumption only when its chain proves the names now wished, at today's
- * time and against today's trust store; else the host has to show what it has today.
+ * A session is offered for resumption only when its chain proves what is wished now (the names, or
+ * the match with TLSA records), at today's time and against today's trust store; else the host has
+ * to show what it has today.
  * A tls_client is shared and any thread may use it; the trust store is loaded once. It must outlive
  * the streams that it upgraded.
  */
@@ -23,6 +24,7 @@
 #include "base/deadline.h"
 #include "base/stream.h"
 #include "policy/attempt.h"
+#include "policy/tlsa.h"
 
 struct tls_client;
 
@@ -34,6 +36,12 @@ struct tls_wish {
 	const char *sni;	/* NULL: none */
 	const char **names;	/* reference identifiers; "*.example.net" is one label wild */
 	size_t name_count;
+	const struct tlsa *tlsa;	/* usable records to match the chain with; none: no DANE */
+	size_t tlsa_count;
+	const char **tlsa_names;	/* reference identifiers for DANE-TA; with records at least
+					   one */
+	size_t tlsa_name_count;
+	bool by_tlsa;	/* the match decides, whatever names and public authorities say */
 	bool strict;	/* a demand is enforced: min_protocol and security level 2 hold;
 			   else TLS 1.0 and weak parameters rather than plaintext */
 	enum conf_tls_version min_protocol;

@@ -218,11 +218,17 @@ static struct tls_wish
 wish_of(const struct call *call)
 {
 	const struct plan_host *host = call->visit->host;
+	const struct demand *policy = plan_host_policy(host);
 
 	return (struct tls_wish){
 		.sni = host->sni,
 		.names = host->names,
 		.name_count = host->name_count,
+		.tlsa = host->usable,
+		.tlsa_count = host->usable_count,
+		.tlsa_names = host->dane_names,
+		.tlsa_name_count = host->dane_name_count,
+		.by_tlsa = policy != NULL && policy->need == NEED_TLSA,
 		.strict = plan_host_enforces(host),
 		.min_protocol = call->delivery->plan->min_protocol,
 		.session_key = call->key.data,
@@ -313,8 +319,10 @@ visit_accept(struct call *call)
 	struct tls_wish wish = wish_of(call);
 	int64_t now_s = clock_wall_s();
 
-	/* The names are those of before, and certificates know no time between two seconds. */
-	if (visit->proof.tls == PROOF_ESTABLISHED && call->measured_s != now_s)
+	/* The names are those of before, and certificates know no time between two seconds; but
+	 * TLSA records may be others from one message to the next. */
+	if (visit->proof.tls == PROOF_ESTABLISHED &&
+	    (call->measured_s != now_s || wish.tlsa_count > 0))
 		tls_client_measure(call->delivery->context->tls, call->client.stream, &wish,
 		    &visit->proof);
 	call->measured_s = now_s;

@@ -28,7 +28,7 @@ THIRD_PARTY = {
     "microhttpd.h": {"shim/control.c"},
     "confuse.h": {"base/conf.c"},
     "idn2.h": {"base/domain.c"},
-    "openssl/ssl.h": {"base/x509.c", "shim/tls_client.c"},
+    "openssl/ssl.h": {"base/x509.c", "shim/tls_client.c", "shim/tls_dane.c"},
     "jansson.h": {"policy/plan_text.c", "policy/sts_json.c", "report/datagram_read.c",
                   "report/tally_form.c", "shim/control_answer.c",
                   "shim/control_cache.c", "shim/control_check.c",

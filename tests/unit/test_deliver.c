@@ -624,6 +624,7 @@ test_plans_that_try_nobody(void **state)
 	world.plan.use_count = 0;
 	world.hosts[0].use = false;
 	world.hosts[0].reason = "not listed by the policy";
+	world.hosts[0].finding_source = SOURCE_STS;
 	finding_set(&world.hosts[0].finding, RESULT_VALIDATION_FAILURE, "mtasts-policy-mx-mismatch");
 	world_deliver_logged(&world, WORLD_SCRIPTS(never), two);
 	assert_string_equal(world_reply(&world, 0), "451 4.7.5 no MX host matches");

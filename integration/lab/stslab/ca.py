@@ -67,8 +67,11 @@ class Authority:
         return builder.sign(self.key, hashes.SHA256())
 
     def leaf(self, names, common_name=None, valid=(-1, 90), weak=False,
-             self_signed=False, kind="good"):
-        """Make a leaf for SAN dNSNames `names`, valid from and to in days from now."""
+             self_signed=False, kind="good", chain=False):
+        """Make a leaf for SAN dNSNames `names`, valid from and to in days from now.
+
+        With `chain` the server sends the root along, as DANE-TA wants it.
+        """
         key = (rsa.generate_private_key(65537, 1024) if weak
                else ec.generate_private_key(ec.SECP256R1()))
         subject = _name((common_name or (names[0] if names else "stslab"))[:64])
@@ -96,7 +99,10 @@ class Authority:
         signer = key if self_signed else self.key
         signed = builder.sign(signer, hashes.SHA1() if weak else hashes.SHA256())
         path = self.directory / f"leaf-{next(self._serial)}-{kind}.pem"
-        path.write_bytes(_pem_key(key) + signed.public_bytes(serialization.Encoding.PEM))
+        pem = [_pem_key(key), signed.public_bytes(serialization.Encoding.PEM)]
+        if chain:
+            pem.append(self.certificate.public_bytes(serialization.Encoding.PEM))
+        path.write_bytes(b"".join(pem))
         return Certificate(str(path), kind)
 
 
@@ -133,6 +139,16 @@ class Authorities:
             return leaf([host], self_signed=True, kind=kind)
         if kind == "rogue":
             return self.rogue.leaf([host], kind=kind)
+        if kind == "own-ca":
+            return self.rogue.leaf([host], kind=kind, chain=True)
+        if kind == "own-ca-expired":
+            return self.rogue.leaf([host], valid=(-90, -1), kind=kind, chain=True)
+        if kind == "own-ca-wrong-name":
+            return self.rogue.leaf(["other.elsewhere.example"], kind=kind, chain=True)
+        if kind == "own-ca-domain-only":
+            return self.rogue.leaf([parent], kind=kind, chain=True)
+        if kind == "self-signed-expired":
+            return leaf(["other.elsewhere.example"], valid=(-90, -1), self_signed=True, kind=kind)
         if kind == "cn-only":
             return leaf([], common_name=host, kind=kind)
         if kind == "domain-only":

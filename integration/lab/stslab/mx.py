@@ -186,6 +186,11 @@ class MxHost:
         for dialogue in list(self._dialogues):
             dialogue.cut()
 
+    def certificate(self):
+        """The ca.Certificate that it shows."""
+        return self.authorities.kind(self.behaviour.certificate,
+                                     self.behaviour.certificate_for or self.name)
+
     def most_at_once(self):
         """How many connections were open at the same time, at most.
 
@@ -364,8 +369,7 @@ class _Dialogue:
             self.connection.ended = "client"
             raise _Ended
         self.connection.sni = hello.sni
-        name = self.does.certificate_for or self.host.name
-        path = self.host.authorities.kind(self.does.certificate, name).path
+        path = self.host.certificate().path
         context = tls.server_context(path, self.does.minimum_tls, self.does.maximum_tls)
         self.sock.settimeout(60)
         self.sock = context.wrap_socket(self.sock, server_side=True)
