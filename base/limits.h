@@ -32,6 +32,11 @@
 #define LIMIT_TLSA_RECORDS	100	/* of one host; the rest are ignored */
 #define LIMIT_FAILED_ADDRESSES	10000	/* remembered for smtp.host-retry */
 
+/* answers that are repeated without asking libunbound, each of so many octets, so long at most */
+#define LIMIT_DNS_ANSWERS	8192
+#define LIMIT_DNS_ANSWER_KEPT	4096
+#define LIMIT_DNS_KEPT_S	60
+
 #define LIMIT_TXT_RECORDS	100
 #define LIMIT_TXT_RECORD	4096	/* one _mta-sts record, strings joined */
 #define LIMIT_STS_ID	32

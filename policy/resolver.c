@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "policy/resolver.h"
+#include "policy/resolver_answers.h"
 #include "policy/resolver_engine.h"
 #include "policy/resolver_files.h"
 #include "policy/resolver_setup.h"
@@ -24,6 +25,7 @@
 /* An engine and how many use it: the resolver's own use, and one for each running question. */
 struct shared_engine {
 	struct resolver_engine *engine;
+	struct resolver_answers *answers;	/* NULL for one that is asked past all caches */
 	unsigned users;	/* under the resolver's lock */
 	int64_t made_ms;
 };
@@ -84,6 +86,7 @@ shared_new(const struct conf *conf, const struct resolver_servers *servers, bool
 		return NULL;
 	shared = xcalloc(1, sizeof(*shared));
 	shared->engine = engine;
+	shared->answers = small ? NULL : resolver_answers_new();
 	shared->users = 1;
 	shared->made_ms = clock_monotonic_ms();
 	return shared;
@@ -98,6 +101,7 @@ shared_release(struct shared_engine *shared)
 	if (shared == NULL || --shared->users > 0)
 		return NULL;
 	engine = shared->engine;
+	resolver_answers_free(shared->answers);
 	free(shared);
 	return engine;
 }
@@ -217,8 +221,7 @@ find_way_round(struct resolver *resolver)
 	set_way_round(resolver, NULL);
 	if (result == TEST_GOOD)
 		return shared;
-	resolver_engine_free(shared->engine);
-	free(shared);
+	resolver_engine_free(shared_release(shared));
 	return NULL;
 }
 
@@ -428,6 +431,32 @@ follow_resolv_conf(struct resolver *resolver)
 	return switch_engine(resolver, engine, &servers);
 }
 
+/* Asks the engine for what was not answered a moment ago. */
+static void
+ask_missing(struct shared_engine *shared, struct arena *arena, struct dns_question *questions,
+    size_t count, struct deadline deadline)
+{
+	struct dns_question *missing = arena_array(arena, count, sizeof(missing[0]));
+	struct dns_question **of = arena_array(arena, count, sizeof(of[0]));
+	int64_t now_ms = clock_monotonic_ms();
+	size_t i, left = 0;
+
+	for (i = 0; i < count; i++)
+		if (shared->answers == NULL ||
+		    !resolver_answers_find(shared->answers, arena, &questions[i], now_ms)) {
+			of[left] = &questions[i];
+			missing[left++] = questions[i];
+		}
+	if (left == 0)
+		return;
+	resolver_engine_ask(shared->engine, arena, missing, left, deadline);
+	for (i = 0; i < left; i++) {
+		of[i]->answer = missing[i].answer;
+		if (shared->answers != NULL)
+			resolver_answers_keep(shared->answers, &missing[i], clock_monotonic_ms());
+	}
+}
+
 /* With the lock held, which is given up meanwhile. */
 static void
 ask_shared(struct resolver *resolver, struct shared_engine *shared, struct arena *arena,
@@ -437,7 +466,7 @@ ask_shared(struct resolver *resolver, struct shared_engine *shared, struct arena
 
 	shared->users++;
 	pthread_mutex_unlock(&resolver->lock);
-	resolver_engine_ask(shared->engine, arena, questions, count,
+	ask_missing(shared, arena, questions, count,
 	    deadline_earlier(deadline, deadline_in(resolver->conf->dns.timeout)));
 	for (size_t i = 0; i < count; i++)
 		metrics_count(METRIC_DNS_LOOKUPS, dns_state_name(questions[i].answer.state), NULL);

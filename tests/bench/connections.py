@@ -42,6 +42,7 @@ def process_seconds(pid):
 def publish(net, kind):
     """A domain whose host has a certificate, and so a TLS context, of its own."""
     domain = net.domain(policy="enforce", behaviour=Behaviour(minimum_tls="TLSv1.3"))
+    domain.set_id("20261122", ttl=60)
     path = net.authorities.kind("good", domain.host.name).path
     if kind == "fresh":
         tls.server_context(path, "TLSv1.3", "TLSv1.3").num_tickets = 0
@@ -92,7 +93,7 @@ def show(what, ratios, count):
 
 def main():
     rounds, count = (int(word) for word in (sys.argv[1:] + ["5", "300"][len(sys.argv) - 1:])[:2])
-    with Internet() as net:
+    with Internet(negative_ttl=60) as net:
         single = net.daemons.start({"smtp": {"keep-idle": "0s"}})
         keeping = net.daemons.start({"smtp": {"keep-idle": "60s"}})
         domains = {kind: publish(net, kind) for kind in KINDS}

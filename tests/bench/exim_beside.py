@@ -78,8 +78,9 @@ def send(exim, recipient, count, pid=None):
 
 def main():
     rounds, count = (int(word) for word in (sys.argv[1:] + ["7", "40"][len(sys.argv) - 1:])[:2])
-    with Internet() as net:
+    with Internet(negative_ttl=60) as net:
         domain = net.domain(policy="enforce")
+        domain.set_id("20261122", ttl=60)
         recipient = "bench@" + domain.name
         daemon = net.daemons.start({"lmtp": {"listen": [f"inet:127.0.0.1:{LMTP_PORT}"]}})
         native, beside = alone(net), Exim(net.directory / "beside", LMTP_PORT)

@@ -80,7 +80,7 @@ class Domain:
 class Internet:
     """Everything but the MTA and stsgated; a context manager."""
 
-    def __init__(self, directory=None):
+    def __init__(self, directory=None, negative_ttl=0):
         namespace.require_private()
         self._own = directory is None
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="stslab-"))
@@ -89,7 +89,7 @@ class Internet:
             (self.directory / name).mkdir(exist_ok=True)
         self.addresses = namespace.Addresses()
         self.authorities = ca.Authorities(self.directory / "ca")
-        self.zones = zones.Zones(self.directory / "zones")
+        self.zones = zones.Zones(self.directory / "zones", negative_ttl)
         self.dns = forwarder.Forwarder()
         self.policy_host = policyhost.PolicyHost(self.authorities)
         self.daemons = daemon.Daemons(self.directory, self.authorities.ca_file,

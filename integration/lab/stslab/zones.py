@@ -73,7 +73,7 @@ zone:
 
 APEX = """$ORIGIN {zone}
 $TTL 60
-@ SOA ns.example. hostmaster.example. 1 3600 600 86400 0
+@ SOA ns.example. hostmaster.example. 1 3600 600 86400 {negative_ttl}
 @ NS ns.example.
 """
 
@@ -85,8 +85,9 @@ class ZoneError(RuntimeError):
 class Zones:
     """A running knotd and the means to change its zones."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, negative_ttl=0):
         self.directory = pathlib.Path(directory)
+        self.negative_ttl = negative_ttl
         self.config = self.directory / "knot.conf"
         self.trust_anchor = str(self.directory / "root.key")
         self.process = None
@@ -183,7 +184,8 @@ class Zones:
         }
         for zone in SIGNED + UNSIGNED:
             (self.directory / self._file(zone)).write_text(
-                APEX.format(zone=zone) + extra.get(zone, ""), encoding="ascii")
+                APEX.format(zone=zone, negative_ttl=self.negative_ttl) + extra.get(zone, ""),
+                encoding="ascii")
 
     def _wait_until_signed(self, seconds=15):
         end = time.monotonic() + seconds
