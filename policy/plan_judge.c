@@ -317,6 +317,7 @@ refuse_by_demand(const struct plan *plan, const struct plan_host *host,
 		    " (%sto override set tls = \"audit\" in destination \"%s\")",
 		    demand->source == SOURCE_STS ? "mode enforce; " : "", plan->destination);
 	judgement->step = JUDGEMENT_NEXT_HOST;
+	judgement->verified = false;	/* one demand that was met makes no proof of it */
 	reply_set(&judgement->reply, 451, shortfall->enhanced, "%s: %s, but %s; %s%s", who, asks,
 	    shortfall->what, shortfall->advice, hint);
 }

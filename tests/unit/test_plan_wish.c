@@ -23,6 +23,9 @@
 #define INSECURE .mx_state = DNS_INSECURE
 #define REQUIRE .wish = WISH_REQUIRETLS
 #define NO .wish = WISH_NO
+#define USABLE .tlsa = { { .state = TLSA_USABLE } }
+#define UNUSABLE .tlsa = { { .state = TLSA_UNUSABLE, .records = "0 0 1" } }
+#define UNKNOWN .tlsa = { { .state = TLSA_UNKNOWN, .answer = DNS_BOGUS } }
 #define ONE_HOST .hosts = { { MX1, 10, A, DNS_INSECURE } }
 
 struct plan_case {
@@ -85,8 +88,22 @@ static const struct plan_case cases[] = {
 	    "550 5.7.10", NULL },
 	{ "verify by match", { REQUIRE, INSECURE, .tls = TLS_VERIFY, .match = "a.example",
 	    ONE_HOST }, MX1, NULL, NULL },
+	{ "dane at a secure MX", { REQUIRE, SECURE, .tls = TLS_DANE, USABLE, ONE_HOST }, MX1,
+	    NULL, NULL },
 	{ "dane without TLSA", { REQUIRE, SECURE, .tls = TLS_DANE, ONE_HOST }, NULL, "550 5.7.10",
 	    NULL },
+
+	/* DANE. A match says whose host it is, and not that it is the domain's. */
+	{ "TLSA at an insecure MX", { REQUIRE, INSECURE, USABLE, ONE_HOST }, NULL, "550 5.7.10",
+	    "vouches for its name" },
+	{ "TLSA at an insecure MX, listed", { REQUIRE, INSECURE, USABLE, ENFORCE, .patterns = MX1,
+	    ONE_HOST }, MX1, NULL, NULL },
+	{ "TLSA at an insecure MX, not listed", { REQUIRE, INSECURE, USABLE, ENFORCE,
+	    .patterns = MX2, ONE_HOST }, NULL, "550 5.7.10", NULL },
+	{ "TLSA at a secure MX", { REQUIRE, SECURE, USABLE, ONE_HOST }, MX1, NULL, NULL },
+	{ "TLSA unknown", { REQUIRE, SECURE, UNKNOWN, ONE_HOST }, NULL, "451 4.7.5", MX1 },
+	{ "TLSA unknown, audit", { REQUIRE, SECURE, UNKNOWN, .dane = ENFORCE_AUDIT, ONE_HOST },
+	    MX1, NULL, NULL },
 
 	/* What may pass. */
 	{ "TXT failed, audit", { REQUIRE, INSECURE, .sts = STS_TXT_FAILED,
@@ -138,6 +155,7 @@ static const struct plan_case cases[] = {
 	    NULL },
 	{ "No: address bogus", { NO, SECURE, .hosts = { { MX1, 10, A, DNS_BOGUS } } }, NULL,
 	    "451 4.7.5", NULL },
+	{ "No: TLSA unknown", { NO, SECURE, UNKNOWN, ONE_HOST }, MX1, NULL, NULL },
 	{ "No: no domain", { NO, INSECURE, ENFORCE, .patterns = MX1, .mx = MX_NO_DOMAIN }, NULL,
 	    "550 5.1.2", NULL },
 	{ "No: verify without a name", { NO, INSECURE, .tls = TLS_VERIFY, ONE_HOST }, NULL,
@@ -242,6 +260,20 @@ struct judge_case {
 static const struct judge_case judge_cases[] = {
 	{ "proven", { REQUIRE, SECURE }, { GOOD }, ON, true, NULL, NULL },
 	{ "proven by DANE", { REQUIRE, SECURE }, { BAD, .dane_ok = true }, ON, true, NULL, NULL },
+	{ "no match, no PKIX", { REQUIRE, SECURE, USABLE }, { BAD, .dane_error = 65 }, NEXT, false,
+	    "550 5.7.10", "TLSA" },
+	{ "PKIX never rescues DANE", { REQUIRE, SECURE, USABLE }, { GOOD, .dane_error = 65 }, NEXT,
+	    false, "550 5.7.10", "TLSA" },
+	{ "a match alone", { REQUIRE, SECURE, USABLE }, { BAD, .dane_ok = true }, ON, true, NULL,
+	    NULL },
+	{ "audited match, PKIX", { REQUIRE, SECURE, USABLE, .dane = ENFORCE_AUDIT },
+	    { GOOD, .dane_error = 65 }, ON, true, NULL, NULL },
+	{ "audited match, neither", { REQUIRE, SECURE, USABLE, .dane = ENFORCE_AUDIT },
+	    { BAD, .dane_error = 65 }, NEXT, false, "550 5.7.10", NULL },
+	{ "TLSA that cannot be used, PKIX", { REQUIRE, SECURE, UNUSABLE }, { GOOD }, ON, true,
+	    NULL, NULL },
+	{ "TLSA that cannot be used, expired", { REQUIRE, SECURE, UNUSABLE }, { BAD }, NEXT, false,
+	    "550 5.7.10", NULL },
 	{ "TLS 1.1", { REQUIRE, SECURE }, { .tls = PROOF_ESTABLISHED, .version = 0x0302,
 	    .protocol = "TLSv1.1", .chain_ok = true, .name_ok = true }, NEXT, false, "550 5.7.10",
 	    "TLS 1.2" },
@@ -298,6 +330,16 @@ static const struct judge_case judge_cases[] = {
 	    NULL, NULL },
 	{ "No: enforce, proven", { NO, INSECURE, ENFORCE, .patterns = MX1 }, { GOOD }, ON, true,
 	    NULL, NULL },
+	{ "No: TLSA, no match", { NO, SECURE, USABLE }, { BAD, .dane_error = 65 }, ON, false, NULL,
+	    NULL },
+	{ "No: TLSA, not offered", { NO, SECURE, USABLE }, { .tls = PROOF_NOT_OFFERED }, ON, false,
+	    NULL, NULL },
+	{ "No: TLSA, handshake", { NO, SECURE, USABLE }, { .tls = PROOF_HANDSHAKE_FAILED,
+	    .failure = "x" }, PLAIN, false, NULL, NULL },
+	{ "No: TLSA that cannot be used, not offered", { NO, SECURE, UNUSABLE },
+	    { .tls = PROOF_NOT_OFFERED }, ON, false, NULL, NULL },
+	{ "No: dane", { NO, SECURE, USABLE, .tls = TLS_DANE }, { GOOD, .dane_error = 65 }, NEXT,
+	    false, "451 4.7.5", "TLSA" },
 	{ "No: encrypt", { NO, SECURE, .tls = TLS_ENCRYPT }, { .tls = PROOF_NOT_OFFERED }, NEXT,
 	    false, "451 4.7.4", "destination" },
 	{ "No: verify", { NO, SECURE, .tls = TLS_VERIFY }, { BAD }, NEXT, false, "451 4.7.5",
@@ -322,7 +364,8 @@ check_judgement(struct arena *arena, const struct judge_case *c)
 	if (c->step == NEXT && (strncmp(line, c->reply, strlen(c->reply)) != 0 ||
 	    strstr(line, c->text != NULL ? c->text : MX1 "[" A "]") == NULL))
 		fail_msg("%s: %s", c->name, line);
-	if (strcmp(policy_source_name(plan->source), facts.sts == STS_VALID ? "sts" : "none") != 0)
+	if (facts.tlsa[0].state == TLSA_NOT_ASKED && strcmp(policy_source_name(plan->source),
+	    facts.sts == STS_VALID ? "sts" : "none") != 0)
 		fail_msg("%s: source %s", c->name, policy_source_name(plan->source));
 }
 
