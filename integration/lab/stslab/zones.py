@@ -7,6 +7,9 @@
   plain.     delegated without DS: answers are insecure
   corp.lan.  not delegated at all: an internal zone behind its own server
 
+  stale.     signed beforehand, DS in the root; valid.stale. and expired.stale. have TLSA records
+             that no certificate matches, and the signature of the second has run out
+
 Records are changed at run time by DNS update (RFC 2136), which has effect
 when the call returns.  Knot also answers at the addresses of the real root
 servers, so that a resolver that recurses from the root ends up here.
@@ -16,13 +19,16 @@ import pathlib
 import subprocess
 import time
 
+import dns.dnssec
 import dns.message
 import dns.name
 import dns.query
 import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
+import dns.rrset
 import dns.update
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from . import namespace
 
@@ -34,6 +40,7 @@ ROOT_SERVERS = (
     "192.58.128.30", "193.0.14.129", "199.7.83.42", "202.12.27.33")
 SIGNED = (".", "example.")
 UNSIGNED = ("plain.", "corp.lan.")
+PRESIGNED = ("stale.",)
 
 SERVER = """
 server:
@@ -76,6 +83,28 @@ $TTL 60
 @ SOA ns.example. hostmaster.example. 1 3600 600 86400 {negative_ttl}
 @ NS ns.example.
 """
+
+
+def _stale_zone():
+    """The text of the zone `stale.`, and its DS record."""
+    origin = dns.name.from_text("stale.")
+    key = ec.generate_private_key(ec.SECP256R1())
+    dnskey = dns.dnssec.make_dnskey(key.public_key(), dns.dnssec.ECDSAP256SHA256, flags=257)
+    now, day = time.time(), 86400
+    wrong = "3 1 1 " + "5a" * 32
+    lines = []
+    for name, kind, data, expiration in (
+            ("stale.", "SOA", "ns.example. hostmaster.example. 1 3600 600 86400 0", now + day),
+            ("stale.", "NS", "ns.example.", now + day),
+            ("stale.", "DNSKEY", dnskey.to_text(), now + day),
+            ("valid.stale.", "TLSA", wrong, now + day),
+            ("expired.stale.", "TLSA", wrong, now - day)):
+        rrset = dns.rrset.from_text(name, 60, "IN", kind, data)
+        signature = dns.dnssec.sign(rrset, key, origin, dnskey, inception=now - 2 * day,
+                                    expiration=expiration)
+        lines += [rrset.to_text(), f"{name} 60 IN RRSIG {signature.to_text()}"]
+    ds = dns.dnssec.make_ds(origin, dnskey, "SHA256")
+    return "\n".join(lines) + "\n", f"stale. 60 IN DS {ds.to_text()}\n"
 
 
 class ZoneError(RuntimeError):
@@ -160,7 +189,7 @@ class Zones:
     def _write_config(self):
         listen = [f"{ADDRESS}@{PORT}"] + [f"{address}@53" for address in self._public()]
         text = SERVER.format(dir=self.directory, listen=", ".join(listen))
-        for zone in SIGNED + UNSIGNED:
+        for zone in SIGNED + UNSIGNED + PRESIGNED:
             text += f"  - domain: {zone}\n    file: {self._file(zone)}\n"
             if zone in SIGNED:
                 text += "    dnssec-signing: on\n    dnssec-policy: lab\n"
@@ -177,9 +206,11 @@ class Zones:
         return (zone.rstrip(".") or "root") + ".zone"
 
     def _write_zones(self):
+        stale, stale_ds = _stale_zone()
+        (self.directory / self._file("stale.")).write_text(stale, encoding="ascii")
         extra = {
             ".": f"example. NS ns.example.\nns.example. A {NAME_SERVER}\nplain. NS ns.example.\n"
-                 + self._keymgr("example.", "ds"),
+                 + "stale. NS ns.example.\n" + stale_ds + self._keymgr("example.", "ds"),
             "example.": f"ns A {NAME_SERVER}\n",
         }
         for zone in SIGNED + UNSIGNED:
