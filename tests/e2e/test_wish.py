@@ -4,7 +4,7 @@
 
 import pytest
 from checks import address, assert_arrived, assert_nothing_leaked, assert_reply, wire_text
-from stslab import programs
+from stslab import programs, tlsa
 from stslab.internet import Mx
 from stslab.mx import Behaviour, Drop, Reset, Silence
 
@@ -373,3 +373,86 @@ def test_no_is_not_answered_by_plaintext_after_a_time_out(net, start):
     domain = net.domain(policy="enforce", behaviour=Behaviour(handshake=Silence()))
     assert_reply(mta.deliver(address(domain), **NO).only, "451 4.4.2")
     assert_nothing_leaked(domain)
+
+
+# DANE
+
+def dane(net, behaviour, record="3 1 1", match=True, **options):
+    """A domain whose first host has a TLSA record."""
+    domain = net.domain(behaviour=behaviour, **options)
+    data = tlsa.of(domain.host, record) if match else tlsa.wrong(record)
+    net.zones.add(tlsa.at(domain.host.name), "TLSA", data)
+    return domain
+
+
+def test_a_match_is_a_verified_certificate(net, mta):
+    """RFC 8689 4.2.1: by a trust chain, or by DANE."""
+    domain = dane(net, able(certificate="self-signed"))
+    assert_reply(mta.deliver(address(domain), **REQUIRETLS).only, "250 2.0.0")
+    assert_required(domain)
+    line = logged(mta, domain)
+    assert (line["wish"], line["tls"], line["policy"]) == ("requiretls", "verified", "dane")
+
+
+@pytest.mark.parametrize("certificate", ["good", "self-signed"])
+def test_no_match_is_none_whatever_the_chain(net, mta, certificate):
+    domain = dane(net, able(certificate=certificate), match=False)
+    assert_reply(mta.deliver(address(domain), **REQUIRETLS).only, "550 5.7.10", "TLSA")
+    assert_nothing_leaked(domain)
+    assert mta.wait_log("attempt", domain=domain.name)[0]["tls"] == "encrypted"
+
+
+def test_a_match_does_not_vouch_for_the_mx_name(net, mta):
+    """The MX answer is insecure, and points into a signed zone (RFC 7672 2.2.1)."""
+    domain, name = dane(net, able()), net.fresh_name("plain")
+    net.zones.add(name, "MX", f"10 {domain.host.name}.")
+    assert mta.deliver("someone@" + name).only.short == "250 2.0.0"
+    assert_reply(mta.deliver("someone@" + name, **REQUIRETLS).only, "550 5.7.10", "vouches")
+    assert_arrived(domain, times=1)
+    assert_not_required(domain)
+
+
+def test_a_tlsa_look_up_that_fails_may_pass(net, start):
+    mta = start()
+    domain = dane(net, able())
+    net.dns.fault(tlsa.at(domain.host.name), "TLSA", "servfail")
+    assert_reply(mta.deliver(address(domain), **REQUIRETLS).only, "451 4.7.5")
+    assert_nothing_leaked(domain)
+    assert mta.deliver(address(domain), **NO).only.short == "250 2.0.0", "No waits for none"
+
+
+def test_dane_off_leaves_the_chain(net, start):
+    mta = start({"dane": {"enforce": "off"}})
+    good, bad = dane(net, able(), match=False), dane(net, able(certificate="self-signed"))
+    assert_reply(mta.deliver(address(good), **REQUIRETLS).only, "250 2.0.0")
+    assert_required(good)
+    assert_reply(mta.deliver(address(bad), **REQUIRETLS).only, "550 5.7.10")
+    assert_nothing_leaked(bad)
+
+
+@pytest.mark.parametrize("behaviour,tls", [
+    (Behaviour(offer_starttls=False, starttls=None), False),
+    (Behaviour(handshake=b"this is not TLS\r\n"), False), (Behaviour(), True)],
+    ids=["not offered", "no TLS", "no match"])
+def test_no_lowers_dane(net, mta, behaviour, tls):
+    domain = dane(net, behaviour, match=False)
+    assert mta.deliver(address(domain)).only.code == 451
+    assert_nothing_leaked(domain)
+    assert mta.deliver(address(domain), **NO).only.short == "250 2.0.0"
+    assert_arrived(domain, tls=tls)
+    assert logged(mta, domain)["wish"] == "no"
+
+
+def test_no_never_lowers_a_destination_with_dane(net, start):
+    domain = dane(net, Behaviour(), match=False)
+    mta = start({("destination", domain.name): {"tls": "dane"}})
+    assert_reply(mta.deliver(address(domain), **NO).only, "451 4.7.5")
+    assert_nothing_leaked(domain)
+
+
+def test_a_connection_that_no_kept_serves_nobody_else(net, mta):
+    """What was good enough for No is judged anew for the next message."""
+    domain = dane(net, Behaviour(), match=False)
+    assert mta.deliver(address(domain), **NO).only.short == "250 2.0.0"
+    assert mta.deliver(address(domain)).only.short == "451 4.7.5"
+    assert_arrived(domain, times=1)
