@@ -76,18 +76,32 @@ read_line(struct question *question)
 	}
 }
 
+/* "example.com requiretls" is about a message with that wish. Gives the length of the domain. */
+static size_t
+read_wish(struct question *question, const char *key, size_t length)
+{
+	static const char wish[] = " requiretls";
+	const size_t wish_length = sizeof(wish) - 1;
+
+	if (question->map != MAP_JSON || length < wish_length ||
+	    memcmp(key + length - wish_length, wish, wish_length) != 0)
+		return length;
+	question->wish = WISH_REQUIRETLS;
+	return length - wish_length;
+}
+
 static void
 read_map(struct question *question)
 {
 	const char *space = memchr(question->text, ' ', question->length);
-	size_t name_length;
+	size_t name_length, key_length;
 
 	if (space == NULL)
 		return;
 	name_length = (size_t)(space - question->text);
 	question->known = map_find(question->text, name_length, &question->map) == 0;
-	question->has_domain = map_next_hop(space + 1, question->length - name_length - 1,
-	    &question->domain) == 0;
+	key_length = read_wish(question, space + 1, question->length - name_length - 1);
+	question->has_domain = map_next_hop(space + 1, key_length, &question->domain) == 0;
 }
 
 /* What is in JSON is about stsgated's own deliveries. */
@@ -134,10 +148,26 @@ weigh(const struct policy_map_desk *desk, struct arena *arena, const struct ques
 	plan_map_weigh(arena, question->flight->facts, question->flight->plan, &rules, policy);
 }
 
-static enum map_answer
-answer_json(const struct flight *flight, struct buf *answer)
+/* What is known of the domain, for a message with a wish of its own. */
+static const struct plan *
+plan_for_wish(const struct policy_map_desk *desk, struct arena *arena,
+    const struct question *question)
 {
-	char *text = plan_text_json(flight->facts, flight->plan);
+	struct plan_rules rules;
+
+	if (question->wish == WISH_NONE)
+		return question->flight->plan;
+	gather_rules(&desk->gatherer, question->domain.name, &rules);
+	rules.wish = question->wish;
+	return plan_make(arena, question->flight->facts, &rules);
+}
+
+static enum map_answer
+answer_json(const struct policy_map_desk *desk, struct arena *arena,
+    const struct question *question, struct buf *answer)
+{
+	char *text = plan_text_json(question->flight->facts,
+	    plan_for_wish(desk, arena, question));
 	enum map_answer kind = MAP_ANSWER_OK;
 
 	if (strlen(text) + 3 <= LIMIT_NETSTRING_OUT)
@@ -156,13 +186,14 @@ answer_by_plan(const struct policy_map_desk *desk, const struct question *questi
 	enum map_answer kind;
 	struct arena *arena;
 
-	if (!is_about_mta(question))
-		return answer_json(question->flight, answer);
 	arena = arena_new();
-	weigh(desk, arena, question, &policy);
+	if (is_about_mta(question))
+		weigh(desk, arena, question, &policy);
 	if (question->line)
 		kind = plan_map_line(&policy, question->has_host ? question->host.name : NULL,
 		    answer);
+	else if (question->map == MAP_JSON)
+		kind = answer_json(desk, arena, question, answer);
 	else
 		kind = plan_map_answer(question->map, &policy, answer);
 	arena_free(arena);

@@ -34,6 +34,7 @@ struct question {
 	bool line;	/* of Exim: "policy example.com", "mx example.com mx.example.com" */
 	bool known;	/* map, or the line's verb, is one of ours */
 	enum map map;
+	enum sender_wish wish;	/* of a message that the question is about; MAP_JSON alone */
 	struct domain domain;
 	bool has_domain;	/* it is one that can have a policy */
 	struct domain host;	/* of a line */
