@@ -5,6 +5,7 @@
 
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -16,6 +17,6 @@ complain(const struct conf *conf, const char *what, const char *why)
 	const char *colon = why[0] == '\0' ? "" : ": ";
 
 	if (conf->log_to_syslog)
-		fprintf(stderr, "stsgated: %s%s%s\n", what, colon, why);
+		fprintf(stderr, "%s: %s%s%s\n", program_invocation_short_name, what, colon, why);
 	log_message(LOG_LEVEL_ERROR, "start", "%s%s%s", what, colon, why);
 }

@@ -59,7 +59,8 @@ privileges_drop(const struct privileges *privileges)
 {
 	if (!privileges->was_root)
 		return 0;
-	if (setresgid(privileges->group, privileges->group, privileges->group) != 0 ||
+	if (initgroups(privileges->name, privileges->group) != 0 ||
+	    setresgid(privileges->group, privileges->group, privileges->group) != 0 ||
 	    setresuid(privileges->user, privileges->user, privileges->user) != 0)
 		return -1;
 	if (privileges->user != 0 && setuid(0) == 0) {

@@ -15,7 +15,8 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(os.environ.get("srcdir", ".")).resolve()
-PAGES = ("stsgated.8", "stsgate.1", "stsgate-deliver.8", "stsgate.conf.5")
+PAGES = ("stsgated.8", "stsgate.1", "stsgate-deliver.8", "stsgate-milter.8",
+         "stsgate.conf.5")
 EXITS = {"EX_OK": 0, "EXIT_NO": 1, "EX_USAGE": 64, "EX_NOUSER": 67, "EX_NOHOST": 68,
          "EX_UNAVAILABLE": 69, "EX_TEMPFAIL": 75, "EX_NOPERM": 77, "EX_CONFIG": 78}
 
@@ -74,6 +75,14 @@ def log_faults():
     return differ("log fields", set(keys) | {"event"}, in_page)
 
 
+def milter_log_faults():
+    keys = re.findall(r'log_(?:text|number|format)\([^,]+,\s*"([a-z-]+)"',
+                      code("integration/milter_session.c"))
+    listed = page("stsgate-milter.8").split(".Sh LOG")[1].split(".Sh FILES")[0]
+    in_page = set(re.findall(r"^\.It Cm (\S+)", listed, re.MULTILINE))
+    return differ("log fields of stsgate-milter", set(keys) | {"event"}, in_page)
+
+
 def route_faults():
     rows = re.findall(r'\{ "(/[^"]*)", (?:"([^"]*)"|NULL), "([A-Z]+)"', code("shim/control.c"))
     in_code = {f"{method} {before}{'domain' if before.endswith('/') else ''}{after}"
@@ -109,11 +118,12 @@ def main():
     if shutil.which("mandoc") is None:
         print("mandoc is not installed")
         return 77
-    faults = [*lint_faults(), *command_faults(), *log_faults(), *route_faults(),
+    faults = [*lint_faults(), *command_faults(), *log_faults(), *milter_log_faults(), *route_faults(),
               *metric_faults(),
               *program_faults("stsgated", "stsgated.8", "cmd/stsgated.c"),
               *program_faults("stsgate", "stsgate.1", "cmd/stsgate.c", "cmd/stsgate_client.h",
                               "cmd/stsgate_client.c", "cmd/stsgate_transfer.c"),
+              *program_faults("stsgate-milter", "stsgate-milter.8", "cmd/stsgate-milter.c"),
               *program_faults("stsgate-deliver", "stsgate-deliver.8", "cmd/deliver.c",
                               "cmd/deliver_client.c")]
     print("\n".join(faults) or "pages and code agree")

@@ -1,0 +1,278 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * stsgate-milter(8): reads the configuration, binds the socket, runs libmilter in a thread, and
+ * waits for a signal.
+ *
+ * libmilter has a thread that takes SIGHUP, SIGTERM and SIGINT by sigwait() and ends the milter at
+ * any of them. So smfi_main() runs in a second thread, where they are blocked, and the first one
+ * has handlers for them: Linux gives a signal sent to a process to its first thread unless that one
+ * blocks it, which it never does.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/conf.h"
+#include "base/deadline.h"
+#include "base/log.h"
+#include "integration/milter.h"
+#include "integration/milter_rules.h"
+#include "cmd/complain.h"
+#include "cmd/privileges.h"
+
+#define DEFAULT_CONF	SYSCONFDIR "/stsgate/stsgate.conf"
+#define STOP_MS	6000	/* what recipients that are being asked about get after SIGTERM */
+
+#define ENDED	'e'	/* libmilter is through, without being told by us */
+#define RELOAD	'r'
+#define STOP	's'
+
+/* What the handlers and libmilter's thread write, and main() reads. */
+static int events[2];
+
+static void
+tell(char event)
+{
+	int error = errno;
+
+	/* A full pipe has the same events in it already. */
+	if (write(events[1], &event, 1) != 1)
+		errno = error;
+	errno = error;
+}
+
+static void
+on_signal(int number)
+{
+	tell(number == SIGHUP ? RELOAD : STOP);
+}
+
+/* Not even while a handler runs: see above. */
+static void
+handle_signals(void)
+{
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_NODEFER | SA_RESTART };
+
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+struct serving {
+	struct milter_rules *rules;
+	sem_t may_begin;
+};
+
+static void *
+run(void *context)
+{
+	struct serving *serving = context;
+
+	while (sem_wait(&serving->may_begin) != 0)
+		continue;
+	if (milter_run(serving->rules) != 0)
+		log_message(LOG_LEVEL_ERROR, "milter", "libmilter cannot serve");
+	tell(ENDED);
+	return NULL;
+}
+
+/* The thread begins with the signals blocked, and libmilter only once pthread_create() is over:
+ * that blocks them in the first thread for a moment, in which libmilter would be given one. */
+static int
+start_thread(struct serving *serving)
+{
+	pthread_attr_t attributes;
+	sigset_t signals;
+	pthread_t thread;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sem_init(&serving->may_begin, 0, 0);
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setsigmask_np(&attributes, &signals);
+	errno = pthread_create(&thread, &attributes, run, serving);
+	pthread_attr_destroy(&attributes);
+	return errno == 0 ? sem_post(&serving->may_begin) : -1;
+}
+
+/* Envelopes are in memory: no core files, nobody else's debugger. */
+static void
+set_process_limits(void)
+{
+	struct rlimit limit = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &limit);
+	prctl(PR_SET_DUMPABLE, 0);
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	umask(077);
+}
+
+/* The old configuration stays in force when the new one is wrong. */
+static void
+reload(struct milter_rules *rules, const char *path)
+{
+	char *errors = NULL;
+	size_t length = 0;
+	FILE *memory = open_memstream(&errors, &length);
+	struct conf *conf;
+
+	if (memory == NULL)
+		return;
+	conf = conf_load(path, memory);
+	fclose(memory);
+	if (conf == NULL) {
+		errors[strcspn(errors, "\n")] = '\0';
+		log_message(LOG_LEVEL_ERROR, "reload", "the old configuration stays in force: %s",
+		    errors);
+	} else {
+		log_set_level(conf->log_level);
+		milter_rules_replace(rules, conf);
+		log_message(LOG_LEVEL_INFO, "reload", "new sessions use the new configuration");
+	}
+	free(errors);
+}
+
+/* Gives the exit status. */
+static int
+wait_for_end(struct milter_rules *rules, const char *path)
+{
+	char event = ENDED;
+	ssize_t got;
+
+	for (;;) {
+		got = read(events[0], &event, 1);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got != 1 || event == ENDED)
+			return EX_UNAVAILABLE;
+		if (event == STOP)
+			return EX_OK;
+		reload(rules, path);
+	}
+}
+
+/* From here on the process has its user's rights. */
+static int
+start(const struct conf *conf, const struct privileges *privileges)
+{
+	char why[256];
+
+	if (conf->policy_map.listener.count == 0) {
+		complain(conf, "policy-map.listen is empty: stsgated cannot be asked", "");
+		return -1;
+	}
+	if (milter_open(conf, why, sizeof(why)) != 0) {
+		complain(conf, why, "");
+		return -1;
+	}
+	if (privileges_drop(privileges) != 0) {
+		complain(conf, "cannot drop privileges", strerror(errno));
+		return -1;
+	}
+	set_process_limits();
+	return 0;
+}
+
+static int
+serve(struct conf *conf, const char *path)
+{
+	struct privileges privileges;
+	static struct serving serving;	/* its thread is there to the end of the process */
+	struct milter_hold *first;
+	char why[256];
+	int status;
+
+	log_open("stsgate-milter", conf->log_to_syslog, conf->log_level);
+	if (privileges_find(&privileges, conf->user, why, sizeof(why)) != 0) {
+		complain(conf, why, "");
+		return EX_CONFIG;
+	}
+	if (pipe2(events, O_CLOEXEC) != 0 || start(conf, &privileges) != 0)
+		_exit(EX_UNAVAILABLE);
+	serving.rules = milter_rules_new(conf);
+	first = milter_rules_hold(serving.rules);
+	handle_signals();
+	log_message(LOG_LEVEL_INFO, "start", "stsgate-milter %s is ready at %s", PACKAGE_VERSION,
+	    conf->milter.listen.text);
+	if (start_thread(&serving) != 0) {
+		complain(conf, "cannot start a thread", strerror(errno));
+		_exit(EX_UNAVAILABLE);
+	}
+	status = wait_for_end(serving.rules, path);
+	milter_stop(milter_hold_conf(first), deadline_in(STOP_MS));
+	log_message(LOG_LEVEL_INFO, "stop", "stopped");
+	/* Sessions have threads of their own, which libmilter does not end. */
+	_exit(status);
+}
+
+static int
+check(struct conf *conf)
+{
+	struct privileges privileges;
+	char why[256];
+
+	if (conf->policy_map.listener.count == 0)
+		fprintf(stderr, "stsgate-milter: not ready to start: policy-map.listen is empty\n");
+	if (privileges_find(&privileges, conf->user, why, sizeof(why)) != 0)
+		fprintf(stderr, "stsgate-milter: not ready to start: %s\n", why);
+	printf("stsgate-milter: configuration ok\n");
+	conf_free(conf);
+	return EX_OK;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *path = DEFAULT_CONF;
+	bool check_only = false;
+	struct conf *conf;
+	int option;
+
+	while ((option = getopt(argc, argv, "c:tV")) != -1) {
+		switch (option) {
+		case 'c':
+			path = optarg;
+			break;
+		case 't':
+			check_only = true;
+			break;
+		case 'V':
+			printf("stsgate-milter %s\n", PACKAGE_VERSION);
+			return EX_OK;
+		default:
+			fprintf(stderr, "usage: stsgate-milter [-tV] [-c FILE]\n");
+			return EX_USAGE;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "usage: stsgate-milter [-tV] [-c FILE]\n");
+		return EX_USAGE;
+	}
+	conf = conf_load(path, stderr);
+	if (conf == NULL)
+		return EX_CONFIG;
+	return check_only ? check(conf) : serve(conf, path);
+}

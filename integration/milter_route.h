@@ -1,0 +1,34 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * Does mail for this recipient leave by SMTP, and for which next-hop domain? Pure: what the MTA
+ * tells at RCPT in, a domain out. Wrong in doubt means passed over, since refusing mail for the
+ * site's own users would be worse than a policy that is gathered later.
+ */
+#ifndef INTEGRATION_MILTER_ROUTE_H
+#define INTEGRATION_MILTER_ROUTE_H
+
+#include <stdbool.h>
+
+#include "base/conf.h"
+#include "base/domain.h"
+
+struct milter_rcpt {
+	const char *argument;	/* of RCPT: "<user@example.com>"; Postfix's cleanup omits the <> */
+	/* {rcpt_mailer}, {rcpt_host}, {rcpt_addr}; or NULL */
+	const char *mailer, *host, *address;
+};
+
+/*
+ * True with the domain to ask about. False: local, a fixed host, an address literal, or a mailer
+ * that nobody knows. Remote are the mailers whose name contains "smtp", "relay", those whose name
+ * starts with "stsgate", and any that hands over to one of lmtp's listeners; and every recipient
+ * for whom the MTA names no mailer.
+ */
+bool milter_route(const struct milter_rcpt *rcpt, const struct conf_listener *lmtp,
+    struct domain *domain);
+
+#endif
