@@ -4,7 +4,7 @@
  */
 
 /*
- * Has this very question been answered within the last seconds? Then the same octets are the answer
+ * Has this very question been answered a moment ago? Then the same octets are the answer
  * again. An MTA asks several times for each delivery, and a queue run for one domain again and
  * again. Any thread. Holds a limited number; those that end soonest make room.
  */
@@ -17,8 +17,6 @@
 
 #include "base/buf.h"
 #include "policy/plan_map.h"
-
-#define POLICY_MAP_KEEP_MS	5000	/* the longest that an answer is given again */
 
 struct policy_map_answers;
 

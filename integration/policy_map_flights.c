@@ -11,11 +11,15 @@
 #include "base/arena.h"
 #include "base/limits.h"
 #include "base/session.h"
-#include "integration/policy_map_answers.h"
 #include "integration/policy_map_flights.h"
 
 #define STACK	(256 * 1024)
 #define BUCKETS	256	/* of domains */
+#define LOOK_AT	4	/* old flights, for each that is joined */
+#define KEEP_LEAST_MS	5000
+#define KEEP_MOST_MS	(60 * 1000)
+#define SLOW_MS		3000
+#define KEEP_SLOW_MS	(15 * 60 * 1000)	/* an MTA comes again in five minutes or so */
 
 enum phase { WAITING, FLYING, LANDED };
 
@@ -25,6 +29,7 @@ struct entry {
 	struct domain domain;
 	bool as_mta;
 	enum phase phase;
+	int64_t began_ms;	/* when it was asked for */
 	size_t users;	/* those who joined, and the thread that flies it */
 	struct entry *next;	/* of its bucket */
 	struct entry *after;	/* in the queue of those that wait, or of those that have landed */
@@ -125,16 +130,19 @@ forget(struct flights *flights, struct entry *entry)
 	release(entry);
 }
 
-/* Those that landed first are over first. With the lock held. */
+/* The first that landed are looked at: those that stay longer go to the end, or, where there are too
+ * many, go as well. With the lock held. */
 static void
 forget_old(struct flights *flights, int64_t now_ms)
 {
 	struct entry *entry;
 
-	while ((entry = flights->landings.first) != NULL && (entry->flight.until_ms <= now_ms ||
-	    flights->count >= LIMIT_MAP_FLIGHTS)) {
-		queue_take(&flights->landings);
-		forget(flights, entry);
+	for (size_t i = 0; i < LOOK_AT && flights->landings.first != NULL; i++) {
+		entry = queue_take(&flights->landings);
+		if (entry->flight.until_ms <= now_ms || flights->count >= LIMIT_MAP_FLIGHTS)
+			forget(flights, entry);
+		else
+			queue_add(&flights->landings, entry);
 	}
 }
 
@@ -152,13 +160,28 @@ fly(struct flights *flights, struct entry *entry)
 	entry->flight.facts = facts;
 }
 
-/* Answers are not given again beyond the end of the policy that they follow from. */
+static bool
+is_certain(const struct facts *facts)
+{
+	return facts->mx != MX_UNKNOWN && (facts->sts.state == STS_VALID ||
+	    facts->sts.state == STS_NONE || facts->sts.state == STS_NOT_ASKED);
+}
+
+/* An MTA asks several times for one delivery, and the DNS would say the same for as long as its
+ * TTLs last. What took longer than an MTA waits is kept until it comes again: by asking anew it would
+ * be too late each time. But nothing is kept beyond the end of the policy that it follows from. */
 static int64_t
-end_of(const struct flight *flight)
+end_of(const struct flight *flight, int64_t took_ms)
 {
 	const struct sts_facts *sts = &flight->facts->sts;
-	int64_t left = POLICY_MAP_KEEP_MS;
+	int64_t left = (int64_t)flight->facts->ttl * 1000;
 
+	if (left < KEEP_LEAST_MS)
+		left = KEEP_LEAST_MS;
+	if (left > KEEP_MOST_MS)
+		left = KEEP_MOST_MS;
+	if (took_ms >= SLOW_MS && is_certain(flight->facts))
+		left = KEEP_SLOW_MS;
 	if (sts->state == STS_VALID && (sts->expires - clock_wall_s()) * 1000 < left)
 		left = (sts->expires - clock_wall_s()) * 1000;
 	return clock_monotonic_ms() + left;
@@ -168,7 +191,8 @@ end_of(const struct flight *flight)
 static void
 land(struct flights *flights, struct entry *entry)
 {
-	entry->flight.until_ms = end_of(&entry->flight);
+	entry->flight.until_ms = end_of(&entry->flight,
+	    clock_monotonic_ms() - entry->began_ms);
 	entry->phase = LANDED;
 	queue_add(&flights->landings, entry);
 	pthread_cond_broadcast(&flights->landed);
@@ -247,6 +271,7 @@ start(struct flights *flights, const char *domain, bool as_mta)
 	entry->arena = arena_new();
 	memcpy(entry->domain.name, domain, strlen(domain) + 1);
 	entry->as_mta = as_mta;
+	entry->began_ms = clock_monotonic_ms();
 	entry->users = 1;
 	entry->next = *bucket;
 	*bucket = entry;

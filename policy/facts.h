@@ -93,6 +93,7 @@ struct facts {
 	size_t bad_names;	/* MX records dropped because their name is no host name */
 	bool relay_address;	/* MX_LITERAL that is a relay: private is allowed */
 	struct sts_facts sts;
+	uint32_t ttl;	/* seconds for which the DNS would say the same: the least of all answers */
 };
 
 #endif

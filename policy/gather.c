@@ -237,7 +237,7 @@ static void
 ask_domain(struct gathering *gathering, bool wants_mx)
 {
 	const struct gatherer *gatherer = gathering->gatherer;
-	struct dns_question questions[2], *txt = NULL;
+	struct dns_question questions[2] = { 0 }, *txt = NULL;
 	size_t count = 0;
 
 	if (wants_mx)
@@ -253,6 +253,7 @@ ask_domain(struct gathering *gathering, bool wants_mx)
 	if (count > 0)
 		resolver_ask(gatherer->resolver, gathering->arena, questions, count,
 		    gathering->deadline);
+	gather_note_ttl(gathering->facts, questions, count);
 	if (txt != NULL)
 		*txt = questions[count - 1];
 	if (gathering->inquiry != NULL)
@@ -339,6 +340,7 @@ ask_addresses(struct gathering *gathering)
 		return;
 	resolver_ask(gathering->gatherer->resolver, gathering->arena, questions, count,
 	    gathering->deadline);
+	gather_note_ttl(facts, questions, count);
 	each = count / facts->host_count;
 	for (size_t i = 0; i < facts->host_count; i++)
 		take_addresses(gathering, &facts->hosts[i], &questions[i * each], each);
@@ -367,6 +369,7 @@ gather_facts(const struct gatherer *gatherer, struct arena *arena, const char *d
 	bool wants_mx = false;
 
 	gathering.facts = facts;
+	facts->ttl = UINT32_MAX;
 	gathering.destination = conf_destination_find(gatherer->conf, domain);
 	facts->domain = arena_strdup(arena, domain);
 	facts->hosts = arena_array(arena, LIMIT_MX_RECORDS, sizeof(facts->hosts[0]));

@@ -23,6 +23,7 @@ struct searches {
 	struct resolver *resolver;
 	struct arena *arena;
 	struct deadline deadline;
+	struct facts *facts;
 	uint16_t port;
 	struct search *at;
 	size_t count;
@@ -52,6 +53,14 @@ is_insecure_alias(const struct host_facts *host)
 	    host->canonical != NULL;
 }
 
+void
+gather_note_ttl(struct facts *facts, const struct dns_question *questions, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (questions[i].answer.ttl < facts->ttl)
+			facts->ttl = questions[i].answer.ttl;
+}
+
 static void
 take_alias(struct search *search, const struct dns_answer *answer)
 {
@@ -75,6 +84,7 @@ ask_aliases(struct searches *searches)
 	if (count == 0)
 		return;
 	resolver_ask(searches->resolver, searches->arena, questions, count, searches->deadline);
+	gather_note_ttl(searches->facts, questions, count);
 	count = 0;
 	for (i = 0; i < searches->count; i++)
 		if (is_insecure_alias(searches->at[i].host))
@@ -167,6 +177,7 @@ ask_records(struct searches *searches)
 	if (count > 0)
 		resolver_ask(searches->resolver, searches->arena, questions, count,
 		    searches->deadline);
+	gather_note_ttl(searches->facts, questions, count);
 	for (i = 0; i < searches->count; i++)
 		conclude(searches->arena, &searches->at[i]);
 }
@@ -177,7 +188,7 @@ gather_tlsa(struct resolver *resolver, struct arena *arena, uint16_t port,
 {
 	struct searches searches = {
 		.resolver = resolver, .arena = arena, .deadline = deadline, .port = port,
-		.count = facts->host_count
+		.facts = facts, .count = facts->host_count
 	};
 	size_t i;
 

@@ -17,6 +17,9 @@
 #include "policy/facts.h"
 #include "policy/resolver.h"
 
+/* Takes the least of the answers' TTLs over into facts, for every round of questions. */
+void gather_note_ttl(struct facts *facts, const struct dns_question *questions, size_t count);
+
 /* port is the one that will be dialled. */
 void gather_tlsa(struct resolver *resolver, struct arena *arena, uint16_t port,
     struct deadline deadline, struct facts *facts);
