@@ -41,7 +41,7 @@ struct http_request {
 	const char *content_type;	/* of body; NULL without */
 	const void *body;
 	size_t body_length;
-	size_t max_body;	/* octets of the answer */
+	size_t max_body;	/* octets of the answer; 0: its status is all that matters */
 	bool allow_private;	/* dial addresses that are not globally reachable */
 	struct deadline deadline;	/* for everything, connect to last octet */
 };

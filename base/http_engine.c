@@ -161,11 +161,46 @@ on_header(char *line, size_t size, size_t count, void *context)
 	return transfer->decided ? 0 : length;
 }
 
+/* A body without a length of its own ends where the peer says so, not where the connection is cut
+ * (RFC 9112 9.8). */
+static bool
+is_cut(const struct http_transfer *transfer)
+{
+	curl_off_t announced = -1;
+
+	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T,
+	    &announced);
+	return announced < 0 && !transfer->work->chunked && !transfer->work->tls_ended &&
+	    transfer->unix_path == NULL && transfer->answer.body.length > 0;
+}
+
+static void
+decide_answered(struct http_transfer *transfer)
+{
+	struct http_answer *answer = &transfer->answer;
+	const char *type = NULL;
+
+	if (is_cut(transfer)) {
+		http_transfer_decide(transfer, HTTP_GARBLED, "the answer of %s [%s] was cut off",
+		    transfer->host, transfer->work->peer);
+		return;
+	}
+	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_RESPONSE_CODE, &answer->status);
+	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_CONTENT_TYPE, &type);
+	(void)snprintf(answer->content_type, sizeof(answer->content_type), "%s",
+	    type != NULL ? type : "");
+	http_transfer_decide(transfer, HTTP_ANSWERED, "HTTP status %ld from %s [%s]",
+	    answer->status,
+	    transfer->host, transfer->work->peer);
+}
+
 static void
 decide_too_large(struct http_transfer *transfer)
 {
 	long status = 0;
 
+	if (transfer->max_body == 0)
+		decide_answered(transfer);
 	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_RESPONSE_CODE, &status);
 	http_transfer_decide(transfer, HTTP_TOO_LARGE,
 	    "the answer of %s (HTTP status %ld) is larger than %zu octets",
@@ -364,40 +399,6 @@ decide_failure(struct http_transfer *transfer, CURLcode code)
 	http_transfer_decide(transfer, outcome, "%s [%s]: %s", transfer->host, transfer->work->peer,
 	    text);
 }
-
-/* A body without a length of its own ends where the peer says so, not where the connection is cut
- * (RFC 9112 9.8). */
-static bool
-is_cut(const struct http_transfer *transfer)
-{
-	curl_off_t announced = -1;
-
-	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T,
-	    &announced);
-	return announced < 0 && !transfer->work->chunked && !transfer->work->tls_ended &&
-	    transfer->unix_path == NULL && transfer->answer.body.length > 0;
-}
-
-static void
-decide_answered(struct http_transfer *transfer)
-{
-	struct http_answer *answer = &transfer->answer;
-	const char *type = NULL;
-
-	if (is_cut(transfer)) {
-		http_transfer_decide(transfer, HTTP_GARBLED, "the answer of %s [%s] was cut off",
-		    transfer->host, transfer->work->peer);
-		return;
-	}
-	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_RESPONSE_CODE, &answer->status);
-	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_CONTENT_TYPE, &type);
-	(void)snprintf(answer->content_type, sizeof(answer->content_type), "%s",
-	    type != NULL ? type : "");
-	http_transfer_decide(transfer, HTTP_ANSWERED, "HTTP status %ld from %s [%s]",
-	    answer->status,
-	    transfer->host, transfer->work->peer);
-}
-
 
 static void
 work_free(struct http_transfer *transfer)

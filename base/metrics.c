@@ -47,6 +47,9 @@ static const char *const report_policies[] = { "tlsa", "sts", "no-policy-found",
 static const char *const session_results[] = { "success", "failure", NULL };
 static const char *const losses[] = { "store", "bound", NULL };
 
+static const char *const methods[] = { "mailto", "https", NULL };
+static const char *const tries[] = { "taken", "failed", "given-up", NULL };
+
 static const struct row {
 	const char *name;	/* a counter's sample has "_total" behind it */
 	enum type type;
@@ -112,6 +115,9 @@ static const struct row {
 	[METRIC_TLSRPT_LOST] = { "tlsrpt_lost", COUNTER,
 	    "Sessions that are missing from TLS reports: the store could not take them, or the "
 	    "domain has changed its record too often", { "reason" }, { losses } },
+	[METRIC_TLSRPT_REPORTS] = { "tlsrpt_reports", COUNTER,
+	    "Tries to bring a TLS report to a receiver", { "method", "result" },
+	    { methods, tries } },
 	[METRIC_CLOCK_STEP] = { "clock_step_seconds", GAUGE,
 	    "By how much the system clock was set since stsgated started", { NULL }, { NULL } },
 };

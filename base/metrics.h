@@ -44,6 +44,7 @@ enum metric {
 	METRIC_SPOOL_BYTES,	/* by place */
 	METRIC_TLSRPT_SESSIONS,	/* by policy and result */
 	METRIC_TLSRPT_LOST,	/* by reason */
+	METRIC_TLSRPT_REPORTS,	/* by method and result */
 	METRIC_CLOCK_STEP,
 	METRICS	/* how many */
 };

@@ -22,6 +22,7 @@
 #include "policy/gather.h"
 #include "policy/resolver.h"
 #include "policy/sts_cache.h"
+#include "report/reporter.h"
 #include "report/tally.h"
 #include "shim/body.h"
 #include "shim/control.h"
@@ -292,6 +293,34 @@ free_policy_map(struct engines *e)
 }
 
 static int
+start_reporter(struct engines *e)
+{
+	const struct reporter_plan plan = { e->conf, e->store, e->tally, e->resolver, e->http };
+
+	if (e->tally == NULL)
+		return 0;
+	e->reporter = reporter_start(&plan);
+	if (e->reporter == NULL)
+		complain(e->conf, "reports", "no thread is to be had");
+	return e->reporter == NULL ? -1 : 0;
+}
+
+static bool
+halt_reporter(struct engines *e)
+{
+	if (e->reporter != NULL)
+		reporter_stop(e->reporter);
+	return true;
+}
+
+static void
+free_reporter(struct engines *e)
+{
+	if (e->reporter != NULL)
+		reporter_free(e->reporter);
+}
+
+static int
 serve_control(void *context, int fd, bool tcp)
 {
 	return control_listen(context, fd, tcp);
@@ -368,6 +397,7 @@ static const struct engine {
 	{ "deliver", start_deliver, NULL, free_deliver },
 	{ "policy-map", start_policy_map, halt_policy_map, free_policy_map },
 	{ "timer", start_timer, halt_timer, NULL },
+	{ "reporter", start_reporter, halt_reporter, free_reporter },
 	{ "control", start_control, halt_control, NULL },
 	{ "lmtp", start_lmtp, halt_lmtp, free_lmtp },
 };

@@ -30,6 +30,7 @@ struct engines {
 	struct deliver_context *deliver;
 	struct timer *timer;
 	struct policy_map *policy_map;
+	struct reporter *reporter;	/* NULL with tally */
 	struct control *control;
 	struct lmtp_server *lmtp;
 };

@@ -59,6 +59,7 @@ struct tally_report {
 	int64_t day;
 	const char *domain;
 	const char *record;	/* the TXT record */
+	bool further;	/* not the first of its domain and day */
 	char record_digest[DIGEST_TEXT];	/* tells the records of one domain and day apart */
 	struct tally_policy *policies;	/* tlsa, sts, no-policy-found */
 	size_t policy_count;
@@ -74,5 +75,8 @@ enum store_result tally_read(struct tally *tally, int64_t day, const char *domai
     struct arena *arena, struct tally_report **reports, size_t *count);
 /* The first day after a day that holds anything. STORE_ABSENT: there is none. */
 enum store_result tally_next_day(struct tally *tally, int64_t after, int64_t *day);
+
+/* When is a day forgotten? Wall-clock second. */
+int64_t tally_purge_at(const struct tally *tally, int64_t day);
 
 #endif

@@ -12,6 +12,5 @@
 #include "report/tally.h"
 
 struct store *tally_store(const struct tally *tally);
-int64_t tally_purge_at(const struct tally *tally, int64_t day);
 
 #endif

@@ -37,6 +37,7 @@ struct scan {
 	void *context;
 	bool more;
 
+	char last[DOMAIN_MAX];	/* whose report was handed out last */
 	struct arena *arena;	/* of the report being gathered; NULL: none is */
 	struct tally_report report;
 	char *policy_digest;	/* of the policy gathered last */
@@ -116,6 +117,8 @@ finish_report(struct scan *scan)
 	if (report->policy_count > 0) {
 		qsort(report->policies, report->policy_count, sizeof(*report->policies),
 		    compare_policies);
+		report->further = strcmp(scan->last, report->domain) == 0;
+		(void)snprintf(scan->last, sizeof(scan->last), "%s", report->domain);
 		scan->more = scan->each(scan->context, report);
 	}
 	arena_free(scan->arena);

@@ -1,0 +1,31 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * Runs a command of the administrator's, with octets on its standard input. Any thread.
+ */
+#ifndef BASE_COMMAND_H
+#define BASE_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/deadline.h"
+
+struct command_run {
+	const char *line;	/* path and arguments, divided by blanks; no shell sees it */
+	const char *const *more;	/* further arguments, up to a NULL */
+	const void *input;
+	size_t length;
+	struct deadline deadline;	/* past it, it and its children are killed */
+	bool (*is_over)(void *context);	/* asked now and then: kill it at once? */
+	void *context;
+};
+
+/* Its exit status. -1 when it could not be run, was killed or out of time; for anything but 0 why
+ * says more, with the first line that it wrote. */
+int command_run(const struct command_run *run, char *why, size_t why_room);
+
+#endif

@@ -1,0 +1,484 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/deadline.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "report/jobs.h"
+#include "report/reporter.h"
+#include "report/reporter_inside.h"
+
+#define STACK	(512 * 1024)
+#define THREADS	8	/* receivers served side by side */
+#define QUEUE_MAX	256	/* of what is due, taken from the store at a time */
+#define QUEUE_LOW	64
+#define LOOK_MS	(10 * 1000)	/* how often the clock is looked at */
+#define BUSY_MS	200	/* the same, with more due than fits the queue */
+#define STOP_MS	3000	/* what a try gets that runs when it is to stop */
+#define SPREAD_S	UINT32_C(14400)	/* RFC 8460 4.1: a delay at random, at most 4 hours */
+#define GRACE_S	UINT32_C(120)	/* a session of the day may be counted a little later */
+#define TOO_OLD_S	(3 * DAY_S)	/* after its end a day is not begun any more by itself */
+
+/* A try whose end could not be written: it is not to be repeated for that. */
+struct unsettled {
+	struct unsettled *next;
+	char *key;
+	bool taken;
+	int64_t at_s;
+};
+
+struct reporter {
+	struct reporter_plan plan;
+	struct sender sender;
+	struct jobs *jobs;
+	pthread_t thread;
+	bool has_thread;
+	_Atomic int64_t over_at_ms;	/* monotonic: when tries are broken off; 0: never */
+	pthread_mutex_t lock;	/* guards what follows */
+	pthread_cond_t wake;
+	struct unsettled *unsettled;
+	bool stop;
+};
+
+static bool
+is_over(void *context)
+{
+	const struct reporter *reporter = context;
+	int64_t at = reporter->over_at_ms;
+
+	return at != 0 && clock_monotonic_ms() >= at;
+}
+
+static bool
+is_stopping(struct reporter *reporter)
+{
+	bool stop;
+
+	(void)pthread_mutex_lock(&reporter->lock);
+	stop = reporter->stop;
+	(void)pthread_mutex_unlock(&reporter->lock);
+	return stop;
+}
+
+const struct reporter_plan *
+reporter_plan_of(const struct reporter *reporter)
+{
+	return &reporter->plan;
+}
+
+struct jobs *
+reporter_jobs(const struct reporter *reporter)
+{
+	return reporter->jobs;
+}
+
+static void
+log_try(const struct outbox_entry *entry, const char *status, const char *why)
+{
+	struct log_line line;
+	char day[DAY_TEXT];
+
+	day_format(entry->day, day);
+	log_begin(&line, entry->state == OUTBOX_GIVEN_UP ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+	    "report");
+	log_text(&line, "domain", entry->domain);
+	log_text(&line, "day", day);
+	log_format(&line, "rua", "%s:%s", rua_scheme_name(entry->scheme),
+	    entry->scheme == RUA_HTTPS ? entry->target + strlen("https:") : entry->target);
+	log_number(&line, "try", entry->tries);
+	log_text(&line, "status", status);
+	log_text(&line, "reason", why[0] != '\0' ? why : NULL);
+	log_end(&line);
+	metrics_count(METRIC_TLSRPT_REPORTS, rua_scheme_name(entry->scheme), status);
+}
+
+static void
+hold(struct reporter *reporter, const char *key, bool taken, int64_t now)
+{
+	struct unsettled *held = xcalloc(1, sizeof(*held));
+
+	held->key = xstrdup(key);
+	held->taken = taken;
+	held->at_s = now;
+	(void)pthread_mutex_lock(&reporter->lock);
+	held->next = reporter->unsettled;
+	reporter->unsettled = held;
+	(void)pthread_mutex_unlock(&reporter->lock);
+}
+
+static bool
+is_held(struct reporter *reporter, const char *key)
+{
+	const struct unsettled *held;
+
+	(void)pthread_mutex_lock(&reporter->lock);
+	held = reporter->unsettled;
+	while (held != NULL && strcmp(held->key, key) != 0)
+		held = held->next;
+	(void)pthread_mutex_unlock(&reporter->lock);
+	return held != NULL;
+}
+
+static struct unsettled *
+take_held(struct reporter *reporter)
+{
+	struct unsettled *held;
+
+	(void)pthread_mutex_lock(&reporter->lock);
+	held = reporter->unsettled;
+	reporter->unsettled = NULL;
+	(void)pthread_mutex_unlock(&reporter->lock);
+	return held;
+}
+
+static enum store_result
+settle(struct reporter *reporter, struct outbox_entry *entry, bool taken, int64_t now)
+{
+	return outbox_settle(reporter->plan.store, entry, taken,
+	    tally_purge_at(reporter->plan.tally, entry->day), now);
+}
+
+/* What could not be written when it happened. */
+static void
+settle_held(struct reporter *reporter)
+{
+	struct unsettled *held = take_held(reporter), *next;
+
+	for (; held != NULL; held = next) {
+		struct arena *arena = arena_new();
+		struct outbox_entry entry;
+		enum store_result result = outbox_read_key(reporter->plan.store, arena, held->key,
+		    &entry);
+
+		next = held->next;
+		if (result == STORE_OK)
+			result = settle(reporter, &entry, held->taken, held->at_s);
+		if (result == STORE_FAILED)
+			hold(reporter, held->key, held->taken, held->at_s);
+		arena_free(arena);
+		free(held->key);
+		free(held);
+	}
+}
+
+/* The report of an entry: OK, ABSENT when its figures are gone, FAILED. */
+static enum store_result
+find_report(const struct reporter *reporter, const struct outbox_entry *entry, struct arena *arena,
+    const struct tally_report **report)
+{
+	struct tally_report *reports;
+	size_t i, count;
+	enum store_result result = tally_read(reporter->plan.tally, entry->day, entry->domain,
+	    arena, &reports, &count);
+
+	if (result != STORE_OK)
+		return result;
+	for (i = 0; i < count && strcmp(reports[i].record_digest, entry->record) != 0; i++)
+		continue;
+	*report = &reports[i];
+	return i < count ? STORE_OK : STORE_ABSENT;
+}
+
+/* The configuration may have changed since it was taken up. */
+static bool
+is_receiver(const struct reporter *reporter, const struct outbox_entry *entry, struct arena *arena,
+    const struct tally_report *report)
+{
+	struct rua_list list;
+	size_t i;
+
+	sender_ruas(reporter->plan.conf, arena, report, &list);
+	for (i = 0; i < list.count; i++)
+		if (list.at[i].scheme == entry->scheme &&
+		    strcmp(list.at[i].target, entry->target) == 0)
+			return true;
+	return false;
+}
+
+static void
+give_up(struct reporter *reporter, struct outbox_entry *entry, struct job *job, const char *why)
+{
+	(void)snprintf(job->why, sizeof(job->why), "%s", why);
+	if (job->about != NULL)
+		return;
+	entry->error = job->why;
+	(void)outbox_give_up(reporter->plan.store, entry,
+	    tally_purge_at(reporter->plan.tally, entry->day), clock_wall_s());
+	log_try(entry, outbox_state_name(entry->state), why);
+}
+
+static void
+finish_try(struct reporter *reporter, struct outbox_entry *entry, struct job *job)
+{
+	int64_t now = clock_wall_s();
+
+	/* Broken off by us: it is tried again after the restart, as if it had not been. */
+	if (!job->taken && is_over(reporter))
+		return;
+	entry->error = job->taken ? "" : job->why;
+	if (settle(reporter, entry, job->taken, now) == STORE_FAILED)
+		hold(reporter, job->key, job->taken, now);
+	log_try(entry, entry->state == OUTBOX_WAITING ? "failed" : outbox_state_name(entry->state),
+	    entry->error);
+}
+
+static void
+run_entry(struct reporter *reporter, struct arena *arena, struct outbox_entry *entry,
+    struct job *job)
+{
+	const struct tally_report *report = NULL;
+	bool running = job->about != NULL, sent = false;
+	enum store_result result = find_report(reporter, entry, arena, &report);
+	struct rua rua = { entry->scheme, entry->target };
+
+	if (result == STORE_FAILED)
+		(void)snprintf(job->why, sizeof(job->why), "the store cannot be read");
+	else if (result == STORE_ABSENT)
+		give_up(reporter, entry, job, "the figures of that day are gone");
+	else if (!is_receiver(reporter, entry, arena, report))
+		give_up(reporter, entry, job, "the configuration gives it no report any more");
+	else {
+		job->taken = sender_try(&reporter->sender, report, &rua, running, job->why,
+		    sizeof(job->why)) == 0;
+		sent = true;
+	}
+	if (sent && !running)
+		finish_try(reporter, entry, job);
+	else if (sent)
+		log_try(entry, job->taken ? "taken" : "failed", job->taken ? "" : job->why);
+}
+
+/* about: the entry itself, of the running day and so not in the outbox; NULL: it stands there. */
+static void
+run_job(void *context, struct job *job)
+{
+	struct reporter *reporter = context;
+	struct arena *arena = arena_new();
+	struct outbox_entry entry = { .day = 0 }, *once = job->about;
+
+	if (once != NULL)
+		run_entry(reporter, arena, once, job);
+	else if (outbox_read_key(reporter->plan.store, arena, job->key, &entry) != STORE_OK)
+		(void)snprintf(job->why, sizeof(job->why), "the store cannot be read");
+	else if (entry.state == OUTBOX_TAKEN)
+		job->taken = true;
+	else if (is_held(reporter, job->key))
+		(void)snprintf(job->why, sizeof(job->why), "the store cannot be written");
+	else {
+		/* given up earlier, and asked for by hand */
+		entry.state = OUTBOX_WAITING;
+		run_entry(reporter, arena, &entry, job);
+	}
+	arena_free(arena);
+}
+
+static void
+forget_job(void *about)
+{
+	reporter_entry_free(about);
+}
+
+static bool
+queue_due(void *context, const char *key)
+{
+	struct reporter *reporter = context;
+
+	if (!is_held(reporter, key))
+		jobs_add(reporter->jobs, key, NULL);
+	return jobs_waiting(reporter->jobs) < QUEUE_MAX;
+}
+
+struct taking_up {
+	struct reporter *reporter;
+	struct outbox_day state;
+	enum store_result result;
+};
+
+static bool
+take_up(void *context, const struct tally_report *report)
+{
+	struct taking_up *day = context;
+	struct reporter *reporter = day->reporter;
+	struct arena *arena = arena_new();
+	struct rua_list list;
+	size_t i;
+
+	sender_ruas(reporter->plan.conf, arena, report, &list);
+	for (i = 0; i < list.count && day->result == STORE_OK; i++)
+		day->result = reporter_take_up(reporter, report, &list.at[i]);
+	arena_free(arena);
+	return day->result == STORE_OK && !is_stopping(reporter);
+}
+
+static enum store_result
+plan_day(struct reporter *reporter, int64_t day, struct outbox_day *state)
+{
+	state->send_at_s = (day + 1) * DAY_S + GRACE_S + arc4random_uniform(SPREAD_S - GRACE_S);
+	return outbox_day_write(reporter->plan.store, day, state,
+	    tally_purge_at(reporter->plan.tally, day));
+}
+
+/* Makes entries of a day's reports, once its hour has come. Whoever is interrupted begins anew:
+ * what has been taken up before stays as it is. */
+static enum store_result
+look_at_day(struct reporter *reporter, int64_t day, int64_t now)
+{
+	struct taking_up up = { .reporter = reporter, .result = STORE_OK };
+	enum store_result result = outbox_day_read(reporter->plan.store, day, &up.state);
+
+	if (result == STORE_ABSENT)
+		result = plan_day(reporter, day, &up.state);
+	if (result != STORE_OK || up.state.done || now < up.state.send_at_s)
+		return result;
+	if (now < (day + 1) * DAY_S + TOO_OLD_S)
+		result = tally_scan(reporter->plan.tally, day, "", take_up, &up);
+	if (result != STORE_OK || up.result != STORE_OK || is_stopping(reporter))
+		return STORE_FAILED;
+	up.state.done = true;
+	return outbox_day_write(reporter->plan.store, day, &up.state,
+	    tally_purge_at(reporter->plan.tally, day));
+}
+
+static void
+look_at_days(struct reporter *reporter)
+{
+	int64_t day = -1, now = clock_wall_s();
+
+	while (tally_next_day(reporter->plan.tally, day, &day) == STORE_OK && day < day_of(now))
+		if (look_at_day(reporter, day, now) == STORE_FAILED)
+			return;
+}
+
+/* ms until the next look */
+static int64_t
+look(struct reporter *reporter)
+{
+	settle_held(reporter);
+	if (reporter->plan.conf->tlsrpt.enable != TLSRPT_SEND)
+		return LOOK_MS;
+	if (jobs_waiting(reporter->jobs) > QUEUE_LOW)
+		return BUSY_MS;
+	look_at_days(reporter);
+	(void)outbox_due(reporter->plan.store, clock_wall_s(), queue_due, reporter);
+	return jobs_waiting(reporter->jobs) > 0 ? BUSY_MS : LOOK_MS;
+}
+
+static bool
+stopped_within(struct reporter *reporter, int64_t ms)
+{
+	struct deadline until = deadline_in(ms);
+	struct timespec at = deadline_timespec(until);
+	bool stop;
+
+	(void)pthread_mutex_lock(&reporter->lock);
+	while (!reporter->stop && !deadline_passed(until))
+		(void)pthread_cond_timedwait(&reporter->wake, &reporter->lock, &at);
+	stop = reporter->stop;
+	(void)pthread_mutex_unlock(&reporter->lock);
+	return stop;
+}
+
+static void *
+schedule(void *context)
+{
+	struct reporter *reporter = context;
+
+	while (!stopped_within(reporter, look(reporter)))
+		continue;
+	return NULL;
+}
+
+static int
+start_thread(struct reporter *reporter)
+{
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	int failed;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	(void)pthread_attr_init(&attributes);
+	(void)pthread_attr_setstacksize(&attributes, STACK);
+	failed = pthread_create(&reporter->thread, &attributes, schedule, reporter);
+	(void)pthread_attr_destroy(&attributes);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	reporter->has_thread = failed == 0;
+	return failed;
+}
+
+/* Without organization and contact nothing can be sent: no threads are needed. */
+static int
+start_threads(struct reporter *reporter)
+{
+	const struct jobs_plan jobs = { THREADS, run_job, forget_job, reporter };
+
+	if (!reporter_may_send(reporter->plan.conf))
+		return 0;
+	reporter->jobs = jobs_start(&jobs);
+	return reporter->jobs == NULL ? -1 : start_thread(reporter);
+}
+
+struct reporter *
+reporter_start(const struct reporter_plan *plan)
+{
+	struct reporter *reporter = xcalloc(1, sizeof(*reporter));
+	pthread_condattr_t attributes;
+
+	reporter->plan = *plan;
+	reporter->sender = (struct sender){ plan->conf, plan->resolver, plan->http, is_over,
+		reporter };
+	(void)pthread_mutex_init(&reporter->lock, NULL);
+	(void)pthread_condattr_init(&attributes);
+	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&reporter->wake, &attributes);
+	(void)pthread_condattr_destroy(&attributes);
+	if (start_threads(reporter) == 0)
+		return reporter;
+	reporter_stop(reporter);
+	reporter_free(reporter);
+	return NULL;
+}
+
+void
+reporter_stop(struct reporter *reporter)
+{
+	reporter->over_at_ms = clock_monotonic_ms() + STOP_MS;
+	(void)pthread_mutex_lock(&reporter->lock);
+	reporter->stop = true;
+	(void)pthread_cond_broadcast(&reporter->wake);
+	(void)pthread_mutex_unlock(&reporter->lock);
+	if (reporter->has_thread)
+		(void)pthread_join(reporter->thread, NULL);
+	/* An upload does not ask is_over(). */
+	if (reporter->jobs != NULL && !jobs_stop(reporter->jobs, deadline_in(STOP_MS)))
+		http_stop(reporter->plan.http);
+}
+
+void
+reporter_free(struct reporter *reporter)
+{
+	struct unsettled *held, *next;
+
+	if (reporter->jobs != NULL)
+		jobs_free(reporter->jobs);
+	settle_held(reporter);
+	for (held = take_held(reporter); held != NULL; held = next) {
+		next = held->next;
+		free(held->key);
+		free(held);
+	}
+	(void)pthread_cond_destroy(&reporter->wake);
+	(void)pthread_mutex_destroy(&reporter->lock);
+	free(reporter);
+}

@@ -1,0 +1,70 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * When is what report sent (RFC 8460 4.1, 5.5, 5.6)? After midnight UTC and a random delay the
+ * reports of the day that is over are taken up, one for each rua, and each is tried with growing
+ * gaps for a day. What is to be done stands in the store alone, so that a restart neither loses nor
+ * repeats anything. Any thread.
+ */
+#ifndef REPORT_REPORTER_H
+#define REPORT_REPORTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/conf.h"
+#include "base/http.h"
+#include "base/store.h"
+#include "policy/resolver.h"
+#include "report/outbox.h"
+#include "report/tally.h"
+
+struct reporter;
+
+struct reporter_plan {
+	const struct conf *conf;
+	struct store *store;
+	struct tally *tally;
+	struct resolver *resolver;
+	struct http *http;
+};
+
+/* Sends by itself with tlsrpt.enable = "send" alone. NULL: no thread to be had. */
+struct reporter *reporter_start(const struct reporter_plan *plan);
+/* What is under way gets a moment to end. */
+void reporter_stop(struct reporter *reporter);
+void reporter_free(struct reporter *reporter);
+
+/* What became of one rua when it was asked for by hand. */
+struct reporter_result {
+	const char *domain;
+	const char *rua;	/* as a URI */
+	const char *report_id;
+	bool taken;	/* now or before */
+	const char *why;	/* else */
+};
+
+struct reporter_request {
+	int64_t day;
+	const char *domain;	/* "": all */
+	const char *after;	/* domains greater than this */
+	bool (*is_gone)(void *context);	/* does nobody wait any more? */
+	void *context;
+};
+
+enum reporter_answer { REPORTER_DONE, REPORTER_NOTHING, REPORTER_GONE, REPORTER_FAILED };
+
+/* Tries all that wait or were given up of the day's first few domains, now, and calls each for
+ * every rua of theirs. next: where to go on, "" at the end. NOTHING: there is no rua that would get
+ * a report. The running day's reports are sent as they stand, and once more as what they will be.
+ */
+enum reporter_answer reporter_send(struct reporter *reporter,
+    const struct reporter_request *request,
+    void (*each)(void *context, const struct reporter_result *result), void *context,
+    struct domain *next);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * Who is to get a report, and one try to bring it there: by HTTPS, or as mail through the site's
+ * MTA. Blocks; any thread.
+ */
+#ifndef REPORT_SENDER_H
+#define REPORT_SENDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/conf.h"
+#include "base/http.h"
+#include "policy/resolver.h"
+#include "report/report.h"
+#include "report/rua.h"
+
+/* All const, and the caller's, for as long as anybody sends. */
+struct sender {
+	const struct conf *conf;
+	struct resolver *resolver;
+	struct http *http;
+	bool (*is_over)(void *context);	/* asked now and then: give up at once? */
+	void *context;
+};
+
+/* Those who are to get this report: what its record says, unless the destination section of its
+ * domain says otherwise; none when it holds no failure and tlsrpt.success-only is off. */
+void sender_ruas(const struct conf *conf, struct arena *arena, const struct tally_report *report,
+    struct rua_list *list);
+
+/* 0: it has been taken, by the MTA's queue or with a 2xx. -1 with the reason. */
+int sender_try(const struct sender *sender, const struct tally_report *report,
+    const struct rua *rua, bool running, char *why, size_t why_room);
+
+#endif
