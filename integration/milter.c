@@ -199,6 +199,9 @@ on_close(SMFICTX *ctx)
 	return SMFIS_CONTINUE;
 }
 
+static int fail(char *why, size_t room, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 static int
 fail(char *why, size_t room, const char *format, ...)
 {
