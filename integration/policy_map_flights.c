@@ -130,8 +130,8 @@ forget(struct flights *flights, struct entry *entry)
 	release(entry);
 }
 
-/* The first that landed are looked at: those that stay longer go to the end, or, where there are too
- * many, go as well. With the lock held. */
+/* The first that landed are looked at: those that stay longer go to the end, or, where there are
+ * too many, go as well. With the lock held. */
 static void
 forget_old(struct flights *flights, int64_t now_ms)
 {
@@ -168,8 +168,8 @@ is_certain(const struct facts *facts)
 }
 
 /* An MTA asks several times for one delivery, and the DNS would say the same for as long as its
- * TTLs last. What took longer than an MTA waits is kept until it comes again: by asking anew it would
- * be too late each time. But nothing is kept beyond the end of the policy that it follows from. */
+ * TTLs last. What took longer than an MTA waits is kept until it comes again: asked for anew, it
+ * would be late each time. Nothing is kept beyond the end of the policy that it follows from. */
 static int64_t
 end_of(const struct flight *flight, int64_t took_ms)
 {
