@@ -27,7 +27,7 @@ require(bool holds)
 static bool
 is_no(const char *before, const char *header, size_t length, size_t piece)
 {
-	struct tls_required scan = { TLS_REQUIRED_LINE };
+	struct tls_required scan = { .state = TLS_REQUIRED_LINE };
 	size_t at, part;
 
 	tls_required_scan(&scan, before, strlen(before));
@@ -42,7 +42,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
 {
 	const char *header = (const char *)input + 1;
-	struct tls_required scan = { TLS_REQUIRED_LINE };
+	struct tls_required scan = { .state = TLS_REQUIRED_LINE };
 	bool no;
 
 	if (length < 2)

@@ -16,7 +16,7 @@
 static bool
 is_no(const char *header, size_t length, size_t piece)
 {
-	struct tls_required scan = { TLS_REQUIRED_LINE };
+	struct tls_required scan = { .state = TLS_REQUIRED_LINE };
 	size_t at, part;
 
 	for (at = 0; at < length; at += part) {
@@ -88,7 +88,7 @@ test_header(void **state)
 static void
 test_long(void **state)
 {
-	struct tls_required scan = { TLS_REQUIRED_LINE };
+	struct tls_required scan = { .state = TLS_REQUIRED_LINE };
 	char blanks[4096];
 	size_t i;
 
