@@ -1,13 +1,16 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""CPU of Exim with stsgated beside Exim alone, over verified TLS, in turns.
+"""Exim with stsgated beside Exim alone, over verified TLS, in turns.
 
     integration/lab/private-network /usr/bin/python3 tests/bench/exim_beside.py [ROUNDS [MESSAGES]]
 
-Each round sends MESSAGES of 4 KiB to one enforced domain by Exim alone (which demands TLS and
-verifies the certificate) and as many by Exim through stsgated.  Counted is user and system time of
-Exim's processes and, in the second case, of stsgated; the mail server's is not.  Quote the ratios:
-the machine's speed drifts between rounds, and a ratio is of one round.
+MESSAGES are queued, which is not counted, and delivered by one queue run of one process after the
+other.  Exim alone demands TLS and verifies the certificate; beside it Exim hands over to stsgated,
+which makes a connection for each message (fresh) or keeps them (kept).  Counted is user and system
+time of Exim's processes and of stsgated; the mail server's is not.  At the end a host 20 ms away:
+messages a second over the one connection that is open at a time, by one queue runner of Exim alone
+and by several that hand over to stsgated.  Quote the ratios: the machine's speed drifts between
+rounds, and a ratio is of one round.
 """
 
 import os
@@ -15,14 +18,20 @@ import pathlib
 import resource
 import statistics
 import sys
+import threading
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "integration" / "lab"))
 
 from stslab.exim import Exim  # noqa: E402
 from stslab.internet import Internet  # noqa: E402
+from stslab.mx import Behaviour  # noqa: E402
 
-LMTP_PORT = 2424
-CONTENT = b"Subject: bench\n\n" + b"All work and no play makes a dull message, says the bench..\n" * 68
+PORTS = {"fresh": 2424, "kept": 2425}
+LINE = b"All work and no play makes a dull message, says the bench..\n"
+ROWS = ((4, 1), (75, 1), (4, 200))    # KiB, domains
+ROUND_TRIP = 0.02
+RUNNERS = 4
 ALONE = """
 begin acl
 acl_rcpt:
@@ -48,7 +57,7 @@ begin authenticators
 
 def alone(net):
     """An Exim that delivers by itself: the same main section, another way out."""
-    exim = Exim(net.directory / "alone", LMTP_PORT)
+    exim = Exim(net.directory / "alone", PORTS["fresh"])
     example = pathlib.Path(__file__).resolve().parents[2] / "integration" / "exim" / "example.conf"
     main = example.read_text("utf-8").split("begin acl")[0]
     macros = exim.config.read_text("utf-8").split(".include")[0]
@@ -61,47 +70,87 @@ def children_seconds():
     return usage.ru_utime + usage.ru_stime
 
 
-def process_seconds(pid):
-    """User and system time of one running process."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+def process_seconds(daemon):
+    """User and system time of stsgated, 0 without one."""
+    if daemon is None:
+        return 0
+    text = pathlib.Path(f"/proc/{daemon.process.pid}/stat").read_text("ascii")
+    fields = text.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def send(exim, recipient, count, pid=None):
-    """CPU milliseconds a message."""
-    before = children_seconds() + (process_seconds(pid) if pid else 0)
-    for _ in range(count):
-        exim.send(recipient, content=CONTENT)
-    after = children_seconds() + (process_seconds(pid) if pid else 0)
-    return (after - before) * 1000 / count
+def run_queue(exim, runners):
+    threads = [threading.Thread(target=exim.run_queue) for _ in range(runners)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def deliver(exim, daemon, domains, size, count, runners=1):
+    """(CPU milliseconds a message, messages a second) of a queue run."""
+    content = b"Subject: bench\n\n" + LINE * (size * 1024 // len(LINE))
+    for number in range(count):
+        exim.send("bench@" + domains[number % len(domains)].name, content=content, deliver=False)
+    before, shim, began = children_seconds(), process_seconds(daemon), time.monotonic()
+    run_queue(exim, runners)
+    took = time.monotonic() - began
+    left = len(exim.queue())
+    if left:
+        raise SystemExit(f"{left} messages are still in the queue: no figures")
+    spent = children_seconds() - before + process_seconds(daemon) - shim
+    return spent * 1000 / count, count / took
+
+
+def show(what, ratios):
+    print(f"{what}: median {statistics.median(ratios):.2f} "
+          f"({min(ratios):.2f}-{max(ratios):.2f}), {len(ratios)} rounds", flush=True)
+
+
+def publish(net, **options):
+    domain = net.domain(policy="enforce", **options)
+    domain.set_id("20261122", ttl=60)
+    return domain
+
+
+def compare(ways, domains, size, rounds, count):
+    """Every way in turn, after a message to each domain to warm it up; the rows of all rounds."""
+    for exim, daemon in ways.values():
+        deliver(exim, daemon, domains, size, len(domains), 2)
+    return [{name: deliver(exim, daemon, domains, size, count)
+             for name, (exim, daemon) in ways.items()} for _ in range(rounds)]
+
+
+def far_ratio(net, native, domain, count):
+    """Messages a second over one connection: through stsgated as a multiple of Exim alone."""
+    daemon = net.daemons.start({
+        "lmtp": {"listen": ["inet:127.0.0.1:2426"]}, "smtp": {"keep-messages": 1000},
+        f'destination "{domain.name}"': {"max-connections": 1}})
+    beside = Exim(net.directory / f"far-{time.monotonic_ns()}", 2426)
+    deliver(beside, daemon, [domain], 4, 1)
+    _, rate = deliver(beside, daemon, [domain], 4, count, RUNNERS)
+    daemon.stop()
+    return rate / deliver(*native, [domain], 4, count)[1]
 
 
 def main():
-    rounds, count = (int(word) for word in (sys.argv[1:] + ["7", "40"][len(sys.argv) - 1:])[:2])
+    rounds, count = (int(word) for word in (sys.argv[1:] + ["5", "200"][len(sys.argv) - 1:])[:2])
     with Internet(negative_ttl=60) as net:
-        domain = net.domain(policy="enforce")
-        domain.set_id("20261122", ttl=60)
-        recipient = "bench@" + domain.name
-        daemon = net.daemons.start({"lmtp": {"listen": [f"inet:127.0.0.1:{LMTP_PORT}"]}})
-        native, beside = alone(net), Exim(net.directory / "beside", LMTP_PORT)
-        send(native, recipient, 3)
-        send(beside, recipient, 3, daemon.process.pid)
-        rows = []
-        for number in range(rounds):
-            first = send(native, recipient, count)
-            shim = process_seconds(daemon.process.pid)
-            second = send(beside, recipient, count, daemon.process.pid)
-            shim = (process_seconds(daemon.process.pid) - shim) * 1000 / count
-            rows.append((first, second, shim))
-            print(f"round {number + 1}: Exim alone {first:.2f} ms, Exim + stsgated {second:.2f} ms "
-                  f"(stsgated {shim:.2f}), ratio {second / first:.2f}", flush=True)
-        sent = len(domain.messages())
-        expected = 2 * rounds * count + 6
-        if sent != expected or not all(message.tls for message in domain.messages()):
-            raise SystemExit(f"{sent} of {expected} messages arrived over TLS: no figures")
-        ratios = [second / first for first, second, _ in rows]
-        print(f"CPU a message, Exim + stsgated / Exim alone: median {statistics.median(ratios):.2f} "
-              f"({min(ratios):.2f}-{max(ratios):.2f}), {rounds} rounds of {count}")
+        ways = {"alone": (alone(net), None)}
+        for kind, idle in (("fresh", "0s"), ("kept", "60s")):
+            daemon = net.daemons.start({
+                "lmtp": {"listen": [f"inet:127.0.0.1:{PORTS[kind]}"]},
+                "smtp": {"keep-idle": idle, "keep-messages": 1000}})
+            ways[kind] = (Exim(net.directory / kind, PORTS[kind]), daemon)
+        many = [publish(net) for _ in range(max(domains for _, domains in ROWS))]
+        for size, domains in ROWS:
+            rows = compare(ways, many[:domains], size, rounds, count)
+            for kind in PORTS:
+                show(f"CPU, {size} KiB, {domains} domains, {kind} / Exim alone",
+                     [row[kind][0] / row["alone"][0] for row in rows])
+        far = publish(net, behaviour=Behaviour(round_trip=ROUND_TRIP))
+        show("messages a second over one connection at 20 ms, kept / Exim alone",
+             [far_ratio(net, ways["alone"], far, min(count, 60)) for _ in range(min(rounds, 3))])
 
 
 if __name__ == "__main__":

@@ -82,6 +82,7 @@ class Behaviour:
     dot_for: dict = field(default_factory=dict)  # local part of the only recipient -> action
     quit: object = "221 2.0.0 Bye"
     require_tls_first: bool = False         # MAIL without TLS gets 530
+    round_trip: float = 0                   # seconds that a far host's answers take longer
 
 
 @dataclass(frozen=True)
@@ -265,6 +266,7 @@ class _Dialogue:
 
     def run(self):
         self.sock.settimeout(60)
+        time.sleep(self.does.round_trip)
         self._act(self.does.greeting or f"220 {self.host.name} ESMTP stslab")
         handlers = {"EHLO": self._ehlo, "HELO": self._helo, "STARTTLS": self._starttls,
                     "MAIL": self._mail, "RCPT": self._rcpt, "DATA": self._data,
@@ -294,7 +296,10 @@ class _Dialogue:
         return head + end
 
     def _recv(self):
-        return self.sock.recv(65536)
+        octets = self.sock.recv(65536)
+        if self.does.round_trip:
+            time.sleep(self.does.round_trip)
+        return octets
 
     def _act(self, action):
         """Do one action; ends the dialogue where the action does."""
@@ -368,6 +373,7 @@ class _Dialogue:
         if hello is None:
             self.connection.ended = "client"
             raise _Ended
+        time.sleep(self.does.round_trip)
         self.connection.sni = hello.sni
         path = self.host.certificate().path
         context = tls.server_context(path, self.does.minimum_tls, self.does.maximum_tls)
