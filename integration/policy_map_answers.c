@@ -18,6 +18,7 @@
 
 struct kept {
 	uint64_t hash, changes;
+	const _Atomic uint64_t *watched;	/* until it is another than changes */
 	int64_t until_ms;	/* 0: none was ever kept here */
 	enum map_answer kind;
 	size_t question_length, octet_count;
@@ -85,7 +86,7 @@ is_for(const struct kept *kept, uint64_t hash, const char *question, size_t leng
 
 bool
 policy_map_answers_find(struct policy_map_answers *answers, const char *question, size_t length,
-    int64_t now_ms, uint64_t changes, struct buf *buf, enum map_answer *kind)
+    int64_t now_ms, struct buf *buf, enum map_answer *kind)
 {
 	uint64_t hash = hash_of(answers, question, length);
 	struct kept *bucket = answers->kept[hash % BUCKETS];
@@ -97,7 +98,7 @@ policy_map_answers_find(struct policy_map_answers *answers, const char *question
 
 		if (!is_for(kept, hash, question, length))
 			continue;
-		if (kept->until_ms <= now_ms || kept->changes != changes)
+		if (kept->until_ms <= now_ms || kept->changes != *kept->watched)
 			break;
 		buf_add(buf, kept->octets + length, kept->octet_count);
 		*kind = kept->kind;
@@ -124,8 +125,8 @@ place_for(struct kept *bucket, uint64_t hash, const char *question, size_t lengt
 
 void
 policy_map_answers_keep(struct policy_map_answers *answers, const char *question, size_t length,
-    int64_t until_ms, uint64_t changes, const char *octets, size_t octet_count,
-    enum map_answer kind)
+    int64_t until_ms, const _Atomic uint64_t *watched, uint64_t changes, const char *octets,
+    size_t octet_count, enum map_answer kind)
 {
 	uint64_t hash = hash_of(answers, question, length);
 	struct kept *kept;
@@ -139,6 +140,7 @@ policy_map_answers_keep(struct policy_map_answers *answers, const char *question
 	memcpy(kept->octets + length, octets, octet_count);
 	kept->hash = hash;
 	kept->changes = changes;
+	kept->watched = watched;
 	kept->until_ms = until_ms;
 	kept->kind = kind;
 	kept->question_length = length;

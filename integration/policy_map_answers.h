@@ -23,13 +23,14 @@ struct policy_map_answers;
 struct policy_map_answers *policy_map_answers_new(void);
 void policy_map_answers_free(struct policy_map_answers *answers);
 
-/* Appends the octets that were kept for question to buf. now_ms is of the monotonic clock; changes,
- * of sts_cache_changes(), must be what it was when the answer came to be. */
+/* Appends the octets that were kept for question to buf. now_ms is of the monotonic
+ * clock. */
 bool policy_map_answers_find(struct policy_map_answers *answers, const char *question,
-    size_t length, int64_t now_ms, uint64_t changes, struct buf *buf, enum map_answer *kind);
-/* Keeps them; what is too long is not kept. */
+    size_t length, int64_t now_ms, struct buf *buf, enum map_answer *kind);
+/* Keeps them until then, or until watched, which lasts as long as answers, holds another number
+ * than changes. What is too long is not kept. */
 void policy_map_answers_keep(struct policy_map_answers *answers, const char *question,
-    size_t length, int64_t until_ms, uint64_t changes, const char *octets, size_t octet_count,
-    enum map_answer kind);
+    size_t length, int64_t until_ms, const _Atomic uint64_t *watched, uint64_t changes,
+    const char *octets, size_t octet_count, enum map_answer kind);
 
 #endif

@@ -154,7 +154,7 @@ fly(struct flights *flights, struct entry *entry)
 	struct facts *facts;
 
 	gatherer.skip_relay = entry->as_mta;
-	entry->flight.changes = sts_cache_changes(gatherer.sts_cache);
+	entry->flight.changes = *entry->flight.watched;
 	entry->flight.plan = gather_plan(&gatherer, entry->arena, entry->domain.name, NULL,
 	    deadline_in(conf->sts.fetch_timeout + 3 * conf->dns.timeout), &facts);
 	entry->flight.facts = facts;
@@ -249,13 +249,14 @@ call_worker(struct flights *flights)
 
 /* With the lock held. */
 static struct entry *
-find(struct flights *flights, const char *domain, bool as_mta, uint64_t changes, int64_t now_ms)
+find(struct flights *flights, const char *domain, bool as_mta, int64_t now_ms)
 {
 	struct entry *entry;
 
 	for (entry = *bucket_of(flights, domain); entry != NULL; entry = entry->next)
 		if (entry->as_mta == as_mta && strcmp(entry->domain.name, domain) == 0 &&
-		    (entry->phase != LANDED || (entry->flight.changes == changes &&
+		    (entry->phase != LANDED || (entry->flight.changes ==
+		    *entry->flight.watched &&
 		    entry->flight.until_ms > now_ms)))
 			return entry;
 	return NULL;
@@ -270,6 +271,7 @@ start(struct flights *flights, const char *domain, bool as_mta)
 
 	entry->arena = arena_new();
 	memcpy(entry->domain.name, domain, strlen(domain) + 1);
+	entry->flight.watched = sts_cache_changes(flights->gatherer.sts_cache, domain);
 	entry->as_mta = as_mta;
 	entry->began_ms = clock_monotonic_ms();
 	entry->users = 1;
@@ -285,13 +287,12 @@ start(struct flights *flights, const char *domain, bool as_mta)
 struct flight *
 flights_join(struct flights *flights, const char *domain, bool as_mta)
 {
-	uint64_t changes = sts_cache_changes(flights->gatherer.sts_cache);
 	int64_t now_ms = clock_monotonic_ms();
 	struct entry *entry;
 
 	pthread_mutex_lock(&flights->lock);
 	forget_old(flights, now_ms);
-	entry = find(flights, domain, as_mta, changes, now_ms);
+	entry = find(flights, domain, as_mta, now_ms);
 	if (entry == NULL && !flights->stopping && flights->count < LIMIT_MAP_FLIGHTS)
 		entry = start(flights, domain, as_mta);
 	if (entry != NULL)

@@ -24,7 +24,8 @@ struct flight {
 	const struct facts *facts;
 	const struct plan *plan;
 	int64_t until_ms;	/* monotonic: how long answers from it may be given again */
-	uint64_t changes;	/* sts_cache_changes() at its start */
+	const _Atomic uint64_t *watched;	/* sts_cache_changes() */
+	uint64_t changes;	/* what it held at the start */
 };
 
 /* gatherer, which is copied, and what it points to must outlive it. */

@@ -37,7 +37,7 @@ question_answer_again(struct policy_map_desk *desk, const char *text, size_t len
 
 	if (space == NULL || map_find(text, (size_t)(space - text), &question.map) != 0 ||
 	    !policy_map_answers_find(desk->answers, text, length, clock_monotonic_ms(),
-	    sts_cache_changes(desk->gatherer.sts_cache), out, &kind))
+	    out, &kind))
 		return false;
 	count(&question, kind);
 	return true;
@@ -254,7 +254,7 @@ keep(struct policy_map_desk *desk, const struct question *question, enum map_ans
 	if (question->line || flight == NULL || kind == MAP_ANSWER_TEMP)
 		return;
 	policy_map_answers_keep(desk->answers, question->text, question->length,
-	    flight->until_ms, flight->changes, octets, length, kind);
+	    flight->until_ms, flight->watched, flight->changes, octets, length, kind);
 }
 
 void

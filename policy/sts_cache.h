@@ -54,9 +54,9 @@ void sts_cache_finish(struct sts_cache *cache, struct sts_inquiry *inquiry,
 bool sts_cache_recheck(struct sts_cache *cache, struct arena *arena, const char *domain,
     struct deadline deadline, struct sts_facts *sts);
 
-/* Another number whenever a policy was replaced, imported or forgotten: whoever remembers what
- * follows from policies drops it then. */
-uint64_t sts_cache_changes(const struct sts_cache *cache);
+/* Holds another number whenever the policy of domain was replaced, imported or forgotten, and at
+ * times without: whoever remembers what follows from it drops it then. Lasts as long as cache. */
+const _Atomic uint64_t *sts_cache_changes(const struct sts_cache *cache, const char *domain);
 
 /* Fetches now, whatever the TXT record's id and the back-off say. 0, or -1: sts says why not. */
 int sts_cache_refresh(struct sts_cache *cache, struct arena *arena, const char *domain,

@@ -13,10 +13,10 @@ sts_cache_forget(struct sts_cache *cache, const char *domain)
 	return sts_shelf_forget(cache->shelf, domain);
 }
 
-uint64_t
-sts_cache_changes(const struct sts_cache *cache)
+const _Atomic uint64_t *
+sts_cache_changes(const struct sts_cache *cache, const char *domain)
 {
-	return sts_shelf_changes(cache->shelf);
+	return sts_shelf_changes(cache->shelf, domain);
 }
 
 enum store_result

@@ -19,6 +19,7 @@
 #include "policy/sts_shelf.h"
 
 #define STRIPES	64
+#define CHANGES	1024	/* counters of changes */
 #define LOOSE_MAX	10000	/* in memory; beyond that only what enforces */
 #define KEEP_EXPIRED_S	(30 * 24 * 3600)
 #define DUE_DIGITS	12
@@ -32,7 +33,7 @@ struct loose {
 
 struct sts_shelf {
 	struct store *store;
-	_Atomic uint64_t changes;	/* to policies */
+	_Atomic uint64_t changes[CHANGES];	/* each for the domains of one hash value */
 	pthread_mutex_t stripes[STRIPES];	/* each for the domains of one hash value */
 	pthread_mutex_t lock;	/* for what follows */
 	struct loose *loose;	/* in order of domain */
@@ -71,20 +72,26 @@ sts_shelf_free(struct sts_shelf *shelf)
 	free(shelf);
 }
 
-uint64_t
-sts_shelf_changes(const struct sts_shelf *shelf)
-{
-	return shelf->changes;
-}
-
-static pthread_mutex_t *
-stripe_of(struct sts_shelf *shelf, const char *domain)
+static unsigned
+hash_of(const char *domain)
 {
 	unsigned hash = 5381;
 
 	while (*domain != '\0')
 		hash = hash * 33 + (unsigned char)*domain++;
-	return &shelf->stripes[hash % STRIPES];
+	return hash;
+}
+
+static pthread_mutex_t *
+stripe_of(struct sts_shelf *shelf, const char *domain)
+{
+	return &shelf->stripes[hash_of(domain) % STRIPES];
+}
+
+const _Atomic uint64_t *
+sts_shelf_changes(const struct sts_shelf *shelf, const char *domain)
+{
+	return &shelf->changes[hash_of(domain) % CHANGES];
 }
 
 /* Where domain is, or belongs. With the lock held. */
@@ -290,7 +297,7 @@ sts_shelf_update(struct sts_shelf *shelf, const char *domain, enum store_sync sy
 	if (update(context, arena, &entry, found) == SHELF_WRITE) {
 		result = put_entry(shelf, &entry, sync);
 		if (!found || !is_same_policy(&before, &entry))
-			shelf->changes++;
+			shelf->changes[hash_of(domain) % CHANGES]++;
 		if (due != 0 && due != entry.refresh && result == STORE_OK)
 			sts_shelf_undue(shelf, domain, due);
 	}
@@ -310,7 +317,7 @@ sts_shelf_forget(struct sts_shelf *shelf, const char *domain)
 	pthread_mutex_lock(stripe);
 	known = sts_shelf_get(shelf, arena, domain, &entry);
 	result = store_delete(shelf->store, STORE_POLICIES, domain, STORE_SYNC);
-	shelf->changes++;
+	shelf->changes[hash_of(domain) % CHANGES]++;
 	if (result != STORE_FAILED) {
 		loose_remove(shelf, domain);
 		if (known == STORE_OK && entry.refresh != 0)

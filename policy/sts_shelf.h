@@ -51,8 +51,9 @@ enum store_result sts_shelf_due(struct sts_shelf *shelf, int64_t now, int64_t *n
     bool (*each)(void *context, const char *domain, int64_t at), void *context);
 void sts_shelf_undue(struct sts_shelf *shelf, const char *domain, int64_t at);
 
-/* Another number whenever a policy was replaced, imported or forgotten. */
-uint64_t sts_shelf_changes(const struct sts_shelf *shelf);
+/* Holds another number whenever domain's policy was replaced, imported or forgotten; others that
+ * share it count as well. */
+const _Atomic uint64_t *sts_shelf_changes(const struct sts_shelf *shelf, const char *domain);
 
 /* Writes what is only in memory. Returns how many entries still are. */
 size_t sts_shelf_flush(struct sts_shelf *shelf);
