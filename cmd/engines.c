@@ -329,7 +329,8 @@ serve_control(void *context, int fd, bool tcp)
 static int
 start_control(struct engines *e)
 {
-	struct control_context context = { e->conf, e->deliver->gatherer, e->deliver };
+	struct control_context context = { e->conf, e->deliver->gatherer, e->deliver,
+		{ e->conf, e->store, e->tally, e->reporter } };
 
 	e->control = control_new(&context);
 	return listeners_serve(e->listeners, "control", serve_control, e->control);

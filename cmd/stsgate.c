@@ -21,6 +21,7 @@
 #include "cmd/stsgate_cache.h"
 #include "cmd/stsgate_client.h"
 #include "cmd/stsgate_print.h"
+#include "cmd/stsgate_report.h"
 
 #define DEFAULT_CONF	SYSCONFDIR "/stsgate/stsgate.conf"
 
@@ -30,6 +31,9 @@ static const char usage_text[] =
     "       stsgate [-c FILE] [--json] stats\n"
     "       stsgate [-c FILE] [--json] cache list|export|import\n"
     "       stsgate [-c FILE] [--json] cache show|refresh|forget DOMAIN\n"
+    "       stsgate [-c FILE] [--json] report show|status [--date YYYY-MM-DD] [--domain DOMAIN]\n"
+    "       stsgate [-c FILE] [--json] report send [--date YYYY-MM-DD] [--domain DOMAIN]\n"
+    "               [--force] [--dry-run DIR]\n"
     "       stsgate -V\n";
 
 static int
@@ -94,6 +98,9 @@ static const struct command {
 	{ "cache", "show", true, stsgate_cache_show },
 	{ "cache", "refresh", true, stsgate_cache_refresh },
 	{ "cache", "forget", true, stsgate_cache_forget },
+	{ "report", "show", false, stsgate_report_show },
+	{ "report", "send", false, stsgate_report_send },
+	{ "report", "status", false, stsgate_report_status },
 };
 
 /* The command that the words name, with *domain set when it takes one; NULL when none does. */
@@ -114,16 +121,32 @@ find_command(int count, char **words, const char **domain)
 	return NULL;
 }
 
+/* The options of reports mean nothing elsewhere. */
+static bool
+options_fit(const struct command *command, const struct client *client)
+{
+	bool any = client->date != NULL || client->domain != NULL;
+	bool sending = client->force || client->dry_run != NULL;
+
+	if (sending && command->run != stsgate_report_send)
+		return false;
+	return !any || strcmp(command->noun, "report") == 0;
+}
+
 int
 main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
+		{ "date", required_argument, NULL, 'd' },
+		{ "domain", required_argument, NULL, 'n' },
+		{ "force", no_argument, NULL, 'f' },
+		{ "dry-run", required_argument, NULL, 'r' },
 		{ NULL, 0, NULL, 0 }
 	};
 	const char *path = DEFAULT_CONF, *domain;
 	const struct command *command;
-	struct client client = { NULL, NULL, false };
+	struct client client = { .conf = NULL };
 	struct conf *conf;
 	char why[256];
 	int option, status;
@@ -136,6 +159,18 @@ main(int argc, char **argv)
 		case 'j':
 			client.json = true;
 			break;
+		case 'd':
+			client.date = optarg;
+			break;
+		case 'n':
+			client.domain = optarg;
+			break;
+		case 'f':
+			client.force = true;
+			break;
+		case 'r':
+			client.dry_run = optarg;
+			break;
 		case 'V':
 			printf("stsgate %s\n", PACKAGE_VERSION);
 			return EX_OK;
@@ -144,7 +179,7 @@ main(int argc, char **argv)
 		}
 	}
 	command = find_command(argc - optind, argv + optind, &domain);
-	if (command == NULL)
+	if (command == NULL || !options_fit(command, &client))
 		return usage();
 	conf = conf_load(path, stderr);
 	if (conf == NULL)

@@ -12,6 +12,7 @@
 #include "cmd/stsgate_client.h"
 
 #define ANSWER_TIME_MS	(90 * 1000)	/* stsgated bounds its own look-ups below this */
+#define SENDING_TIME_MS	(30 * 60 * 1000)	/* a page of reports, each receiver silent */
 
 static const char *
 control_path(const struct conf *conf)
@@ -36,7 +37,7 @@ client_ask(const struct client *client, const char *method, const char *path,
 		.unix_path = socket_path,
 		.max_body = LIMIT_CONTROL_BODY,
 		.allow_private = true,
-		.deadline = deadline_in(ANSWER_TIME_MS),
+		.deadline = deadline_in(client->patient ? SENDING_TIME_MS : ANSWER_TIME_MS),
 	};
 
 	memset(answer, 0, sizeof(*answer));

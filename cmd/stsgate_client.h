@@ -23,6 +23,10 @@ struct client {
 	const struct conf *conf;
 	struct http *http;
 	bool json;	/* print what stsgated said as it is */
+	bool patient;	/* what is asked for may take many minutes */
+	/* for stsgate report alone; NULL: not given */
+	const char *date, *domain, *dry_run;
+	bool force;
 };
 
 /* EX_OK with the whole answer, whatever its status, or EX_UNAVAILABLE. The caller frees

@@ -20,4 +20,9 @@ void print_entry(FILE *out, const json_t *entry);	/* a cached policy in full */
 void print_stats(FILE *out, const json_t *stats);	/* "name value", a line each */
 void print_check(FILE *out, const json_t *check);	/* a row a step, and the verdict */
 
+void print_report(FILE *out, const json_t *report);
+void print_report_days(FILE *out, const json_t *days);
+void print_report_entries(FILE *out, const json_t *entries);
+void print_report_results(FILE *out, const json_t *results);
+
 #endif

@@ -288,16 +288,19 @@ take_listed(void *context, const char *key, const void *value, size_t length)
 }
 
 enum store_result
-outbox_scan(struct store *store, int64_t day, const char *domain,
+outbox_scan(struct store *store, int64_t day, const char *domain, const char *after,
     bool (*each)(void *context, const char *key, const struct outbox_entry *entry), void *context)
 {
+	char from[KEY_ROOM];
 	struct listing listing = { .each = each, .context = context };
 	char text[DAY_TEXT];
 
 	day_format(day, text);
 	(void)snprintf(listing.prefix, sizeof(listing.prefix), "i %s %s%s", text, domain,
 	    domain[0] != '\0' ? " " : "");
-	return store_scan(store, STORE_OUTBOX, listing.prefix, take_listed, &listing);
+	(void)snprintf(from, sizeof(from), "i %s %s!", text, after);
+	return store_scan(store, STORE_OUTBOX, after[0] != '\0' ? from : listing.prefix,
+	    take_listed, &listing);
 }
 
 static void

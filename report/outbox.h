@@ -78,8 +78,10 @@ enum store_result outbox_due(struct store *store, int64_t now,
 /* The entry that such a key names. */
 enum store_result outbox_read_key(struct store *store, struct arena *arena, const char *key,
     struct outbox_entry *entry);
-/* Calls each for all entries of a day, of one domain only unless it is "". */
+/* Calls each for all entries of a day, of one domain only unless it is "", of domains greater than
+ * after, until it returns false. */
 enum store_result outbox_scan(struct store *store, int64_t day, const char *domain,
+    const char *after,
     bool (*each)(void *context, const char *key, const struct outbox_entry *entry),
     void *context);
 

@@ -49,6 +49,7 @@ enum verb { VERB_GET, VERB_POST, VERB_DELETE };
 struct request {
 	const struct gatherer *gatherer;
 	const struct deliver_context *deliver;
+	const struct control_tlsrpt *tlsrpt;
 	struct MHD_Connection *connection;
 	char domain[512];	/* as it stands in the path */
 	bool tcp;
@@ -155,23 +156,66 @@ stats(const struct request *request, struct control_answer *answer)
 	control_stats(request->gatherer, answer);
 }
 
+static const char *
+argument(const struct request *request, const char *name)
+{
+	return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+static struct control_tlsrpt_query
+tlsrpt_query(const struct request *request)
+{
+	return (struct control_tlsrpt_query){ .path = request->domain,
+		.domain = argument(request, "domain"), .after = argument(request, "after"),
+		.limit = PAGE_DEFAULT, .status = argument(request, "status") != NULL,
+		.sendable = argument(request, "sendable") != NULL,
+		.force = argument(request, "force") != NULL, .is_gone = is_gone,
+		.context = (void *)(uintptr_t)request, .uid = request->uid };
+}
+
+static void
+show_tlsrpt(const struct request *request, struct control_answer *answer)
+{
+	const struct control_tlsrpt_query query = tlsrpt_query(request);
+
+	control_tlsrpt_show(request->tlsrpt, &query, answer);
+}
+
+static void
+list_tlsrpt(const struct request *request, struct control_answer *answer)
+{
+	control_tlsrpt_days(request->tlsrpt, answer);
+}
+
+static void
+send_tlsrpt(const struct request *request, struct control_answer *answer)
+{
+	const struct control_tlsrpt_query query = tlsrpt_query(request);
+
+	control_tlsrpt_send(request->tlsrpt, &query, answer);
+}
+
 static const struct route {
 	const char *before, *after;	/* of the domain; after NULL: the path has none */
 	const char *method;
 	void (*serve)(const struct request *request, struct control_answer *answer);
 	bool over_tcp;	/* tells nothing about policies and changes nothing */
 	bool body;	/* takes one */
+	bool deep;	/* a slash may stand in what follows */
 } routes[] = {
-	{ "/v1/policy/", "", "GET", show_policy, false, false },
-	{ "/v1/check/", "", "GET", check, false, false },
-	{ "/v1/cache", NULL, "GET", list_cache, false, false },
-	{ "/v1/cache", NULL, "POST", import, false, true },
-	{ "/v1/cache/", "/refresh", "POST", refresh, false, false },
-	{ "/v1/cache/", "", "GET", show_entry, false, false },
-	{ "/v1/cache/", "", "DELETE", forget, false, false },
-	{ "/v1/stats", NULL, "GET", stats, false, false },
-	{ "/metrics", NULL, "GET", metrics, true, false },
-	{ "/healthz", NULL, "GET", health, true, false },
+	{ "/v1/policy/", "", "GET", show_policy, false, false, false },
+	{ "/v1/check/", "", "GET", check, false, false, false },
+	{ "/v1/cache", NULL, "GET", list_cache, false, false, false },
+	{ "/v1/cache", NULL, "POST", import, false, true, false },
+	{ "/v1/cache/", "/refresh", "POST", refresh, false, false, false },
+	{ "/v1/cache/", "", "GET", show_entry, false, false, false },
+	{ "/v1/cache/", "", "DELETE", forget, false, false, false },
+	{ "/v1/tlsrpt", NULL, "GET", list_tlsrpt, false, false, false },
+	{ "/v1/tlsrpt/", "/send", "POST", send_tlsrpt, false, false, false },
+	{ "/v1/tlsrpt/", "", "GET", show_tlsrpt, false, false, true },
+	{ "/v1/stats", NULL, "GET", stats, false, false, false },
+	{ "/metrics", NULL, "GET", metrics, true, false, false },
+	{ "/healthz", NULL, "GET", health, true, false, false },
 };
 
 static bool
@@ -186,7 +230,8 @@ route_matches(const struct route *route, const char *path, struct request *reque
 	    strcmp(path + length - after, route->after) != 0)
 		return false;
 	length -= before + after;
-	if (length >= sizeof(request->domain) || memchr(path + before, '/', length) != NULL)
+	if (length >= sizeof(request->domain) ||
+	    (memchr(path + before, '/', length) != NULL && !route->deep))
 		return false;
 	memcpy(request->domain, path + before, length);
 	request->domain[length] = '\0';
@@ -339,6 +384,7 @@ handle(void *context, struct MHD_Connection *connection, const char *path, const
 	struct request request = {
 		.gatherer = &listener->control->context.gatherer,
 		.deliver = listener->control->context.deliver,
+		.tlsrpt = &listener->control->context.tlsrpt,
 		.connection = connection,
 		.tcp = listener->tcp,
 		.upload = *state,

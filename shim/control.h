@@ -15,6 +15,7 @@
 
 #include "base/conf.h"
 #include "policy/gather.h"
+#include "shim/control_tlsrpt.h"
 #include "shim/deliver.h"
 
 struct control;
@@ -23,6 +24,7 @@ struct control_context {
 	const struct conf *conf;
 	struct gatherer gatherer;
 	const struct deliver_context *deliver;	/* for checks; must outlive it */
+	struct control_tlsrpt tlsrpt;
 };
 
 struct control *control_new(const struct control_context *context);

@@ -33,10 +33,10 @@ THIRD_PARTY = {
     "openssl/ssl.h": {"base/x509.c", "shim/tls_client.c", "shim/tls_dane.c"},
     "jansson.h": {"policy/plan_text.c", "policy/sts_json.c", "report/datagram_read.c",
                   "report/report.c", "report/tally_form.c", "shim/control_answer.c",
-                  "shim/control_cache.c", "shim/control_check.c",
+                  "shim/control_cache.c", "shim/control_check.c", "shim/control_tlsrpt.c",
                   "integration/milter_verdict.c",
                   "cmd/stsgate_client.h", "cmd/stsgate_print.c",
-                  "cmd/stsgate_print.h"},
+                  "cmd/stsgate_print.h", "cmd/stsgate_print_report.c"},
 }
 LONGEST_FILE = 600
 WIDEST_LINE = 100

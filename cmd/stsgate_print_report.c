@@ -1,0 +1,120 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "cmd/stsgate_print.h"
+
+static const char *
+text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text == NULL ? "" : text;
+}
+
+static json_int_t
+number_of(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+/* What others wrote may hold what a terminal would obey. */
+static void
+print_words(FILE *out, const char *before, const char *text)
+{
+	if (text[0] != '\0')
+		fputs(before, out);
+	for (; *text != '\0'; text++)
+		fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, out);
+}
+
+static void
+print_detail(FILE *out, const json_t *detail)
+{
+	fprintf(out, "    %6" JSON_INTEGER_FORMAT " ", number_of(detail, "failed-session-count"));
+	print_words(out, "", text_of(detail, "result-type"));
+	print_words(out, " ", text_of(detail, "receiving-mx-hostname"));
+	print_words(out, " ", text_of(detail, "receiving-ip"));
+	print_words(out, ": ", text_of(detail, "failure-reason-code"));
+	fputc('\n', out);
+}
+
+static void
+print_policy_of(FILE *out, const json_t *entry)
+{
+	const json_t *policy = json_object_get(entry, "policy");
+	const json_t *summary = json_object_get(entry, "summary"), *detail;
+	size_t i;
+
+	print_words(out, "  ", text_of(policy, "policy-type"));
+	print_words(out, " ", text_of(policy, "policy-domain"));
+	fprintf(out, ": %" JSON_INTEGER_FORMAT " succeeded, %" JSON_INTEGER_FORMAT " failed\n",
+	    number_of(summary, "total-successful-session-count"),
+	    number_of(summary, "total-failure-session-count"));
+	json_array_foreach(json_object_get(entry, "failure-details"), i, detail)
+		print_detail(out, detail);
+}
+
+void
+print_report(FILE *out, const json_t *report)
+{
+	const json_t *policy;
+	size_t i;
+
+	print_words(out, "", text_of(report, "report-id"));
+	fputc('\n', out);
+	json_array_foreach(json_object_get(report, "policies"), i, policy)
+		print_policy_of(out, policy);
+}
+
+void
+print_report_days(FILE *out, const json_t *days)
+{
+	const json_t *day;
+	size_t i;
+
+	fprintf(out, "%-10s  %-8s  %-20s  %8s  %8s  %8s\n", "DATE", "STATE", "SEND AT", "WAITING",
+	    "TAKEN", "GIVEN UP");
+	json_array_foreach(json_object_get(days, "days"), i, day)
+		fprintf(out, "%-10s  %-8s  %-20s  %8" JSON_INTEGER_FORMAT "  %8"
+		    JSON_INTEGER_FORMAT "  %8" JSON_INTEGER_FORMAT "\n", text_of(day, "date"),
+		    text_of(day, "state"), text_of(day, "send_at"), number_of(day, "waiting"),
+		    number_of(day, "taken"), number_of(day, "given_up"));
+}
+
+void
+print_report_entries(FILE *out, const json_t *entries)
+{
+	const json_t *entry;
+	size_t i;
+
+	fprintf(out, "%-30s  %-8s  %5s  %-20s  %s\n", "DOMAIN", "STATE", "TRIES", "NEXT", "RUA");
+	json_array_foreach(entries, i, entry) {
+		fprintf(out, "%-30s  %-8s  %5" JSON_INTEGER_FORMAT "  %-20s  ",
+		    text_of(entry, "domain"), text_of(entry, "state"), number_of(entry, "tries"),
+		    text_of(entry, "next"));
+		print_words(out, "", text_of(entry, "rua"));
+		print_words(out, ": ", text_of(entry, "error"));
+		fputc('\n', out);
+	}
+}
+
+void
+print_report_results(FILE *out, const json_t *results)
+{
+	const json_t *result;
+	size_t i;
+
+	json_array_foreach(results, i, result) {
+		fputs(json_is_true(json_object_get(result, "taken")) ? "taken  " : "FAILED ", out);
+		print_words(out, " ", text_of(result, "domain"));
+		print_words(out, "  ", text_of(result, "rua"));
+		print_words(out, ": ", text_of(result, "error"));
+		fputc('\n', out);
+	}
+}
