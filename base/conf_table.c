@@ -81,6 +81,16 @@ check_tlsrpt_enable(const struct conf *conf, size_t index)
 	return "must have tlsrpt.organization and tlsrpt.contact set, which every report names";
 }
 
+static const char *
+check_tlsrpt_forward(const struct conf *conf, size_t index)
+{
+	(void)index;
+	if (conf->tlsrpt.forward[0] == '\0' ||
+	    strcmp(conf->tlsrpt.forward, conf->tlsrpt.socket) != 0)
+		return NULL;
+	return "must not be tlsrpt.socket, or every session would come back";
+}
+
 /* An offset, and a compile error when the field is of another type than its kind writes. */
 #define IN(structure, type, member) \
 	_Generic(((struct structure *)0)->member, type: offsetof(struct structure, member))
@@ -200,7 +210,8 @@ const struct conf_key conf_keys[] = {
 	{ "tlsrpt", "success-only", "true", FLAG(tlsrpt.success_only) },
 	{ "tlsrpt", "keep", "14d", DURATION(tlsrpt.keep, SECOND, YEAR) },
 	{ "tlsrpt", "socket", "", TEXT(socket, tlsrpt.socket) },
-	{ "tlsrpt", "forward", "", TEXT(socket, tlsrpt.forward) },
+	{ "tlsrpt", "forward", "", TEXT(socket, tlsrpt.forward),
+	    .check = check_tlsrpt_forward },
 
 	{ "store", "backend", "bdb", TEXT(backend, store.backend), .names = backend_names },
 

@@ -177,7 +177,8 @@ close_keeping_errno(int fd)
 	errno = error;
 }
 
-/* Removes a socket that nobody listens on. errno is EADDRINUSE or ENOTSOCK when it must stay. */
+/* Removes a socket that nobody listens on, or receives: connect() tells another kind of socket
+ * (EPROTOTYPE) from one that is left over. errno is EADDRINUSE or ENOTSOCK when it must stay. */
 static int
 remove_stale(const struct endpoint *endpoint)
 {
@@ -257,6 +258,19 @@ endpoint_listen(const struct endpoint *endpoint, mode_t mode, gid_t group, int b
 		return -1;
 	}
 	return fd;
+}
+
+int
+endpoint_receive(const struct endpoint *endpoint, mode_t mode, gid_t group)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -1;
+	if (bind_unix(fd, endpoint, mode, group) == 0)
+		return fd;
+	close_keeping_errno(fd);
+	return -1;
 }
 
 /*

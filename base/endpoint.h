@@ -38,6 +38,8 @@ bool endpoint_is_loopback(const struct endpoint *endpoint);	/* 127/8, ::1 or uni
  * socket ENOTSOCK. mode is set before anyone can connect; group (gid_t)-1 leaves it.
  */
 int endpoint_listen(const struct endpoint *endpoint, mode_t mode, gid_t group, int backlog);
+/* A Unix datagram socket that receives, with the same care. */
+int endpoint_receive(const struct endpoint *endpoint, mode_t mode, gid_t group);
 /* A connected, non-blocking socket, or -1 with errno set (ETIMEDOUT at the deadline). */
 int endpoint_connect(const struct endpoint *endpoint, struct deadline deadline);
 

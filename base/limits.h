@@ -30,6 +30,7 @@
 #define LIMIT_ADDRESSES_PER_HOST	16
 #define LIMIT_ADDRESSES_PER_DOMAIN	40	/* tried in one delivery */
 #define LIMIT_TLSA_RECORDS	100	/* of one host; the rest are ignored */
+#define LIMIT_ATTEMPTS	100	/* of one delivery that are reported */
 #define LIMIT_FAILED_ADDRESSES	10000	/* remembered for smtp.host-retry */
 
 /* answers that are repeated without asking libunbound, each of so many octets, so long at most */
@@ -49,6 +50,8 @@
 /* addresses that one _smtp._tls record can have reports sent to */
 #define LIMIT_RUAS	10
 #define LIMIT_DATAGRAM	(256 * 1024)	/* of libtlsrpt; a policy of 64 KiB fits, escaped */
+/* waiting to be counted */
+#define LIMIT_DATAGRAMS_HELD	(32 * 1024 * 1024)
 #define LIMIT_DATAGRAM_POLICIES	100
 #define LIMIT_DATAGRAM_STRINGS	2000	/* in each list of one policy */
 #define LIMIT_DATAGRAM_FAILURES	100	/* of one policy */

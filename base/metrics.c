@@ -45,7 +45,9 @@ static const char *const places[] = { "memory", "file", NULL };
 
 static const char *const report_policies[] = { "tlsa", "sts", "no-policy-found", NULL };
 static const char *const session_results[] = { "success", "failure", NULL };
-static const char *const losses[] = { "store", "bound", NULL };
+static const char *const losses[] = { "store", "bound", "dns", NULL };
+static const char *const datagram_results[] = { "taken", "invalid", "full", NULL };
+static const char *const forward_results[] = { "sent", "lost", NULL };
 
 static const char *const methods[] = { "mailto", "https", NULL };
 static const char *const tries[] = { "taken", "failed", "given-up", NULL };
@@ -113,8 +115,13 @@ static const struct row {
 	    "Sessions counted for TLS reports, once a policy that was evaluated",
 	    { "policy", "result" }, { report_policies, session_results } },
 	[METRIC_TLSRPT_LOST] = { "tlsrpt_lost", COUNTER,
-	    "Sessions that are missing from TLS reports: the store could not take them, or the "
-	    "domain has changed its record too often", { "reason" }, { losses } },
+	    "Sessions that are missing from TLS reports: the store could not take them, the "
+	    "domain has changed its record too often, or too many waited for their record",
+	    { "reason" }, { losses } },
+	[METRIC_TLSRPT_DATAGRAMS] = { "tlsrpt_datagrams", COUNTER,
+	    "Datagrams that came in on tlsrpt.socket", { "result" }, { datagram_results } },
+	[METRIC_TLSRPT_FORWARDED] = { "tlsrpt_forwarded", COUNTER,
+	    "Datagrams for tlsrpt.forward", { "result" }, { forward_results } },
 	[METRIC_TLSRPT_REPORTS] = { "tlsrpt_reports", COUNTER,
 	    "Tries to bring a TLS report to a receiver", { "method", "result" },
 	    { methods, tries } },

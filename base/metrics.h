@@ -45,6 +45,8 @@ enum metric {
 	METRIC_TLSRPT_SESSIONS,	/* by policy and result */
 	METRIC_TLSRPT_LOST,	/* by reason */
 	METRIC_TLSRPT_REPORTS,	/* by method and result */
+	METRIC_TLSRPT_DATAGRAMS,	/* by result */
+	METRIC_TLSRPT_FORWARDED,	/* by result */
 	METRIC_CLOCK_STEP,
 	METRICS	/* how many */
 };

@@ -22,6 +22,9 @@
 #include "policy/gather.h"
 #include "policy/resolver.h"
 #include "policy/sts_cache.h"
+#include "report/collector.h"
+#include "report/forward.h"
+#include "report/recorder.h"
 #include "report/reporter.h"
 #include "report/tally.h"
 #include "shim/body.h"
@@ -213,6 +216,109 @@ free_tally(struct engines *e)
 	tally_free(e->tally);
 }
 
+/* Whoever may send mail here may tell of it. */
+#define TLSRPT_SOCKET_MODE	0666
+
+static bool
+has_tlsrpt(const struct engines *e, const char *socket)
+{
+	return e->conf->tlsrpt.enable != TLSRPT_OFF && socket[0] != '\0';
+}
+
+static int
+open_tlsrpt(struct engines *e)
+{
+	const char *socket = e->conf->tlsrpt.socket, *why = "";
+	struct endpoint endpoint;
+
+	e->tlsrpt_fd = -1;
+	if (!has_tlsrpt(e, socket))
+		return 0;
+	if (endpoint_parse(socket, &endpoint, &why) != 0) {
+		complain(e->conf, socket, why);
+		return -1;
+	}
+	e->tlsrpt_fd = endpoint_receive(&endpoint, TLSRPT_SOCKET_MODE, (gid_t)-1);
+	if (e->tlsrpt_fd < 0)
+		complain(e->conf, socket, errno == EADDRINUSE ?
+		    "another process is receiving there already" : strerror(errno));
+	return e->tlsrpt_fd < 0 ? -1 : 0;
+}
+
+static void
+close_tlsrpt(struct engines *e)
+{
+	const char *why;
+	struct endpoint endpoint;
+
+	if (has_tlsrpt(e, e->conf->tlsrpt.socket) &&
+	    endpoint_parse(e->conf->tlsrpt.socket, &endpoint, &why) == 0)
+		unlink(endpoint_path(&endpoint));
+	if (e->tlsrpt_fd >= 0)
+		close(e->tlsrpt_fd);
+}
+
+static int
+start_forward(struct engines *e)
+{
+	const char *forward = e->conf->tlsrpt.forward, *why = "";
+	struct endpoint endpoint;
+
+	if (!has_tlsrpt(e, forward))
+		return 0;
+	if (endpoint_parse(forward, &endpoint, &why) != 0) {
+		complain(e->conf, forward, why);
+		return -1;
+	}
+	e->forward = forward_new(&endpoint);
+	if (e->forward == NULL)
+		complain(e->conf, forward, strerror(errno));
+	return e->forward == NULL ? -1 : 0;
+}
+
+static void
+free_forward(struct engines *e)
+{
+	forward_free(e->forward);
+}
+
+static int
+start_recorder(struct engines *e)
+{
+	if (e->conf->tlsrpt.enable == TLSRPT_OFF)
+		return 0;
+	e->recorder = recorder_new(e->resolver, e->tally, e->forward);
+	if (e->recorder == NULL)
+		complain(e->conf, "TLS reports", "no thread is to be had");
+	return e->recorder == NULL ? -1 : 0;
+}
+
+static void
+free_recorder(struct engines *e)
+{
+	resolver_stop(e->resolver);
+	recorder_free(e->recorder);
+}
+
+static int
+start_collector(struct engines *e)
+{
+	if (e->tlsrpt_fd < 0)
+		return 0;
+	e->collector = collector_new(e->tlsrpt_fd, e->tally, e->forward);
+	e->tlsrpt_fd = -1;
+	if (e->collector == NULL)
+		complain(e->conf, e->conf->tlsrpt.socket, "no thread is to be had");
+	return e->collector == NULL ? -1 : 0;
+}
+
+static bool
+halt_collector(struct engines *e)
+{
+	collector_free(e->collector);
+	return true;
+}
+
 static int
 start_deliver(struct engines *e)
 {
@@ -229,7 +335,8 @@ start_deliver(struct engines *e)
 		.gatherer = { conf, e->resolver, e->sts_cache, false },
 		.tls = e->tls,
 		.slots = slots_new(conf->smtp.max_deliveries, conf->smtp.max_per_host),
-		.hosts = host_memory_new(conf->smtp.host_retry)
+		.hosts = host_memory_new(conf->smtp.host_retry),
+		.recorder = e->recorder
 	};
 	e->deliver->keep = keep_new(&keep, e->deliver->slots);
 	return 0;
@@ -387,6 +494,7 @@ static const struct engine {
 } engines[] = {
 	{ "store", open_store, NULL, close_store },
 	{ "listeners", open_listeners, NULL, close_listeners },
+	{ "tlsrpt-socket", open_tlsrpt, NULL, close_tlsrpt },
 	{ "privileges", drop_privileges, NULL, NULL },
 	{ "limits", limit_process, NULL, NULL },
 	{ "spool", open_spool, NULL, close_spool },
@@ -395,6 +503,9 @@ static const struct engine {
 	{ "tls", start_tls, NULL, free_tls },
 	{ "sts-cache", start_sts_cache, NULL, free_sts_cache },
 	{ "tally", start_tally, NULL, free_tally },
+	{ "tlsrpt-forward", start_forward, NULL, free_forward },
+	{ "recorder", start_recorder, NULL, free_recorder },
+	{ "collector", start_collector, halt_collector, NULL },
 	{ "deliver", start_deliver, NULL, free_deliver },
 	{ "policy-map", start_policy_map, halt_policy_map, free_policy_map },
 	{ "timer", start_timer, halt_timer, NULL },

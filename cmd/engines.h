@@ -27,6 +27,10 @@ struct engines {
 	struct sts_cache *sts_cache;
 	struct spool *spool;
 	struct tally *tally;	/* NULL: tlsrpt.enable is off */
+	int tlsrpt_fd;	/* tlsrpt.socket; -1: none, or the collector's */
+	struct forward *forward;	/* NULL: tlsrpt.forward is not set */
+	struct recorder *recorder;	/* NULL: tlsrpt.enable is off */
+	struct collector *collector;	/* NULL: tlsrpt.socket is not set */
 	struct deliver_context *deliver;
 	struct timer *timer;
 	struct policy_map *policy_map;

@@ -490,6 +490,25 @@ resolver_ask(struct resolver *resolver, struct arena *arena, struct dns_question
 	resolver_engine_free(retired);
 }
 
+void
+resolver_want(struct resolver *resolver, const char *name, enum dns_type type)
+{
+	struct resolver_engine *replaced, *retired;
+	struct shared_engine *shared;
+
+	pthread_mutex_lock(&resolver->lock);
+	replaced = follow_resolv_conf(resolver);
+	shared = resolver->engine;
+	shared->users++;
+	pthread_mutex_unlock(&resolver->lock);
+	resolver_engine_want(shared->engine, name, type);
+	pthread_mutex_lock(&resolver->lock);
+	retired = shared_release(shared);
+	pthread_mutex_unlock(&resolver->lock);
+	resolver_engine_free(replaced);
+	resolver_engine_free(retired);
+}
+
 /* With the lock held: an engine with nothing in its cache that is as old as interval_ms. */
 static struct resolver_engine *
 freshen(struct resolver *resolver, int64_t interval_ms)

@@ -81,6 +81,10 @@ void resolver_free(struct resolver *resolver);	/* no resolver_ask() may be runni
 void resolver_ask(struct resolver *resolver, struct arena *arena, struct dns_question *questions,
     size_t count, struct deadline deadline);
 
+/* Sends a question without waiting for the answer, which is in the cache, or on its way, when the
+ * same is asked with resolver_ask(). */
+void resolver_want(struct resolver *resolver, const char *name, enum dns_type type);
+
 /* One question past the cache of earlier answers: nothing older than interval_ms answers it. */
 void resolver_ask_afresh(struct resolver *resolver, struct arena *arena,
     struct dns_question *question, int64_t interval_ms, struct deadline deadline);

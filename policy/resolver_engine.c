@@ -37,6 +37,7 @@ struct resolver_engine {
 	pthread_mutex_t lock;
 	bool stopped;
 	LIST_HEAD(, batch) batches;	/* somebody waits for these */
+	LIST_HEAD(, batch) wanted;	/* nobody does, and their answers are still to come */
 };
 
 /* One question in flight. The slot's record in libunbound holds a reference on its batch, given
@@ -51,6 +52,7 @@ struct slot {
 /* The questions of one caller: on the heap, since callbacks may outlive the caller's patience. */
 struct batch {
 	LIST_ENTRY(batch) link;
+	struct resolver_engine *wanted_by;	/* NULL: somebody waits, and links it himself */
 	pthread_mutex_t lock;
 	pthread_cond_t all_done;
 	size_t references;
@@ -79,6 +81,13 @@ batch_new(size_t count)
 static void
 batch_destroy(struct batch *batch)
 {
+	struct resolver_engine *engine = batch->wanted_by;
+
+	if (engine != NULL) {
+		pthread_mutex_lock(&engine->lock);
+		LIST_REMOVE(batch, link);
+		pthread_mutex_unlock(&engine->lock);
+	}
 	for (size_t i = 0; i < batch->count; i++)
 		ub_resolve_free(batch->slots[i].result);
 	pthread_cond_destroy(&batch->all_done);
@@ -350,6 +359,21 @@ resolver_engine_ask(struct resolver_engine *engine, struct arena *arena,
 	batch_release(batch);
 }
 
+void
+resolver_engine_want(struct resolver_engine *engine, const char *name, enum dns_type type)
+{
+	const struct dns_question question = { .name = name, .type = type };
+	struct batch *batch = batch_new(1);
+
+	batch->wanted_by = engine;
+	pthread_mutex_lock(&engine->lock);
+	LIST_INSERT_HEAD(&engine->wanted, batch, link);
+	pthread_mutex_unlock(&engine->lock);
+	send_question(engine, batch, &batch->slots[0], &question);
+	pthread_mutex_lock(&batch->lock);
+	batch_release(batch);
+}
+
 /* Calls libunbound back into answered() until told to stop. */
 static void *
 engine_run(void *context)
@@ -455,6 +479,7 @@ resolver_engine_new(const struct conf *conf, const struct resolver_servers *serv
 	engine->end = -1;
 	pthread_mutex_init(&engine->lock, NULL);
 	LIST_INIT(&engine->batches);
+	LIST_INIT(&engine->wanted);
 	engine->ctx = ub_ctx_create();
 	if (engine->ctx == NULL) {
 		snprintf(why, why_room, "the resolver library does not start: %s", strerror(errno));
@@ -478,6 +503,7 @@ fail:
 void
 resolver_engine_free(struct resolver_engine *engine)
 {
+	struct batch *batch;
 	uint64_t one = 1;
 
 	if (engine == NULL)
@@ -488,6 +514,8 @@ resolver_engine_free(struct resolver_engine *engine)
 		pthread_join(engine->thread, NULL);
 	}
 	ub_ctx_delete(engine->ctx);
+	while ((batch = LIST_FIRST(&engine->wanted)) != NULL)
+		batch_destroy(batch);	/* nobody calls back any more */
 	if (engine->end >= 0)
 		close(engine->end);
 	pthread_mutex_destroy(&engine->lock);

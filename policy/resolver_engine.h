@@ -31,4 +31,7 @@ void resolver_engine_free(struct resolver_engine *engine);	/* no question may be
 void resolver_engine_ask(struct resolver_engine *engine, struct arena *arena,
     struct dns_question *questions, size_t count, struct deadline deadline);
 
+/* Sends a question whose answer nobody waits for: it fills the cache. Any thread. */
+void resolver_engine_want(struct resolver_engine *engine, const char *name, enum dns_type type);
+
 #endif

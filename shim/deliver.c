@@ -11,11 +11,13 @@
 #include "base/limits.h"
 #include "shim/deliver.h"
 #include "shim/deliver_log.h"
+#include "shim/deliver_report.h"
 #include "shim/visit.h"
 
 /* A walk over the addresses of a plan. */
 struct walk {
 	const struct delivery *delivery;
+	struct deliver_report *report;
 	size_t left;	/* addresses not tried yet */
 	struct visit failed;	/* where the reply of those left over comes from */
 };
@@ -83,8 +85,10 @@ try_address(struct walk *walk, const struct plan_host *host, const struct ip *ip
 		visit.plaintext = visit.plaintext || end == VISIT_PLAINTEXT;
 		visit.fresh = visit.fresh || end == VISIT_FRESH;
 		end = visit_run(walk->delivery, &visit);
+		deliver_report_visit(walk->report, &visit);
 	}
 	walk->left--;
+	walk->report->exhausted = end == VISIT_NEXT && walk->left == 0;
 	if (end == VISIT_DONE)
 		return false;
 	remember(walk, &visit);
@@ -135,9 +139,9 @@ is_unmet(const struct visit *visit)
 }
 
 static void
-deliver(const struct delivery *delivery)
+deliver(const struct delivery *delivery, struct deliver_report *report)
 {
-	struct walk walk = { .delivery = delivery };
+	struct walk walk = { .delivery = delivery, .report = report };
 	const struct reply *untried = &delivery->plan->untried;
 	struct reply reply;
 
@@ -160,6 +164,8 @@ deliver_group(void *context, struct txn *txn, struct group *group)
 	const struct deliver_context *deliverer = context;
 	const struct address *address = &group->rcpts[0]->address;
 	struct arena *arena = arena_new();
+	struct deliver_report report;
+	struct facts *facts = NULL;
 	struct delivery delivery = {
 		.context = deliverer,
 		.txn = txn,
@@ -168,17 +174,20 @@ deliver_group(void *context, struct txn *txn, struct group *group)
 		.began_ms = clock_monotonic_ms(),
 	};
 
+	deliver_report_begin(&report, arena, &delivery);
 	delivery.plan = gather_plan_for(&deliverer->gatherer, arena, group->domain,
-	    address->literal ? &address->ip : NULL, txn->wish, txn->deadline, NULL);
+	    address->literal ? &address->ip : NULL, txn->wish, txn->deadline, &facts);
 	deliver_log_unlisted(&delivery);
 	switch (delivery.plan->verdict) {
 	case PLAN_USE:
-		deliver(&delivery);
+		deliver(&delivery, &report);
 		break;
 	case PLAN_DEFER:
 	case PLAN_REFUSE:
 		settle_rest(&delivery, NULL, &delivery.plan->reply);
+		report.exhausted = true;
 		break;
 	}
+	deliver_report_end(&report, &delivery, facts);
 	arena_free(arena);
 }

@@ -13,6 +13,7 @@
 
 #include "base/conf.h"
 #include "policy/gather.h"
+#include "report/recorder.h"
 #include "shim/host_memory.h"
 #include "shim/keep.h"
 #include "shim/slots.h"
@@ -26,6 +27,7 @@ struct deliver_context {
 	struct slots *slots;
 	struct keep *keep;	/* NULL: no connection is kept */
 	struct host_memory *hosts;	/* NULL: nothing is remembered */
+	struct recorder *recorder;	/* NULL: nothing is reported */
 };
 
 /* context is a struct deliver_context; the shape txn_run() calls. */

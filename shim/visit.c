@@ -171,6 +171,20 @@ say_hello(struct call *call)
 	    !plan_host_enforces(call->visit->host));
 }
 
+/* The name that the host gives itself, for the report. */
+static void
+note_name(struct call *call)
+{
+	const char *text = call->client.reply.text;
+	char *helo = call->visit->session.helo;
+	size_t length = strcspn(text, " ");
+
+	if (length >= sizeof(call->visit->session.helo))
+		length = sizeof(call->visit->session.helo) - 1;
+	memcpy(helo, text, length);
+	helo[length] = '\0';
+}
+
 static bool
 hello(struct call *call)
 {
@@ -178,7 +192,10 @@ hello(struct call *call)
 
 	if (status != SMTP_ANSWERED)
 		return visit_trouble(call, status);
-	return reply_is_positive(&call->client.reply) || turned_away(call);
+	if (!reply_is_positive(&call->client.reply))
+		return turned_away(call);
+	note_name(call);
+	return true;
 }
 
 static enum visit_weight
@@ -199,6 +216,7 @@ judge(struct call *call)
 	plan_judge(call->delivery->plan, visit->host, &visit->proof, visit->address,
 	    &visit->judgement);
 	visit->judged = true;
+	visit->is_session = !visit->plaintext;
 	/* Why there is no TLS was found out on the visit before. */
 	if (visit->plaintext && visit->judgement.finding.type == RESULT_OK)
 		visit->judgement.finding = earlier;
@@ -348,7 +366,8 @@ init(struct call *call, const struct delivery *delivery, struct visit *visit)
 	call->client.data_deadline = delivery->txn->deadline;
 	call->client.wake_fd = txn_abandoned_fd(delivery->txn);
 	visit->began_ms = clock_monotonic_ms();
-	visit->judged = visit->logged = visit->reused = false;
+	visit->judged = visit->logged = visit->reused = visit->is_session = false;
+	memset(&visit->session, 0, sizeof(visit->session));
 	visit->logged = visit->watch != NULL;
 	visit->weight = VISIT_WEIGHT_NONE;
 	visit->reply.code = 0;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "base/stream.h"
@@ -99,6 +100,18 @@ part(struct call *call)
 }
 
 static void
+note_ends(struct call *call, int fd)
+{
+	struct attempt *session = &call->visit->session;
+	struct sockaddr_storage own = { 0 };
+	socklen_t length = sizeof(own);
+
+	session->at_s = clock_wall_s();
+	session->has_from = getsockname(fd, (struct sockaddr *)&own, &length) == 0 &&
+	    ip_from_sockaddr((const struct sockaddr *)&own, &session->from) == 0;
+}
+
+static void
 dial(struct call *call)
 {
 	const struct ip *source = source_for(call->delivery, call->visit->ip->v6);
@@ -112,6 +125,7 @@ dial(struct call *call)
 		cannot_dial(call, source, errno);
 		return;
 	}
+	note_ends(call, fd);
 	call->client.stream = stream_new_fd(fd);
 	visit_converse(call);
 	part(call);

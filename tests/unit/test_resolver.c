@@ -380,6 +380,36 @@ test_asking_afresh(void **state)
 }
 
 static void
+test_wanting_waits_for_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	struct dns_question question = { .name = "slow-wanted.plain.example", .type = DNS_TXT };
+	struct resolver *resolver;
+	int64_t before_ms;
+	unsigned before;
+	char why[256];
+
+	fixture->conf.dns.mode = DNS_MODE_FORWARD;
+	fixture->conf.dns.servers = &fixture->forwarder;
+	fixture->conf.dns.server_count = 1;
+	fixture->conf.dns.trust_anchors.count = 0;
+	resolver = resolver_new(&fixture->conf, why, sizeof(why));
+	assert_non_null(resolver);
+	before = tiny_dns_queries(fixture->server);
+	before_ms = clock_monotonic_ms();
+	resolver_want(resolver, "slow-wanted.plain.example", DNS_TXT);
+	resolver_want(resolver, "slow-wanted.plain.example", DNS_TXT);
+	resolver_want(resolver, "a..b.example", DNS_TXT);
+	assert_in_range(clock_monotonic_ms() - before_ms, 0, 250);
+	resolver_ask(resolver, fixture->arena, &question, 1, deadline_in(5000));
+	assert_int_equal(question.answer.count, 1);
+	assert_int_equal(tiny_dns_queries(fixture->server), before + 1);
+	/* And one that is still open at the end is let go. */
+	resolver_want(resolver, "silent-wanted.plain.example", DNS_TXT);
+	resolver_free(resolver);
+}
+
+static void
 test_self_test_validates(void **state)
 {
 	struct fixture *fixture = *state;
@@ -411,6 +441,7 @@ main(void)
 		TEST(test_stop_ends_waiting),
 		TEST(test_a_broken_trust_anchor_is_said),
 		TEST(test_asking_afresh),
+		TEST(test_wanting_waits_for_nothing),
 		TEST(test_self_test_validates),
 	};
 

@@ -1,0 +1,33 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * Sees to it that sessions are counted for the domains that want TLS reports (RFC 8460): looks up
+ * the _smtp._tls record at session time, hands the outcomes to the tally and to a collector beside
+ * us, and logs failures at once. A delivery never waits for it, and nothing that goes wrong here
+ * touches mail. Any thread may call; NULL stands for tlsrpt.enable = off, and does nothing.
+ */
+#ifndef REPORT_RECORDER_H
+#define REPORT_RECORDER_H
+
+#include "policy/resolver.h"
+#include "report/forward.h"
+#include "report/outcomes.h"
+#include "report/tally.h"
+
+struct recorder;
+
+/* All must outlive it; forward may be NULL. NULL: no thread is to be had. */
+struct recorder *recorder_new(struct resolver *resolver, struct tally *tally,
+    struct forward *forward);
+/* Sessions that still wait for a record are lost, and counted so. No other call may be running. */
+void recorder_free(struct recorder *recorder);
+
+/* Before the first connection: asks for the record of this next-hop domain, or relay. */
+void recorder_begin(struct recorder *recorder, const char *domain);
+/* After the replies are out. */
+void recorder_record(struct recorder *recorder, const struct outcomes_of *of);
+
+#endif

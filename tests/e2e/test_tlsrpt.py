@@ -1,0 +1,399 @@
+# SPDX-FileCopyrightText: The stsgate authors
+# SPDX-License-Identifier: ISC
+"""TLS-RPT: which sessions are counted, and how (facts on TLS-RPT, sections 1 and 3).
+
+What a delivery comes to is caught as the datagram that goes to
+`tlsrpt.forward`, and read by Python's json alone.  The numbers are those of the
+cases in the facts.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from checks import address, assert_arrived, wait_until
+from stslab.internet import Mx
+from stslab.mx import Behaviour, Drop
+
+PLAIN = Behaviour(offer_starttls=False, starttls=None)
+RECORD = "v=TLSRPTv1;rua=mailto:tls@reports.example"
+
+
+class Collector:
+    """Takes the datagrams of tlsrpt.forward."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.socket.bind(self.path)
+        os.chmod(self.path, 0o666)
+        self.datagrams = []
+        self._stop = False
+        self.socket.settimeout(0.2)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        while not self._stop:
+            with contextlib.suppress(TimeoutError):
+                self.datagrams.append(self.socket.recv(1 << 20))
+
+    def close(self):
+        self._stop = True
+        self._thread.join(5)
+        self.socket.close()
+        os.unlink(self.path)
+
+    def about(self, name):
+        """The sessions told of a domain so far."""
+        sessions = [json.loads(datagram) for datagram in self.datagrams]
+        return [session for session in sessions if session["d"] == name]
+
+    def wait(self, name, count):
+        """Those of a domain, when there are `count`."""
+        wait_until(lambda: len(self.about(name)) >= count, 30, f"{count} sessions of {name}")
+        sessions = self.about(name)
+        assert len(sessions) == count, sessions
+        return sessions
+
+    def only(self, name):
+        """The only policy of the only session."""
+        session, = self.wait(name, 1)
+        policy, = session["policies"]
+        return policy
+
+
+@pytest.fixture(scope="module")
+def collector(net):
+    made = Collector(net.directory / "collectd.sock")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def reporting(net, collector):
+    daemon = net.daemons.start({
+        "smtp": {"keep-idle": "0s", "host-retry": "1s"},
+        "tlsrpt": {"forward": "unix:" + collector.path}})
+    yield daemon
+    assert daemon.stop() == 0, daemon.log_text()
+
+
+def wish(net, domain, *texts):
+    """The domain wants reports."""
+    net.zones.add("_smtp._tls." + domain.name, "TXT",
+                  *(f'"{text}"' for text in texts or (RECORD,)), ttl=1)
+    return domain
+
+
+def nothing_about(net, daemon, collector, name):
+    """A session of another domain comes through, and none of this one has."""
+    marker = wish(net, net.domain())
+    daemon.deliver(address(marker))
+    collector.wait(marker.name, 1)
+    assert collector.about(name) == []
+
+
+def verdict(policy):
+    """ "sts", whether it failed, and the code of its only failure, if any."""
+    kind = {1: "tlsa", 2: "sts", 9: "none"}[policy["policy-type"]]
+    details = policy.get("failure-details", [])
+    assert policy["t"] == len(details) <= 1
+    return kind, policy["f"], details[0]["c"] if details else None
+
+
+def detail(policy):
+    one, = policy["failure-details"]
+    return one
+
+
+CASES = {
+    "27": (None, Behaviour(certificate="self-signed"), ("none", 0, None), None),
+    "28": (None, PLAIN, ("none", 1, 201), None),
+    "29": ("enforce", PLAIN, ("sts", 1, 201), None),
+    "30": ("enforce", Behaviour(starttls="454 4.7.0 not now"), ("sts", 1, 201),
+           "smtp-starttls-reply-code-454"),
+    "31": ("enforce", Behaviour(certificate="expired"), ("sts", 1, 204),
+           "X509_V_ERR_CERT_HAS_EXPIRED"),
+    "33": ("enforce", Behaviour(certificate="wrong-name"), ("sts", 1, 202),
+           "X509_V_ERR_HOSTNAME_MISMATCH"),
+    "34": ("enforce", Behaviour(certificate="rogue"), ("sts", 1, 203), None),
+    "36": ("enforce", Behaviour(certificate="not-yet-valid"), ("sts", 1, 205),
+           "X509_V_ERR_CERT_NOT_YET_VALID"),
+    "37": ("enforce", Behaviour(certificate="cn-only"), ("sts", 1, 202), None),
+    "38": ("testing", Behaviour(certificate="wrong-name"), ("sts", 1, 202), None),
+    "39": ("none", Behaviour(), ("none", 0, None), None),
+    "47": ("enforce", Behaviour(), ("sts", 0, None), None),
+    "58": ("enforce", Behaviour(handshake=Drop()), ("sts", 1, 205),
+           "connection-closed-during-handshake"),
+    "58 no policy": (None, Behaviour(handshake=Drop()), ("none", 1, 205),
+                     "connection-closed-during-handshake"),
+    "59": ("enforce", Behaviour(maximum_tls="TLSv1"), ("sts", 1, 205), None),
+}
+
+
+@pytest.mark.parametrize("mode,behaviour,expected,reason", CASES.values(), ids=CASES.keys())
+def test_what_a_session_comes_to(net, reporting, collector, mode, behaviour, expected, reason):
+    """And case 28, 58: the plaintext retry is no second session."""
+    domain = wish(net, net.domain(policy=mode, behaviour=behaviour))
+    reply = reporting.deliver(address(domain)).only
+    assert (reply.code == 250) == (mode != "enforce" or expected[1] == 0), str(reply)
+    session, = collector.wait(domain.name, 1)
+    assert list(session) == ["dpv", "d", "pr", "policies"]
+    assert (session["dpv"], session["pr"]) == ("1", RECORD)
+    policy, = session["policies"]
+    assert verdict(policy) == expected
+    assert policy["policy-domain"] == domain.name
+    if expected[0] == "sts":
+        assert policy["policy-string"] == [
+            "version: STSv1", f"mode: {mode}", f"mx: {domain.host.name}", "max_age: 86400"]
+        assert policy["mx-host"] == [domain.host.name]
+    if expected[1]:
+        one = detail(policy)
+        assert one["n"] == domain.host.name
+        assert one["r"] == domain.host.address
+        assert one["s"].startswith("127.")
+        assert one["h"] == domain.host.name
+        assert "a" not in one
+        if reason is not None:
+            assert one["f"] == reason
+        assert reporting.wait_log("tlsrpt", domain=domain.name, mx=domain.host.name)
+
+
+def test_only_who_wants_reports_is_counted(net, reporting, collector):
+    """19, 22, 26."""
+    without = net.domain(policy="enforce")
+    twice = wish(net, net.domain(), RECORD, "v=TLSRPTv1;rua=mailto:other@reports.example")
+    unreadable = wish(net, net.domain(), "v=TLSRPTv1;rua=mailto:")
+    failing = wish(net, net.domain())
+    net.dns.fault("_smtp._tls." + failing.name, "*", "servfail")
+    for domain in (without, twice, unreadable, failing):
+        assert reporting.deliver(address(domain)).only.code == 250
+    for domain in (without, twice, unreadable, failing):
+        nothing_about(net, reporting, collector, domain.name)
+
+
+def test_a_silent_record_delays_no_mail(net, reporting, collector):
+    """26: the replies and the next message in the session do not wait for it."""
+    domain = wish(net, net.domain())
+    net.dns.fault("_smtp._tls." + domain.name, "*", "silence")
+    began = time.monotonic()
+    for _ in range(2):
+        assert reporting.deliver(address(domain)).only.code == 250
+    assert time.monotonic() - began < 2.5, "dns.timeout is 3 s"
+    assert_arrived(domain, times=2)
+
+
+def test_hosts_that_are_not_listed(net, reporting, collector):
+    """40."""
+    domain = wish(net, net.domain(policy="enforce", mx=(Mx(10), Mx(20)), patterns=["mx2.*"]))
+    domain.set_policy(patterns=[domain.hosts[1].name])
+    assert reporting.deliver(address(domain)).only.code == 250
+    sessions = collector.wait(domain.name, 2)
+    verdicts = sorted((verdict(policy) for session in sessions for policy in session["policies"]),
+                      key=str)
+    assert verdicts == [("sts", 0, None), ("sts", 1, 205)]
+    one = next(detail(policy) for session in sessions for policy in session["policies"]
+               if policy["f"])
+    assert one == {"c": 205, "n": domain.hosts[0].name, "f": "mtasts-policy-mx-mismatch"}
+
+
+def test_hosts_that_are_not_listed_in_testing(net, reporting, collector):
+    """41."""
+    domain = wish(net, net.domain(policy="testing", patterns=["mail.elsewhere.example"]))
+    assert reporting.deliver(address(domain)).only.code == 250
+    assert detail(collector.only(domain.name)) == {
+        "c": 205, "n": domain.host.name, "f": "mtasts-policy-mx-mismatch"}
+
+
+FETCHES = {
+    "43 404": (dict(status=404), 301, "http-404", None),
+    "43 301": (dict(status=301, headers=["Location: /x"]), 301, "http-301", None),
+    "43 type": (dict(content_type="text/html"), 301, "wrong-content-type", None),
+    "43 too large": (dict(body=b"x: y\r\n" * 11000), 301, "policy-too-large", None),
+    "44": (dict(certificate="self-signed"), 303, None, None),
+    "45": (dict(body=b"mode: enforce\r\n\r\nmx: \xff*.a\r\nmax_age: 9\r\n"), 302, None,
+           ["mode: enforce", "mx: ?*.a", "max_age: 9"]),
+}
+
+
+@pytest.mark.parametrize("site,code,reason,lines", FETCHES.values(), ids=FETCHES.keys())
+def test_a_policy_that_cannot_be_had(net, reporting, collector, site, code, reason, lines):
+    """Counted once with the session that follows; the second time out of the memory of failures."""
+    domain = wish(net, net.domain(policy="enforce"))
+    for key, value in site.items():
+        setattr(domain.site, key, value)
+    for count in (1, 2):
+        assert reporting.deliver(address(domain)).only.code == 250
+        for session in collector.wait(domain.name, count):
+            policy, = session["policies"]
+            assert verdict(policy) == ("sts", 1, code)
+            assert policy.get("policy-string") == lines
+            assert "mx-host" not in policy
+            if reason is not None:
+                assert detail(policy) == {"c": code, "f": reason}
+
+
+def test_a_policy_that_cannot_be_had_and_no_session(net, reporting, collector):
+    """57, and the fetch is told of all the same."""
+    domain = wish(net, net.domain(policy="enforce", mx=(Mx(down=True),)))
+    domain.site.status = 500
+    assert reporting.deliver(address(domain)).only.code == 451
+    assert verdict(collector.only(domain.name)) == ("sts", 1, 301)
+
+
+def test_no_session_nothing_to_tell(net, reporting, collector):
+    """57."""
+    for behaviour in (Behaviour(greeting="421 4.3.2 busy"), Behaviour(greeting=Drop()),
+                      Behaviour(ehlo=Drop()), Behaviour(ehlo="451 4.3.0 later")):
+        domain = wish(net, net.domain(policy="enforce", behaviour=behaviour))
+        assert reporting.deliver(address(domain)).only.code == 451
+        nothing_about(net, reporting, collector, domain.name)
+    down = wish(net, net.domain(mx=(Mx(down=True),)))
+    assert reporting.deliver(address(down)).only.code == 451
+    nothing_about(net, reporting, collector, down.name)
+
+
+def test_every_connection_is_a_session(net, reporting, collector):
+    """62, 63."""
+    domain = wish(net, net.domain(policy="enforce", mx=(Mx(10, PLAIN), Mx(20))))
+    for count in (2, 4):
+        assert reporting.deliver(address(domain)).only.code == 250
+        verdicts = [verdict(policy) for session in collector.wait(domain.name, count)
+                    for policy in session["policies"]]
+        assert sorted(verdicts, key=str) == sorted(
+            [("sts", 0, None), ("sts", 1, 201)] * (count // 2), key=str)
+
+
+def test_a_kept_connection_is_one_session(net, collector, start):
+    """61."""
+    domain = wish(net, net.domain(policy="enforce"))
+    daemon = start({"tlsrpt": {"forward": "unix:" + collector.path}})
+    for _ in range(3):
+        assert daemon.deliver(address(domain)).only.code == 250
+    assert [line["reused"] for line in daemon.log("delivery")] == ["no", "yes", "yes"]
+    nothing_about(net, daemon, collector, "nobody.example")
+    assert len(collector.about(domain.name)) == 1
+
+
+def test_what_is_not_counted(net, reporting, collector):
+    """64, 65."""
+    domain = wish(net, net.domain(policy="enforce", behaviour=PLAIN))
+    reply = reporting.deliver(address(domain), content=b"TLS-Required: No\r\n\r\nhello\r\n").only
+    assert reply.code == 250, str(reply)
+    reply = reporting.deliver(address(domain), sender="TLS-Reports@out.stslab.example").only
+    assert reply.code == 451, "it is judged as any other"
+    assert reporting.deliver(f"someone@[{domain.host.address}]").only.code == 250
+    nothing_about(net, reporting, collector, domain.name)
+
+
+def test_names_are_a_labels(net, reporting, collector):
+    """66."""
+    name = net.fresh_name()
+    domain = wish(net, net.domain(policy="testing", name="xn--bcher-kva." + name))
+    assert reporting.deliver(f"someone@B\u00fccher.{name}", parameters=" SMTPUTF8").only.code == 250
+    assert collector.only(domain.name)["policy-domain"] == domain.name
+
+
+def test_off_asks_nothing(net, collector, start):
+    domain = wish(net, net.domain())
+    daemon = start({"tlsrpt": {"enable": "off", "forward": "unix:" + collector.path}})
+    assert daemon.deliver(address(domain)).only.code == 250
+    assert net.dns.queries("_smtp._tls." + domain.name) == []
+
+
+def test_the_record_is_asked_at_the_domain_alone(net, reporting, collector):
+    domain = wish(net, net.domain())
+    assert reporting.deliver(address(domain)).only.code == 250
+    collector.wait(domain.name, 1)
+    assert net.dns.queries("_smtp._tls." + domain.name)
+    assert net.dns.queries("_smtp._tls." + domain.host.name) == []
+
+
+def test_a_collector_that_is_away(net, collector, start):
+    """13."""
+    domain = wish(net, net.domain())
+    daemon = start({"tlsrpt": {"forward": "unix:/nonexistent/collectd.sock"}})
+    assert daemon.deliver(address(domain)).only.code == 250
+    wait_until(lambda: stats(daemon)["tlsrpt_forwarded_total.lost"] == 1, 30, "the loss")
+
+
+def stats(daemon):
+    return json.loads(daemon.ask("stats", "--json").stdout)
+
+
+def postfix(name, failed=0, **more):
+    """What Postfix 3.10 sends."""
+    host = "mx." + name.lower().rstrip(".")
+    policy = {"policy-type": 9, "policy-domain": name, "t": failed, "f": failed, **more}
+    if failed:
+        policy["failure-details"] = [{
+            "c": 201, "s": "192.0.2.1", "n": host,
+            "h": f"250-{host}\r\n250-PIPELINING\r\n250 8BITMIME", "r": "198.51.100.2"}]
+    return json.dumps({"dpv": "1", "d": name, "pr": RECORD, "policies": [policy]}).encode()
+
+
+def send(path, *datagrams):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+        out.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        for datagram in datagrams:
+            out.sendto(datagram, path)
+
+
+HOSTILE = (b"", b"[]", b"1", b'{"d":1}', b'{"policies":null}', b"[" * 10000, b"\xff\xfe",
+           b"x" * 200000, b'{"d":"a.example","pr":"a","policies":["a"]}',
+           b'{"dpv":"2","d":"a.example","pr":"a","policies":[{"policy-type":9,"f":0}]}',
+           b'{"d":"a.example","pr":"a","policies":[{"policy-type":7,"f":0}]}',
+           b'{"d":"a.example","pr":"a","policies":[{"policy-type":9,"t":0}]}')
+
+
+@pytest.fixture
+def receiving(net, collector):
+    daemon = net.daemons.make()
+    path = f"{daemon.directory}/run/tlsrpt.sock"
+    daemon.reconfigure({"tlsrpt": {"forward": "unix:" + collector.path,
+                                   "socket": "unix:" + path}})
+    daemon.start()
+    daemon.tlsrpt = path
+    yield daemon
+    assert net.daemons.discard(daemon) == 0
+
+
+def test_what_postfix_sends(net, receiving, collector):
+    """3, 6, 11, 14: and nothing that is hostile ends it."""
+    name = net.fresh_name()
+    send(receiving.tlsrpt, *HOSTILE, postfix(name.upper() + ".", failed=1))
+    policy = collector.only(name)
+    assert verdict(policy) == ("none", 1, 201)
+    assert policy["policy-domain"] == name
+    assert detail(policy) == {"c": 201, "s": "192.0.2.1", "n": "mx." + name, "h": "mx." + name,
+                              "r": "198.51.100.2"}
+    counted = stats(receiving)
+    assert counted["tlsrpt_datagrams_total.invalid"] == len(HOSTILE)
+    assert counted["tlsrpt_datagrams_total.taken"] == 1
+    assert oct(os.stat(receiving.tlsrpt).st_mode & 0o777) == "0o666"
+
+
+def test_a_burst_is_counted_to_the_last(net, receiving):
+    """16: 1000 datagrams from 8 senders."""
+    names = [net.fresh_name() for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: send(receiving.tlsrpt, *[postfix(name)] * 125), names))
+    wait_until(lambda: stats(receiving)["tlsrpt_datagrams_total.taken"] == 1000, 60,
+               "the thousandth")
+    assert stats(receiving)["tlsrpt_datagrams_total.full"] == 0
+    assert stats(receiving)["tlsrpt_sessions_total.no-policy-found.success"] == 1000
+
+
+def test_the_socket_is_taken_over_after_a_crash(net, receiving, collector):
+    name = net.fresh_name()
+    receiving.kill()
+    receiving.start()
+    send(receiving.tlsrpt, postfix(name))
+    assert verdict(collector.only(name)) == ("none", 0, None)
