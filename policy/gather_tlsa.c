@@ -83,6 +83,7 @@ ask_aliases(struct searches *searches)
 			    .name = searches->at[i].host->name };
 	if (count == 0)
 		return;
+	/* Answered from what came with the addresses, without another round trip. */
 	resolver_ask(searches->resolver, searches->arena, questions, count, searches->deadline);
 	gather_note_ttl(searches->facts, questions, count);
 	count = 0;
