@@ -26,7 +26,7 @@
 #define SECURE12 "OK secure match=" MX1 ":" MX2 " servername=hostname"
 #define NOTFOUND "NOTFOUND "
 #define NONE "mode=none match=yes id="
-#define UNKNOWN { TLSA_UNKNOWN, NULL, NULL, DNS_FAILED }
+#define UNKNOWN { .state = TLSA_UNKNOWN, .answer = DNS_FAILED }
 
 struct map_case {
 	const char *name;
@@ -74,25 +74,30 @@ static const struct map_case cases[] = {
 	{ "off", { ENFORCE, .patterns = MX1, .hosts = ONE, .enforce = ENFORCE_OFF }, NOTFOUND,
 	    NOTFOUND, NONE },
 
-	{ "DANE", { ENFORCE, .patterns = MX1, .hosts = ONE, .tlsa = { { TLSA_USABLE } } },
+	{ "DANE", { ENFORCE, .patterns = MX1, .hosts = ONE, .tlsa = { { .state = TLSA_USABLE } } },
 	    "OK dane-only", NOTFOUND, NONE },
 	{ "DANE at any host", { ENFORCE, .patterns = MX1, .hosts = TWO,
-	    .tlsa = { { TLSA_USABLE }, { TLSA_NONE } } }, "OK dane-only", NOTFOUND, NONE },
-	{ "DANE without MTA-STS", { .sts = STS_NONE, .hosts = ONE, .tlsa = { { TLSA_USABLE } } },
+
+	    .tlsa = { { .state = TLSA_USABLE }, { .state = TLSA_NONE } } }, "OK dane-only", NOTFOUND, NONE },
+	{ "DANE without MTA-STS", { .sts = STS_NONE, .hosts = ONE,
+	    .tlsa = { { .state = TLSA_USABLE } } },
 	    "OK dane-only", NOTFOUND, NONE },
-	{ "DANE, TXT failed", { .sts = STS_TXT_FAILED, .hosts = ONE, .tlsa = { { TLSA_USABLE } } },
+	{ "DANE, TXT failed", { .sts = STS_TXT_FAILED, .hosts = ONE,
+	    .tlsa = { { .state = TLSA_USABLE } } },
 	    "OK dane-only", NOTFOUND, NONE },
 	{ "DANE behind an insecure MX", { ENFORCE, .patterns = MX1, .hosts = ONE,
-	    .mx_state = DNS_INSECURE, .tlsa = { { TLSA_USABLE } } }, SECURE1, SECURE1,
+	    .mx_state = DNS_INSECURE, .tlsa = { { .state = TLSA_USABLE } } }, SECURE1, SECURE1,
 	    "mode=enforce match=yes id=2016Z" },
 	{ "DANE alone behind an insecure MX", { .sts = STS_NONE, .hosts = ONE,
-	    .mx_state = DNS_INSECURE, .tlsa = { { TLSA_USABLE } } }, NOTFOUND, NOTFOUND, NONE },
-	{ "unusable TLSA", { ENFORCE, .patterns = MX1, .hosts = ONE, .tlsa = { { TLSA_UNUSABLE } } },
+	    .mx_state = DNS_INSECURE,
+	    .tlsa = { { .state = TLSA_USABLE } } }, NOTFOUND, NOTFOUND, NONE },
+	{ "unusable TLSA", { ENFORCE, .patterns = MX1, .hosts = ONE,
+	    .tlsa = { { .state = TLSA_UNUSABLE } } },
 	    SECURE1, SECURE1, "mode=enforce match=yes id=2016Z" },
 	{ "TLSA unknown", { ENFORCE, .patterns = MX1, .hosts = ONE, .tlsa = { UNKNOWN } },
 	    "TEMP", "TEMP", "mode=error" },
 	{ "TLSA unknown, usable elsewhere", { ENFORCE, .patterns = MX1, .hosts = TWO,
-	    .tlsa = { UNKNOWN, { TLSA_USABLE } } }, "OK dane-only", NOTFOUND, NONE },
+	    .tlsa = { UNKNOWN, { .state = TLSA_USABLE } } }, "OK dane-only", NOTFOUND, NONE },
 	{ "TLSA unknown, no policy", { .sts = STS_NONE, .hosts = ONE, .tlsa = { UNKNOWN } },
 	    NOTFOUND, NOTFOUND, NONE },
 
@@ -112,7 +117,7 @@ static const struct map_case cases[] = {
 	    "mode=enforce match=yes id=" },
 	{ "tls verify with a wildcard of no host", { .hosts = ONE, .tls = TLS_VERIFY,
 	    .match = "*.example.org" }, "TEMP", "TEMP", "mode=error" },
-	{ "tls dane", { .hosts = ONE, .tls = TLS_DANE, .tlsa = { { TLSA_USABLE } } },
+	{ "tls dane", { .hosts = ONE, .tls = TLS_DANE, .tlsa = { { .state = TLSA_USABLE } } },
 	    "OK dane-only", NOTFOUND, NONE },
 	{ "tls dane, no TLSA", { .hosts = ONE, .tls = TLS_DANE }, "OK dane-only", "TEMP",
 	    "mode=error" },
@@ -121,9 +126,10 @@ static const struct map_case cases[] = {
 /* policy-map.dane = "none" */
 static const struct map_case cases_without_dane[] = {
 	{ "DANE before an MTA without it", { ENFORCE, .patterns = MX1, .hosts = ONE,
-	    .tlsa = { { TLSA_USABLE } } }, SECURE1, SECURE1, "mode=enforce match=yes id=2016Z" },
+
+	    .tlsa = { { .state = TLSA_USABLE } } }, SECURE1, SECURE1, "mode=enforce match=yes id=2016Z" },
 	{ "DANE alone before an MTA without it", { .sts = STS_NONE, .hosts = ONE,
-	    .tlsa = { { TLSA_USABLE } } }, NOTFOUND, NOTFOUND, NONE },
+	    .tlsa = { { .state = TLSA_USABLE } } }, NOTFOUND, NOTFOUND, NONE },
 	{ "TLSA unknown before an MTA without DANE", { ENFORCE, .patterns = MX1, .hosts = ONE,
 	    .tlsa = { UNKNOWN } }, SECURE1, SECURE1, "mode=enforce match=yes id=2016Z" },
 };
