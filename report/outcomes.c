@@ -168,26 +168,6 @@ add_verdict(const struct making *making, struct session_outcome *session,
 	failure->receiving_ip = ip_text(making, &attempt->to);
 }
 
-/* What this demand alone, or none, would have made of the proof. */
-static struct finding
-judge_alone(const struct making *making, const struct attempt *attempt,
-    const struct demand *demand)
-{
-	struct plan_host alone = *attempt->host;
-	struct demand kept = { .source = SOURCE_NONE };
-	struct judgement judgement;
-
-	if (demand != NULL)
-		kept = *demand;
-	if (kept.source == SOURCE_STS)	/* a host that is not listed is told by name alone */
-		kept.finding.type = RESULT_OK;
-	alone.demands = &kept;
-	alone.demand_count = demand != NULL;
-	alone.finding.type = RESULT_OK;
-	plan_judge(making->of->plan, &alone, &attempt->proof, NULL, &judgement);
-	return judgement.finding;
-}
-
 static const struct demand *
 demand_of(const struct plan_host *host, enum policy_source source)
 {
@@ -199,46 +179,69 @@ demand_of(const struct plan_host *host, enum policy_source source)
 	return NULL;
 }
 
+/* The verdict of one demand, whatever the others say. */
+static void
+add_demanded(const struct making *making, struct session_outcome *session,
+    const struct attempt *attempt, const struct demand *demand,
+    const struct outcome_policy *policy)
+{
+	struct demand tls = *demand;	/* without what is wrong whatever TLS shows */
+	struct finding finding;
+
+	tls.finding.type = RESULT_OK;
+	if (plan_judge_demand(making->of->plan, attempt->host, &tls, &attempt->proof, &finding))
+		finding = demand->finding;
+	else if (finding.type == RESULT_OK)
+		return;	/* our own fault */
+	if (finding.type == RESULT_VALIDATION_FAILURE && !attempt->host->mx_match &&
+	    demand->finding.type == finding.type &&
+	    strcmp(finding.reason, demand->finding.reason) == 0)
+		/* Not listed, and tried all the same: testing, audit, or by DANE. */
+		add_outcome(making, session, policy, &finding)->mx =
+		    copy(making, attempt->host->name);
+	else
+		add_verdict(making, session, attempt, policy, &finding);
+}
+
 static void
 add_tlsa(const struct making *making, struct session_outcome *session,
     const struct attempt *attempt)
 {
-	const struct host_facts *host = facts_of(making, attempt->host);
 	const struct demand *demand = demand_of(attempt->host, SOURCE_DANE);
 	struct outcome_policy policy;
-	struct finding finding;
 
 	if (demand == NULL)
 		return;
-	finding = judge_alone(making, attempt, demand);
-	if (host->tlsa_state == TLSA_UNUSABLE && finding.type == RESULT_OK)
-		finding_set(&finding, RESULT_TLSA_INVALID, "all-TLSA-records-unusable");
-	policy = tlsa_policy(making, host);
-	add_verdict(making, session, attempt, &policy, &finding);
+	policy = tlsa_policy(making, facts_of(making, attempt->host));
+	add_demanded(making, session, attempt, demand, &policy);
 }
 
-/* Where DANE governs, MTA-STS demands nothing and is reported all the same. */
 static void
 add_sts(const struct making *making, struct session_outcome *session,
     const struct attempt *attempt)
 {
-	const struct demand watched = { .source = SOURCE_STS, .need = NEED_CERTIFICATE };
 	const struct demand *demand = demand_of(attempt->host, SOURCE_STS);
-	struct finding finding;
 
-	if (making->of->facts->sts.state != STS_VALID) {
+	if (demand != NULL)
+		add_demanded(making, session, attempt, demand, &making->sts);
+	else if (making->has_sts && making->of->facts->sts.state != STS_VALID)
 		/* The session and the failed fetch are counted as one. */
 		(void)add_outcome(making, session, &making->sts, &making->sts_finding);
-		return;
-	}
-	finding = judge_alone(making, attempt, demand != NULL ? demand : &watched);
-	if (finding.type != RESULT_OK || attempt->host->finding.type == RESULT_OK) {
-		add_verdict(making, session, attempt, &making->sts, &finding);
-		return;
-	}
-	/* Not listed, and tried all the same: testing, audit, or by DANE. */
-	add_outcome(making, session, &making->sts, &attempt->host->finding)->mx =
-	    copy(making, attempt->host->name);
+}
+
+/* What is seen where nobody demands anything: is there TLS? */
+static struct finding
+judge_opportunistic(const struct making *making, const struct attempt *attempt)
+{
+	struct plan plan = *making->of->plan;
+	struct plan_host host = *attempt->host;
+	struct judgement judgement;
+
+	plan.wish = WISH_NONE;
+	host.demand_count = 0;
+	host.finding.type = RESULT_OK;
+	plan_judge(&plan, &host, &attempt->proof, NULL, &judgement);
+	return judgement.finding;
 }
 
 static void
@@ -247,7 +250,7 @@ add_no_policy(const struct making *making, struct session_outcome *session,
 {
 	const struct outcome_policy policy = { .type = OUTCOME_NO_POLICY,
 	    .domain = session->domain };
-	struct finding finding = judge_alone(making, attempt, NULL);
+	struct finding finding = judge_opportunistic(making, attempt);
 
 	add_verdict(making, session, attempt, &policy, &finding);
 }
@@ -270,8 +273,7 @@ take_attempt(struct making *making, const struct attempt *attempt)
 		return;
 	session = add_session(making, attempt->at_s);
 	add_tlsa(making, session, attempt);
-	if (making->has_sts)
-		add_sts(making, session, attempt);
+	add_sts(making, session, attempt);
 	if (session->count == 0)
 		add_no_policy(making, session, attempt);
 }
@@ -288,22 +290,6 @@ was_due(const struct outcomes_of *of, const struct plan_host *host)
 	return of->exhausted;
 }
 
-/* Why is a host out whose DNSSEC or TLSA answers are not as they must be? */
-static bool
-dnssec_finding(const struct plan_host *host, const struct host_facts *facts,
-    struct finding *finding)
-{
-	if (facts->tlsa_state == TLSA_UNKNOWN)
-		finding_set(finding, RESULT_DNSSEC_INVALID, "%s", facts->tlsa_why);
-	else if (facts->address_state == DNS_BOGUS)
-		finding_set(finding, RESULT_DNSSEC_INVALID, "%s", facts->why);
-	else
-		return false;
-	if (host->finding.type != RESULT_OK)
-		*finding = host->finding;
-	return true;
-}
-
 static void
 take_skipped(struct making *making, const struct plan_host *host)
 {
@@ -311,9 +297,13 @@ take_skipped(struct making *making, const struct plan_host *host)
 	struct outcome_policy policy = making->sts;
 	struct finding finding = host->finding;
 
-	if (dnssec_finding(host, facts, &finding) || finding.type == RESULT_DANE_REQUIRED)
+	if (finding.type == RESULT_OK && facts->address_state == DNS_BOGUS)
+		finding_set(&finding, RESULT_DNSSEC_INVALID, "%s", facts->why);
+	if (finding.type == RESULT_OK)
+		return;
+	if (finding.type == RESULT_DNSSEC_INVALID || host->finding_source == SOURCE_DANE)
 		policy = tlsa_policy(making, facts);
-	else if (finding.type == RESULT_OK || !making->has_sts)
+	else if (!making->has_sts)
 		return;
 	add_outcome(making, add_session(making, making->of->at_s), &policy, &finding)->mx =
 	    copy(making, host->name);

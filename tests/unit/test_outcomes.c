@@ -59,6 +59,9 @@ struct outcome_case {
 #define TESTING(...) STS(STS_MODE_TESTING, __VA_ARGS__)
 #define LOST(type, ...) { .mx_state = DNS_INSECURE, .sts = STS_FETCH_FAILED, .sts_finding = type, \
     .hosts = { __VA_ARGS__ } }
+#define DANE(tlsa_is, sts_is) { .mx_state = DNS_SECURE, .sts = sts_is, .mode = STS_MODE_ENFORCE, \
+    .patterns = "*.example.com", .hosts = { { MX1_NAME, 10, "192.0.2.1", DNS_SECURE } }, \
+    .tlsa = { { .state = tlsa_is, .answer = DNS_FAILED } } }
 #define TO_MX1	" n=mx1.example.com h=helo s=198.51.100.9 r=192.0.2.1"
 #define TO_MX2	" n=mx2.example.com h=helo s=198.51.100.9 r=192.0.2.2"
 #define MISMATCH "sts validation-failure(mtasts-policy-mx-mismatch)"
@@ -170,6 +173,49 @@ static const struct outcome_case cases[] = {
 	{ "TXT malformed", { .mx_state = DNS_INSECURE, .sts = STS_NONE,
 	    .sts_finding = RESULT_STS_POLICY_INVALID, .hosts = { MX1 } }, { { MX1_NAME, GOOD } },
 	    .delivered = true, .expected = "sts sts-policy-invalid(http-404)" },
+	{ "48", DANE(TLSA_USABLE, STS_NONE), { { MX1_NAME, { TLS13, .dane_ok = true,
+	    .x509_error = X509_V_ERR_CERT_HAS_EXPIRED } } }, .delivered = true,
+	    .expected = "tlsa:mx1.example.com ok" },
+	{ "49", DANE(TLSA_USABLE, STS_NONE), { { MX1_NAME, { TLS13, .chain_ok = true,
+	    .name_ok = true, .dane_error = X509_V_ERR_DANE_NO_MATCH } } },
+	    .expected = "tlsa:mx1.example.com validation-failure(X509_V_ERR_DANE_NO_MATCH)" TO_MX1 },
+	{ "50", DANE(TLSA_USABLE, STS_NONE), { { MX1_NAME, { TLS13,
+	    .dane_error = X509_V_ERR_HOSTNAME_MISMATCH } } },
+	    .expected = "tlsa:mx1.example.com certificate-host-mismatch("
+	    "X509_V_ERR_HOSTNAME_MISMATCH)" TO_MX1 },
+	{ "51", DANE(TLSA_UNUSABLE, STS_NONE), { { MX1_NAME, { TLS13 } } }, .delivered = true,
+	    .expected = "tlsa:mx1.example.com tlsa-invalid(all-TLSA-records-unusable)" TO_MX1 },
+	{ "51 no STARTTLS", DANE(TLSA_UNUSABLE, STS_NONE), { { MX1_NAME, NO_TLS } },
+	    .expected = "tlsa:mx1.example.com starttls-not-supported()" TO_MX1 },
+	{ "52", DANE(TLSA_UNKNOWN, STS_NONE),
+	    .expected = "tlsa:mx1.example.com dnssec-invalid(SERVFAIL) n=mx1.example.com" },
+	{ "53", { .mx_state = DNS_SECURE, .sts = STS_NONE, .tls = TLS_DANE,
+	    .hosts = { { MX1_NAME, 10, "192.0.2.1", DNS_SECURE } },
+	    .tlsa = { { .state = TLSA_NONE } } },
+	    .expected = "tlsa:mx1.example.com dane-required() n=mx1.example.com" },
+	{ "54", DANE(TLSA_NONE, STS_NONE), { { MX1_NAME, GOOD } }, .delivered = true,
+	    .expected = "no-policy-found ok" },
+	{ "55", DANE(TLSA_USABLE, STS_VALID), { { MX1_NAME, { TLS13, .name_ok = true,
+	    .dane_ok = true, .x509_error = X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY } } },
+	    .delivered = true, .expected = "tlsa:mx1.example.com ok + sts "
+	    "certificate-not-trusted(X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY)" TO_MX1 },
+	{ "56", DANE(TLSA_USABLE, STS_VALID), { { MX1_NAME, { TLS13, .chain_ok = true,
+	    .name_ok = true, .dane_error = X509_V_ERR_DANE_NO_MATCH } } },
+	    .expected = "tlsa:mx1.example.com validation-failure(X509_V_ERR_DANE_NO_MATCH)" TO_MX1
+	    " + sts ok" },
+	{ "G12", { .mx_state = DNS_SECURE, .sts = STS_VALID, .mode = STS_MODE_ENFORCE,
+	    .patterns = "*.example.net", .hosts = { { MX1_NAME, 10, "192.0.2.1", DNS_SECURE } },
+	    .tlsa = { { .state = TLSA_USABLE } } }, { { MX1_NAME, { TLS13, .dane_ok = true,
+	    .chain_ok = true, .name_ok = true } } }, .delivered = true,
+	    .expected = "tlsa:mx1.example.com ok + " MISMATCH " n=mx1.example.com" },
+	{ "G26", DANE(TLSA_USABLE, STS_VALID), { { MX1_NAME, NO_TLS } },
+	    .expected = "tlsa:mx1.example.com starttls-not-supported()" TO_MX1
+	    " + sts starttls-not-supported()" TO_MX1 },
+	{ "TLSA base", { .mx_state = DNS_SECURE, .sts = STS_NONE,
+	    .hosts = { { MX1_NAME, 10, "192.0.2.1", DNS_SECURE } },
+	    .tlsa = { { .state = TLSA_USABLE, .base = "mail.example.org" } } },
+	    { { MX1_NAME, { TLS13, .dane_ok = true } } }, .delivered = true,
+	    .expected = "tlsa:mail.example.org ok" },
 	{ "MX bogus", { .mx = MX_UNKNOWN, .mx_state = DNS_BOGUS, .sts = STS_NONE },
 	    .expected = "tlsa dnssec-invalid()" },
 	{ "MX unknown", { .mx = MX_UNKNOWN, .mx_state = DNS_FAILED, .sts = STS_NONE },
@@ -341,6 +387,27 @@ a_failed_fetch_has_no_lines(void **state)
 	arena_free(arena);
 }
 
+/* 48, 15 */
+static void
+records_stand_in_order(void **state)
+{
+	static const struct test_facts test = { .mx_state = DNS_SECURE, .sts = STS_NONE,
+	    .hosts = { { MX1_NAME, 10, "192.0.2.1", DNS_SECURE } },
+	    .tlsa = { { .state = TLSA_USABLE, .records = "3 1 1, 2 0 1" } } };
+	struct arena *arena = arena_new();
+	struct facts *facts = test_facts_make(arena, &test);
+	const struct outcome outcome = one_outcome(arena, &test, facts,
+	    (struct proof){ TLS13, .dane_ok = true });
+
+	(void)state;
+	assert_int_equal(outcome.policy.type, OUTCOME_TLSA);
+	assert_int_equal(outcome.policy.string_count, 2);
+	assert_memory_equal(outcome.policy.strings[0], "2 0 1 0000", 10);
+	assert_memory_equal(outcome.policy.strings[1], "3 1 1 0000", 10);
+	assert_int_equal(outcome.policy.mx_count, 0);
+	arena_free(arena);
+}
+
 static void
 only_text_that_json_can_carry_is_left(void **state)
 {
@@ -364,6 +431,7 @@ main(void)
 		cmocka_unit_test(lines_are_as_served_but_for_empty_ones),
 		cmocka_unit_test(a_file_that_is_no_policy_is_shown),
 		cmocka_unit_test(a_failed_fetch_has_no_lines),
+		cmocka_unit_test(records_stand_in_order),
 		cmocka_unit_test(only_text_that_json_can_carry_is_left),
 	};
 
