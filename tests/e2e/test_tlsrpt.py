@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from checks import address, assert_arrived, wait_until
+from stslab import tlsa
 from stslab.internet import Mx
 from stslab.mx import Behaviour, Drop
 
@@ -164,6 +165,55 @@ def test_what_a_session_comes_to(net, reporting, collector, mode, behaviour, exp
         if reason is not None:
             assert one["f"] == reason
         assert reporting.wait_log("tlsrpt", domain=domain.name, mx=domain.host.name)
+
+
+DANE = {
+    "48": (None, Behaviour(certificate="self-signed-expired"), ("3 1 1",),
+           {"tlsa": ("tlsa", 0, None)}, 250),
+    "49": (None, Behaviour(), ("3 1 1 " + "ab" * 32,), {"tlsa": ("tlsa", 1, 205)}, 451),
+    "51": (None, Behaviour(certificate="self-signed"), ("1 1 1",), {"tlsa": ("tlsa", 1, 304)}, 250),
+    "55": ("enforce", Behaviour(certificate="self-signed"), ("3 1 1",),
+           {"tlsa": ("tlsa", 0, None), "sts": ("sts", 1, 203)}, 250),
+    "56": ("enforce", Behaviour(), ("3 1 1 " + "ab" * 32,),
+           {"tlsa": ("tlsa", 1, 205), "sts": ("sts", 0, None)}, 451),
+}
+
+
+@pytest.mark.parametrize("mode,behaviour,fields,expected,code", DANE.values(), ids=DANE.keys())
+def test_dane_and_mta_sts_have_verdicts_of_their_own(net, reporting, collector, mode, behaviour,
+                                                     fields, expected, code):
+    """And tlsa comes first."""
+    domain = wish(net, net.domain(policy=mode, behaviour=behaviour))
+    records = [one if len(one.split()) > 3 else tlsa.of(domain.host, one) for one in fields]
+    net.zones.replace(tlsa.at(domain.host.name), "TLSA", *records, ttl=60)
+    assert reporting.deliver(address(domain)).only.code == code
+    session, = collector.wait(domain.name, 1)
+    assert [verdict(policy) for policy in session["policies"]] == list(expected.values())
+    first = session["policies"][0]
+    assert first["policy-domain"] == domain.host.name
+    assert [text.split() for text in first["policy-string"]] == [
+        record.upper().split() for record in records]
+    assert "mx-host" not in first
+
+
+def test_tlsa_records_that_cannot_be_looked_up(net, reporting, collector):
+    """52."""
+    domain = wish(net, net.domain())
+    net.dns.fault(tlsa.at(domain.host.name), "TLSA", "servfail")
+    assert reporting.deliver(address(domain)).only.code == 451
+    policy = collector.only(domain.name)
+    assert verdict(policy) == ("tlsa", 1, 305)
+    assert policy["policy-domain"] == detail(policy)["n"] == domain.host.name
+    assert "r" not in detail(policy)
+
+
+def test_mandatory_dane(net, collector, start):
+    """53."""
+    domain = wish(net, net.domain())
+    daemon = start({"tlsrpt": {"forward": "unix:" + collector.path},
+                    ("destination", domain.name): {"tls": "dane"}})
+    assert daemon.deliver(address(domain)).only.code == 451
+    assert verdict(collector.only(domain.name)) == ("tlsa", 1, 306)
 
 
 def test_only_who_wants_reports_is_counted(net, reporting, collector):
