@@ -314,6 +314,13 @@ failed:
 	return NULL;
 }
 
+/* Sessions may be resumed all the same: on_connected() judges their chains by these roots. */
+void
+http_trust(struct http *http, struct x509_trust *trust)
+{
+	x509_trust_adopt(http->trust, trust);
+}
+
 void
 http_stop(struct http *http)
 {

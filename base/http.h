@@ -56,10 +56,13 @@ struct http_answer {
 };
 
 struct http;
+struct x509_trust;
 
 /* ca_file "" : no HTTPS. proxy "" : none. NULL only when libcurl cannot start or ca_file cannot be
  * read (why says). */
 struct http *http_new(const char *ca_file, const char *proxy, char *why, size_t why_room);
+/* The roots that new connections are to trust. Not for one without a ca_file. */
+void http_trust(struct http *http, struct x509_trust *trust);
 /* Running requests end with HTTP_TIMEOUT, now, and so does every later one. */
 void http_stop(struct http *http);
 void http_free(struct http *http);	/* stops it, and waits for those who asked */

@@ -20,7 +20,7 @@
 #define X509_NAME_MISMATCH	62	/* X509_V_ERR_HOSTNAME_MISMATCH */
 
 struct http_engine {
-	const struct x509_trust *trust;
+	struct x509_trust *trust;
 	const char *proxy;	/* "" : none */
 	CURLM *multi;
 	CURLSH *share;	/* TLS sessions */
@@ -565,7 +565,7 @@ http_engine_wake(struct http_engine *engine)
 }
 
 struct http_engine *
-http_engine_new(const struct x509_trust *trust, const char *proxy, char *why, size_t why_room)
+http_engine_new(struct x509_trust *trust, const char *proxy, char *why, size_t why_room)
 {
 	struct http_engine *engine = xcalloc(1, sizeof(*engine));
 	const char *tls = curl_version_info(CURLVERSION_NOW)->ssl_version;

@@ -44,7 +44,7 @@ struct http_transfer {
 struct http_engine;
 
 /* trust NULL: no HTTPS; both arguments stay the caller's. NULL with the reason in why. */
-struct http_engine *http_engine_new(const struct x509_trust *trust, const char *proxy, char *why,
+struct http_engine *http_engine_new(struct x509_trust *trust, const char *proxy, char *why,
     size_t why_room);
 void http_engine_free(struct http_engine *engine);	/* nothing may run any more */
 

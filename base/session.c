@@ -36,11 +36,14 @@ struct session {
 struct acceptor {
 	struct session_pool *pool;
 	int listener;
+	_Atomic bool closing;
 	bool failing;	/* accept() has not worked since it was last logged */
+	struct acceptor *next, **at;	/* under the pool's lock */
 };
 
 struct session_pool {
-	size_t max, stack_octets;
+	size_t stack_octets;
+	_Atomic size_t max;
 	void (*serve)(void *context, int fd);
 	void (*full)(void *context, int fd);
 	void *context;
@@ -49,7 +52,7 @@ struct session_pool {
 	pthread_mutex_t lock;	/* for all below */
 	pthread_cond_t ended;	/* a session or an acceptor */
 	struct session *sessions;
-	size_t acceptors;
+	struct acceptor *acceptors;
 	_Atomic size_t running;	/* changed under lock, read without */
 	_Atomic bool draining;
 };
@@ -243,13 +246,15 @@ acceptor_run(void *context)
 		{ .fd = pool->wake, .events = POLLIN },
 	};
 
-	while (!pool->draining)
+	while (!pool->draining && !acceptor->closing)
 		if (poll(ready, 2, -1) > 0 && ready[1].revents == 0)
 			accept_one(acceptor);
-	close(acceptor->listener);
-	free(acceptor);
 	pthread_mutex_lock(&pool->lock);
-	pool->acceptors--;
+	close(acceptor->listener);
+	*acceptor->at = acceptor->next;
+	if (acceptor->next != NULL)
+		acceptor->next->at = acceptor->at;
+	free(acceptor);
 	pthread_cond_broadcast(&pool->ended);
 	pthread_mutex_unlock(&pool->lock);
 	return NULL;
@@ -273,14 +278,39 @@ session_pool_listen(struct session_pool *pool, int listener)
 		error = ESHUTDOWN;
 	else
 		error = thread_start(&thread, ACCEPTOR_STACK, true, acceptor_run, acceptor);
-	if (error == 0)
-		pool->acceptors++;
+	if (error == 0) {
+		acceptor->next = pool->acceptors;
+		acceptor->at = &pool->acceptors;
+		if (acceptor->next != NULL)
+			acceptor->next->at = &acceptor->next;
+		pool->acceptors = acceptor;
+	}
 	pthread_mutex_unlock(&pool->lock);
 	if (error == 0)
 		return 0;
 	free(acceptor);
 	errno = error;
 	return -1;
+}
+
+void
+session_pool_unlisten(struct session_pool *pool, int listener)
+{
+	struct acceptor *acceptor;
+
+	pthread_mutex_lock(&pool->lock);
+	for (acceptor = pool->acceptors; acceptor != NULL; acceptor = acceptor->next)
+		if (acceptor->listener == listener && !acceptor->closing) {
+			acceptor->closing = true;
+			(void)shutdown(listener, SHUT_RDWR);	/* wakes its thread */
+		}
+	pthread_mutex_unlock(&pool->lock);
+}
+
+void
+session_pool_set_max(struct session_pool *pool, size_t max)
+{
+	pool->max = max;
 }
 
 size_t
@@ -333,9 +363,9 @@ session_pool_drain(struct session_pool *pool, struct deadline deadline)
 	(void)eventfd_write(pool->wake, 1);
 	for (session = pool->sessions; session != NULL; session = session->next)
 		wake_idle(session);
-	while ((pool->running > 0 || pool->acceptors > 0) && error == 0)
+	while ((pool->running > 0 || pool->acceptors != NULL) && error == 0)
 		error = pthread_cond_timedwait(&pool->ended, &pool->lock, &at);
-	done = pool->running == 0 && pool->acceptors == 0;
+	done = pool->running == 0 && pool->acceptors == NULL;
 	pthread_mutex_unlock(&pool->lock);
 	return done;
 }

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #include "base/x509.h"
 
 struct x509_trust {
+	pthread_mutex_t lock;
 	X509_STORE *store;
 };
 
@@ -176,9 +178,11 @@ x509_trust_load(const char *ca_file, char *why, size_t why_room)
 	struct x509_trust *trust = xcalloc(1, sizeof(*trust));
 	FILE *file = fopen(ca_file, "re");
 
+	if (pthread_mutex_init(&trust->lock, NULL) != 0)
+		abort();
 	if (file == NULL) {
 		(void)snprintf(why, why_room, "%s: %s", ca_file, strerror(errno));
-		free(trust);
+		x509_trust_free(trust);
 		return NULL;
 	}
 	(void)fclose(file);
@@ -198,14 +202,49 @@ x509_trust_free(struct x509_trust *trust)
 	if (trust == NULL)
 		return;
 	X509_STORE_free(trust->store);
+	pthread_mutex_destroy(&trust->lock);
 	free(trust);
 }
 
 int
-x509_trust_use(const struct x509_trust *trust, void *ssl_ctx)
+x509_trust_use(struct x509_trust *trust, void *ssl_ctx)
 {
-	SSL_CTX_set1_cert_store(ssl_ctx, trust->store);
-	return SSL_CTX_get_cert_store(ssl_ctx) == trust->store ? 0 : -1;
+	X509_STORE *store = x509_trust_take(trust);
+
+	SSL_CTX_set1_cert_store(ssl_ctx, store);
+	x509_trust_give(store);
+	return SSL_CTX_get_cert_store(ssl_ctx) == store ? 0 : -1;
+}
+
+void *
+x509_trust_take(struct x509_trust *trust)
+{
+	X509_STORE *store;
+
+	(void)pthread_mutex_lock(&trust->lock);
+	store = trust->store;
+	if (X509_STORE_up_ref(store) != 1)
+		abort();
+	(void)pthread_mutex_unlock(&trust->lock);
+	return store;
+}
+
+void
+x509_trust_give(void *store)
+{
+	X509_STORE_free(store);
+}
+
+void
+x509_trust_adopt(struct x509_trust *trust, struct x509_trust *other)
+{
+	X509_STORE *store = x509_trust_take(other), *old;
+
+	(void)pthread_mutex_lock(&trust->lock);
+	old = trust->store;
+	trust->store = store;
+	(void)pthread_mutex_unlock(&trust->lock);
+	X509_STORE_free(old);
 }
 
 /* The checks that OpenSSL makes for a client in a full handshake. */

@@ -33,8 +33,13 @@ struct x509_trust;
 /* NULL with the reason in why: the file cannot be read or holds no certificate. */
 struct x509_trust *x509_trust_load(const char *ca_file, char *why, size_t why_room);
 void x509_trust_free(struct x509_trust *trust);	/* NULL is allowed; each SSL_CTX keeps its share */
-/* These roots and no others from now on. 0 or -1. */
-int x509_trust_use(const struct x509_trust *trust, void *ssl_ctx);
+/* These roots and no others from now on, whatever x509_trust_adopt() may bring. 0 or -1. */
+int x509_trust_use(struct x509_trust *trust, void *ssl_ctx);
+/* The roots of another, from now on. */
+void x509_trust_adopt(struct x509_trust *trust, struct x509_trust *other);
+/* The roots of this moment as an X509_STORE, given back by x509_trust_give(). */
+void *x509_trust_take(struct x509_trust *trust);
+void x509_trust_give(void *store);
 
 /* After the handshake of a client SSL: 0, or the X509_V_ERR_ number of a resumed session's chain.
  * OpenSSL repeats the verdict of the first handshake, so it is made anew here: at today's time,

@@ -332,7 +332,8 @@ start_deliver(struct engines *e)
 	e->deliver = xcalloc(1, sizeof(*e->deliver));
 	*e->deliver = (struct deliver_context){
 		.conf = conf,
-		.gatherer = { conf, e->resolver, e->sts_cache, false },
+		.gatherer = { .conf = conf, .resolver = e->resolver,
+			.sts_cache = e->sts_cache, .now = e->now },
 		.tls = e->tls,
 		.slots = slots_new(conf->smtp.max_deliveries, conf->smtp.max_per_host),
 		.hosts = host_memory_new(conf->smtp.host_retry),

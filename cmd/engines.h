@@ -15,9 +15,10 @@
 #include "base/conf.h"
 #include "cmd/privileges.h"
 
-/* Zero but for conf and privileges before engines_start(); each row fills in what is its own. */
+/* Zero but for conf, now and privileges before engines_start(); each row fills in what is its own. */
 struct engines {
-	const struct conf *conf;
+	const struct conf *conf;	/* of the start: good to the end, but perhaps no longer in force */
+	struct conf_now *now;	/* in force */
 	struct privileges privileges;
 	struct store *store;
 	struct listeners *listeners;

@@ -32,6 +32,8 @@ struct entry {
 	int64_t began_ms;	/* when it was asked for */
 	size_t users;	/* those who joined, and the thread that flies it */
 	struct entry *next;	/* of its bucket */
+	struct gatherer gatherer;	/* whose configuration the plan speaks of */
+	bool flown;	/* and so it is to be given back */
 	struct entry *after;	/* in the queue of those that wait, or of those that have landed */
 };
 
@@ -114,6 +116,8 @@ release(struct entry *entry)
 	if (--entry->users > 0)
 		return;
 	arena_free(entry->arena);
+	if (entry->flown)
+		gatherer_give(&entry->gatherer);
 	free(entry);
 }
 
@@ -149,13 +153,15 @@ forget_old(struct flights *flights, int64_t now_ms)
 static void
 fly(struct flights *flights, struct entry *entry)
 {
-	struct gatherer gatherer = flights->gatherer;
-	const struct conf *conf = gatherer.conf;
+	const struct conf *conf;
 	struct facts *facts;
 
-	gatherer.skip_relay = entry->as_mta;
+	entry->gatherer = gatherer_take(&flights->gatherer);
+	entry->gatherer.skip_relay = entry->as_mta;
+	entry->flown = true;
+	conf = entry->gatherer.conf;
 	entry->flight.changes = *entry->flight.watched;
-	entry->flight.plan = gather_plan(&gatherer, entry->arena, entry->domain.name, NULL,
+	entry->flight.plan = gather_plan(&entry->gatherer, entry->arena, entry->domain.name, NULL,
 	    deadline_in(conf->sts.fetch_timeout + 3 * conf->dns.timeout), &facts);
 	entry->flight.facts = facts;
 }

@@ -136,7 +136,8 @@ static void
 weigh(const struct policy_map_desk *desk, struct arena *arena, const struct question *question,
     struct map_policy *policy)
 {
-	const struct conf *conf = desk->conf;
+	struct gatherer gatherer = gatherer_take(&desk->gatherer);
+	const struct conf *conf = gatherer.conf;
 	const struct conf_destination *destination = conf_destination_find(conf,
 	    question->domain.name);
 	struct map_rules rules = {
@@ -146,6 +147,7 @@ weigh(const struct policy_map_desk *desk, struct arena *arena, const struct ques
 	};
 
 	plan_map_weigh(arena, question->flight->facts, question->flight->plan, &rules, policy);
+	gatherer_give(&gatherer);
 }
 
 /* What is known of the domain, for a message with a wish of its own. */

@@ -391,6 +391,23 @@ gather_facts(const struct gatherer *gatherer, struct arena *arena, const char *d
 	return facts;
 }
 
+struct gatherer
+gatherer_take(const struct gatherer *gatherer)
+{
+	struct gatherer taken = *gatherer;
+
+	if (taken.now != NULL)
+		taken.conf = conf_now_take(taken.now);
+	return taken;
+}
+
+void
+gatherer_give(const struct gatherer *taken)
+{
+	if (taken->now != NULL)
+		conf_now_give(taken->now, taken->conf);
+}
+
 void
 gather_rules(const struct gatherer *gatherer, const char *domain, struct plan_rules *rules)
 {

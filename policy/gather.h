@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/conf.h"
+#include "base/conf_now.h"
 #include "base/deadline.h"
 #include "policy/facts.h"
 #include "policy/plan.h"
@@ -23,8 +24,14 @@ struct gatherer {
 	const struct conf *conf;
 	struct resolver *resolver;
 	struct sts_cache *sts_cache;
+	struct conf_now *now;	/* NULL: conf is never replaced */
 	bool skip_relay;	/* who asks delivers by itself: a destination's relay is not used */
 };
+
+/* For one session or request: a copy with the configuration that is in force now. It and every plan
+ * made with it are good until gatherer_give(). */
+struct gatherer gatherer_take(const struct gatherer *gatherer);
+void gatherer_give(const struct gatherer *taken);
 
 /* domain: A-labels, or "[192.0.2.1]" / "[IPv6:2001:db8::1]" for an address literal, whose address
  * is literal (NULL otherwise). The destination's relay and tls settings are applied. */

@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,9 +32,9 @@ struct shared_engine {
 };
 
 struct resolver {
-	const struct conf *conf;
+	const struct conf *conf;	/* under the lock, as it may be replaced */
 	const char *resolv_conf;
-	struct resolver_anchors anchors;	/* const after start */
+	struct resolver_anchors anchors;
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -50,6 +51,7 @@ struct resolver {
 	bool stop;
 	bool testing;	/* the thread exists */
 	pthread_t tester;
+	struct buf setup;	/* describe_setup(); of the thread that loads */
 };
 
 const char *
@@ -138,17 +140,21 @@ switch_engine(struct resolver *resolver, struct shared_engine *engine,
 enum test_result { TEST_GOOD, TEST_BOGUS, TEST_SILENT };
 
 static enum test_result
-test_engine(const struct resolver *resolver, struct resolver_engine *engine)
+test_engine(struct resolver *resolver, struct resolver_engine *engine)
 {
 	struct dns_question questions[RESOLVER_ANCHORS_MAX] = { 0 };
-	const struct resolver_anchors *anchors = &resolver->anchors;
 	struct arena *arena = arena_new();
+	struct resolver_anchors *anchors = arena_alloc(arena, sizeof(*anchors));
+	int64_t timeout;
 	enum test_result result = TEST_GOOD;
 
+	pthread_mutex_lock(&resolver->lock);
+	*anchors = resolver->anchors;
+	timeout = resolver->conf->dns.timeout;
+	pthread_mutex_unlock(&resolver->lock);
 	for (size_t i = 0; i < anchors->count; i++)
 		questions[i] = (struct dns_question){ .name = anchors->at[i], .type = DNS_SOA };
-	resolver_engine_ask(engine, arena, questions, anchors->count,
-	    deadline_in(resolver->conf->dns.timeout));
+	resolver_engine_ask(engine, arena, questions, anchors->count, deadline_in(timeout));
 	for (size_t i = 0; i < anchors->count && result != TEST_BOGUS; i++) {
 		if (questions[i].answer.state == DNS_BOGUS)
 			result = TEST_BOGUS;
@@ -211,9 +217,10 @@ find_way_round(struct resolver *resolver)
 	enum test_result result;
 	char why[200];
 
-	if (resolver->conf->dns.mode == DNS_MODE_RECURSE)
-		return NULL;
-	shared = shared_new(resolver->conf, &from_the_root, false, why, sizeof(why));
+	pthread_mutex_lock(&resolver->lock);
+	shared = resolver->conf->dns.mode == DNS_MODE_RECURSE ? NULL :
+	    shared_new(resolver->conf, &from_the_root, false, why, sizeof(why));
+	pthread_mutex_unlock(&resolver->lock);
 	if (shared == NULL)
 		return NULL;
 	set_way_round(resolver, shared->engine);
@@ -337,6 +344,23 @@ allocate(const struct conf *conf, const char *resolv_conf)
 	return resolver;
 }
 
+/* Everything that an engine is made from: equal texts make equal engines. */
+static void
+describe_setup(const struct conf *conf, const struct resolver_servers *servers, struct buf *text)
+{
+	struct resolver_file file;
+
+	resolver_setup_unbound(conf, servers, false, text);
+	for (size_t i = 0; i < conf->dns.trust_anchors.count; i++) {
+		const char *path = conf->dns.trust_anchors.at[i];
+
+		file = (struct resolver_file){ .size = -1 };
+		(void)resolver_files_look(path, &file);
+		buf_printf(text, "%s %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 ".%" PRId64 "\n",
+		    path, file.device, file.inode, file.size, file.changed_s, file.changed_ns);
+	}
+}
+
 struct resolver *
 resolver_new_with(const struct conf *conf, const char *resolv_conf, char *why, size_t why_room)
 {
@@ -350,6 +374,7 @@ resolver_new_with(const struct conf *conf, const char *resolv_conf, char *why, s
 	resolver->engine = shared_new(conf, &resolver->servers, false, why, why_room);
 	if (resolver->engine == NULL)
 		goto fail;
+	describe_setup(conf, &resolver->servers, &resolver->setup);
 	error = start_tester(resolver);
 	if (error == 0)
 		return resolver;
@@ -363,6 +388,52 @@ struct resolver *
 resolver_new(const struct conf *conf, char *why, size_t why_room)
 {
 	return resolver_new_with(conf, RESOLV_CONF, why, why_room);
+}
+
+/* With the lock held. */
+static struct resolver_engine *
+begin_anew(struct resolver *resolver, const struct resolver_anchors *anchors,
+    struct shared_engine *engine, const struct resolver_servers *servers)
+{
+	resolver->anchors = *anchors;
+	resolver->health = anchors->count == 0 ? RESOLVER_UNANCHORED : RESOLVER_UNTESTED;
+	resolver->next_test_ms = anchors->count == 0 ? INT64_MAX : clock_monotonic_ms();
+	if (!resolver->testing && start_tester(resolver) != 0)
+		log_message(LOG_LEVEL_ERROR, "dns", "no thread to test the DNS servers with");
+	pthread_cond_broadcast(&resolver->changed);
+	return switch_engine(resolver, engine, servers);
+}
+
+int
+resolver_reload(struct resolver *resolver, const struct conf *conf, char *why, size_t why_room)
+{
+	struct resolver_anchors anchors = { .count = 0 };
+	struct resolver_engine *retired = NULL;
+	struct shared_engine *engine = NULL;
+	struct resolver_servers servers;
+	struct buf setup = { 0 };
+	bool changed;
+
+	if (resolver_files_anchors(conf, &anchors, why, why_room) != 0 ||
+	    resolver_files_servers(conf, resolver->resolv_conf, &servers, why, why_room) != 0)
+		return -1;
+	describe_setup(conf, &servers, &setup);
+	changed = strcmp(buf_text(&setup), buf_text(&resolver->setup)) != 0;
+	if (changed)
+		engine = shared_new(conf, &servers, false, why, why_room);
+	if (changed && engine == NULL) {
+		buf_free(&setup);
+		return -1;
+	}
+	pthread_mutex_lock(&resolver->lock);
+	resolver->conf = conf;
+	if (changed)
+		retired = begin_anew(resolver, &anchors, engine, &servers);
+	pthread_mutex_unlock(&resolver->lock);
+	resolver_engine_free(retired);
+	buf_free(&resolver->setup);
+	resolver->setup = setup;
+	return 0;
 }
 
 void
@@ -392,6 +463,7 @@ resolver_free(struct resolver *resolver)
 	resolver_engine_free(shared_release(resolver->fresh));
 	pthread_cond_destroy(&resolver->changed);
 	pthread_mutex_destroy(&resolver->lock);
+	buf_free(&resolver->setup);
 	free(resolver);
 }
 
@@ -464,10 +536,10 @@ ask_shared(struct resolver *resolver, struct shared_engine *shared, struct arena
 {
 	struct resolver_engine *retired;
 
+	deadline = deadline_earlier(deadline, deadline_in(resolver->conf->dns.timeout));
 	shared->users++;
 	pthread_mutex_unlock(&resolver->lock);
-	ask_missing(shared, arena, questions, count,
-	    deadline_earlier(deadline, deadline_in(resolver->conf->dns.timeout)));
+	ask_missing(shared, arena, questions, count, deadline);
 	for (size_t i = 0; i < count; i++)
 		metrics_count(METRIC_DNS_LOOKUPS, dns_state_name(questions[i].answer.state), NULL);
 	pthread_mutex_lock(&resolver->lock);

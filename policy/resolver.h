@@ -72,6 +72,11 @@ struct resolver *resolver_new(const struct conf *conf, char *why, size_t why_roo
 /* The same with another file for /etc/resolv.conf, which must outlive it: for tests. */
 struct resolver *resolver_new_with(const struct conf *conf, const char *resolv_conf, char *why,
     size_t why_room);
+/* Goes on by conf, which takes the first one's place. The servers are asked anew, with nothing
+ * remembered, where anything about them or the trust anchors is different. -1 with why: it goes on
+ * as before. One thread at a time. */
+int resolver_reload(struct resolver *resolver, const struct conf *conf, char *why,
+    size_t why_room);
 /* Before the process ends: whoever waits for an answer goes on at once, with DNS_FAILED. */
 void resolver_stop(struct resolver *resolver);
 void resolver_free(struct resolver *resolver);	/* no resolver_ask() may be running */

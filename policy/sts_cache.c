@@ -43,6 +43,22 @@ struct sts_inquiry {
 	const char *why;	/* LANDING_FAILED and LANDING_UNKNOWN */
 };
 
+void
+sts_cache_reload(struct sts_cache *cache, const struct conf *conf)
+{
+	cache->rules.refresh_interval = conf->sts.refresh_interval;
+	cache->rules.retry_interval = conf->sts.retry_interval;
+	cache->rules.cold_failure_grace = conf->sts.cold_failure_grace;
+	cache->rules.max_policy_size = conf->sts.max_policy_size;
+	cache->rules.dns_timeout = conf->dns.timeout;
+}
+
+void
+sts_cache_follow(struct sts_cache *cache, struct conf_now *now)
+{
+	cache->now = now;
+}
+
 struct sts_cache *
 sts_cache_new(const struct conf *conf, struct resolver *resolver, struct http *http,
     struct store *store)
@@ -50,6 +66,7 @@ sts_cache_new(const struct conf *conf, struct resolver *resolver, struct http *h
 	struct sts_cache *cache = xcalloc(1, sizeof(*cache));
 
 	cache->conf = conf;
+	sts_cache_reload(cache, conf);
 	cache->resolver = resolver;
 	cache->http = http;
 	cache->store = store;
@@ -129,7 +146,7 @@ send_for_policy(struct sts_cache *cache, struct sts_inquiry *inquiry)
 	    (inquiry->alive && strcmp(inquiry->id, inquiry->entry.policy.id) == 0))
 		return;
 	if (sts_notes_backs_off(cache->notes, inquiry->domain, inquiry->id, clock_monotonic_ms(),
-	    cache->conf->sts.retry_interval, &failure)) {
+	    cache->rules.retry_interval, &failure)) {
 		inquiry->landing = LANDING_FAILED;
 		inquiry->finding = failure.finding;
 		inquiry->why = arena_strdup(inquiry->arena, failure.why);
@@ -283,7 +300,7 @@ touch(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 	entry->used = now.later;
 	if (entry->refresh == 0)
 		entry->refresh = sts_cache_next_refresh(cache, entry->policy.max_age);
-	if (entry->refresh > now.later + FUTURE_S + cache->conf->sts.refresh_interval / 1000)
+	if (entry->refresh > now.later + FUTURE_S + cache->rules.refresh_interval / 1000)
 		entry->refresh = now.earlier;
 	return SHELF_WRITE;
 }
@@ -338,7 +355,7 @@ must_distrust(const struct sts_cache *cache)
 	int64_t damaged_at = store_damaged_at(cache->store);
 
 	return damaged_at != 0 && sts_clock_now(&cache->clock).earlier - damaged_at <
-	    cache->conf->sts.cold_failure_grace / 1000;
+	    cache->rules.cold_failure_grace / 1000;
 }
 
 static void
@@ -366,7 +383,7 @@ weigh_failure(struct sts_cache *cache, const struct sts_inquiry *inquiry,
 	if (deadline_passed(deadline) && clock_monotonic_ms() - inquiry->began_ms < PATIENCE_MS)
 		return;
 	switch (sts_grace_failed(cache->store, inquiry->domain, sts_clock_now(&cache->clock),
-	    cache->conf->sts.cold_failure_grace / 1000)) {
+	    cache->rules.cold_failure_grace / 1000)) {
 	case GRACE_RUNNING:
 		break;
 	case GRACE_OVER:
@@ -474,7 +491,7 @@ sts_cache_recheck(struct sts_cache *cache, struct arena *arena, const char *doma
     struct deadline deadline, struct sts_facts *sts)
 {
 	struct sts_inquiry *inquiry = sts_cache_begin(cache, arena, domain);
-	int64_t interval = cache->conf->sts.retry_interval;
+	int64_t interval = cache->rules.retry_interval;
 
 	if (!inquiry->has_question || !sts_notes_once(cache->notes, domain, NOTE_RECHECK,
 	    clock_monotonic_ms(), interval))

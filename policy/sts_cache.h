@@ -18,6 +18,7 @@
 
 #include "base/arena.h"
 #include "base/conf.h"
+#include "base/conf_now.h"
 #include "base/deadline.h"
 #include "base/http.h"
 #include "base/store.h"
@@ -29,6 +30,10 @@ struct sts_cache;
 /* Everything passed must outlive the cache. */
 struct sts_cache *sts_cache_new(const struct conf *conf, struct resolver *resolver,
     struct http *http, struct store *store);
+/* Before any other use: fetches go by the configuration in force. */
+void sts_cache_follow(struct sts_cache *cache, struct conf_now *now);
+/* Intervals and limits are those of conf from now on. */
+void sts_cache_reload(struct sts_cache *cache, const struct conf *conf);
 /* At the end of the process: stops resolver and http, so that fetches under way end at once. */
 void sts_cache_free(struct sts_cache *cache);
 

@@ -44,8 +44,8 @@ jittered(int64_t span_s)
 int64_t
 sts_cache_next_refresh(const struct sts_cache *cache, uint32_t max_age)
 {
-	int64_t span = cache->conf->sts.refresh_interval / 1000;
-	int64_t least = cache->conf->sts.retry_interval / 1000;
+	int64_t span = cache->rules.refresh_interval / 1000;
+	int64_t least = cache->rules.retry_interval / 1000;
 
 	if (max_age == 0)
 		return 0;
@@ -60,12 +60,12 @@ int64_t
 sts_cache_next_try(const struct sts_cache *cache, unsigned failures)
 {
 	unsigned doublings = failures > 1 ? failures - 1 : 0;
-	int64_t wait = cache->conf->sts.retry_interval / 1000;
+	int64_t wait = cache->rules.retry_interval / 1000;
 	uint32_t jitter;
 
 	wait <<= doublings < BACKOFF_DOUBLINGS ? doublings : BACKOFF_DOUBLINGS;
-	if (wait > cache->conf->sts.refresh_interval / 1000)
-		wait = cache->conf->sts.refresh_interval / 1000;
+	if (wait > cache->rules.refresh_interval / 1000)
+		wait = cache->rules.refresh_interval / 1000;
 	jitter = arc4random_uniform((uint32_t)(wait / 4 + 1));
 	return sts_clock_now(&cache->clock).earlier + wait + jitter;
 }
@@ -95,7 +95,7 @@ learn_id(struct sts_cache *cache, struct flight *flight)
 
 	question.name = arena_printf(flight->arena, "_mta-sts.%s", flight->domain);
 	resolver_ask(cache->resolver, flight->arena, &question, 1,
-	    deadline_in(cache->conf->dns.timeout));
+	    deadline_in(cache->rules.dns_timeout));
 	txt = sts_cache_read_txt(flight->arena, &question.answer, flight->id, &why);
 	if (txt == TXT_VALID)
 		return true;
@@ -126,7 +126,7 @@ is_settled(struct sts_cache *cache, struct flight *flight)
 		return true;
 	}
 	if (!sts_notes_backs_off(cache->notes, flight->domain, flight->id, clock_monotonic_ms(),
-	    cache->conf->sts.retry_interval, &failure))
+	    cache->rules.retry_interval, &failure))
 		return false;
 	flight->outcome = FLIGHT_FAILED;
 	flight->finding = failure.finding;
@@ -221,6 +221,20 @@ note_failure(struct sts_cache *cache, struct flight *flight, const char *served)
 	sts_cache_say(LOG_LEVEL_WARNING, flight->domain, NULL, &flight->finding, flight->why);
 }
 
+static int
+fetch(struct sts_cache *cache, struct flight *flight, struct sts_policy *policy)
+{
+	const struct conf *conf = cache->now != NULL ? conf_now_take(cache->now) : cache->conf;
+	int result;
+
+	result = sts_fetch(conf, cache->resolver, cache->http, flight->arena, flight->domain,
+	    deadline_in(conf->sts.fetch_timeout), policy, &flight->finding, flight->why,
+	    sizeof(flight->why));
+	if (cache->now != NULL)
+		conf_now_give(cache->now, conf);
+	return result;
+}
+
 void
 sts_cache_fly(void *context, struct flight *flight)
 {
@@ -229,9 +243,7 @@ sts_cache_fly(void *context, struct flight *flight)
 
 	if (flight->refresh ? !learn_id(cache, flight) : is_settled(cache, flight))
 		return;
-	if (sts_fetch(cache->conf, cache->resolver, cache->http, flight->arena, flight->domain,
-	    deadline_in(cache->conf->sts.fetch_timeout), &policy, &flight->finding, flight->why,
-	    sizeof(flight->why)) == 0)
+	if (fetch(cache, flight, &policy) == 0)
 		keep(cache, flight, &policy);
 	else if (!sts_flights_stopping(cache->flights))
 		note_failure(cache, flight, policy.body);

@@ -48,7 +48,7 @@ sts_cache_import(struct sts_cache *cache, const struct sts_entry *entry)
 	struct importing importing = { .cache = cache, .entry = entry };
 	struct sts_now now = sts_clock_now(&cache->clock);
 
-	if (entry->policy.body_length > cache->conf->sts.max_policy_size)
+	if (entry->policy.body_length > cache->rules.max_policy_size)
 		return STS_IMPORT_TOO_LARGE;
 	if (entry->fetched > now.later + FUTURE_S)
 		return STS_IMPORT_FUTURE;

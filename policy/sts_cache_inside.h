@@ -11,14 +11,23 @@
 #ifndef POLICY_STS_CACHE_INSIDE_H
 #define POLICY_STS_CACHE_INSIDE_H
 
+#include "base/conf_now.h"
 #include "policy/sts_cache.h"
 #include "policy/sts_clock.h"
 #include "policy/sts_flights.h"
 #include "policy/sts_notes.h"
 #include "policy/sts_shelf.h"
 
+/* What of the configuration the cache lives by; it may change at any time. */
+struct sts_rules {
+	_Atomic int64_t refresh_interval, retry_interval, cold_failure_grace, dns_timeout;
+	_Atomic size_t max_policy_size;
+};
+
 struct sts_cache {
-	const struct conf *conf;
+	struct sts_rules rules;
+	const struct conf *conf;	/* without now */
+	struct conf_now *now;	/* for fetches, or NULL */
 	struct resolver *resolver;
 	struct http *http;
 	struct store *store;

@@ -115,10 +115,10 @@ longest_sleep(const struct sts_cache *cache)
 {
 	int64_t sleep = IDLE_MS;
 
-	if (sleep > cache->conf->sts.refresh_interval / 4)
-		sleep = cache->conf->sts.refresh_interval / 4;
-	if (sleep > cache->conf->sts.retry_interval)
-		sleep = cache->conf->sts.retry_interval;
+	if (sleep > cache->rules.refresh_interval / 4)
+		sleep = cache->rules.refresh_interval / 4;
+	if (sleep > cache->rules.retry_interval)
+		sleep = cache->rules.retry_interval;
 	return sleep > BUSY_MS ? sleep : BUSY_MS;
 }
 

@@ -33,6 +33,7 @@
 struct listener {
 	struct control *control;
 	struct MHD_Daemon *daemon;
+	int socket;
 	bool tcp;
 	struct listener *next;
 };
@@ -298,6 +299,22 @@ dispatch(const char *method, const char *path, struct request *request,
 		control_refuse(answer, 404, "there is nothing at this path");
 }
 
+/* By the configuration that is in force now, to the end. */
+static void
+dispatch_now(const struct control *control, const char *method, const char *path,
+    struct request *request, struct control_answer *answer)
+{
+	struct gatherer gatherer = gatherer_take(&control->context.gatherer);
+	struct deliver_context deliver = *control->context.deliver;
+
+	deliver.conf = gatherer.conf;
+	deliver.gatherer = gatherer;
+	request->gatherer = &gatherer;
+	request->deliver = &deliver;
+	dispatch(method, path, request, answer);
+	gatherer_give(&gatherer);
+}
+
 static int64_t
 peer_uid(struct MHD_Connection *connection)
 {
@@ -402,7 +419,7 @@ handle(void *context, struct MHD_Connection *connection, const char *path, const
 		return MHD_YES;
 	}
 	request.uid = listener->tcp ? -1 : peer_uid(connection);
-	dispatch(method, path, &request, &answer);
+	dispatch_now(listener->control, method, path, &request, &answer);
 	return send_answer(connection, &answer);
 }
 
@@ -421,6 +438,7 @@ control_listen(struct control *control, int socket, bool tcp)
 	struct listener *listener = xcalloc(1, sizeof(*listener));
 
 	listener->control = control;
+	listener->socket = socket;
 	listener->tcp = tcp;
 	listener->daemon = MHD_start_daemon(
 	    MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
@@ -442,6 +460,26 @@ control_listen(struct control *control, int socket, bool tcp)
 	return 0;
 }
 
+static void
+listener_free(struct listener *listener)
+{
+	MHD_stop_daemon(listener->daemon);
+	free(listener);
+}
+
+void
+control_unlisten(struct control *control, int socket)
+{
+	struct listener **at = &control->listeners, *listener;
+
+	while ((listener = *at) != NULL && listener->socket != socket)
+		at = &listener->next;
+	if (listener == NULL)
+		return;
+	*at = listener->next;
+	listener_free(listener);
+}
+
 void
 control_free(struct control *control)
 {
@@ -452,8 +490,7 @@ control_free(struct control *control)
 	control->stopping = true;
 	for (listener = control->listeners; listener != NULL; listener = next) {
 		next = listener->next;
-		MHD_stop_daemon(listener->daemon);
-		free(listener);
+		listener_free(listener);
 	}
 	free(control);
 }

@@ -161,21 +161,23 @@ deliver(const struct delivery *delivery, struct deliver_report *report)
 void
 deliver_group(void *context, struct txn *txn, struct group *group)
 {
-	const struct deliver_context *deliverer = context;
+	struct deliver_context deliverer = *(const struct deliver_context *)context;
 	const struct address *address = &group->rcpts[0]->address;
 	struct arena *arena = arena_new();
 	struct deliver_report report;
 	struct facts *facts = NULL;
 	struct delivery delivery = {
-		.context = deliverer,
+		.context = &deliverer,
 		.txn = txn,
 		.group = group,
-		.destination = conf_destination_find(deliverer->conf, group->domain),
 		.began_ms = clock_monotonic_ms(),
 	};
 
+	if (txn->conf != NULL)
+		deliverer.conf = deliverer.gatherer.conf = txn->conf;
+	delivery.destination = conf_destination_find(deliverer.conf, group->domain);
 	deliver_report_begin(&report, arena, &delivery);
-	delivery.plan = gather_plan_for(&deliverer->gatherer, arena, group->domain,
+	delivery.plan = gather_plan_for(&deliverer.gatherer, arena, group->domain,
 	    address->literal ? &address->ip : NULL, txn->wish, txn->deadline, &facts);
 	deliver_log_unlisted(&delivery);
 	switch (delivery.plan->verdict) {

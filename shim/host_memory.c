@@ -33,7 +33,7 @@ TAILQ_HEAD(ages, entry);
 
 struct host_memory {
 	pthread_mutex_t lock;
-	int64_t retry_ms;
+	_Atomic int64_t retry_ms;
 	size_t count;
 	struct bucket buckets[BUCKETS];
 	struct ages ages;	/* first: failed longest ago */
@@ -49,6 +49,12 @@ host_memory_new(int64_t retry_ms)
 	memory->retry_ms = retry_ms;
 	TAILQ_INIT(&memory->ages);
 	return memory;
+}
+
+void
+host_memory_set_retry(struct host_memory *memory, int64_t retry_ms)
+{
+	memory->retry_ms = retry_ms;
 }
 
 static uint32_t

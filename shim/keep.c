@@ -185,6 +185,25 @@ keep_new(const struct keep_rules *rules, struct slots *slots)
 }
 
 void
+keep_clear(struct keep *keep)
+{
+	struct ages doomed = TAILQ_HEAD_INITIALIZER(doomed);
+
+	pthread_mutex_lock(&keep->lock);
+	(void)reap(keep, INT64_MAX, &doomed);
+	pthread_mutex_unlock(&keep->lock);
+	close_all(&doomed);
+}
+
+void
+keep_set_rules(struct keep *keep, const struct keep_rules *rules)
+{
+	pthread_mutex_lock(&keep->lock);
+	keep->rules = *rules;
+	pthread_mutex_unlock(&keep->lock);
+}
+
+void
 keep_stop(struct keep *keep)
 {
 	struct ages doomed = TAILQ_HEAD_INITIALIZER(doomed);
@@ -210,12 +229,12 @@ keep_free(struct keep *keep)
 }
 
 static struct idle *
-idle_new(const struct keep *keep, const char *key, const struct ip *ip, const char *domain,
+idle_new(const struct keep_rules *rules, const char *key, const struct ip *ip, const char *domain,
     const struct kept *kept)
 {
 	struct idle *idle = xcalloc(1, sizeof(*idle));
-	int64_t idle_until = clock_monotonic_ms() + keep->rules.idle_ms;
-	int64_t time_until = kept->dialled_ms + keep->rules.time_ms;
+	int64_t idle_until = clock_monotonic_ms() + rules->idle_ms;
+	int64_t time_until = kept->dialled_ms + rules->time_ms;
 
 	idle->key = xstrdup(key);
 	idle->domain = xstrdup(domain);
@@ -229,13 +248,17 @@ bool
 keep_put(struct keep *keep, const char *key, const struct ip *ip, const char *domain,
     const struct kept *kept)
 {
+	struct keep_rules rules;
 	struct idle *idle;
 	bool stopping;
 
-	if (keep->rules.idle_ms == 0 || kept->messages >= keep->rules.messages ||
-	    clock_monotonic_ms() - kept->dialled_ms >= keep->rules.time_ms)
+	pthread_mutex_lock(&keep->lock);
+	rules = keep->rules;
+	pthread_mutex_unlock(&keep->lock);
+	if (rules.idle_ms == 0 || kept->messages >= rules.messages ||
+	    clock_monotonic_ms() - kept->dialled_ms >= rules.time_ms)
 		return false;
-	idle = idle_new(keep, key, ip, domain, kept);
+	idle = idle_new(&rules, key, ip, domain, kept);
 	pthread_mutex_lock(&keep->lock);
 	stopping = keep->stopping;
 	if (!stopping) {

@@ -32,6 +32,9 @@ struct keep_rules {
 };
 
 struct keep *keep_new(const struct keep_rules *rules, struct slots *slots);
+/* Closes all that are idle. */
+void keep_clear(struct keep *keep);
+void keep_set_rules(struct keep *keep, const struct keep_rules *rules);	/* for what is kept next */
 /* Closes all that are idle; from now on none is kept. */
 void keep_stop(struct keep *keep);
 void keep_free(struct keep *keep);	/* NULL is allowed */

@@ -38,12 +38,11 @@ lmtp_answer_write(const struct lmtp_service *service, struct stream *stream,
 
 /* RFC 8689 4.1: where REQUIRETLS was asked, the header field counts for nothing. */
 static enum sender_wish
-wish_of(const struct lmtp_service *service, const struct lmtp_message *message,
-    const struct body *body)
+wish_of(const struct lmtp_message *message, const struct body *body)
 {
 	if (message->requiretls)
 		return WISH_REQUIRETLS;
-	if (service->conf->smtp.tls_required_no && body_tls_required_no(body))
+	if (message->conf->smtp.tls_required_no && body_tls_required_no(body))
 		return WISH_NO;
 	return WISH_NONE;
 }
@@ -175,12 +174,13 @@ lmtp_answer_deliver(const struct lmtp_service *service, struct stream *stream,
 
 	metrics_count(METRIC_TRANSACTIONS, NULL, NULL);
 	txn = txn_new(message->arena, message->id, &message->sender, message->rcpts,
-	    message->rcpt_count, body, deadline_in(service->conf->lmtp.transaction_time));
+	    message->rcpt_count, body, deadline_in(message->conf->lmtp.transaction_time));
+	txn->conf = message->conf;
 	txn->smtputf8 = message->smtputf8;
 	txn->body_8bitmime = message->body_8bitmime;
-	txn->wish = wish_of(service, message, body);
+	txn->wish = wish_of(message, body);
 	watch.txn = txn;
-	txn_run(txn, service->conf->lmtp.parallel_domains, service->deliver, service->context,
+	txn_run(txn, message->conf->lmtp.parallel_domains, service->deliver, service->context,
 	    on_answered, on_watch, &watch);
 	txn_free(txn);
 	return !watch.lost;

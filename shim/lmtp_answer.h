@@ -22,6 +22,7 @@
 /* What the MTA has said about one message. Strings live in the arena. */
 struct lmtp_message {
 	struct arena *arena;
+	const struct conf *conf;	/* that its session began with */
 	const char *id;
 	struct address sender;
 	bool smtputf8, body_8bitmime, requiretls;	/* asked on MAIL */

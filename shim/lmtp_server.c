@@ -20,6 +20,7 @@
 #include "shim/lmtp_session.h"
 
 #define SESSION_STACK	(256 * 1024)
+#define FULL_EVERY_MS	10000	/* warnings of lmtp.max-sessions, at most */
 #define ABANDON_MS	1500	/* for groups to notice that their transaction is abandoned */
 #define LAST_WORD_MS	500	/* for sessions to notice that they have the last word */
 
@@ -31,6 +32,8 @@ struct lmtp_server {
 		in_port_t port;	/* network order */
 	} *open;	/* TCP listeners that take whoever reaches them */
 	size_t open_count;
+	unsigned turned_away;	/* since they were last logged */
+	int64_t next_warning_ms;
 };
 
 static int
@@ -66,9 +69,8 @@ is_open(struct lmtp_server *server, const struct ip_port *local)
 
 /* May this connection speak to us? text says who it was when not. */
 static bool
-is_allowed(struct lmtp_server *server, int fd, char text[IP_TEXT_MAX])
+is_allowed(struct lmtp_server *server, const struct conf *conf, int fd, char text[IP_TEXT_MAX])
 {
-	const struct conf *conf = server->service.conf;
 	struct sockaddr_storage local = { 0 }, remote = { 0 };
 	socklen_t local_length = sizeof(local), remote_length = sizeof(remote);
 	struct ip_port here;
@@ -103,15 +105,14 @@ turn_away(int fd, const char *enhanced, const char *why)
 }
 
 static void
-serve(void *context, int fd)
+serve_by(struct lmtp_server *server, const struct conf *conf, int fd)
 {
-	struct lmtp_server *server = context;
 	char peer[IP_TEXT_MAX];
 
-	if (is_allowed(server, fd, peer)) {
+	if (is_allowed(server, conf, fd, peer)) {
 		metrics_count(METRIC_LMTP_SESSIONS, NULL, NULL);
 		metrics_add(METRIC_LMTP_SESSIONS_RUNNING, NULL, 1);
-		lmtp_session_serve(&server->service, fd);
+		lmtp_session_serve(&server->service, conf, fd);
 		metrics_add(METRIC_LMTP_SESSIONS_RUNNING, NULL, -1);
 		return;
 	}
@@ -121,11 +122,42 @@ serve(void *context, int fd)
 }
 
 static void
+serve(void *context, int fd)
+{
+	struct lmtp_server *server = context;
+	struct conf_now *now = server->service.now;
+	const struct conf *conf = now != NULL ? conf_now_take(now) : server->service.conf;
+
+	serve_by(server, conf, fd);
+	if (now != NULL)
+		conf_now_give(now, conf);
+}
+
+/* A flood of connections is no flood of lines. */
+static void
+warn_full(struct lmtp_server *server)
+{
+	int64_t now_ms = clock_monotonic_ms();
+	unsigned turned_away = 0;
+
+	pthread_mutex_lock(&server->lock);
+	server->turned_away++;
+	if (now_ms >= server->next_warning_ms) {
+		turned_away = server->turned_away;
+		server->turned_away = 0;
+		server->next_warning_ms = now_ms + FULL_EVERY_MS;
+	}
+	pthread_mutex_unlock(&server->lock);
+	if (turned_away > 0)
+		log_message(LOG_LEVEL_WARNING, "lmtp", "connections beyond lmtp.max-sessions:"
+		    " %u turned away since the last such line", turned_away);
+}
+
+static void
 turn_away_full(void *context, int fd)
 {
-	(void)context;
 	metrics_count(METRIC_LMTP_SESSIONS_REFUSED, "full", NULL);
-	log_message(LOG_LEVEL_WARNING, "lmtp", "a connection more than lmtp.max-sessions");
+	warn_full(context);
 	turn_away(fd, "4.3.2", "too many sessions (lmtp.max-sessions)");
 }
 
@@ -172,6 +204,24 @@ lmtp_server_listen(struct lmtp_server *server, int listener, bool check_allow_fr
 	if ((!check_allow_from || is_loopback(&address)) && ip_port_of(&address, &ip_port) == 0)
 		note_open(server, &ip_port);
 	return session_pool_listen(server->service.pool, listener);
+}
+
+void
+lmtp_server_unlisten(struct lmtp_server *server, int listener)
+{
+	session_pool_unlisten(server->service.pool, listener);
+}
+
+void
+lmtp_server_follow(struct lmtp_server *server, struct conf_now *now)
+{
+	server->service.now = now;
+}
+
+void
+lmtp_server_reload(struct lmtp_server *server, const struct conf *conf)
+{
+	session_pool_set_max(server->service.pool, conf->lmtp.max_sessions);
 }
 
 bool

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "base/conf.h"
+#include "base/conf_now.h"
 #include "base/deadline.h"
 #include "shim/body.h"
 #include "shim/txn.h"
@@ -25,6 +26,12 @@ struct lmtp_server *lmtp_server_new(const struct conf *conf, struct spool *spool
     void (*deliver)(void *context, struct txn *txn, struct group *group), void *context);
 /* Starts accepting on a bound, listening socket. 0 or -1 with errno. */
 int lmtp_server_listen(struct lmtp_server *server, int listener, bool check_allow_from);
+/* Stops accepting there, and closes it; sessions go on. */
+void lmtp_server_unlisten(struct lmtp_server *server, int listener);
+/* Before it listens: each session goes by the configuration in force when it begins. */
+void lmtp_server_follow(struct lmtp_server *server, struct conf_now *now);
+/* Limits are those of conf from now on. */
+void lmtp_server_reload(struct lmtp_server *server, const struct conf *conf);
 /* No new sessions or transactions; what runs is answered. false: the deadline came first, and
  * running transactions have been answered 451 4.3.2 or abandoned before their dot. */
 bool lmtp_server_drain(struct lmtp_server *server, struct deadline deadline);

@@ -20,6 +20,7 @@
 
 struct lmtp_session {
 	struct lmtp_service *service;
+	const struct conf *conf;
 	struct stream *stream;
 	bool hello;	/* LHLO was accepted */
 	bool over;	/* nothing more is read */
@@ -141,7 +142,7 @@ end_input(struct lmtp_session *session, enum stream_status status)
 static void
 obey_lhlo(struct lmtp_session *session)
 {
-	const struct conf *conf = session->service->conf;
+	const struct conf *conf = session->conf;
 
 	reset(session);
 	session->hello = true;
@@ -168,6 +169,7 @@ begin_transaction(struct lmtp_session *session, const struct lmtp_command *comma
 		return;
 	}
 	session->mail = true;
+	session->message.conf = session->conf;
 	session_pool_busy(session->service->pool, true);
 	session->message.id = make_id(session);
 	session->message.smtputf8 = command->smtputf8;
@@ -190,7 +192,7 @@ obey_mail(struct lmtp_session *session, const struct lmtp_command *command)
 		complain_order(session, "say LHLO first");
 	else if (session->mail)
 		complain_order(session, "there is a sender already");
-	else if (command->size > session->service->conf->lmtp.max_message_size)
+	else if (command->size > session->conf->lmtp.max_message_size)
 		refuse_size(session);
 	else
 		begin_transaction(session, command);
@@ -221,7 +223,7 @@ obey_rcpt(struct lmtp_session *session, const struct lmtp_command *command)
 		complain_order(session, "say MAIL first");
 	} else if (session->chunking) {
 		complain_order(session, "the message has begun");
-	} else if (session->message.rcpt_count >= session->service->conf->lmtp.max_recipients) {
+	} else if (session->message.rcpt_count >= session->conf->lmtp.max_recipients) {
 		answer(session, 452, "4.5.3", "too many recipients (lmtp.max-recipients)");
 	} else if (address_parse(session->message.arena, command->path, command->path_length, false,
 	    &address, &why) != 0) {
@@ -262,7 +264,7 @@ static void
 begin_content(struct lmtp_session *session)
 {
 	lmtp_content_begin(&session->content, session->service->spool,
-	    session->service->conf->lmtp.max_message_size);
+	    session->conf->lmtp.max_message_size);
 }
 
 /* NULL, or why no content can come now. */
@@ -434,14 +436,15 @@ serve_command(struct lmtp_session *session)
 }
 
 void
-lmtp_session_serve(struct lmtp_service *service, int fd)
+lmtp_session_serve(struct lmtp_service *service, const struct conf *conf, int fd)
 {
 	struct lmtp_session *session = xcalloc(1, sizeof(*session));
 	struct reply greeting;
 
 	session->service = service;
+	session->conf = conf;
 	session->stream = stream_new_fd(fd);
-	reply_set(&greeting, 220, "", "%s LMTP stsgate ready", service->conf->hostname);
+	reply_set(&greeting, 220, "", "%s LMTP stsgate ready", conf->hostname);
 	say(session, &greeting);
 	while (!session->over)
 		serve_command(session);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/conf.h"
+#include "base/conf_now.h"
 #include "base/session.h"
 #include "shim/body.h"
 #include "shim/txn.h"
@@ -26,7 +27,8 @@ enum lmtp_stage {
 
 /* What all sessions of a server share. */
 struct lmtp_service {
-	const struct conf *conf;
+	const struct conf *conf;	/* of the start, and of every session without now */
+	struct conf_now *now;	/* a session keeps what is in force when it begins; or NULL */
 	struct spool *spool;
 	struct session_pool *pool;
 	void (*deliver)(void *context, struct txn *txn, struct group *group);
@@ -37,6 +39,7 @@ struct lmtp_service {
 	_Atomic uint64_t transactions;	/* so far */
 };
 
-void lmtp_session_serve(struct lmtp_service *service, int fd);	/* closes fd */
+/* Closes fd. conf: for the whole session. */
+void lmtp_session_serve(struct lmtp_service *service, const struct conf *conf, int fd);
 
 #endif

@@ -275,6 +275,16 @@ change(struct slots *slots, const struct ip *ip, const char *domain, int open, i
 }
 
 void
+slots_set_limits(struct slots *slots, unsigned max_deliveries, unsigned max_per_host)
+{
+	pthread_mutex_lock(&slots->lock);
+	slots->max_open = max_deliveries;
+	slots->max_per_host = max_per_host;
+	grant_to_the_first_that_fits(slots);
+	pthread_mutex_unlock(&slots->lock);
+}
+
+void
 slots_give(struct slots *slots, const struct ip *ip, const char *domain)
 {
 	pthread_mutex_lock(&slots->lock);

@@ -20,6 +20,8 @@
 
 struct slots;
 struct slots *slots_new(unsigned max_deliveries, unsigned max_per_host);
+/* Those who wait may go on; nobody loses what he has. */
+void slots_set_limits(struct slots *slots, unsigned max_deliveries, unsigned max_per_host);
 void slots_free(struct slots *slots);	/* no slot may be taken */
 
 /* Waits for a slot until the deadline. domain_limit 0: none. gone(context) is asked now and then

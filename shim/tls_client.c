@@ -152,7 +152,7 @@ keep_session(SSL *ssl, SSL_SESSION *session)
 }
 
 static SSL_CTX *
-context_new(const struct x509_trust *trust, bool strict)
+context_new(struct x509_trust *trust, bool strict)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
 	/* What opportunistic TLS refuses would go in plaintext: weak is better than nothing. */
@@ -216,6 +216,13 @@ tls_client_free(struct tls_client *tls)
 	BIO_meth_free(tls->wire);
 	x509_trust_free(tls->trust);
 	free(tls);
+}
+
+void
+tls_client_trust(struct tls_client *tls, struct x509_trust *trust)
+{
+	x509_trust_adopt(tls->trust, trust);
+	tls_sessions_clear(tls->sessions);
 }
 
 /* 0, or a negative stream_status. */
@@ -490,9 +497,10 @@ measure(const struct tls_client *tls, const struct tls_io *io, const struct tls_
 {
 	X509 *leaf = SSL_get0_peer_certificate(io->ssl);
 	STACK_OF(X509) *chain = SSL_get_peer_cert_chain(io->ssl);
+	void *roots = x509_trust_take(tls->trust);
 
-	tls_proof_measure(SSL_CTX_get_cert_store(tls->strict), leaf, chain, wish->names,
-	    wish->name_count, proof);
+	tls_proof_measure(roots, leaf, chain, wish->names, wish->name_count, proof);
+	x509_trust_give(roots);
 	tls_dane_measure(tls->dane, leaf, chain, wish, proof);
 }
 

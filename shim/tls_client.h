@@ -11,8 +11,7 @@
  * A session is offered for resumption only when its chain proves what is wished now (the names, or
  * the match with TLSA records), at today's time and against today's trust store; else the host has
  * to show what it has today.
- * A tls_client is shared and any thread may use it; the trust store is loaded once. It must outlive
- * the streams that it upgraded.
+ * A tls_client is shared and any thread may use it. It must outlive the streams that it upgraded.
  */
 #ifndef SHIM_TLS_CLIENT_H
 #define SHIM_TLS_CLIENT_H
@@ -27,10 +26,14 @@
 #include "policy/tlsa.h"
 
 struct tls_client;
+struct x509_trust;
 
 /* NULL with why: a ca_file that cannot be read. */
 struct tls_client *tls_client_new(const char *ca_file, char *why, size_t why_room);
 void tls_client_free(struct tls_client *tls);
+/* From now on proofs are made by these roots, those of connections that stand already too, and
+ * no session from before is resumed. */
+void tls_client_trust(struct tls_client *tls, struct x509_trust *trust);
 
 struct tls_wish {
 	const char *sni;	/* NULL: none */

@@ -74,12 +74,20 @@ detach(struct tls_sessions *sessions, struct entry *entry)
 }
 
 void
+tls_sessions_clear(struct tls_sessions *sessions)
+{
+	pthread_mutex_lock(&sessions->lock);
+	while (!TAILQ_EMPTY(&sessions->ages))
+		sessions->release(detach(sessions, TAILQ_FIRST(&sessions->ages)));
+	pthread_mutex_unlock(&sessions->lock);
+}
+
+void
 tls_sessions_free(struct tls_sessions *sessions)
 {
 	if (sessions == NULL)
 		return;
-	while (!TAILQ_EMPTY(&sessions->ages))
-		sessions->release(detach(sessions, TAILQ_FIRST(&sessions->ages)));
+	tls_sessions_clear(sessions);
 	pthread_mutex_destroy(&sessions->lock);
 	free(sessions);
 }

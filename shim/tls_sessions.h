@@ -26,5 +26,6 @@ void tls_sessions_put(struct tls_sessions *sessions, const char *key, void *sess
 void *tls_sessions_take(struct tls_sessions *sessions, const char *key, int64_t now_ms,
     int64_t *shaken_ms);
 void tls_sessions_forget(struct tls_sessions *sessions, const char *key);
+void tls_sessions_clear(struct tls_sessions *sessions);
 
 #endif

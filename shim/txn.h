@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 #include "base/arena.h"
+#include "base/conf.h"
 #include "base/deadline.h"
 #include "base/reply.h"
 #include "policy/plan.h"
@@ -35,6 +36,7 @@ struct group {
 };
 
 struct txn {
+	const struct conf *conf;	/* to deliver it by; NULL: the deliverer's own */
 	const char *id;	/* for the log's id=, unique in this process's life and beyond */
 	struct address sender;
 	bool smtputf8;	/* asked on MAIL */

@@ -232,7 +232,7 @@ serve_one(void *context)
 {
 	struct lmtp_service *service = ((void **)context)[0];
 
-	lmtp_session_serve(service, (int)(intptr_t)((void **)context)[1]);
+	lmtp_session_serve(service, service->conf, (int)(intptr_t)((void **)context)[1]);
 	return NULL;
 }
 
