@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/store.h"
+#include "base/x509.h"
 #include "policy/gather.h"
 #include "policy/resolver.h"
 #include "policy/sts_cache.h"
@@ -79,6 +80,12 @@ open_listeners(struct engines *e)
 {
 	e->listeners = listeners_open(e->conf);
 	return e->listeners == NULL ? -1 : 0;
+}
+
+static void
+reload_listeners(struct engines *e, const struct conf *conf)
+{
+	listeners_reload(e->listeners, conf);
 }
 
 static void
@@ -186,6 +193,7 @@ static int
 start_sts_cache(struct engines *e)
 {
 	e->sts_cache = sts_cache_new(e->conf, e->resolver, e->http, e->store);
+	sts_cache_follow(e->sts_cache, e->now);
 	return 0;
 }
 
@@ -319,15 +327,27 @@ halt_collector(struct engines *e)
 	return true;
 }
 
-static int
-start_deliver(struct engines *e)
+static void
+reload_sts_cache(struct engines *e, const struct conf *conf)
 {
-	const struct conf *conf = e->conf;
-	struct keep_rules keep = {
+	sts_cache_reload(e->sts_cache, conf);
+}
+
+static struct keep_rules
+keep_rules(const struct conf *conf)
+{
+	return (struct keep_rules){
 		.idle_ms = conf->smtp.keep_idle,
 		.time_ms = conf->smtp.keep_time,
 		.messages = conf->smtp.keep_messages,
 	};
+}
+
+static int
+start_deliver(struct engines *e)
+{
+	const struct conf *conf = e->conf;
+	struct keep_rules keep = keep_rules(conf);
 
 	e->deliver = xcalloc(1, sizeof(*e->deliver));
 	*e->deliver = (struct deliver_context){
@@ -341,6 +361,17 @@ start_deliver(struct engines *e)
 	};
 	e->deliver->keep = keep_new(&keep, e->deliver->slots);
 	return 0;
+}
+
+static void
+reload_deliver(struct engines *e, const struct conf *conf)
+{
+	struct keep_rules keep = keep_rules(conf);
+
+	slots_set_limits(e->deliver->slots, conf->smtp.max_deliveries, conf->smtp.max_per_host);
+	host_memory_set_retry(e->deliver->hosts, conf->smtp.host_retry);
+	keep_set_rules(e->deliver->keep, &keep);
+	keep_clear(e->deliver->keep);
 }
 
 static void
@@ -375,11 +406,18 @@ serve_policy_map(void *context, int fd, bool tcp)
 	return policy_map_listen(context, fd);
 }
 
+static void
+unserve_policy_map(void *context, int fd)
+{
+	policy_map_unlisten(context, fd);
+}
+
 static int
 start_policy_map(struct engines *e)
 {
 	e->policy_map = policy_map_new(e->conf, &e->deliver->gatherer);
-	return listeners_serve(e->listeners, "policy-map", serve_policy_map, e->policy_map);
+	return listeners_serve(e->listeners, "policy-map", serve_policy_map,
+	    unserve_policy_map, e->policy_map);
 }
 
 static bool
@@ -434,6 +472,12 @@ serve_control(void *context, int fd, bool tcp)
 	return control_listen(context, fd, tcp);
 }
 
+static void
+unserve_control(void *context, int fd)
+{
+	control_unlisten(context, fd);
+}
+
 static int
 start_control(struct engines *e)
 {
@@ -441,7 +485,8 @@ start_control(struct engines *e)
 		{ e->conf, e->store, e->tally, e->reporter } };
 
 	e->control = control_new(&context);
-	return listeners_serve(e->listeners, "control", serve_control, e->control);
+	return listeners_serve(e->listeners, "control", serve_control, unserve_control,
+	    e->control);
 }
 
 static bool
@@ -457,11 +502,24 @@ serve_lmtp(void *context, int fd, bool tcp)
 	return lmtp_server_listen(context, fd, tcp);
 }
 
+static void
+unserve_lmtp(void *context, int fd)
+{
+	lmtp_server_unlisten(context, fd);
+}
+
+static void
+reload_lmtp(struct engines *e, const struct conf *conf)
+{
+	lmtp_server_reload(e->lmtp, conf);
+}
+
 static int
 start_lmtp(struct engines *e)
 {
 	e->lmtp = lmtp_server_new(e->conf, e->spool, deliver_group, e->deliver);
-	return listeners_serve(e->listeners, "lmtp", serve_lmtp, e->lmtp);
+	lmtp_server_follow(e->lmtp, e->now);
+	return listeners_serve(e->listeners, "lmtp", serve_lmtp, unserve_lmtp, e->lmtp);
 }
 
 static bool
@@ -489,30 +547,33 @@ static const struct engine {
 	const char *name;
 	/* 0, or -1 after complain() */
 	int (*start)(struct engines *e);
+	/* Goes on by another configuration; what can fail stands in prepare_reload(). NULL: has
+	 * nothing that could change, or is fixed (cmd/fixed_keys.c). */
+	void (*reload)(struct engines *e, const struct conf *conf);
 	/* Finishes what runs and takes no more; false: threads still run. NULL: has none. */
 	bool (*halt)(struct engines *e);
 	void (*free)(struct engines *e);	/* NULL: nothing left after halt */
 } engines[] = {
-	{ "store", open_store, NULL, close_store },
-	{ "listeners", open_listeners, NULL, close_listeners },
-	{ "tlsrpt-socket", open_tlsrpt, NULL, close_tlsrpt },
-	{ "privileges", drop_privileges, NULL, NULL },
-	{ "limits", limit_process, NULL, NULL },
-	{ "spool", open_spool, NULL, close_spool },
-	{ "resolver", start_resolver, NULL, free_resolver },
-	{ "http", start_http, NULL, free_http },
-	{ "tls", start_tls, NULL, free_tls },
-	{ "sts-cache", start_sts_cache, NULL, free_sts_cache },
-	{ "tally", start_tally, NULL, free_tally },
-	{ "tlsrpt-forward", start_forward, NULL, free_forward },
-	{ "recorder", start_recorder, NULL, free_recorder },
-	{ "collector", start_collector, halt_collector, NULL },
-	{ "deliver", start_deliver, NULL, free_deliver },
-	{ "policy-map", start_policy_map, halt_policy_map, free_policy_map },
-	{ "timer", start_timer, halt_timer, NULL },
-	{ "reporter", start_reporter, halt_reporter, free_reporter },
-	{ "control", start_control, halt_control, NULL },
-	{ "lmtp", start_lmtp, halt_lmtp, free_lmtp },
+	{ "store", open_store, NULL, NULL, close_store },
+	{ "listeners", open_listeners, reload_listeners, NULL, close_listeners },
+	{ "tlsrpt-socket", open_tlsrpt, NULL, NULL, close_tlsrpt },
+	{ "privileges", drop_privileges, NULL, NULL, NULL },
+	{ "limits", limit_process, NULL, NULL, NULL },
+	{ "spool", open_spool, NULL, NULL, close_spool },
+	{ "resolver", start_resolver, NULL, NULL, free_resolver },
+	{ "http", start_http, NULL, NULL, free_http },
+	{ "tls", start_tls, NULL, NULL, free_tls },
+	{ "sts-cache", start_sts_cache, reload_sts_cache, NULL, free_sts_cache },
+	{ "tally", start_tally, NULL, NULL, free_tally },
+	{ "tlsrpt-forward", start_forward, NULL, NULL, free_forward },
+	{ "recorder", start_recorder, NULL, NULL, free_recorder },
+	{ "collector", start_collector, NULL, halt_collector, NULL },
+	{ "deliver", start_deliver, reload_deliver, NULL, free_deliver },
+	{ "policy-map", start_policy_map, NULL, halt_policy_map, free_policy_map },
+	{ "timer", start_timer, NULL, halt_timer, NULL },
+	{ "reporter", start_reporter, NULL, halt_reporter, free_reporter },
+	{ "control", start_control, NULL, halt_control, NULL },
+	{ "lmtp", start_lmtp, reload_lmtp, halt_lmtp, free_lmtp },
 };
 #define ENGINE_COUNT (sizeof(engines) / sizeof(engines[0]))
 
@@ -525,6 +586,50 @@ engines_start(struct engines *e)
 			return -1;
 	}
 	return 0;
+}
+
+/* What can fail. */
+static int
+prepare_reload(struct engines *e, const struct conf *conf, struct x509_trust **trust)
+{
+	char why[WHY_MAX];
+
+	*trust = x509_trust_load(conf->tls.ca_file, why, sizeof(why));
+	if (*trust != NULL && resolver_reload(e->resolver, conf, why, sizeof(why)) == 0)
+		return 0;
+	log_message(LOG_LEVEL_ERROR, "reload", "the configuration stays as it was: %s", why);
+	x509_trust_free(*trust);
+	return -1;
+}
+
+int
+engines_reload(struct engines *e, struct conf *conf)
+{
+	struct x509_trust *trust;
+
+	if (prepare_reload(e, conf, &trust) != 0)
+		return -1;
+	tls_client_trust(e->tls, trust);
+	http_trust(e->http, trust);
+	x509_trust_free(trust);
+	conf_now_set(e->now, conf);
+	for (size_t i = 0; i < ENGINE_COUNT; i++)
+		if (engines[i].reload != NULL)
+			engines[i].reload(e, conf);
+	return 0;
+}
+
+void
+engines_probe(struct engines *e)
+{
+	struct arena *arena = arena_new();
+	struct ip nowhere = { .v6 = false };
+	struct sts_entry entry;
+
+	(void)resolver_health(e->resolver);
+	(void)slots_excess(e->deliver->slots, &nowhere, "", 0);
+	(void)sts_cache_peek(e->sts_cache, arena, "watchdog.invalid", &entry);
+	arena_free(arena);
 }
 
 /* Every one is halted, also after one that could not be. */

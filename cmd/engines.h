@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "base/conf.h"
+#include "base/conf_now.h"
 #include "cmd/privileges.h"
 
 /* Zero but for conf, now and privileges before engines_start(); each row fills in what is its own. */
@@ -42,6 +43,11 @@ struct engines {
 
 /* 0, or -1: it has been said why, and the process is to end without another call. */
 int engines_start(struct engines *engines);
+/* Goes on by conf, which is the engines' then; whoever runs ends by what he began with. -1: it has
+ * been logged why, nothing has changed, and conf stays the caller's. */
+int engines_reload(struct engines *engines, struct conf *conf);
+/* Returns when the engines have answered, which one that hangs never does. */
+void engines_probe(struct engines *engines);
 /* Answers what runs and ends it all. false: threads still ran when the time to stop was over and
  * may use anything: the process is to end with _exit(). */
 bool engines_stop(struct engines *engines);

@@ -11,11 +11,15 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/conf.h"
+#include "base/conf_now.h"
 #include "base/deadline.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -23,7 +27,9 @@
 #include "shim/tls_client.h"
 #include "cmd/complain.h"
 #include "cmd/engines.h"
+#include "cmd/fixed_keys.h"
 #include "cmd/privileges.h"
+#include "cmd/service_manager.h"
 
 #define DEFAULT_CONF	SYSCONFDIR "/stsgate/stsgate.conf"
 #define SELF_TEST_MS	5000	/* what -t waits for the resolver */
@@ -40,24 +46,98 @@ block_signals(sigset_t *signals)
 }
 
 static void
-wait_for_stop(const sigset_t *signals)
+say_ready(const struct conf *conf)
 {
+	char status[200];
+
+	snprintf(status, sizeof(status), "stsgated %s is ready as %s", PACKAGE_VERSION,
+	    conf->hostname);
+	log_message(LOG_LEVEL_INFO, "start", "%s", status);
+	service_manager_ready(status);
+}
+
+static void
+warn_of_fixed_keys(const struct conf *running, const struct conf *next)
+{
+	struct buf names = { 0 };
+
+	fixed_keys_changed(running, next, &names);
+	if (names.length > 0)
+		log_message(LOG_LEVEL_WARNING, "reload", "restart stsgated to change %s",
+		    buf_text(&names));
+	buf_free(&names);
+}
+
+/* NULL with one line in errors, without its end. */
+static struct conf *
+load(const char *path, char **errors)
+{
+	size_t size = 0;
+	FILE *file = open_memstream(errors, &size);
+	struct conf *conf;
+
+	if (file == NULL)
+		abort();
+	conf = conf_load(path, file);
+	if (fclose(file) != 0)
+		abort();
+	(*errors)[strcspn(*errors, "\n")] = '\0';
+	return conf;
+}
+
+/* A broken file changes nothing: mail goes on by the configuration that is in force. */
+static void
+reload(struct engines *engines, const char *path)
+{
+	char *errors = NULL;
+	struct conf *next;
+
+	service_manager_reloading();
+	next = load(path, &errors);
+	if (next == NULL) {
+		log_message(LOG_LEVEL_ERROR, "reload", "the configuration stays as it was: %s",
+		    errors);
+	} else if (engines_reload(engines, next) == 0) {
+		log_set_level(next->log_level);
+		warn_of_fixed_keys(engines->conf, next);
+		log_message(LOG_LEVEL_INFO, "reload", "%s is in force", path);
+	} else {
+		conf_free(next);
+	}
+	free(errors);
+	service_manager_ready(next == NULL ? "the configuration file is broken, see the log" :
+	    "ready");
+}
+
+/* Returns the next signal; until then the service manager hears that the engines answer. */
+static int
+next_signal(struct engines *engines, const sigset_t *signals)
+{
+	int64_t every_ms = service_manager_alive_every_ms();
+	struct timespec wait = { every_ms / 1000, every_ms % 1000 * 1000000 };
 	int number;
 
-	for (;;) {
-		if (sigwait(signals, &number) != 0)
-			continue;
-		if (number != SIGHUP)
-			return;
-		log_message(LOG_LEVEL_WARNING, "signal",
-		    "SIGHUP has no effect: restart stsgated to read the configuration again");
-	}
+	do {
+		number = sigtimedwait(signals, NULL, every_ms > 0 ? &wait : NULL);
+		if (number < 0 && errno == EAGAIN) {
+			engines_probe(engines);
+			service_manager_alive();
+		}
+	} while (number < 0);
+	return number;
+}
+
+static void
+serve_until_stopped(struct engines *engines, const sigset_t *signals, const char *path)
+{
+	while (next_signal(engines, signals) == SIGHUP)
+		reload(engines, path);
 }
 
 static int
-serve(const struct conf *conf)
+serve(const struct conf *conf, const char *path)
 {
-	struct engines engines = { .conf = conf };
+	struct engines engines = { .conf = conf, .now = conf_now_new(conf) };
 	sigset_t signals;
 	char why[256];
 
@@ -70,12 +150,13 @@ serve(const struct conf *conf)
 	}
 	if (engines_start(&engines) != 0)
 		_exit(EX_UNAVAILABLE);
-	log_message(LOG_LEVEL_INFO, "start", "stsgated %s is ready as %s", PACKAGE_VERSION,
-	    conf->hostname);
-	wait_for_stop(&signals);
+	say_ready(conf);
+	serve_until_stopped(&engines, &signals, path);
+	service_manager_stopping();
 	log_message(LOG_LEVEL_INFO, "stop", "no new sessions; running ones are answered");
 	if (!engines_stop(&engines))
 		_exit(EX_OK);
+	conf_now_free(engines.now);
 	log_message(LOG_LEVEL_INFO, "stop", "stopped");
 	return EX_OK;
 }
@@ -177,7 +258,7 @@ main(int argc, char **argv)
 	conf = conf_load(path, stderr);
 	if (conf == NULL)
 		return EX_CONFIG;
-	status = check_only ? check(conf) : serve(conf);
+	status = check_only ? check(conf) : serve(conf, path);
 	conf_free(conf);
 	return status;
 }

@@ -245,6 +245,12 @@ policy_map_listen(struct policy_map *map, int listener)
 	return session_pool_listen(map->pool, listener);
 }
 
+void
+policy_map_unlisten(struct policy_map *map, int listener)
+{
+	session_pool_unlisten(map->pool, listener);
+}
+
 bool
 policy_map_drain(struct policy_map *map, struct deadline deadline)
 {

@@ -23,6 +23,8 @@ struct policy_map;
 struct policy_map *policy_map_new(const struct conf *conf, const struct gatherer *gatherer);
 /* Starts accepting on a bound, listening socket, which it then owns. 0 or -1 with errno. */
 int policy_map_listen(struct policy_map *map, int listener);
+/* Stops accepting there, and closes it; connections go on. */
+void policy_map_unlisten(struct policy_map *map, int listener);
 /* No new connections; questions that are being answered are. false: the deadline came first. */
 bool policy_map_drain(struct policy_map *map, struct deadline deadline);
 /* Waits for what is looked up in the background, which resolver_stop() and http_stop() before it
