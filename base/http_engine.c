@@ -237,6 +237,8 @@ static const struct {
 	{ CURLOPT_NETRC, CURL_NETRC_IGNORED },
 	{ CURLOPT_SSL_VERIFYPEER, 1 },
 	{ CURLOPT_SSL_VERIFYHOST, 2 },
+	/* else the roots of the first connection take the place of ours on later ones */
+	{ CURLOPT_CA_CACHE_TIMEOUT, 0 },
 	{ CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2 },	/* RFC 8461 7.2: or later */
 };
 

@@ -25,7 +25,8 @@ struct session_pool *session_pool_new(size_t max, size_t stack_octets,
 /* Starts accepting on a listening socket, which the pool then owns. -1 with errno: it does not. */
 int session_pool_listen(struct session_pool *pool, int listener);
 void session_pool_set_max(struct session_pool *pool, size_t max);	/* for those to come */
-/* Stops accepting on a socket that session_pool_listen() took, and closes it soon; sessions go on. */
+/* Stops accepting on a socket that session_pool_listen() took, and closes it soon; sessions go
+ * on. */
 void session_pool_unlisten(struct session_pool *pool, int listener);
 size_t session_pool_running(const struct session_pool *pool);
 bool session_pool_draining(const struct session_pool *pool);	/* idle sessions are to end */

@@ -16,9 +16,10 @@
 #include "base/conf_now.h"
 #include "cmd/privileges.h"
 
-/* Zero but for conf, now and privileges before engines_start(); each row fills in what is its own. */
+/* Zero but for conf, now and privileges before engines_start(); each row fills in what is its
+ * own. */
 struct engines {
-	const struct conf *conf;	/* of the start: good to the end, but perhaps no longer in force */
+	const struct conf *conf;	/* of the start: good to the end, perhaps not in force */
 	struct conf_now *now;	/* in force */
 	struct privileges privileges;
 	struct store *store;

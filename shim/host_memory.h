@@ -24,7 +24,8 @@
 struct host_memory;
 
 struct host_memory *host_memory_new(int64_t retry_ms);
-void host_memory_set_retry(struct host_memory *memory, int64_t retry_ms);	/* for failures to come */
+/* For failures to come. */
+void host_memory_set_retry(struct host_memory *memory, int64_t retry_ms);
 void host_memory_free(struct host_memory *memory);	/* NULL is allowed */
 
 /* What is remembered. */

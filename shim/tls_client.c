@@ -4,7 +4,6 @@
  */
 #include "config.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdint.h>
@@ -263,19 +262,6 @@ settle_call(struct tls_io *io, int result)
 	return -STREAM_LOST;
 }
 
-/* The words of OpenSSL as one token. */
-static void
-reason_token(unsigned long error, char *token, size_t room)
-{
-	const char *reason = ERR_reason_error_string(error);
-	size_t i;
-
-	snprintf(token, room, "%s", reason != NULL ? reason : "tls-handshake-failure");
-	for (i = 0; token[i] != '\0'; i++)
-		token[i] = isalnum((unsigned char)token[i]) ?
-		    (char)tolower((unsigned char)token[i]) : '-';
-}
-
 static bool
 is_no_record(int reason)
 {
@@ -304,7 +290,7 @@ name_failure(const struct tls_io *io, struct proof *proof)
 	else if (of_ssl && is_no_record(reason))
 		snprintf(proof->failure, sizeof(proof->failure), "tls-record-header-error");
 	else
-		reason_token(error, proof->failure, sizeof(proof->failure));
+		tls_proof_name_failure(proof, ERR_reason_error_string(error));
 	if (reason == ERR_R_MALLOC_FAILURE)
 		proof->local_fault = true;
 	ERR_clear_error();

@@ -4,6 +4,8 @@
  */
 #include "config.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -127,4 +129,17 @@ tls_proof_measure(void *store, void *leaf, void *chain, const char *const *names
 	measure_chain(store, leaf, chain, proof);
 	measure_names(leaf, names, name_count, proof);
 	ERR_clear_error();
+}
+
+void
+tls_proof_name_failure(struct proof *proof, const char *reason)
+{
+	char *token = proof->failure;
+	size_t i;
+
+	snprintf(token, sizeof(proof->failure), "%s",
+	    reason != NULL ? reason : "tls-handshake-failure");
+	for (i = 0; token[i] != '\0'; i++)
+		token[i] = isalnum((unsigned char)token[i]) ?
+		    (char)tolower((unsigned char)token[i]) : '-';
 }

@@ -20,4 +20,7 @@
 void tls_proof_measure(void *store, void *leaf, void *chain, const char *const *names,
     size_t name_count, struct proof *proof);
 
+/* failure: the words of OpenSSL, or NULL when it has none, as one token. */
+void tls_proof_name_failure(struct proof *proof, const char *reason);
+
 #endif

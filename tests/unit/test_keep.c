@@ -173,6 +173,30 @@ test_what_is_not_kept(void **state)
 	bench_free(&some);
 }
 
+/* What was kept is closed, what comes later is kept by the new rules. */
+static void
+test_cleared(void **state)
+{
+	static const struct keep_rules none = { .idle_ms = 0, .time_ms = LONG, .messages = 100 };
+	struct bench bench = bench_new(&generous, 10, 10);
+	int first = keep_one(&bench, "k", &here, "a"), second;
+	struct kept kept;
+
+	(void)state;
+	keep_clear(bench.keep);
+	assert_quit(first, true, LONG);
+	second = keep_one(&bench, "k", &here, "a");
+	assert_quit(second, false, 50);
+	keep_set_rules(bench.keep, &none);
+	assert_true(take_slot(&bench, &here, "a", 0));
+	assert_true(take(&bench, "k", &kept));
+	assert_false(keep_put(bench.keep, "k", &here, "a", &kept));
+	end(&bench, &kept, &here, "a");
+	close(first);
+	close(second);
+	bench_free(&bench);
+}
+
 static void
 test_closed_in_time(void **state)
 {
@@ -344,6 +368,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_same_key_alone),
 		cmocka_unit_test(test_what_is_not_kept),
+		cmocka_unit_test(test_cleared),
 		cmocka_unit_test(test_closed_in_time),
 		cmocka_unit_test(test_dead_ones_are_passed),
 		cmocka_unit_test(test_room_is_made),

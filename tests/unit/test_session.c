@@ -42,6 +42,7 @@ struct server {
 	atomic_int closed, ended;
 	char directory[64];
 	struct endpoint endpoint;
+	int listener;
 };
 
 static void
@@ -109,6 +110,7 @@ server_listen(struct server *server, const struct endpoint *endpoint)
 	int listener = endpoint_listen(endpoint, 0600, (gid_t)-1, 64);
 
 	assert_true(listener >= 0);
+	server->listener = listener;
 	assert_int_equal(session_pool_listen(server->pool, listener), 0);
 }
 
@@ -213,6 +215,45 @@ test_sessions_run_side_by_side_up_to_the_cap(void **state)
 	for (i = 0; i < 5; i++)
 		stream_free(clients[i]);
 	await_running(&server, 0);
+	server_stop(&server);
+}
+
+/* A listener goes; sessions, and another listener, stay. */
+static void
+test_a_listener_is_given_up(void **state)
+{
+	struct stream *before, *after;
+	struct endpoint second;
+	struct server server;
+	const char *why;
+	char text[ENDPOINT_TEXT_MAX + 10];
+	int listener;
+
+	(void)state;
+	server_start(&server, 5);
+	before = client_new(&server);
+	say(before, "ping");
+	expect(before, "pong");
+	snprintf(text, sizeof(text), "%s.second", server.endpoint.text);
+	assert_int_equal(endpoint_parse(text, &second, &why), 0);
+	listener = endpoint_listen(&second, 0600, (gid_t)-1, 5);
+	assert_true(listener >= 0);
+	assert_int_equal(session_pool_listen(server.pool, listener), 0);
+	session_pool_unlisten(server.pool, server.listener);
+	while ((listener = endpoint_connect(&server.endpoint, deadline_in(SOON))) >= 0) {
+		close(listener);
+		usleep(1000);
+	}
+	say(before, "ping");
+	expect(before, "pong");
+	listener = endpoint_connect(&second, deadline_in(SOON));
+	assert_true(listener >= 0);
+	after = stream_new_fd(listener);
+	say(after, "ping");
+	expect(after, "pong");
+	stream_free(after);
+	stream_free(before);
+	unlink(endpoint_path(&second));
 	server_stop(&server);
 }
 
@@ -493,6 +534,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sessions_run_side_by_side_up_to_the_cap),
+		cmocka_unit_test(test_a_listener_is_given_up),
 		cmocka_unit_test(test_drain_without_sessions_is_quick),
 		cmocka_unit_test(test_drain_wakes_the_idle_who_may_still_answer),
 		cmocka_unit_test(test_drain_leaves_the_busy_alone),

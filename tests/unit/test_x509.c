@@ -247,7 +247,7 @@ resume(SSL_CTX *client_context, SSL_CTX *server_context, SSL_SESSION **session)
 }
 
 static SSL_CTX *
-client_context_new(const struct x509_trust *trust, const char *host)
+client_context_new(struct x509_trust *trust, const char *host)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
 

@@ -128,6 +128,20 @@ class Stsgated:
         self.settings = merged(self.settings, changes)
         self.config.write_text(render(self.settings), encoding="utf-8")
 
+    def reload(self, changes=None, seconds=30):
+        """SIGHUP with new settings; gives what was logged about it, once it is over."""
+        if changes is not None:
+            self.reconfigure(changes)
+        before = len(self.log("reload"))
+        self.process.send_signal(signal.SIGHUP)
+        end = time.monotonic() + seconds
+        while not any(re.search("in force|stays as it was:", line["msg"])
+                      for line in self.log("reload")[before:]):
+            if time.monotonic() > end:
+                raise DaemonFailed("SIGHUP has not been obeyed:\n" + self.log_text())
+            time.sleep(0.02)
+        return [line["msg"] for line in self.log("reload")[before:]]
+
     def start(self, seconds=20, prefix=()):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(

@@ -1,0 +1,182 @@
+# SPDX-FileCopyrightText: The stsgate authors
+# SPDX-License-Identifier: ISC
+"""SIGHUP: what changes at once, what stays, and that no message is lost over it."""
+
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+from checks import address, assert_arrived, assert_nothing_leaked, assert_reply, wait_until
+from stslab import lmtp, programs
+from stslab.mx import Behaviour, Slow
+
+
+def refused(path):
+    """Does nobody answer at this Unix socket?"""
+    with socket.socket(socket.AF_UNIX) as sock:
+        try:
+            sock.connect(str(path))
+        except OSError:
+            return True
+    return False
+
+
+def test_a_session_goes_on_and_the_next_one_sees_the_change(net, start):
+    """The open session keeps what it began with, its message goes; the next one is refused."""
+    mta = start()
+    open_one, domain = net.domain(), net.domain()
+    with mta.client() as client:
+        client.hello()
+        client.envelope("a@b.example", [address(open_one)])
+        client.command("DATA")
+        mta.reload({("destination", domain.name): {"tls": "verify", "match": ["no.example"]},
+                    ("destination", open_one.name): {"tls": "verify", "match": ["no.example"]}})
+        client.send(lmtp.stuffed(lmtp.MESSAGE))
+        assert client.reply().short == "250 2.0.0"
+    assert_arrived(open_one)
+    assert_reply(mta.deliver(address(domain)).only, "451 4.7.5")
+    assert_nothing_leaked(domain)
+    mta.reload({("destination", domain.name): {"tls": "may"}})
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+
+
+@pytest.mark.parametrize("keep_idle", ["60s", "0s"], ids=["kept", "resumed"])
+def test_a_root_that_is_no_longer_trusted(net, keep_idle):
+    """Neither a kept connection nor a resumed session carries the old trust on."""
+    mta = net.daemons.make({"smtp": {"keep-idle": keep_idle}})
+    roots = mta.directory / "roots.pem"
+    shutil.copy(net.authorities.ca_file, roots)
+    mta.reconfigure({"tls": {"ca-file": str(roots)}})
+    mta.start()
+    domain = net.domain(policy="enforce")
+    for _ in range(3):
+        assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    assert len(domain.host.connections) == (1 if keep_idle == "60s" else 3)
+    mta.reload()
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"  # the same roots once more
+    if keep_idle == "60s":
+        assert len(domain.host.connections) == 2
+    shutil.copy(net.authorities.rogue.path, roots)
+    mta.reload()
+    assert_reply(mta.deliver(address(domain)).only, "451 4.7.5")
+    assert_arrived(domain, times=4)
+    shutil.copy(net.authorities.ca_file, roots)
+    mta.reload()
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    net.daemons.discard(mta)
+
+
+def test_the_new_roots_are_for_policy_hosts_too(net):
+    mta = net.daemons.make()
+    roots = mta.directory / "roots.pem"
+    shutil.copy(net.authorities.ca_file, roots)
+    mta.reconfigure({"tls": {"ca-file": str(roots)}})
+    mta.start()
+    domain = net.domain(policy="enforce")
+    shutil.copy(net.authorities.rogue.path, roots)
+    mta.reload()
+    assert mta.ask("cache", "refresh", domain.name).returncode == 1
+    shutil.copy(net.authorities.ca_file, roots)
+    mta.reload()
+    again = mta.ask("cache", "refresh", domain.name)
+    assert again.returncode == 0, again.stdout + mta.log_text()
+    net.daemons.discard(mta)
+
+
+@pytest.mark.parametrize("break_it", [
+    lambda mta: mta.config.write_text("hostname = \n"),
+    lambda mta: mta.config.write_text(mta.config.read_text() + "no-such-key = 1\n"),
+    lambda mta: mta.config.unlink(),
+    lambda mta: pathlib.Path(mta.settings["tls"]["ca-file"]).write_text("no certificate\n"),
+    lambda mta: pathlib.Path(mta.settings["dns"]["trust-anchor"][0]).unlink(),
+], ids=["syntax", "unknown key", "away", "roots", "trust anchor"])
+def test_a_broken_file_changes_nothing(net, break_it):
+    mta = net.daemons.make()
+    roots, anchor = mta.directory / "roots.pem", mta.directory / "root.key"
+    shutil.copy(net.authorities.ca_file, roots)
+    shutil.copy(mta.settings["dns"]["trust-anchor"][0], anchor)
+    domain = net.domain(policy="enforce")
+    mta.reconfigure({"tls": {"ca-file": str(roots)}, "dns": {"trust-anchor": [str(anchor)]},
+                     ("destination", "refused.example"): {"tls": "dane"}})
+    mta.start()
+    break_it(mta)
+    said = mta.reload()
+    assert any(msg.startswith("the configuration stays as it was: ") for msg in said)
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    assert_arrived(domain, tls=True)
+    net.daemons.discard(mta)
+
+
+def test_keys_that_need_a_restart_are_named(start):
+    mta = start()
+    said = mta.reload({"state-directory": "/tmp", "lmtp": {"socket-mode": "0600"},
+                       "log-level": "debug"})
+    assert any("restart stsgated to change state-directory, lmtp.socket-mode" in msg
+               for msg in said)
+
+
+def test_listeners_come_and_go(start):
+    mta = start()
+    lmtp_old = mta.settings["lmtp"]["listen"][0]
+    run = pathlib.Path(lmtp_old.removeprefix("unix:")).parent
+    lmtp_new, control_new = f"unix:{run}/second.sock", f"unix:{run}/control2.sock"
+    with mta.client() as client:
+        client.hello()
+        mta.reload({"lmtp": {"listen": [lmtp_old, lmtp_new]}, "control": {"listen": [control_new]}})
+        assert client.command("NOOP").code == 250
+        mta.reload({"lmtp": {"listen": [lmtp_new]}})
+        assert client.command("NOOP").code == 250
+    assert refused(run / "lmtp.sock") and not (run / "lmtp.sock").exists()
+    with lmtp.Client(lmtp_new, 10) as client:
+        assert client.greeting.code == 220
+    assert mta.ask("stats").returncode == 0
+    assert not (run / "control.sock").exists()
+
+
+def test_a_listener_that_cannot_be_opened(start):
+    mta = start()
+    lmtp_old = mta.settings["lmtp"]["listen"][0]
+    said = mta.reload({"lmtp": {"listen": ["unix:/proc/no.sock"]}})
+    assert any("unix:/proc/no.sock" in msg and "stays" in msg for msg in said)
+    with lmtp.Client(lmtp_old, 10) as client:
+        assert client.greeting.code == 220
+
+
+def test_a_hundred_times_under_load(net, start):
+    """Nothing is lost, nothing is told twice, and memory does not grow with it."""
+    mta = start()
+    domains = [net.domain(policy="enforce"), net.domain(), net.domain(policy="testing")]
+    stop, sent, wrong = threading.Event(), [], []
+
+    def deliver(domain, number):
+        count = 0
+        while not stop.is_set():
+            recipient = address(domain, f"u{number}-{count}")
+            reply = mta.deliver(recipient).only
+            (sent if reply.short == "250 2.0.0" else wrong).append(recipient + " " + str(reply))
+            count += 1
+
+    threads = [threading.Thread(target=deliver, args=(domain, number))
+               for number in range(2) for domain in domains]
+    for thread in threads:
+        thread.start()
+    for count in range(100):
+        mta.reconfigure({("destination", "*.other.example"): {"tls": "may",
+                                                              "max-connections": count}})
+        mta.process.send_signal(signal.SIGHUP)
+        time.sleep(0.02)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    arrived = [recipient for domain in domains for message in domain.messages()
+               for recipient in message.recipients]
+    assert len(sent) > 20
+    assert sorted(arrived) == sorted(line.split(" ")[0] for line in sent)
+    mta.reload()
+    assert mta.stop() == 0
