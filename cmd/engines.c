@@ -23,11 +23,6 @@
 #include "policy/gather.h"
 #include "policy/resolver.h"
 #include "policy/sts_cache.h"
-#include "report/collector.h"
-#include "report/forward.h"
-#include "report/recorder.h"
-#include "report/reporter.h"
-#include "report/tally.h"
 #include "shim/body.h"
 #include "shim/control.h"
 #include "shim/deliver.h"
@@ -39,6 +34,7 @@
 #include "integration/policy_map.h"
 #include "cmd/complain.h"
 #include "cmd/engines.h"
+#include "cmd/engines_report.h"
 #include "cmd/listeners.h"
 #include "cmd/timer.h"
 
@@ -203,130 +199,6 @@ free_sts_cache(struct engines *e)
 	sts_cache_free(e->sts_cache);
 }
 
-/* What is to be sent must not be gone before it could be. */
-#define SENDING_MS	(INT64_C(3) * 86400 * 1000)
-
-static int
-start_tally(struct engines *e)
-{
-	int64_t keep = e->conf->tlsrpt.keep;
-
-	if (e->conf->tlsrpt.enable == TLSRPT_SEND && keep < SENDING_MS)
-		keep = SENDING_MS;
-	if (e->conf->tlsrpt.enable != TLSRPT_OFF)
-		e->tally = tally_new(e->store, keep / 1000);
-	return 0;
-}
-
-static void
-free_tally(struct engines *e)
-{
-	tally_free(e->tally);
-}
-
-/* Whoever may send mail here may tell of it. */
-#define TLSRPT_SOCKET_MODE	0666
-
-static bool
-has_tlsrpt(const struct engines *e, const char *socket)
-{
-	return e->conf->tlsrpt.enable != TLSRPT_OFF && socket[0] != '\0';
-}
-
-static int
-open_tlsrpt(struct engines *e)
-{
-	const char *socket = e->conf->tlsrpt.socket, *why = "";
-	struct endpoint endpoint;
-
-	e->tlsrpt_fd = -1;
-	if (!has_tlsrpt(e, socket))
-		return 0;
-	if (endpoint_parse(socket, &endpoint, &why) != 0) {
-		complain(e->conf, socket, why);
-		return -1;
-	}
-	e->tlsrpt_fd = endpoint_receive(&endpoint, TLSRPT_SOCKET_MODE, (gid_t)-1);
-	if (e->tlsrpt_fd < 0)
-		complain(e->conf, socket, errno == EADDRINUSE ?
-		    "another process is receiving there already" : strerror(errno));
-	return e->tlsrpt_fd < 0 ? -1 : 0;
-}
-
-static void
-close_tlsrpt(struct engines *e)
-{
-	const char *why;
-	struct endpoint endpoint;
-
-	if (has_tlsrpt(e, e->conf->tlsrpt.socket) &&
-	    endpoint_parse(e->conf->tlsrpt.socket, &endpoint, &why) == 0)
-		unlink(endpoint_path(&endpoint));
-	if (e->tlsrpt_fd >= 0)
-		close(e->tlsrpt_fd);
-}
-
-static int
-start_forward(struct engines *e)
-{
-	const char *forward = e->conf->tlsrpt.forward, *why = "";
-	struct endpoint endpoint;
-
-	if (!has_tlsrpt(e, forward))
-		return 0;
-	if (endpoint_parse(forward, &endpoint, &why) != 0) {
-		complain(e->conf, forward, why);
-		return -1;
-	}
-	e->forward = forward_new(&endpoint);
-	if (e->forward == NULL)
-		complain(e->conf, forward, strerror(errno));
-	return e->forward == NULL ? -1 : 0;
-}
-
-static void
-free_forward(struct engines *e)
-{
-	forward_free(e->forward);
-}
-
-static int
-start_recorder(struct engines *e)
-{
-	if (e->conf->tlsrpt.enable == TLSRPT_OFF)
-		return 0;
-	e->recorder = recorder_new(e->resolver, e->tally, e->forward);
-	if (e->recorder == NULL)
-		complain(e->conf, "TLS reports", "no thread is to be had");
-	return e->recorder == NULL ? -1 : 0;
-}
-
-static void
-free_recorder(struct engines *e)
-{
-	resolver_stop(e->resolver);
-	recorder_free(e->recorder);
-}
-
-static int
-start_collector(struct engines *e)
-{
-	if (e->tlsrpt_fd < 0)
-		return 0;
-	e->collector = collector_new(e->tlsrpt_fd, e->tally, e->forward);
-	e->tlsrpt_fd = -1;
-	if (e->collector == NULL)
-		complain(e->conf, e->conf->tlsrpt.socket, "no thread is to be had");
-	return e->collector == NULL ? -1 : 0;
-}
-
-static bool
-halt_collector(struct engines *e)
-{
-	collector_free(e->collector);
-	return true;
-}
-
 static void
 reload_sts_cache(struct engines *e, const struct conf *conf)
 {
@@ -439,34 +311,6 @@ free_policy_map(struct engines *e)
 }
 
 static int
-start_reporter(struct engines *e)
-{
-	const struct reporter_plan plan = { e->conf, e->store, e->tally, e->resolver, e->http };
-
-	if (e->tally == NULL)
-		return 0;
-	e->reporter = reporter_start(&plan);
-	if (e->reporter == NULL)
-		complain(e->conf, "reports", "no thread is to be had");
-	return e->reporter == NULL ? -1 : 0;
-}
-
-static bool
-halt_reporter(struct engines *e)
-{
-	if (e->reporter != NULL)
-		reporter_stop(e->reporter);
-	return true;
-}
-
-static void
-free_reporter(struct engines *e)
-{
-	if (e->reporter != NULL)
-		reporter_free(e->reporter);
-}
-
-static int
 serve_control(void *context, int fd, bool tcp)
 {
 	return control_listen(context, fd, tcp);
@@ -556,7 +400,7 @@ static const struct engine {
 } engines[] = {
 	{ "store", open_store, NULL, NULL, close_store },
 	{ "listeners", open_listeners, reload_listeners, NULL, close_listeners },
-	{ "tlsrpt-socket", open_tlsrpt, NULL, NULL, close_tlsrpt },
+	{ "tlsrpt-socket", engines_open_tlsrpt, NULL, NULL, engines_close_tlsrpt },
 	{ "privileges", drop_privileges, NULL, NULL, NULL },
 	{ "limits", limit_process, NULL, NULL, NULL },
 	{ "spool", open_spool, NULL, NULL, close_spool },
@@ -564,14 +408,14 @@ static const struct engine {
 	{ "http", start_http, NULL, NULL, free_http },
 	{ "tls", start_tls, NULL, NULL, free_tls },
 	{ "sts-cache", start_sts_cache, reload_sts_cache, NULL, free_sts_cache },
-	{ "tally", start_tally, NULL, NULL, free_tally },
-	{ "tlsrpt-forward", start_forward, NULL, NULL, free_forward },
-	{ "recorder", start_recorder, NULL, NULL, free_recorder },
-	{ "collector", start_collector, NULL, halt_collector, NULL },
+	{ "tally", engines_start_tally, NULL, NULL, engines_free_tally },
+	{ "tlsrpt-forward", engines_start_forward, NULL, NULL, engines_free_forward },
+	{ "recorder", engines_start_recorder, NULL, NULL, engines_free_recorder },
+	{ "collector", engines_start_collector, NULL, engines_halt_collector, NULL },
 	{ "deliver", start_deliver, reload_deliver, NULL, free_deliver },
 	{ "policy-map", start_policy_map, NULL, halt_policy_map, free_policy_map },
 	{ "timer", start_timer, NULL, halt_timer, NULL },
-	{ "reporter", start_reporter, NULL, halt_reporter, free_reporter },
+	{ "reporter", engines_start_reporter, NULL, engines_halt_reporter, engines_free_reporter },
 	{ "control", start_control, NULL, halt_control, NULL },
 	{ "lmtp", start_lmtp, reload_lmtp, halt_lmtp, free_lmtp },
 };

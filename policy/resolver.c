@@ -4,7 +4,6 @@
  */
 #include "config.h"
 
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +50,7 @@ struct resolver {
 	bool stop;
 	bool testing;	/* the thread exists */
 	pthread_t tester;
-	struct buf setup;	/* describe_setup(); of the thread that loads */
+	struct buf setup;	/* resolver_files_describe(); of the thread that loads */
 };
 
 static struct shared_engine *
@@ -321,23 +320,6 @@ allocate(const struct conf *conf, const char *resolv_conf)
 	return resolver;
 }
 
-/* Everything that an engine is made from: equal texts make equal engines. */
-static void
-describe_setup(const struct conf *conf, const struct resolver_servers *servers, struct buf *text)
-{
-	struct resolver_file file;
-
-	resolver_setup_unbound(conf, servers, false, text);
-	for (size_t i = 0; i < conf->dns.trust_anchors.count; i++) {
-		const char *path = conf->dns.trust_anchors.at[i];
-
-		file = (struct resolver_file){ .size = -1 };
-		(void)resolver_files_look(path, &file);
-		buf_printf(text, "%s %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 ".%" PRId64 "\n",
-		    path, file.device, file.inode, file.size, file.changed_s, file.changed_ns);
-	}
-}
-
 struct resolver *
 resolver_new_with(const struct conf *conf, const char *resolv_conf, char *why, size_t why_room)
 {
@@ -351,7 +333,7 @@ resolver_new_with(const struct conf *conf, const char *resolv_conf, char *why, s
 	resolver->engine = shared_new(conf, &resolver->servers, false, why, why_room);
 	if (resolver->engine == NULL)
 		goto fail;
-	describe_setup(conf, &resolver->servers, &resolver->setup);
+	resolver_files_describe(conf, &resolver->servers, &resolver->setup);
 	error = start_tester(resolver);
 	if (error == 0)
 		return resolver;
@@ -394,7 +376,7 @@ resolver_reload(struct resolver *resolver, const struct conf *conf, char *why, s
 	if (resolver_files_anchors(conf, &anchors, why, why_room) != 0 ||
 	    resolver_files_servers(conf, resolver->resolv_conf, &servers, why, why_room) != 0)
 		return -1;
-	describe_setup(conf, &servers, &setup);
+	resolver_files_describe(conf, &servers, &setup);
 	changed = strcmp(buf_text(&setup), buf_text(&resolver->setup)) != 0;
 	if (changed)
 		engine = shared_new(conf, &servers, false, why, why_room);

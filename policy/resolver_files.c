@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <inttypes.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -102,4 +103,20 @@ resolver_files_servers(const struct conf *conf, const char *resolv_conf,
 	resolver_setup_resolv_conf(text, servers);
 	free(text);
 	return 0;
+}
+
+void
+resolver_files_describe(const struct conf *conf, const struct resolver_servers *servers, struct buf *text)
+{
+	struct resolver_file file;
+
+	resolver_setup_unbound(conf, servers, false, text);
+	for (size_t i = 0; i < conf->dns.trust_anchors.count; i++) {
+		const char *path = conf->dns.trust_anchors.at[i];
+
+		file = (struct resolver_file){ .size = -1 };
+		(void)resolver_files_look(path, &file);
+		buf_printf(text, "%s %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 ".%" PRId64 "\n",
+		    path, file.device, file.inode, file.size, file.changed_s, file.changed_ns);
+	}
 }

@@ -33,4 +33,8 @@ int resolver_files_anchors(const struct conf *conf, struct resolver_anchors *anc
 int resolver_files_servers(const struct conf *conf, const char *resolv_conf,
     struct resolver_servers *servers, char *why, size_t why_room);
 
+/* Everything that an engine is made from: equal texts make equal engines. */
+void resolver_files_describe(const struct conf *conf, const struct resolver_servers *servers,
+    struct buf *text);
+
 #endif

@@ -1,0 +1,171 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/endpoint.h"
+#include "policy/resolver.h"
+#include "report/collector.h"
+#include "report/forward.h"
+#include "report/recorder.h"
+#include "report/reporter.h"
+#include "report/tally.h"
+#include "cmd/complain.h"
+#include "cmd/engines_report.h"
+
+/* What is to be sent must not be gone before it could be. */
+#define SENDING_MS	(INT64_C(3) * 86400 * 1000)
+/* Whoever may send mail here may tell of it. */
+#define TLSRPT_SOCKET_MODE	0666
+
+int
+engines_start_tally(struct engines *e)
+{
+	int64_t keep = e->conf->tlsrpt.keep;
+
+	if (e->conf->tlsrpt.enable == TLSRPT_SEND && keep < SENDING_MS)
+		keep = SENDING_MS;
+	if (e->conf->tlsrpt.enable != TLSRPT_OFF)
+		e->tally = tally_new(e->store, keep / 1000);
+	return 0;
+}
+
+void
+engines_free_tally(struct engines *e)
+{
+	tally_free(e->tally);
+}
+
+static bool
+has_tlsrpt(const struct engines *e, const char *socket)
+{
+	return e->conf->tlsrpt.enable != TLSRPT_OFF && socket[0] != '\0';
+}
+
+int
+engines_open_tlsrpt(struct engines *e)
+{
+	const char *socket = e->conf->tlsrpt.socket, *why = "";
+	struct endpoint endpoint;
+
+	e->tlsrpt_fd = -1;
+	if (!has_tlsrpt(e, socket))
+		return 0;
+	if (endpoint_parse(socket, &endpoint, &why) != 0) {
+		complain(e->conf, socket, why);
+		return -1;
+	}
+	e->tlsrpt_fd = endpoint_receive(&endpoint, TLSRPT_SOCKET_MODE, (gid_t)-1);
+	if (e->tlsrpt_fd < 0)
+		complain(e->conf, socket, errno == EADDRINUSE ?
+		    "another process is receiving there already" : strerror(errno));
+	return e->tlsrpt_fd < 0 ? -1 : 0;
+}
+
+void
+engines_close_tlsrpt(struct engines *e)
+{
+	const char *why;
+	struct endpoint endpoint;
+
+	if (has_tlsrpt(e, e->conf->tlsrpt.socket) &&
+	    endpoint_parse(e->conf->tlsrpt.socket, &endpoint, &why) == 0)
+		unlink(endpoint_path(&endpoint));
+	if (e->tlsrpt_fd >= 0)
+		close(e->tlsrpt_fd);
+}
+
+int
+engines_start_forward(struct engines *e)
+{
+	const char *forward = e->conf->tlsrpt.forward, *why = "";
+	struct endpoint endpoint;
+
+	if (!has_tlsrpt(e, forward))
+		return 0;
+	if (endpoint_parse(forward, &endpoint, &why) != 0) {
+		complain(e->conf, forward, why);
+		return -1;
+	}
+	e->forward = forward_new(&endpoint);
+	if (e->forward == NULL)
+		complain(e->conf, forward, strerror(errno));
+	return e->forward == NULL ? -1 : 0;
+}
+
+void
+engines_free_forward(struct engines *e)
+{
+	forward_free(e->forward);
+}
+
+int
+engines_start_recorder(struct engines *e)
+{
+	if (e->conf->tlsrpt.enable == TLSRPT_OFF)
+		return 0;
+	e->recorder = recorder_new(e->resolver, e->tally, e->forward);
+	if (e->recorder == NULL)
+		complain(e->conf, "TLS reports", "no thread is to be had");
+	return e->recorder == NULL ? -1 : 0;
+}
+
+void
+engines_free_recorder(struct engines *e)
+{
+	resolver_stop(e->resolver);
+	recorder_free(e->recorder);
+}
+
+int
+engines_start_collector(struct engines *e)
+{
+	if (e->tlsrpt_fd < 0)
+		return 0;
+	e->collector = collector_new(e->tlsrpt_fd, e->tally, e->forward);
+	e->tlsrpt_fd = -1;
+	if (e->collector == NULL)
+		complain(e->conf, e->conf->tlsrpt.socket, "no thread is to be had");
+	return e->collector == NULL ? -1 : 0;
+}
+
+bool
+engines_halt_collector(struct engines *e)
+{
+	collector_free(e->collector);
+	return true;
+}
+
+int
+engines_start_reporter(struct engines *e)
+{
+	const struct reporter_plan plan = { e->conf, e->store, e->tally, e->resolver, e->http };
+
+	if (e->tally == NULL)
+		return 0;
+	e->reporter = reporter_start(&plan);
+	if (e->reporter == NULL)
+		complain(e->conf, "reports", "no thread is to be had");
+	return e->reporter == NULL ? -1 : 0;
+}
+
+bool
+engines_halt_reporter(struct engines *e)
+{
+	if (e->reporter != NULL)
+		reporter_stop(e->reporter);
+	return true;
+}
+
+void
+engines_free_reporter(struct engines *e)
+{
+	if (e->reporter != NULL)
+		reporter_free(e->reporter);
+}
