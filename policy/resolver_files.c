@@ -4,9 +4,9 @@
  */
 #include "config.h"
 
-#include <inttypes.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,7 +106,8 @@ resolver_files_servers(const struct conf *conf, const char *resolv_conf,
 }
 
 void
-resolver_files_describe(const struct conf *conf, const struct resolver_servers *servers, struct buf *text)
+resolver_files_describe(const struct conf *conf, const struct resolver_servers *servers,
+    struct buf *text)
 {
 	struct resolver_file file;
 
