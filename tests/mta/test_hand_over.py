@@ -4,6 +4,7 @@
 
 import concurrent.futures
 import contextlib
+import re
 
 import pytest
 from checks import address, assert_arrived, assert_nothing_leaked, wait_until
@@ -26,6 +27,12 @@ def sending(site, domain, recipients):
         concurrent.futures.wait([sent], ENOUGH)
 
 
+def bounced(site):
+    """The addresses that bounces were about."""
+    return re.findall(r"^Final-Recipient: ?rfc822; ?<?([^\s>]+)", site.mta.mailbox(),
+                      re.MULTILINE | re.IGNORECASE)
+
+
 def test_delivered_over_verified_tls(net, site):
     domain = net.domain(policy="enforce")
     site.mta.send(address(domain))
@@ -42,13 +49,15 @@ def test_a_downgrade_stays_queued_and_says_why(net, site):
     site.mta.send(address(domain))
     assert site.mta.waiting() == [address(domain)]
     assert_nothing_leaked(domain)
-    texts = [site.mta.log_text(), site.mta.mailq()]
-    if site.name == "exim-pipe":
-        assert address(domain) in texts.pop()   # Exim keeps a pipe's output in its log alone
-    for text in texts:
-        for word in ("4.7.4", domain.host.name, "held"):
-            assert word in text, text
-    assert address(domain) not in site.mta.mailbox(), "no bounce"
+    words = ["4.7.4", domain.host.name, "held"]
+    for word in words:
+        assert word in site.mta.log_text(), site.mta.log_text()
+    # Exim shows a pipe's output in its log alone, and Sendmail's list is 60 columns wide.
+    short = {"exim-pipe": 0, "sendmail": 2}
+    words = words[:short.get(site.name, short.get(site.name.partition("-")[0], 3))]
+    for word in (address(domain), *words):
+        assert word in site.mta.mailq(), site.mta.mailq()
+    assert address(domain) not in bounced(site)
     domain.host.behaviour = Behaviour()
     site.mta.run_queue()
     assert site.mta.waiting() == []
@@ -63,9 +72,9 @@ def test_a_permanent_refusal_bounces_with_the_remotes_text(net, site):
     site.mta.send(address(domain, "other"))
     assert site.mta.waiting() == []
     bounces = site.mta.mailbox()
-    for word in (address(domain), "Nobody of that name", address(domain, "other"),
-                 "We call this spam"):
+    for word in ("Nobody of that name", "We call this spam"):
         assert word in bounces, bounces
+    assert {address(domain), address(domain, "other")} <= set(bounced(site))
 
 
 def test_recipients_of_one_message_have_their_own_fates(net, site):
@@ -78,9 +87,9 @@ def test_recipients_of_one_message_have_their_own_fates(net, site):
     assert_arrived(good, tls=True)
     assert_nothing_leaked(attacked)
     assert "Greylisted" in site.mta.log_text()
-    assert address(good, "nobody") in site.mta.mailbox()
-    assert address(attacked) not in site.mta.mailbox()
-    assert address(grey) not in site.mta.mailbox()
+    assert address(good, "nobody") in bounced(site)
+    assert address(attacked) not in bounced(site)
+    assert address(grey) not in bounced(site)
 
 
 def test_stsgated_is_away_and_comes_back(net, site):

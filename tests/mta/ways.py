@@ -11,8 +11,12 @@ from dataclasses import dataclass
 
 from stslab import programs
 from stslab.exim import Exim
+from stslab.postfix import PIECES, Postfix
+from stslab.sendmail import Sendmail
 
-HAND_OVER = ["exim-lmtp", "exim-socket", "exim-command", "exim-pipe"]
+HAND_OVER = ["exim-lmtp", "exim-socket", "exim-command", "exim-pipe", "sendmail-stsgate",
+             "sendmail-stsgateunix", "sendmail-stsgateprog", "postfix-inet", "postfix-unix",
+             "postfix-pipe"]
 QUICK = {"smtp": {"host-retry": "1s", "command-timeout": "20s", "data-timeout": "20s",
                   "final-timeout": "20s"}}
 
@@ -67,3 +71,83 @@ class Ways:
             "STSGATE_TRANSPORT": "stsgate_" + way, "STSGATE_DELIVER": program,
             "STSGATE_SOCKET": f"{directory}/lmtp.sock"})
         return Site(name, exim, daemon.start(), port)
+
+    def _root(self, name):
+        """Where an MTA's root goes: a short path, for the sake of Unix sockets."""
+        return self.net.directory / name
+
+    def _deliver_program(self, root):
+        program = root.inside("/usr/sbin/stsgate-deliver")
+        shutil.copy(programs.find("stsgate-deliver"), program)
+        program.chmod(0o755)
+
+    def _daemon(self, listeners):
+        return self.net.daemons.start({**QUICK, "lmtp": {
+            "listen": listeners, "socket-mode": "0666"}})
+
+    def _sendmail(self, name, mailer):
+        """By SMART_HOST the first way, by mailertable the others."""
+        port, self._port = self._port, self._port + 1
+        changes = [("MAILER(`stsgate')", f"define(`STSGATE_MAILER_PORT', `{port}')dnl\n"
+                                         "MAILER(`stsgate')")]
+        if mailer != "stsgate":
+            changes += [("define(`SMART_HOST'", "dnl define(`SMART_HOST'"),
+                        ("dnl FEATURE(`mailertable'", "FEATURE(`mailertable'")]
+        mta = Sendmail(self._root(name), "sendmail-lmtp.mc", changes=changes)
+        mta.table("mailertable", f".\t{mailer}:localhost\n")
+        self._deliver_program(mta.root)
+        daemon = self._daemon([f"inet:127.0.0.1:{port}",
+                               f"unix:{mta.root.inside('/run/stsgate/lmtp.sock')}"])
+        return Site(name, mta, daemon, port)
+
+    def _postfix(self, name, way):
+        port, self._port = self._port, self._port + 1
+        changes = [("inet:127.0.0.1:2424", f"inet:127.0.0.1:{port}")]
+        master, settings, socket = "", "", "/var/spool/postfix/stsgate/lmtp.sock"
+        if way == "unix":
+            changes += [("\ndefault_transport", "\n#default_transport"),
+                        ("\n#default_transport = lmtp:unix", "\ndefault_transport = lmtp:unix")]
+        elif way == "pipe":
+            master = (PIECES / "master.cf.pipe").read_text("ascii")
+            lines = [line[4:] for line in master.splitlines() if line.startswith("#   ")]
+            settings, socket = "\n".join(lines) + "\n", "/run/stsgate/lmtp.sock"
+        mta = Postfix(self._root(name), ["main.cf.lmtp"], changes=changes, master=master,
+                      settings=settings)
+        self._deliver_program(mta.root)
+        daemon = self._daemon([f"inet:127.0.0.1:{port}", f"unix:{mta.root.inside(socket)}"])
+        return Site(name, mta, daemon, port)
+
+    # MTAs that deliver by themselves and ask the policy map.
+
+    def policy(self, name):
+        if "policy-" + name not in self._sites:
+            self._sites["policy-" + name] = getattr(self, "_policy_" + name)()
+        return self._sites["policy-" + name]
+
+    def _map(self, listener, dane="mta"):
+        return self.net.daemons.start({**QUICK, "policy-map": {"listen": [listener], "dane": dane}})
+
+    def _policy_exim(self):
+        directory = self.net.directory / "policy-exim"
+        directory.mkdir()
+        exim = Exim(directory, 0, macros={
+            "STSGATE_POLICY_MAP": "yes", "STSGATE_MAP_SOCKET": f"{directory}/policy.sock",
+            "STSGATE_TRUST": self.net.authorities.ca_file, "STSGATE_IGNORE_HOSTS": ""})
+        return Site("policy-exim", exim, self._map(f"unix:{directory}/policy.sock"))
+
+    def _policy_sendmail(self):
+        mta = Sendmail(self._root("policy-sendmail"), "sendmail-policy.mc",
+                       changes=[("/etc/ssl/certs/ca-certificates.crt", "/etc/mail/lab-ca.pem")])
+        mta.root.write("/etc/mail/lab-ca.pem", open(self.net.authorities.ca_file).read())
+        return Site("policy-sendmail", mta,
+                    self._map(f"unix:{mta.root.inside('/run/stsgate/policy.sock')}"))
+
+    def _policy_postfix(self):
+        """As Debian runs it, in its chroot, by the Unix socket."""
+        mta = Postfix(self._root("policy-postfix"), ["main.cf.policy"], changes=[
+            ("\nsmtp_tls_policy_maps = socketmap:inet", "\n#smtp_tls_policy_maps = socketmap:inet"),
+            ("\n#smtp_tls_policy_maps = socketmap:unix", "\nsmtp_tls_policy_maps = socketmap:unix"),
+            ("/etc/ssl/certs/ca-certificates.crt", "/etc/postfix/lab-ca.pem")])
+        mta.root.write("/etc/postfix/lab-ca.pem", open(self.net.authorities.ca_file).read())
+        socket = mta.root.inside("/var/spool/postfix/stsgate/policy.sock")
+        return Site("policy-postfix", mta, self._map(f"unix:{socket}"))
