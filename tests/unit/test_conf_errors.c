@@ -215,6 +215,8 @@ test_values_together(void **state)
 		  3, "must have tlsrpt.organization and tlsrpt.contact" },
 		{ "tlsrpt { organization = x enable = send }", 1, "tlsrpt.enable = \"send\"" },
 		{ "tlsrpt { enable = send contact = \"a@b\" }", 1, "tlsrpt.enable = \"send\"" },
+		{ "tlsrpt { socket = \"unix:/a\"\n forward = \"unix:/a\" }", 2,
+		  "must not be tlsrpt.socket" },
 		{ "tls { ca-file = \"/nonexistent\" }", 1, "No such file" },
 		{ "tls {\n ca-file = \"/tmp\" }", 2, "Is a directory" },
 		{ "tls { ca-file = \"ca.pem\" }", 1, "must be an absolute path" },
