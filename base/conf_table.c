@@ -204,7 +204,7 @@ const struct conf_key conf_keys[] = {
 	{ "tlsrpt", "enable", "collect", CHOICE(tlsrpt.enable, tlsrpt_names),
 	    .check = check_tlsrpt_enable },
 	{ "tlsrpt", "organization", "", TEXT(text, tlsrpt.organization) },
-	{ "tlsrpt", "contact", "", TEXT(text, tlsrpt.contact) },
+	{ "tlsrpt", "contact", "", TEXT(mail, tlsrpt.contact) },
 	{ "tlsrpt", "sender", "", TEXT(mail, tlsrpt.sender) },
 	{ "tlsrpt", "submit", "smtp://127.0.0.1:25", TEXT(submit, tlsrpt.submit) },
 	{ "tlsrpt", "success-only", "true", FLAG(tlsrpt.success_only) },

@@ -180,7 +180,7 @@ static int
 complain_file(const char *name)
 {
 	fprintf(stderr, "stsgate: %s: %s\n", name, strerror(errno));
-	return EX_CANTCREAT;
+	return EXIT_NO;
 }
 
 static int

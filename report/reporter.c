@@ -23,7 +23,7 @@
 #define THREADS	8	/* receivers served side by side */
 #define QUEUE_MAX	256	/* of what is due, taken from the store at a time */
 #define QUEUE_LOW	64
-#define LOOK_MS	(10 * 1000)	/* how often the clock is looked at */
+#define LOOK_MS	(5 * 1000)	/* how often the clock is looked at */
 #define BUSY_MS	200	/* the same, with more due than fits the queue */
 #define STOP_MS	3000	/* what a try gets that runs when it is to stop */
 #define SPREAD_S	UINT32_C(14400)	/* RFC 8460 4.1: a delay at random, at most 4 hours */

@@ -85,8 +85,12 @@ def milter_log_faults():
 
 def route_faults():
     rows = re.findall(r'\{ "(/[^"]*)", (?:"([^"]*)"|NULL), "([A-Z]+)"', code("shim/control.c"))
-    in_code = {f"{method} {before}{'domain' if before.endswith('/') else ''}{after}"
-               for before, after, method in rows}
+    def word(before):
+        if before == "/v1/tlsrpt/":
+            return "day"
+        return "domain" if before.endswith("/") else ""
+
+    in_code = {f"{method} {before}{word(before)}{after}" for before, after, method in rows}
     in_page = {re.sub(r"Li|Ns|Ar|\s", " ", line).strip()
                for line in re.findall(r"^\.It (Li (?:GET|POST|DELETE) .*)$", page("stsgated.8"),
                                       re.MULTILINE)}

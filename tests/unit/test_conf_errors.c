@@ -111,6 +111,8 @@ test_values(void **state)
 		{ "policy-map { dane = both }", 1, "must be none or mta" },
 		{ "store { backend = redis }", 1, "store.backend = \"redis\": must be bdb" },
 		{ "tlsrpt { sender = reports }", 1, "must be a mail address" },
+		{ "tlsrpt { contact = \"mailto:tls@example.com, us\" }", 1,
+		  "must be a mail address" },
 		{ "tlsrpt { submit = sendmail }", 1, "must be smtp://host:port, or a command" },
 		{ "tlsrpt { submit = \"smtp://\" }", 1, "tlsrpt.submit" },
 		{ "tlsrpt { submit = \"smtp://h:0\" }", 1, "tlsrpt.submit" },

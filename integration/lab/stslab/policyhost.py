@@ -55,6 +55,7 @@ class Request:
     head: str
     tls_version: str
     at: float
+    body: bytes = b""
 
 
 class PolicyHost:
@@ -135,12 +136,15 @@ class PolicyHost:
             if not more:
                 return
             head += more
+        head, _, body = head.partition(b"\r\n\r\n")
         text = head.decode("latin-1")
         fields = dict(line.lower().split(": ", 1) for line in text.split("\r\n") if ": " in line)
+        while len(body) < int(fields.get("content-length", "0")):
+            body += secure.recv(65536) or b"\0" * (1 << 20)
         with self._lock:
             self._requests.append(Request(
                 fields.get("host", "").partition(":")[0], text.split(" ")[1], sni,
-                fields.get("user-agent", ""), text, secure.version(), time.monotonic()))
+                fields.get("user-agent", ""), text, secure.version(), time.monotonic(), body))
         self._respond(secure, self.sites[sni])
 
     def _respond(self, secure, site):

@@ -1,0 +1,332 @@
+# SPDX-FileCopyrightText: The stsgate authors
+# SPDX-License-Identifier: ISC
+"""TLS reports: a day's figures become mail and uploads, once each, read by Python's own parsers.
+
+Only the wall clock is faked, by wall_clock.c: libfaketime takes the monotonic deadline of a
+condition for a wall-clock one once its memory has been used before.  The figures of a day are put
+into the store by tests/bench/reports before stsgated starts.
+"""
+
+import datetime
+import email
+import email.policy
+import gzip
+import json
+import os
+import pathlib
+import pwd
+import re
+import subprocess
+import time
+
+import jsonschema
+import pytest
+
+from checks import wait_until
+from stslab import programs
+from stslab.policyhost import Site
+
+SCHEMA = json.loads(pathlib.Path(__file__).with_name("tlsrpt-schema.json").read_text("utf-8"))
+DAY = datetime.datetime.now(datetime.timezone.utc).replace(hour=0, minute=0, second=0,
+                                                           microsecond=0)
+DATE = DAY.strftime("%Y-%m-%d")
+SUBJECT = re.compile(r"Report Domain: (\S+) Submitter: (\S+) Report-ID: <([^@<>\s]+@[^@<>\s]+)>")
+PATIENCE = 40
+
+
+class World:
+    """A daemon with the figures of DATE, a clock, an MTA and a place for uploads."""
+
+    def __init__(self, net, settings=None):
+        self.net = net
+        self.mta = net.mx_host("mta.stslab.example")
+        self.host = net.fresh_name()
+        self.site = net.policy_host.sites[self.host] = Site(status=201, content_type="")
+        net.zones.change([("add", self.host, "A", net.policy_host.address, 60)])
+        self.daemon = net.daemons.make({"tlsrpt": {
+            "enable": "send", "organization": "Stslab", "contact": "tls@stslab.example",
+            "sender": "tls-reports@stslab.example", "submit": f"smtp://{self.mta.address}:25",
+        } | (settings or {}).pop("tlsrpt", {})} | (settings or {}))
+        self.clock = self.daemon.directory / "clock"
+        self.library = self.daemon.directory / "wall_clock.so"
+        subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", self.library,
+                        pathlib.Path(__file__).with_name("wall_clock.c")], check=True)
+
+    def fill(self, record, sessions=30, domains=1, date=DATE):
+        """Count sessions for d0.example, d1.example and so on."""
+        state = self.daemon.directory / "state"
+        subprocess.run([programs.find("tests/bench/reports"), "fill", state, date, str(sessions),
+                        str(domains), record], check=True, capture_output=True)
+        account = pwd.getpwnam(self.daemon.user)
+        for path in [state, *state.rglob("*")]:
+            os.chown(path, account.pw_uid, account.pw_gid)
+
+    def set_clock(self, **after):
+        """Set the wall clock, counted from the end of DATE."""
+        now = DAY + datetime.timedelta(days=1) + datetime.timedelta(**after)
+        fresh = self.clock.with_suffix(".new")
+        fresh.write_text(f"{int(now.timestamp() - time.time())}\n", "ascii")
+        fresh.chmod(0o644)
+        fresh.replace(self.clock)
+
+    def start(self):
+        self.daemon.start(prefix=["env", f"LD_PRELOAD={self.library}",
+                                  f"WALL_CLOCK={self.clock}"])
+        return self
+
+    def restart(self):
+        assert self.daemon.stop() == 0
+        return self.start()
+
+    def entries(self, state=None):
+        """What stsgate report status says of every rua."""
+        answer = self.daemon.ask("report", "status", "--date", DATE, "--json")
+        assert answer.returncode == 0, answer.stderr
+        return [entry for entry in json.loads(answer.stdout) if state in (None, entry["state"])]
+
+    def day(self):
+        answer = json.loads(self.daemon.ask("report", "status", "--json").stdout)
+        return next(day for day in answer["days"] if day["date"] == DATE)
+
+    def wait_entries(self, state, count):
+        wait_until(lambda: len(self.entries(state)) == count, PATIENCE,
+                   f"{count} {state}: {self.entries()}")
+
+    def wait_tries(self, count):
+        """The only waiting entry has been tried so often."""
+        wait_until(lambda: [entry["tries"] for entry in self.entries("waiting")] == [count],
+                   PATIENCE, f"{count} tries: {self.entries()}")
+
+    def uploads(self):
+        return self.net.policy_host.requests(self.host)
+
+
+@pytest.fixture
+def world(net):
+    made = []
+
+    def make(settings=None):
+        made.append(World(net, settings))
+        return made[-1]
+
+    yield make
+    assert not any(net.daemons.discard(one.daemon) for one in made)
+
+
+def read_mail(message):
+    """Checks headers and structure; gives the report's octets and the message."""
+    assert b"\r\n" in message.content and not re.search(rb"[^\r]\n|[^\x09\x0a\x0d\x20-\x7e]",
+                                                        message.content)
+    assert max(map(len, message.content.split(b"\r\n"))) <= 998
+    mail = email.message_from_bytes(message.content, policy=email.policy.default)
+    assert not mail.defects and mail.get_content_type() == "multipart/report"
+    assert mail["Content-Type"].params["report-type"] == "tlsrpt"
+    text, attachment = mail.iter_parts()
+    assert text.get_content_type() == "text/plain"
+    assert attachment.get_content_type() == "application/tlsrpt+gzip"
+    assert attachment["Content-Transfer-Encoding"] == "base64"
+    report = gzip.decompress(attachment.get_content())
+    return report, mail, attachment.get_filename()
+
+
+def check_report(octets):
+    report = json.loads(octets.decode("utf-8"))
+    jsonschema.validate(report, SCHEMA, format_checker=jsonschema.FormatChecker())
+    return report
+
+
+@pytest.mark.timeout(200)
+def test_a_day_by_mail_and_upload(world):
+    """Cases 72 to 76: midnight, a delay at random, every rua once, one of them only at hour 21."""
+    one = world()
+    one.fill(f"v=TLSRPTv1;rua=mailto:one@r.example,https://{one.host}/v1/tlsrpt,"
+             "mailto:t%2Cwo@r.example", sessions=30)
+    one.site.status = 500
+    one.set_clock(minutes=-5)
+    one.start()
+    wait_until(lambda: one.day()["state"] == "counting", PATIENCE, "the day is seen")
+    one.set_clock(seconds=1)
+    wait_until(lambda: "send_at" in one.day(), PATIENCE, "the day is planned")
+    send_at = one.day()["send_at"]
+    delay = datetime.datetime.fromisoformat(send_at.replace("Z", "+00:00")) - DAY
+    assert datetime.timedelta(days=1) < delay <= datetime.timedelta(days=1, hours=4)
+    one.restart()
+    assert one.day()["send_at"] == send_at
+    assert one.entries() == [] and one.mta.messages == []
+
+    one.set_clock(hours=4)
+    one.wait_entries("taken", 2)
+    one.wait_tries(1)
+    one.daemon.kill()
+    one.start()
+    for tries, after in ((2, {"minutes": 6}), (3, {"minutes": 18}), (4, {"hours": 19})):
+        one.set_clock(hours=4 + after.get("hours", 0), minutes=after.get("minutes", 0))
+        one.wait_tries(tries)
+    one.restart()
+    one.site.status = 201
+    one.set_clock(hours=4 + 21)
+    one.wait_entries("taken", 3)
+    one.set_clock(hours=4 + 30)
+    one.restart()
+    wait_until(lambda: one.day()["state"] == "taken-up", PATIENCE, "the day is over")
+
+    assert sorted(message.recipients for message in one.mta.messages) == [
+        ['"t,wo"@r.example'], ["one@r.example"]]
+    assert len(one.uploads()) == 5
+    uploaded = {gzip.decompress(request.body) for request in one.uploads()}
+    assert len(uploaded) == 1, "every try is the same"
+    for request in one.uploads():
+        assert request.head.startswith("POST /v1/tlsrpt HTTP/1.1\r\n")
+        assert "\r\nContent-Type: application/tlsrpt+gzip\r\n" in request.head + "\r\n"
+        assert "content-encoding" not in request.head.lower()
+    ids = set()
+    for message in one.mta.messages:
+        octets, mail, name = read_mail(message)
+        assert uploaded == {octets}
+        report = check_report(octets)
+        assert message.sender == "tls-reports@stslab.example"
+        assert mail["From"].addresses[0].addr_spec == "tls-reports@stslab.example"
+        assert mail["TLS-Report-Domain"] == "d0.example"
+        assert mail["TLS-Report-Submitter"] == "stslab.example"
+        assert mail["TLS-Required"] == "No"
+        assert mail["Auto-Submitted"] == "auto-generated"
+        assert SUBJECT.fullmatch(mail["Subject"]).groups() == (
+            "d0.example", "stslab.example", report["report-id"])
+        assert mail["Date"].datetime is not None
+        ids.add(mail["Message-ID"])
+        begin = int(DAY.timestamp())
+        assert name == f"stslab.example!d0.example!{begin}!{begin + 86399}.json.gz"
+    assert len(ids) == 2
+    assert report["organization-name"] == "Stslab"
+    assert report["contact-info"] == "tls@stslab.example"
+    assert report["date-range"]["start-datetime"] == f"{DATE}T00:00:00Z"
+    (policy,) = report["policies"]
+    assert policy["summary"] == {"total-successful-session-count": 27,
+                                 "total-failure-session-count": 3}
+    assert policy["failure-details"][0]["failed-session-count"] == 3
+
+
+@pytest.mark.timeout(120)
+def test_given_up_after_a_day(world):
+    """Case 75: the last try is 24 hours after the first."""
+    one = world()
+    one.fill(f"v=TLSRPTv1;rua=https://{one.host}/")
+    one.site.status = 503
+    one.set_clock(hours=4)
+    one.start()
+    one.wait_tries(1)
+    one.set_clock(hours=27)
+    one.wait_tries(2)
+    one.set_clock(hours=28)
+    one.wait_entries("given-up", 1)
+    assert len(one.uploads()) == 3
+
+
+def test_by_hand(world, tmp_path):
+    """stsgate report under collect: nothing goes by itself, all goes when it is told to."""
+    one = world({"tlsrpt": {"enable": "collect"},
+                 ("destination", "d1.example"): {"reports": "discard"},
+                 ("destination", "d2.example"): {"reports": "mailto:me@here.example"}})
+    one.fill("v=TLSRPTv1;rua=mailto:r@r.example", sessions=60, domains=3)
+    ask = one.daemon.ask
+    one.daemon.start()
+    shown = ask("report", "show", "--json")
+    assert shown.returncode == 0, shown.stderr
+    reports = json.loads(shown.stdout)
+    assert len(reports) == 3 and all(check_report(json.dumps(one).encode()) for one in reports)
+    assert ask("report", "show", "--domain", "d1.example").stdout.count("d1.example") == 2
+    assert ask("report", "show", "--date", "2020-01-01").returncode == 1
+    assert ask("report", "show", "--domain", "nobody.example").returncode == 1
+    assert ask("report", "show", "--date", "tomorrow").returncode == 64
+    assert ask("report", "show", "--force").returncode == 64
+    assert ask("report", "send").returncode == 1
+    assert ask("report", "send", "--date", DATE).returncode == 64
+    assert ask("report", "send", "--date", DATE, "--domain", "d1.example",
+               "--force").returncode == 1
+
+    done = ask("report", "send", "--date", DATE, "--dry-run", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name.split("!")[1] for path in tmp_path.iterdir()) == [
+        "d0.example", "d2.example"]
+    assert one.mta.messages == []
+    sent = ask("report", "send", "--date", DATE, "--force")
+    assert sent.returncode == 0, sent.stderr + sent.stdout
+    assert sorted(message.recipients for message in one.mta.messages) == [
+        ["me@here.example"], ["r@r.example"]]
+    for message in one.mta.messages:
+        octets, _, name = read_mail(message)
+        assert json.loads(octets) in reports, "exactly what is shown is sent"
+        assert gzip.decompress((tmp_path / name).read_bytes()) == octets
+
+
+def test_by_hand_waits_and_repeats_nothing(world):
+    one = world({"tlsrpt": {"enable": "collect"}})
+    one.fill(f"v=TLSRPTv1;rua=mailto:r@r.example,https://{one.host}/")
+    one.set_clock(hours=9)
+    one.start()
+    one.site.status = 500
+    assert one.daemon.ask("report", "send", "--date", DATE).returncode == 1
+    one.site.status = 204
+    assert one.daemon.ask("report", "send", "--date", DATE, "--domain",
+                          "d0.example").returncode == 0
+    assert one.daemon.ask("report", "send", "--date", DATE).returncode == 0
+    assert (len(one.mta.messages), len(one.uploads())) == (1, 2)
+
+
+@pytest.mark.parametrize("change", [
+    {"status": 301, "headers": ["Location: http://127.0.0.1/"]}, {"status": 404},
+    {"certificate": "self-signed"}, {"manner": "reset"}])
+def test_uploads_that_do_not_count(world, change):
+    """Cases 76 and 77."""
+    one = world()
+    one.fill(f"v=TLSRPTv1;rua=https://{one.host}/")
+    for key, value in change.items():
+        setattr(one.site, key, value)
+    one.set_clock(hours=4)
+    one.start()
+    one.wait_tries(1)
+    assert one.entries()[0]["error"]
+
+
+@pytest.mark.parametrize("target", ["127.0.0.80", "name"])
+def test_private_upload_is_refused(world, target):
+    """Case 78: without the protection the same upload goes out, in the tests above."""
+    one = world({"dns": {"private-addresses": "refuse"}})
+    host = one.host if target == "name" else target
+    one.fill(f"v=TLSRPTv1;rua=https://{host}/")
+    one.set_clock(hours=4)
+    one.start()
+    one.wait_tries(1)
+    assert one.uploads() == []
+
+
+def test_success_only(world):
+    """Case 70."""
+    one = world({"tlsrpt": {"success-only": False}})
+    one.fill("v=TLSRPTv1;rua=mailto:r@r.example", sessions=1)
+    one.set_clock(hours=4)
+    one.start()
+    wait_until(lambda: one.day()["state"] == "taken-up", PATIENCE, "the day is taken up")
+    assert one.entries() == []
+
+
+def test_by_a_command(world):
+    """tlsrpt.submit as a command: what it says is told, and its status counts."""
+    one = world()
+    script = one.daemon.directory / "submit"
+    script.write_text("#!/bin/sh\ncat >\"$0.$$\"\necho \"$@\" >\"$0.words\"\n"
+                      "[ -e \"$0.ok\" ] && exit 0\necho no queue space\nexit 75\n", "ascii")
+    script.chmod(0o755)
+    account = pwd.getpwnam(one.daemon.user)
+    os.chown(one.daemon.directory, account.pw_uid, account.pw_gid)
+    one.daemon.reconfigure({"tlsrpt": {"submit": f"{script} -i -t"}})
+    one.fill("v=TLSRPTv1;rua=mailto:r@r.example")
+    one.set_clock(hours=4)
+    one.start()
+    one.wait_tries(1)
+    assert "75: no queue space" in one.entries()[0]["error"]
+    script.with_suffix(".ok").touch()
+    one.set_clock(hours=5)
+    one.wait_entries("taken", 1)
+    words = script.with_suffix(".words").read_text("ascii")
+    assert words == "-i -t -f tls-reports@stslab.example\n"
