@@ -8,6 +8,7 @@
  * which may change at any time. All other clocks stay as they are.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -20,11 +21,12 @@ ahead(void)
 {
 	char text[32] = "";
 	const char *path = getenv("WALL_CLOCK");
-	int fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+	int before = errno, fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t length = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
 
 	if (fd >= 0)
 		close(fd);
+	errno = before;
 	return length > 0 ? strtol(text, NULL, 10) : 0;
 }
 
