@@ -7,6 +7,7 @@ overlay that is gone with the mount table.  `scripts/need mta` has put the
 packages into DEBS and installed the libraries that they need.
 """
 
+import contextlib
 import glob
 import os
 import pathlib
@@ -67,9 +68,10 @@ class Root:
         threading.Thread(target=self._read_log, daemon=True).start()
 
     def _read_log(self):
-        while True:
-            line = self._log_socket.recv(65536).decode("utf-8", "replace")
-            self.log.append(line.partition(">")[2].strip("\0\n"))
+        with contextlib.suppress(OSError):    # stop() closes it
+            while True:
+                line = self._log_socket.recv(65536).decode("utf-8", "replace")
+                self.log.append(line.partition(">")[2].strip("\0\n"))
 
     def inside(self, path):
         """Where a path of the root is for us."""
