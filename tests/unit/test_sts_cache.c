@@ -347,6 +347,7 @@ test_recheck(void **state)
 	assert_int_equal(world.afresh, 1);
 	assert_int_equal(world.fetches, 1);
 	fixture->conf.sts.retry_interval = 0;
+	sts_cache_reload(fixture->cache, &fixture->conf);
 	assert_true(sts_cache_recheck(fixture->cache, fixture->arena, "example.com",
 	    deadline_in(1000), &sts));
 	assert_policy(&sts, "two", STS_MODE_ENFORCE, false);
@@ -363,6 +364,7 @@ test_recheck_after_a_failure(void **state)
 	sts = *get(fixture);
 	assert_int_equal(sts.state, STS_TXT_FAILED);
 	fixture->conf.sts.retry_interval = 0;
+	sts_cache_reload(fixture->cache, &fixture->conf);
 	assert_false(sts_cache_recheck(fixture->cache, fixture->arena, "example.com",
 	    deadline_in(1000), &sts));
 	world.txt_state = DNS_SECURE;
