@@ -129,5 +129,10 @@ class Root:
         subprocess.run(["umount", "-R", "-l", self.path.parent], check=False, timeout=20)
 
 
+def present(packages):
+    """Whether all of them are in DEBS."""
+    return all(glob.glob(f"{DEBS}/{package}_*.deb") for package in packages)
+
+
 def _mount(*arguments):
     subprocess.run(["mount", *map(str, arguments)], check=True, timeout=20)
