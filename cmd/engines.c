@@ -471,7 +471,8 @@ engines_probe(struct engines *e)
 	struct sts_entry entry;
 
 	(void)resolver_health(e->resolver);
-	(void)slots_excess(e->deliver->slots, &nowhere, "", 0);
+	if (slots_take(e->deliver->slots, &nowhere, "", 0, deadline_in(0), NULL, NULL))
+		slots_give(e->deliver->slots, &nowhere, "");
 	(void)sts_cache_peek(e->sts_cache, arena, "watchdog.invalid", &entry);
 	arena_free(arena);
 }

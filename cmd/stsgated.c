@@ -89,6 +89,7 @@ load(const char *path, char **errors)
 static void
 reload(struct engines *engines, const char *path)
 {
+	const char *status = "the new configuration cannot be used, see the log";
 	char *errors = NULL;
 	struct conf *next;
 
@@ -101,12 +102,12 @@ reload(struct engines *engines, const char *path)
 		log_set_level(next->log_level);
 		warn_of_fixed_keys(engines->conf, next);
 		log_message(LOG_LEVEL_INFO, "reload", "%s is in force", path);
+		status = "ready";
 	} else {
 		conf_free(next);
 	}
 	free(errors);
-	service_manager_ready(next == NULL ? "the configuration file is broken, see the log" :
-	    "ready");
+	service_manager_ready(status);
 }
 
 /* Returns the next signal; until then the service manager hears that the engines answer. */

@@ -486,6 +486,19 @@ gather_plan_for(const struct gatherer *gatherer, struct arena *arena, const char
 }
 
 struct plan *
+gather_plan_again(const struct gatherer *gatherer, struct arena *arena, enum sender_wish wish,
+    struct deadline deadline, struct facts *facts)
+{
+	struct plan_rules rules;
+
+	if (!sts_cache_recheck(gatherer->sts_cache, arena, facts->domain, deadline, &facts->sts))
+		return NULL;
+	gather_rules(gatherer, facts->domain, &rules);
+	rules.wish = wish;
+	return plan_make(arena, facts, &rules);
+}
+
+struct plan *
 gather_plan(const struct gatherer *gatherer, struct arena *arena, const char *domain,
     const struct ip *literal, struct deadline deadline, struct facts **facts)
 {

@@ -43,6 +43,11 @@ void gather_rules(const struct gatherer *gatherer, const char *domain, struct pl
 struct plan *gather_plan_for(const struct gatherer *gatherer, struct arena *arena,
     const char *domain, const struct ip *literal, enum sender_wish wish, struct deadline deadline,
     struct facts **facts);
+/* Before a refusal by facts' MTA-STS policy at a connection: asks its TXT record past the cache, at
+ * most once per sts.retry-interval. NULL: there is nothing new; else the plan by what it led to,
+ * which facts then tell of. */
+struct plan *gather_plan_again(const struct gatherer *gatherer, struct arena *arena,
+    enum sender_wish wish, struct deadline deadline, struct facts *facts);
 /* For no message in particular. */
 struct plan *gather_plan(const struct gatherer *gatherer, struct arena *arena, const char *domain,
     const struct ip *literal, struct deadline deadline, struct facts **facts);

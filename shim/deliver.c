@@ -139,23 +139,68 @@ is_unmet(const struct visit *visit)
 }
 
 static void
-deliver(const struct delivery *delivery, struct deliver_report *report)
+settle_failed(struct walk *walk)
 {
-	struct walk walk = { .delivery = delivery, .report = report };
+	const struct delivery *delivery = walk->delivery;
 	const struct reply *untried = &delivery->plan->untried;
 	struct reply reply;
 
-	walk_hosts(&walk);
-	if (is_final(&walk)) {
-		if (is_unmet(&walk.failed) && untried->code != 0)
+	if (is_final(walk)) {
+		if (is_unmet(&walk->failed) && untried->code != 0)
 			settle_rest(delivery, NULL, untried);
 		else
-			settle_rest(delivery, &walk.failed, &walk.failed.reply);
+			settle_rest(delivery, &walk->failed, &walk->failed.reply);
 		return;
 	}
 	reply_set(&reply, 451, "4.4.2", "no host of %s took the message before the MTA hung up or "
 	    "lmtp.transaction-time came to its end", delivery->group->domain);
 	settle_rest(delivery, NULL, &reply);
+}
+
+/* Would recipients hear that a host did not prove what an MTA-STS policy demands? */
+static bool
+is_refused_by_sts(const struct walk *walk)
+{
+	const struct visit *failed = &walk->failed;
+
+	return failed->weight == VISIT_WEIGHT_POLICY && failed->judged &&
+	    failed->judgement.source == SOURCE_STS && !txn_is_abandoned(walk->delivery->txn);
+}
+
+static void
+settle_by_plan(struct delivery *delivery, struct deliver_report *report)
+{
+	settle_rest(delivery, NULL, &delivery->plan->reply);
+	report->exhausted = true;
+}
+
+/* facts NULL: the policy is not asked after once more. */
+static void
+deliver(struct delivery *delivery, struct deliver_report *report, struct facts *facts)
+{
+	struct walk walk = { .delivery = delivery, .report = report };
+	struct plan *again = NULL;
+	struct facts before;
+
+	walk_hosts(&walk);
+	if (facts != NULL && is_refused_by_sts(&walk)) {
+		before = *facts;
+		again = gather_plan_again(&delivery->context->gatherer, report->arena,
+		    delivery->txn->wish, delivery->txn->deadline, facts);
+	}
+	if (again == NULL) {
+		settle_failed(&walk);
+		return;
+	}
+	/* Those were sessions under the old policy. */
+	deliver_report_end(report, delivery, &before);
+	deliver_report_begin(report, report->arena, delivery);
+	delivery->plan = again;
+	deliver_log_unlisted(delivery);
+	if (again->verdict == PLAN_USE)
+		deliver(delivery, report, NULL);
+	else
+		settle_by_plan(delivery, report);
 }
 
 void
@@ -182,12 +227,11 @@ deliver_group(void *context, struct txn *txn, struct group *group)
 	deliver_log_unlisted(&delivery);
 	switch (delivery.plan->verdict) {
 	case PLAN_USE:
-		deliver(&delivery, &report);
+		deliver(&delivery, &report, facts);
 		break;
 	case PLAN_DEFER:
 	case PLAN_REFUSE:
-		settle_rest(&delivery, NULL, &delivery.plan->reply);
-		report.exhausted = true;
+		settle_by_plan(&delivery, &report);
 		break;
 	}
 	deliver_report_end(&report, &delivery, facts);

@@ -204,6 +204,28 @@ def test_a_refusal_is_judged_once_more_by_a_new_policy(net, start):
     assert len(host.messages) == 1
 
 
+@pytest.mark.parametrize("interval", ["1s", "5m"])
+def test_a_refusal_at_a_connection_is_judged_once_more(net, start, interval):
+    """F21: the host cannot do what the cached policy demands, and the published one no longer does.
+
+    Within retry-interval of the last question the refusal stands."""
+    mta = start({"sts": {"retry-interval": interval}})
+    domain = net.domain(policy="enforce", behaviour=STRIPPED)
+    domain.set_id("old", ttl=3600)
+    assert_reply(mta.deliver(address(domain)).only, "451 4.7.4", "old")
+    assert_nothing_leaked(domain)
+    domain.set_policy(mode="testing")
+    domain.set_id("new", ttl=3600)
+    txt_is_old()
+    reply = mta.deliver(address(domain)).only
+    if interval == "5m":
+        assert_reply(reply, "451 4.7.4", "old")
+        assert_nothing_leaked(domain)
+        return
+    assert reply.short == "250 2.0.0", str(reply)
+    assert_arrived(domain, tls=False)
+
+
 def test_a_flood_of_refusals_asks_no_more_than_once_per_interval(net, start):
     mta = start({"sts": {"retry-interval": "5m"}})
     domain = net.domain(policy="enforce", patterns=["gone.example"])

@@ -80,7 +80,7 @@ get(const struct server *server, const char *path, char url[200])
 {
 	struct http_request request = { .method = "GET", .url = url, .host = HOST,
 		.addresses = &loopback, .address_count = 1, .max_body = 65536,
-		.allow_private = true, .deadline = deadline_in(5000) };
+		.allow_private = true, .deadline = deadline_in(30000) };
 
 	(void)snprintf(url, 200, "https://%s:%u%s", HOST, server->port, path);
 	return request;
@@ -364,7 +364,7 @@ test_unix_socket(void **state)
 	struct http *local = http_new("", "", why, sizeof(why));
 	struct http_request request = { .method = "GET", .url = "http://localhost/ok",
 		.host = "localhost", .unix_path = path, .max_body = 100,
-		.deadline = deadline_in(2000) };
+		.deadline = deadline_in(20000) };
 	struct http_answer answer;
 	struct server *server;
 	char url[200];
