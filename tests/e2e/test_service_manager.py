@@ -15,11 +15,12 @@ from stslab import lmtp, programs
 
 # Puts the sockets where sd_listen_fds(3) has them, and becomes stsgated.
 PASS_ON = """
-import os, sys
-names, count, *command = sys.argv[1:]
-for number in range(int(count)):
-    os.set_inheritable(3 + number, True)
-os.environ.update(LISTEN_FDNAMES=names, LISTEN_FDS=count,
+import fcntl, os, sys
+names, fds, *command = sys.argv[1:]
+out_of_the_way = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 100) for fd in fds.split(",")]
+for number, fd in enumerate(out_of_the_way):
+    os.dup2(fd, 3 + number)
+os.environ.update(LISTEN_FDNAMES=names, LISTEN_FDS=str(len(out_of_the_way)),
                   LISTEN_PID=str(os.getpid() + int(os.environ.get("WRONG_PID", "0"))))
 os.execv(command[0], command)
 """
@@ -81,22 +82,13 @@ def inherited(directory, name, backlog=10):
 
 def launch(mta, sockets, names, **variables):
     """stsgated with these sockets from descriptor 3 on."""
-    saved = [os.dup(sock.fileno()) for sock in sockets]
-    high = [os.dup2(fd, 100 + number) for number, fd in enumerate(saved)]
-
-    def place():
-        for number, fd in enumerate(high):
-            os.dup2(fd, 3 + number)
-
+    fds = [sock.fileno() for sock in sockets]
     with open(mta.log_path, "ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-c", PASS_ON, names, str(len(sockets)),
-             programs.find("stsgated"), "-c", str(mta.config)],
+        return subprocess.Popen(
+            [sys.executable, "-c", PASS_ON, names, ",".join(map(str, fds)),
+             programs.find("stsgated"), "-c", str(mta.config)], pass_fds=fds,
             env={**os.environ, **variables}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            preexec_fn=place, close_fds=False, cwd="/")
-    for fd in saved + high:
-        os.close(fd)
-    return process
+            cwd="/")
 
 
 def test_sockets_are_taken_over(net):
