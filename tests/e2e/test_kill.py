@@ -156,9 +156,10 @@ def test_killed_under_load(net, start):
     for domain in went_by_policy:
         assert all(message.tls for message in domain.messages())
         refused_without_tls(net, mta, domain)
-    print(f"\n{len(site.kills)} kills, {site.hit} of them with connections open, {len(site.sent)} recipients, {in_flight} of them still in "
-          f"the queue after the last kill, none lost, {twice} delivered twice with a kill "
-          f"in between; {len(went_by_policy)} policies, none forgotten; up again after "
+    print(f"\n{len(site.kills)} kills, {site.hit} of them with connections open; "
+          f"{len(site.sent)} recipients, {in_flight} of them still in the queue after the last "
+          f"kill, none lost, {twice} delivered twice with a kill in between; "
+          f"{len(went_by_policy)} policies, none forgotten; up again after "
           f"{max(site.start_seconds):.2f} s at most, {sum(site.start_seconds) / ROUNDS:.2f} s on "
           "average")
 
