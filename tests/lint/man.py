@@ -16,7 +16,8 @@ import sys
 
 ROOT = pathlib.Path(os.environ.get("srcdir", ".")).resolve()
 PAGES = ("stsgated.8", "stsgate.1", "stsgate-deliver.8", "stsgate-milter.8",
-         "stsgate.conf.5")
+         "stsgate-lab.1", "stsgate.conf.5")
+LAB = "integration/lab/stslab"
 EXITS = {"EX_OK": 0, "EXIT_NO": 1, "EX_USAGE": 64, "EX_NOUSER": 67, "EX_NOHOST": 68,
          "EX_UNAVAILABLE": 69, "EX_TEMPFAIL": 75, "EX_NOPERM": 77, "EX_CONFIG": 78}
 
@@ -111,6 +112,31 @@ def program_faults(name, page_name, *sources):
     yield from differ(f"{name} exit statuses", exits_of_code(text), exits_of_page(page(page_name)))
 
 
+def lab_faults():
+    """stsgate-lab is in Python: its parser's words are the commands, options and exits."""
+    command, text = code(f"{LAB}/command.py"), page("stsgate-lab.1")
+    before, _, after = text.partition(".Sh SCENARIOS\n")
+    listed = re.search(r"^The commands:\n(.*)", before, re.MULTILINE | re.DOTALL).group(1)
+    yield from differ("stsgate-lab commands", set(re.findall(r'verb\("([a-z]+)",', command)),
+                      set(re.findall(r"^\.It Cm ([a-z]+)$", listed, re.MULTILINE)))
+    used = set(re.findall(r"^\.(?:Op )?Fl -([a-z]+)", before, re.MULTILINE))
+    options = set(re.findall(r'add_argument\("--([a-z]+)"', command)) | {"help"}
+    yield from differ("stsgate-lab options", options, used)
+    exits = set(map(int, re.search(r"^EXIT_OK.* = ([\d, ]+)$", command, re.MULTILINE)
+                    .group(1).split(", ")))
+    yield from differ("stsgate-lab exit statuses", exits, exits_of_page(text))
+    in_page = {name for line in re.findall(r"^\.It Cm (.*)$", after.partition(".Sh ")[0],
+                                           re.MULTILINE) for name in line.split(" , ")}
+    yield from differ("stsgate-lab scenarios", scenarios_of_code(), in_page)
+
+
+def scenarios_of_code():
+    """The first text of each Scenario(), or of a shorthand for it."""
+    return {name for path in (ROOT / LAB / "scenarios").glob("[a-z]*.py")
+            for name in re.findall(r'(?:Scenario|_with)\(\s*"([a-z-]+)", "',
+                                   path.read_text("utf-8"))}
+
+
 def lint_faults():
     for name in PAGES:
         done = subprocess.run(["mandoc", "-Tlint", "-W", "warning", str(ROOT / "man" / name)],
@@ -123,7 +149,7 @@ def main():
         print("mandoc is not installed")
         return 77
     faults = [*lint_faults(), *command_faults(), *log_faults(), *milter_log_faults(), *route_faults(),
-              *metric_faults(),
+              *metric_faults(), *lab_faults(),
               *program_faults("stsgated", "stsgated.8", "cmd/stsgated.c"),
               *program_faults("stsgate", "stsgate.1", "cmd/stsgate.c", "cmd/stsgate_client.h",
                               "cmd/stsgate_client.c", "cmd/stsgate_transfer.c"),

@@ -10,7 +10,7 @@ from html import escape
 from . import paths
 from .world import FORGED, HARMLESS, HELD, STOLEN
 
-WIDTH, HEIGHT, LINE, TOP = 480, 150, 74, 46
+WIDTH, HEIGHT, LINE = 480, 134, 60
 BOX = 84
 ARROW = ('<marker id="{id}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
          'orient="auto"><path d="M0 0 8 4 0 8z" class="{css}"/></marker>')
@@ -32,8 +32,8 @@ def diagram(way, verdict, words):
     lefts = [number * (BOX + gap) for number in range(len(nodes))]
     parts = [_edge(lefts[number] + BOX, gap, hop, number == way.stop)
              for number, hop in enumerate(way.hops)]
-    parts += [_node(left, name, role, verdict, number == way.stop)
-              for number, (left, (name, role)) in enumerate(zip(lefts, nodes, strict=True))]
+    parts += [_node(left, name, role, verdict)
+              for left, (name, role) in zip(lefts, nodes, strict=True)]
     return (f'<svg class="way" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
             f'aria-label="{escape(words)}">{"".join(parts)}</svg>')
 
@@ -54,17 +54,16 @@ def _stop(middle):
     """An octagon with a bar: here stsgate said no."""
     return (f'<g transform="translate({middle:.0f} {LINE})" class="stop">'
             '<path d="M-5.5-13h11l7.5 7.5v11l-7.5 7.5h-11l-7.5-7.5v-11z"/>'
-            '<path d="M-6 0H6" class="bar"/></g>'
-            f'<text x="{middle:.0f}" y="{LINE + 32}" class="word amber">stopped</text>')
+            '<path d="M-6 0H6" class="bar"/></g>')
 
 
 def _lock(middle):
     return (f'<g transform="translate({middle:.0f} {LINE - 17})" class="lock">'
-            '<path d="M-3.5-1v-3.5a3.5 3.5 0 0 1 7 0v3.500" class="shackle"/>'
+            '<path d="M-3.5-1v-3.5a3.5 3.5 0 0 1 7 0v3.5" class="shackle"/>'
             '<rect x="-6" y="-1" width="12" height="9" rx="2"/></g>')
 
 
-def _node(left, name, role, verdict, stopped):
+def _node(left, name, role, verdict):
     stolen = role == "attacker" and verdict == STOLEN
     css = "node " + (role or "plain") + (" took" if stolen else "")
     middle = left + BOX / 2
@@ -72,14 +71,14 @@ def _node(left, name, role, verdict, stopped):
     label = "".join(f'<text x="{middle:.0f}" y="{LINE + 42 + 15 * at}" class="name">'
                     f"{escape(line)}</text>" for at, line in enumerate(_two(lines)))
     return (f'<g class="{css}"><rect x="{left:.0f}" y="{LINE - 28}" width="{BOX}" height="56" '
-            f'rx="10"/>{_icon(role, middle)}{label}{_badge(role, verdict, middle, stopped)}</g>')
+            f'rx="10"/>{_icon(role, middle)}{label}{_badge(role, verdict, middle)}</g>')
 
 
 def _two(lines):
     return lines if len(lines) < 3 else [lines[0], " ".join(lines[1:])]
 
 
-def _badge(role, verdict, middle, stopped):
+def _badge(role, verdict, middle):
     """What the one who matters has in the end."""
     word, css = "", ""
     if role in ("attacker", "listener"):
@@ -89,7 +88,9 @@ def _badge(role, verdict, middle, stopped):
     elif role == "receiver" and verdict == HARMLESS:
         word, css = "one message", "tls"
     elif role == "sender" and verdict == HELD:
-        word, css = "in the queue", "amber"
+        word, css = "queued", "amber"
+    elif role == "stsgated" and verdict == HELD:
+        word, css = "stopped", "amber"
     if not word:
         return ""
     return f'<text x="{middle:.0f}" y="{LINE - 38}" class="word {css}">{word}</text>'

@@ -178,10 +178,10 @@ class _Talk:
                 self._starttls(line)
                 continue
             reply = self._ask(line)
-            who = SERVER
             if verb == "EHLO" and self.does.strip:
-                reply, who = _without_starttls(reply), ATTACKER
-            self._answer(who, reply)
+                self.exchange.note(ATTACKER, "takes out of the answer: STARTTLS")
+                reply = _without_starttls(reply)
+            self._answer(SERVER, reply)
             if verb == "DATA" and reply[0].startswith("354"):
                 self._content()
             elif verb == "QUIT":

@@ -156,14 +156,15 @@ def evidence(run):
         how = "at the end of his TLS" if run.stolen_over_tls else "on the wire"
         return f'the attacker read {how}: "{run.stolen}"'
     if run.verdict == HELD:
-        return "waits in the queue: " + (run.reply or "no reply")
+        return "refused, and waits in the queue: " + (run.reply or "no reply")
     if run.verdict == HARMLESS:
         return "the gateway took one message, with the hidden lines as text in it"
     if run.guarded:
-        return (f"tls={run.delivery.get('tls')} policy={run.delivery.get('policy')} "
-                f"mode={run.delivery.get('mode', '')} mx={run.delivery.get('mx')} "
-                f"result={run.delivery.get('result')}")
-    return "over TLS, to whatever certificate was shown"
+        told = run.delivery
+        return "delivered: " + " ".join(
+            f"{key}={told[key]}" for key in ("policy", "mode", "mx", "tls", "proto", "result", "status")
+            if told.get(key))
+    return "delivered over TLS, to whatever certificate was shown"
 
 
 def summary(report):
