@@ -44,7 +44,8 @@ class Terminal:
         print(text, file=self.stream, flush=True)
 
     def paragraph(self, text, indent=0, codes=""):
-        for line in textwrap.wrap(clean(text), self.width - indent):
+        for line in textwrap.wrap(clean(text), self.width - indent,
+                                  break_on_hyphens=False):
             self.say(" " * indent + self.paint(codes, line))
 
     def passing(self, text):
@@ -80,7 +81,8 @@ class Terminal:
 
     def _fact(self, text):
         indent = 7 + COLUMN
-        for line in textwrap.wrap(clean(text), self.width - indent):
+        for line in textwrap.wrap(clean(text), self.width - indent,
+                                  break_on_hyphens=False):
             self.say(" " * indent + self.paint(DIM, line))
 
     @staticmethod
