@@ -25,6 +25,14 @@ def pytest_collection_modifyitems(items):
     items[:] = items[int(share)::int(shares)]
 
 
+def pytest_runtest_logreport(report):
+    """Note who failed, for ./runtests, which tells a few of them once more."""
+    path = os.environ.get("STSLAB_FAILED")
+    if path and report.failed:
+        with open(path, "a", encoding="utf-8") as failed:
+            failed.write(report.nodeid + "\n")
+
+
 @pytest.fixture(scope="session")
 def net():
     with Internet() as internet:
