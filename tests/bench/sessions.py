@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: ISC
 """What stsgated grows by: memory a session and a kept connection, CPU a message by domains.
 
+    export STSGATE_BUILD=/path
     integration/lab/private-network /usr/bin/python3 tests/bench/sessions.py [SESSIONS [DOMAINS]]
 
 Resident memory of a stsgated just started and warmed up, then with 10, 100 ... SESSIONS idle LMTP
 sessions after LHLO; in another that has as many TLS connections to one MX host kept open, all of
-them first busy at once, each with an LMTP session of its own that has ended by then.  Aims: 40 KiB a
-session and 128 KiB a connection.  Last, CPU of stsgated for a message to 1, 10, 100 ... DOMAINS
-enforced domains on one MX host in turns, when every policy, DNS answer and connection is warm, and
-its resident memory then.
+them first busy at once, each with an LMTP session of its own that has ended by then.  The aims are
+40 KiB a session and 128 KiB a connection; with few connections the stacks of ended threads, which
+the C library keeps, weigh as much as they do.  Last, CPU of stsgated for a message to 1, 10, 100
+... DOMAINS enforced domains on one MX host in turns, when every policy, DNS answer and connection
+is warm, and its resident memory then.
 """
 
 import itertools
