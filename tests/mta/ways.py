@@ -9,7 +9,7 @@ kill() and empty(); what differs between them stays in stslab.
 import shutil
 from dataclasses import dataclass
 
-from stslab import programs
+from stslab import forwarder, programs
 from stslab.exim import Exim
 from stslab.postfix import PIECES, Postfix
 from stslab.sendmail import Sendmail
@@ -43,6 +43,7 @@ class Ways:
     def __init__(self, net):
         self.net = net
         self._sites = {}
+        self._servers = []
         self._port = 2424
 
     def get(self, name):
@@ -55,6 +56,8 @@ class Ways:
         for site in self._sites.values():
             site.mta.stop()
             assert site.daemon.stop() == 0, site.daemon.log_text()
+        for server in self._servers:
+            server.stop()
 
     def _exim(self, name, way):
         directory = self.net.directory / name
@@ -143,11 +146,15 @@ class Ways:
                     self._map(f"unix:{mta.root.inside('/run/stsgate/policy.sock')}"))
 
     def _policy_postfix(self):
-        """As Debian runs it, in its chroot, by the Unix socket."""
+        """As Debian runs it, in its chroot, by the Unix socket; its resolver validates."""
+        validator = forwarder.Validator()
+        validator.start()
+        self._servers.append(validator)
         mta = Postfix(self._root("policy-postfix"), ["main.cf.policy"], changes=[
             ("\nsmtp_tls_policy_maps = socketmap:inet", "\n#smtp_tls_policy_maps = socketmap:inet"),
             ("\n#smtp_tls_policy_maps = socketmap:unix", "\nsmtp_tls_policy_maps = socketmap:unix"),
-            ("/etc/ssl/certs/ca-certificates.crt", "/etc/postfix/lab-ca.pem")])
+            ("/etc/ssl/certs/ca-certificates.crt", "/etc/postfix/lab-ca.pem")],
+            resolver=validator.address)
         mta.root.write("/etc/postfix/lab-ca.pem", open(self.net.authorities.ca_file).read())
         socket = mta.root.inside("/var/spool/postfix/stsgate/policy.sock")
         return Site("policy-postfix", mta, self._map(f"unix:{socket}"))

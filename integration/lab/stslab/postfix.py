@@ -29,13 +29,16 @@ class PostfixFailed(RuntimeError):
 
 
 class Postfix:
-    """One running Postfix; `pieces` names files of ours that are appended to main.cf."""
+    """One running Postfix; `pieces` names files of ours that are appended to main.cf,
+    `resolver` is the name server that it asks."""
 
     def __init__(self, directory, pieces, shared=(), changes=(), master="", settings="",
-                 smtpd=False, hostname="out.stslab.example"):
+                 smtpd=False, hostname="out.stslab.example", resolver=None):
         self.hostname = hostname
         namespace.add_address(ADDRESS + "/32")
         self.root = roots.Root(directory, ("postfix",), shared)
+        if resolver is not None:
+            self.root.write("/etc/resolv.conf", f"nameserver {resolver}\n")
         self._prepare()
         text = self.root.read("/usr/share/postfix/main.cf.debian") + LAB.format(hostname=hostname)
         text += "".join((PIECES / name).read_text("ascii") for name in pieces) + settings
