@@ -77,7 +77,8 @@ class Terminal:
         gap = max(self.width - 7 - COLUMN - plain - len(word), 1)
         self.say("       " + self._who(run.sender, run.guarded).ljust(COLUMN) + line + " " * gap
                  + self.paint(codes + ";" + BOLD, word))
-        self._fact(textwrap.shorten(evidence(run).partition("; ")[0], 190, placeholder=" ..."))
+        self._fact(textwrap.shorten(evidence(run).partition("; ")[0], 230, placeholder=" ..."))
+        self.say()
 
     def _fact(self, text):
         indent = 7 + COLUMN
@@ -117,7 +118,7 @@ class Terminal:
     def end(self, performance):
         """The report and the lesson."""
         self.say("       " + "TLS report".ljust(COLUMN) + summary(performance.report))
-        self.paragraph(performance.scenario.lesson, 7, "")
+        self.paragraph(performance.scenario.lesson, 7)
 
     def table(self, performances):
         """All of it in a few lines."""
