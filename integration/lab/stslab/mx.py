@@ -15,6 +15,7 @@ An action at any stage is one of
   Silence()             say nothing more, until the client leaves
   Slow(seconds, action) wait, then do `action`
   Endless(line)         send `line` again and again
+  InPieces(octets, n)   send them n at a time, then go on, or close with FIN
 """
 
 import socket
@@ -55,6 +56,15 @@ class Endless:
 
     line: bytes
     pause: float = 0
+
+
+@dataclass(frozen=True)
+class InPieces:
+    """Send `octets` `size` at a time, each piece on its own."""
+
+    octets: bytes
+    size: int
+    close: bool = False
 
 
 @dataclass
@@ -310,6 +320,11 @@ class _Dialogue:
             self.sock.sendall(_reply(action))
         elif isinstance(action, bytes):
             self.sock.sendall(action)
+        elif isinstance(action, InPieces):
+            for at in range(0, len(action.octets), action.size):
+                self.sock.sendall(action.octets[at:at + action.size])
+            if action.close:
+                self._end(Drop())
         elif isinstance(action, Endless):
             while not self.host.stopping.is_set():
                 self.sock.sendall(action.line)
@@ -470,6 +485,8 @@ def _says(action, code):
     """Whether the action ends in a reply whose code begins so."""
     while isinstance(action, Slow):
         action = action.action
+    if isinstance(action, InPieces):
+        action = action.octets.decode("ascii")
     return isinstance(action, str) and action.startswith(code)
 
 
