@@ -71,9 +71,11 @@ def start(net):
 
 @pytest.fixture(autouse=True)
 def healed(request):
-    """No test leaves a DNS fault or a closed policy host to the next."""
+    """No test leaves a DNS fault, a closed policy host or a sanitizer's report to the next."""
     yield
     if "net" in request.fixturenames:
         internet = request.getfixturevalue("net")
         internet.dns.heal()
         internet.policy_host.accept = True
+        complaints = internet.daemons.complaints()
+        assert not complaints, complaints

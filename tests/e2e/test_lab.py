@@ -133,3 +133,16 @@ def test_log_fields():
 
 def test_dot_stuffing():
     assert lmtp.stuffed(b".a\r\n.\r\nb") == b"..a\r\n..\r\nb\r\n.\r\n"
+
+
+def test_a_sanitizers_report_is_seen_once(net):
+    """Each test is failed for what its own daemons wrote, and for nothing earlier."""
+    mta = net.daemons.make()
+    mta.log_path.write_bytes(b"ts=1 event=start\n==1==ERROR: AddressSanitizer: on purpose\n")
+    assert net.daemons.complaints() == "ERROR: AddressSanitizer: on purpose\n"
+    assert net.daemons.complaints() == ""
+    with open(mta.log_path, "ab") as log:
+        log.write(b"ts=2 event=session\nWARNING: ThreadSanitizer: data race\n")
+    net.daemons.discard(mta)
+    assert net.daemons.complaints() == "WARNING: ThreadSanitizer: data race\n"
+    assert net.daemons.complaints() == ""

@@ -17,7 +17,7 @@ import signal
 import subprocess
 import time
 
-from . import forwarder, lmtp, programs
+from . import forwarder, lmtp, programs, sanitizer
 
 USER = "nobody"
 _FIELD = re.compile(r'([A-Za-z][\w-]*)=(?:"((?:[^"\\]|\\.)*)"|(\S*))')
@@ -107,6 +107,7 @@ class Stsgated:
         self.log_path = self.directory / "stsgated.log"
         self.process = None
         self.user = user
+        self.stderr = sanitizer.Reader(self.log_path)
         self._prepare()
 
     def _prepare(self):
@@ -247,6 +248,7 @@ class Daemons:
         self.ca_file, self.trust_anchor = ca_file, trust_anchor
         self._count = itertools.count(1)
         self._made = []
+        self._complaints = []
 
     def make(self, settings=None):
         """A daemon, not yet started, with lab_settings() and `settings` over them."""
@@ -262,9 +264,16 @@ class Daemons:
     def discard(self, daemon):
         """End one and forget its directory; gives its exit status."""
         status = daemon.stop() if daemon.process else 0
+        self._complaints.append(daemon.stderr.complaint())
         self._made.remove(daemon)
         shutil.rmtree(daemon.directory, ignore_errors=True)
         return status
+
+    def complaints(self):
+        """What sanitizers reported of any of them since the last call."""
+        found = self._complaints + [daemon.stderr.complaint() for daemon in self._made]
+        self._complaints = []
+        return "\n".join(filter(None, found))
 
     def stop(self):
         for daemon in self._made:

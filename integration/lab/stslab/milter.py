@@ -19,7 +19,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from . import daemon, programs
+from . import daemon, programs, sanitizer
 
 VERSION = 6
 ADD_HEADERS, CHANGE_HEADERS, SET_MACROS = 0x01, 0x10, 0x100
@@ -179,6 +179,7 @@ class StsgateMilter:
     def __init__(self, config, listen, log_path):
         self.config, self.listen = config, listen
         self.log_path = pathlib.Path(log_path)
+        self.stderr = sanitizer.Reader(self.log_path)
         self.process = None
 
     def start(self, seconds=30):
@@ -216,6 +217,9 @@ class StsgateMilter:
         self.signal(signal.SIGTERM)
         status = self.process.wait(seconds)
         self.process = None
+        complaint = self.stderr.complaint()
+        if complaint:
+            raise daemon.DaemonFailed(complaint)
         return status
 
     def kill(self):

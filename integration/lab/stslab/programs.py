@@ -12,11 +12,17 @@ import pathlib
 import shutil
 import subprocess
 
+from . import sanitizer
+
 TOP = pathlib.Path(__file__).resolve().parents[3]
 
 
 class ProgramMissing(RuntimeError):
     """A program of stsgate was not built."""
+
+
+class ProgramFaulty(RuntimeError):
+    """A sanitizer reported a fault of a program of stsgate."""
 
 
 def find(name):
@@ -38,6 +44,9 @@ def run(name, *arguments, stdin=b"", seconds=30):
     """Run one of our programs; its result has returncode, stdout and stderr as text."""
     done = subprocess.run([find(name), *arguments], input=stdin, timeout=seconds,
                           capture_output=True, check=False)
+    complaint = sanitizer.complaint(done.stderr)
+    if complaint:
+        raise ProgramFaulty(complaint)
     done.stdout = done.stdout.decode("utf-8", "replace")
     done.stderr = done.stderr.decode("utf-8", "replace")
     return done
