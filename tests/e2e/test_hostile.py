@@ -100,7 +100,8 @@ def test_commands_with_odd_octets_are_refused(net, mta, command, octets):
 
 def test_a_hundred_thousand_header_lines(net, mta):
     domain = net.domain(policy="enforce")
-    content = b"".join(b"X-Line-%d: yes\r\n" % number for number in range(100_000)) + b"\r\nbody\r\n"
+    lines = b"".join(b"X-Line-%d: yes\r\n" % number for number in range(100_000))
+    content = lines + b"\r\nbody\r\n"
     assert mta.deliver(address(domain), content=content).only.short == "250 2.0.0"
     assert domain.messages()[0].content == content
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""kill -9 under load, again and again, with a real Exim in front.
+"""kill -9, and SIGTERM, under load, again and again, with a real Exim in front.
 
     STSGATE_KILL_ROUNDS=100 tests/e2e/run -s -k test_kill
 
@@ -77,7 +77,8 @@ class Site:
                                                               *self.learned[-2:]]
                    for connection in domain.host.connections)
 
-    def kill_at_work(self):
+    def end_at_work(self, end):
+        """A round: new mail, a queue run, and in the midst of it `end`; then started again."""
         new = [self.enforced() for _ in range(2)]
         self.learned += new
         for domain in (*self.known, *new):
@@ -88,7 +89,7 @@ class Site:
                    "a delivery")
         time.sleep(self.random.uniform(0, 0.4))
         self.hit += self.busy()
-        self.mta.kill()
+        end()
         self.kills.append(time.monotonic())
         for runner in runners:
             runner.join(120)
@@ -138,7 +139,7 @@ def test_killed_under_load(net, start):
     refused_without_tls(net, mta, attacked)
     queued = site.exim.send(address(attacked, "held"), deliver=False)
     for _ in range(ROUNDS):
-        site.kill_at_work()
+        site.end_at_work(mta.kill)
         refused_without_tls(net, mta, attacked)
     in_flight = len(site.sent) - len(site.arrivals())
     wait_until(lambda: site.exim.run_queue() or set(site.exim.waiting()) <=
@@ -162,6 +163,21 @@ def test_killed_under_load(net, start):
           f"{len(went_by_policy)} policies, none forgotten; up again after "
           f"{max(site.start_seconds):.2f} s at most, {sum(site.start_seconds) / ROUNDS:.2f} s on "
           "average")
+
+
+@pytest.mark.timeout(180)
+def test_ended_in_order_under_load(net, start):
+    """SIGTERM instead: status 0 each time, and nothing is delivered twice."""
+    mta = start({"lmtp": {"listen": ["inet:127.0.0.1:2591"]}, "smtp": {"host-retry": "1s"}})
+    site = Site(net, mta, 2591)
+    statuses = []
+    for _ in range(4):
+        site.end_at_work(lambda: statuses.append(mta.stop(60)))
+    wait_until(lambda: site.exim.run_queue() or not site.exim.waiting(), 120,
+               "the end of the queue")
+    assert set(site.arrivals()) == set(site.sent) and site.exim.mailbox() == ""
+    assert {len(times) for times in site.arrivals().values()} == {1}, "twice"
+    assert statuses == [0] * 4
 
 
 def test_a_domain_that_was_never_seen_goes_unprotected(net, start):
