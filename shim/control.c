@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -29,6 +30,7 @@
 #define CONNECTION_MEMORY	(16 * 1024)
 #define PAGE_DEFAULT	1000
 #define PAGE_MAX	10000
+#define NAME_MAX_PATH	512	/* even cut to that it is no name */
 
 struct listener {
 	struct control *control;
@@ -52,7 +54,7 @@ struct request {
 	const struct deliver_context *deliver;
 	const struct control_tlsrpt *tlsrpt;
 	struct MHD_Connection *connection;
-	char domain[512];	/* as it stands in the path */
+	char domain[NAME_MAX_PATH];	/* as it stands in the path, cut when too long */
 	bool tcp;
 	int64_t uid;	/* of the peer, -1 when unknown */
 	const struct upload *upload;
@@ -231,15 +233,17 @@ route_matches(const struct route *route, const char *path, struct request *reque
 	    strcmp(path + length - after, route->after) != 0)
 		return false;
 	length -= before + after;
-	if (length >= sizeof(request->domain) ||
-	    (memchr(path + before, '/', length) != NULL && !route->deep))
+	if (memchr(path + before, '/', length) != NULL && !route->deep)
 		return false;
+	if (length >= sizeof(request->domain))
+		length = sizeof(request->domain) - 1;
 	memcpy(request->domain, path + before, length);
 	request->domain[length] = '\0';
 	return true;
 }
 
-/* A web page that resolves its own name to 127.0.0.1 must not read our metrics. */
+/* A web page that resolves its own name to 127.0.0.1 must not read our metrics. Browsers always
+ * name the host; a client of HTTP/1.0 need not. */
 static bool
 host_is_local(struct MHD_Connection *connection)
 {
@@ -247,7 +251,7 @@ host_is_local(struct MHD_Connection *connection)
 	const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
 
 	if (host == NULL)
-		return false;
+		return true;
 	for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++) {
 		size_t length = strlen(local[i]);
 
@@ -267,19 +271,40 @@ serve(const struct route *route, const struct request *request, struct control_a
 		route->serve(request, answer);
 }
 
-/* NULL when there is none; *known tells whether another method would have one. */
-static const struct route *
-find_route(const char *method, const char *path, struct request *request, bool *known)
+/* What the first route says that fits a path is what the path means. */
+static bool
+is_same_path(const struct route *a, const struct route *b)
 {
-	*known = false;
+	return strcmp(a->before, b->before) == 0 && (a->after == NULL) == (b->after == NULL) &&
+	    (a->after == NULL || strcmp(a->after, b->after) == 0);
+}
+
+/* HEAD is a GET, of which libmicrohttpd sends the header alone. */
+static bool
+takes_method(const struct route *route, const char *method)
+{
+	return strcmp(strcmp(method, "HEAD") == 0 ? "GET" : method, route->method) == 0;
+}
+
+/* NULL when there is none; allow then tells the methods of the path, "" for an unknown path. */
+static const struct route *
+find_route(const char *method, const char *path, struct request *request, char allow[ALLOW_MAX])
+{
+	const struct route *first = NULL;
+	size_t used = 0;
+
+	allow[0] = '\0';
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
 		const struct route *route = &routes[i];
 
-		if ((request->tcp && !route->over_tcp) || !route_matches(route, path, request))
+		if ((request->tcp && !route->over_tcp) || !route_matches(route, path, request) ||
+		    (first != NULL && !is_same_path(first, route)))
 			continue;
-		*known = true;
-		if (strcmp(method, route->method) == 0)
+		first = route;
+		if (takes_method(route, method))
 			return route;
+		used += (size_t)snprintf(allow + used, ALLOW_MAX - used, "%s%s",
+		    used > 0 ? ", " : "", route->method);
 	}
 	return NULL;
 }
@@ -288,12 +313,11 @@ static void
 dispatch(const char *method, const char *path, struct request *request,
     struct control_answer *answer)
 {
-	bool known;
-	const struct route *route = find_route(method, path, request, &known);
+	const struct route *route = find_route(method, path, request, answer->allow);
 
 	if (route != NULL)
 		serve(route, request, answer);
-	else if (known)
+	else if (answer->allow[0] != '\0')
 		control_refuse(answer, 405, "this path does not take that method");
 	else
 		control_refuse(answer, 404, "there is nothing at this path");
@@ -347,6 +371,9 @@ send_answer(struct MHD_Connection *connection, struct control_answer *answer)
 	if (answer->text != NULL)
 		MHD_add_response_header(response, "Content-Type",
 		    answer->type == NULL ? "application/json" : answer->type);
+	if (answer->status == 405)
+		/* RFC 9110 15.5.6 */
+		MHD_add_response_header(response, "Allow", answer->allow);
 	sent = MHD_queue_response(connection, answer->status, response);
 	MHD_destroy_response(response);
 	return sent;
@@ -356,8 +383,8 @@ static struct upload *
 begin_upload(const char *method, const char *path, struct request *request)
 {
 	struct upload *upload = xcalloc(1, sizeof(*upload));
-	bool known;
-	const struct route *route = find_route(method, path, request, &known);
+	char allow[ALLOW_MAX];
+	const struct route *route = find_route(method, path, request, allow);
 
 	upload->wanted = route != NULL && route->body;
 	return upload;

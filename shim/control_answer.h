@@ -11,10 +11,13 @@
 
 #include "base/domain.h"
 
+#define ALLOW_MAX	32	/* "GET, POST, DELETE" and more */
+
 struct control_answer {
 	unsigned status;	/* 200, 204, 400, 404, 405, 413, 500, 502 */
 	char *text;	/* freed with free(); NULL with 204 */
 	const char *type;	/* media type; NULL: application/json */
+	char allow[ALLOW_MAX];	/* with 405: the methods that the path takes */
 };
 
 /* {"error": "..."} */

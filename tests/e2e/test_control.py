@@ -38,6 +38,15 @@ def cached(daemon):
 
 def http(daemon, request):
     """One raw request on the control socket: status and body."""
+    head, _, body = http_answer(daemon, request).partition(b"\r\n\r\n")
+    return int(head.split(b" ")[1]), body
+
+
+def http_head(daemon, request):
+    return http_answer(daemon, request).partition(b"\r\n\r\n")[0].decode("ascii")
+
+
+def http_answer(daemon, request):
     path = daemon.settings["control"]["listen"][0].removeprefix("unix:")
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(10)
@@ -47,8 +56,7 @@ def http(daemon, request):
         answer = b""
         while more := sock.recv(65536):
             answer += more
-    head, _, body = answer.partition(b"\r\n\r\n")
-    return int(head.split(b" ")[1]), body
+    return answer
 
 
 def test_policy_of_a_domain(net, mta):
@@ -241,9 +249,26 @@ def test_configuration_errors(tmp_path):
 @pytest.mark.parametrize("request_line,status", [
     ("GET /v1/policy/not%20a%20name", 400), ("GET /v1/nonsense", 404), ("GET /", 404),
     ("PUT /v1/cache", 405), ("DELETE /v1/cache/unknown.example", 404),
-    ("GET /v1/cache", 200), ("GET /v1/cache?limit=-1", 400), ("GET /v1/cache?limit=abc", 400)])
+    ("GET /v1/cache", 200), ("GET /v1/cache?limit=-1", 400), ("GET /v1/cache?limit=abc", 400),
+    ("GET /v1/cache?limit=0", 400), ("GET /v1/cache?limit=1", 200), ("POST /v1/stats", 405),
+    ("POST /v1/policy/a.example", 405), ("GET /v1/cache/a.example/refresh", 405),
+    ("POST /v1/cache/a.example", 405), ("DELETE /v1/cache", 405), ("POST /metrics", 405),
+    ("DELETE /healthz", 405), ("GET /v1/policy/" + "a" * 600, 400), ("HEAD /v1/stats", 200),
+    ("GET /v1/check/a..b", 400), ("DELETE /v1/cache/a..b", 400), ("POST /v1/cache/a..b/refresh", 400),
+    ("GET /v1/cache/none.example", 404), ("GET /v1/tlsrpt/2020-01-01", 404),
+    ("GET /v1/tlsrpt/2020-02-30", 400), ("GET /v1/tlsrpt/2020-01-01x", 400),
+    ("GET /v1/tlsrpt/2020-01-01/a..b", 400), ("GET /v1/tlsrpt/2020-01-01/a.example", 404),
+    ("POST /v1/tlsrpt/2020-01-01", 405), ("GET /v1/tlsrpt/2020-01-01/send", 405),
+    ("POST /v1/tlsrpt/nonsense/send", 400)])
 def test_statuses(mta, request_line, status):
     assert http(mta, request_line)[0] == status
+
+
+@pytest.mark.parametrize("request_line,allow", [
+    ("PUT /v1/cache", "GET, POST"), ("PUT /v1/cache/a.example", "GET, DELETE"),
+    ("GET /v1/cache/a.example/refresh", "POST"), ("GET /v1/tlsrpt/2020-01-01/send", "POST")])
+def test_405_names_the_methods(mta, request_line, allow):
+    assert f"\r\nAllow: {allow}\r\n" in http_head(mta, request_line) + "\r\n"
 
 
 def test_delete_answers_204(net, mta):

@@ -152,6 +152,9 @@ def test_metrics_over_tcp_for_the_machine_alone(start):
     assert "stsgate_transactions_total" in metrics(mta, where=where, host="127.0.0.1:8481")
     assert http(mta, "GET", "/metrics", where=where, host="attacker.example")[0] == 400
     assert http(mta, "GET", "/v1/stats", where=where)[0] == 404
+    with socket.create_connection(where, 10) as plain:
+        plain.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert plain.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
 def exported(daemon):
