@@ -167,6 +167,7 @@ deliver_log_unlisted(const struct delivery *delivery)
 		log_text(&line, "result", result_type_name(host->finding.type));
 		log_text(&line, "reply",
 		    host->reason != NULL ? host->reason : host->finding.reason);
+		log_number(&line, "ms", 0);
 		log_end(&line);
 	}
 }

@@ -95,6 +95,18 @@ def test_a_reused_connection(net, mta):
     assert reused == ["no", "yes" if len(domain.host.connections) == 1 else "no"]
 
 
+def test_a_host_that_the_policy_leaves_out(net, mta):
+    """An attempt without a connection has what every attempt has."""
+    domain = net.domain(policy="enforce", patterns=["mx.elsewhere.example"])
+    mta.deliver(address(domain))
+    (attempt,), (delivery,) = lines(mta, domain)
+    expected = {"policy": "sts", "mode": "enforce", "mx": domain.host.name, "tls": "none",
+                "reused": "no", "wish": "none", "result": "validation-failure", "ms": "0"}
+    assert {key: attempt.get(key) for key in expected} == expected
+    assert (delivery["status"], delivery["dsn"], delivery["result"]) == \
+        ("deferred", "4.7.5", "validation-failure")
+
+
 def test_peers_cannot_forge_lines(net, mta):
     """Their text is quoted and escaped."""
     domain = net.domain(behaviour=Behaviour(
