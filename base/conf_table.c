@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/conf_kind.h"
+#include "base/conf_sockets.h"
 #include "base/conf_table.h"
 #include "base/reply.h"
 
@@ -55,10 +56,43 @@ static const char *const tls_names[] = { [TLS_POLICY] = "policy", [TLS_MAY] = "m
 static const char *
 check_lmtp_listen(const struct conf *conf, size_t index)
 {
-	if (endpoint_is_loopback(&conf->lmtp.listener.listen[index]) ||
-	    conf->lmtp.allow_from_count > 0)
+	const struct endpoint *endpoint = &conf->lmtp.listener.listen[index];
+
+	if (!endpoint_is_loopback(endpoint) && conf->lmtp.allow_from_count == 0)
+		return "must have clients named in lmtp.allow-from, since it is not on loopback";
+	return conf_sockets_check(conf, endpoint);
+}
+
+static const char *
+check_policy_map_listen(const struct conf *conf, size_t index)
+{
+	return conf_sockets_check(conf, &conf->policy_map.listener.listen[index]);
+}
+
+static const char *
+check_control_listen(const struct conf *conf, size_t index)
+{
+	return conf_sockets_check(conf, &conf->control.listener.listen[index]);
+}
+
+static const char *
+check_milter_listen(const struct conf *conf, size_t index)
+{
+	(void)index;
+	return conf_sockets_check(conf, &conf->milter.listen);
+}
+
+static const char *
+check_tlsrpt_socket(const struct conf *conf, size_t index)
+{
+	struct endpoint endpoint;
+	const char *why;
+
+	(void)index;
+	if (conf->tlsrpt.socket[0] == '\0' ||
+	    endpoint_parse(conf->tlsrpt.socket, &endpoint, &why) != 0)
 		return NULL;
-	return "must have clients named in lmtp.allow-from, since it is not on loopback";
+	return conf_sockets_check(conf, &endpoint);
 }
 
 static const char *
@@ -144,13 +178,13 @@ const struct conf_key conf_keys[] = {
 	{ "lmtp", "parallel-domains", "20", COUNT(lmtp.parallel_domains, 1, 1000) },
 
 	{ "policy-map", "listen", "unix:/run/stsgate/policy.sock",
-	    LISTEN(listen_local, policy_map.listener) },
+	    LISTEN(listen_local, policy_map.listener), .check = check_policy_map_listen },
 	{ "policy-map", "socket-mode", "0666", MODE(policy_map.listener.mode) },
 	{ "policy-map", "socket-group", "", GROUP(policy_map.listener.group) },
 	{ "policy-map", "dane", "mta", EITHER(policy_map.dane_by_mta, dane_of_map_names) },
 
 	{ "control", "listen", "unix:/run/stsgate/control.sock",
-	    LISTEN(listen_local, control.listener) },
+	    LISTEN(listen_local, control.listener), .check = check_control_listen },
 	{ "control", "socket-mode", "0600", MODE(control.listener.mode) },
 	{ "control", "socket-group", "", GROUP(control.listener.group) },
 
@@ -209,14 +243,14 @@ const struct conf_key conf_keys[] = {
 	{ "tlsrpt", "submit", "smtp://127.0.0.1:25", TEXT(submit, tlsrpt.submit) },
 	{ "tlsrpt", "success-only", "true", FLAG(tlsrpt.success_only) },
 	{ "tlsrpt", "keep", "14d", DURATION(tlsrpt.keep, SECOND, YEAR) },
-	{ "tlsrpt", "socket", "", TEXT(socket, tlsrpt.socket) },
+	{ "tlsrpt", "socket", "", TEXT(socket, tlsrpt.socket), .check = check_tlsrpt_socket },
 	{ "tlsrpt", "forward", "", TEXT(socket, tlsrpt.forward),
 	    .check = check_tlsrpt_forward },
 
 	{ "store", "backend", "bdb", TEXT(backend, store.backend), .names = backend_names },
 
 	{ "milter", "listen", "unix:/run/stsgate/milter.sock", .kind = &conf_kind_endpoint_local,
-	    .at = FIELD(struct endpoint, milter.listen) },
+	    .at = FIELD(struct endpoint, milter.listen), .check = check_milter_listen },
 	{ "milter", "socket-mode", "0660", MODE(milter.mode) },
 	{ "milter", "socket-group", "", GROUP(milter.group) },
 	{ "milter", "refuse", "never", CHOICE(milter.refuse, refuse_names) },

@@ -150,6 +150,12 @@ endpoint_path(const struct endpoint *endpoint)
 }
 
 bool
+endpoint_equal(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->length == b->length && memcmp(&a->address, &b->address, a->length) == 0;
+}
+
+bool
 endpoint_is_loopback(const struct endpoint *endpoint)
 {
 	struct sockaddr_in6 in6;

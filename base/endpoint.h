@@ -30,6 +30,7 @@ struct endpoint {
 int endpoint_parse(const char *text, struct endpoint *endpoint, const char **why);
 bool endpoint_is_unix(const struct endpoint *endpoint);
 const char *endpoint_path(const struct endpoint *endpoint);	/* NULL unless unix */
+bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 bool endpoint_is_loopback(const struct endpoint *endpoint);	/* 127/8, ::1 or unix */
 
 /*

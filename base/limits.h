@@ -71,6 +71,8 @@
 
 #define LIMIT_HTTP_HEADERS	(32 * 1024)
 #define LIMIT_CONTROL_BODY	(16 * 1024 * 1024)
+#define LIMIT_CONTROL_VISITORS	128	/* connections to one control listener */
+#define LIMIT_CONTROL_OF_ONE	32	/* of them, from one user */
 #define LIMIT_TLS_CHAIN	10	/* intermediate certificates */
 #define LIMIT_TLS_SESSIONS	2000	/* waiting to be resumed, each with a chain */
 #define LIMIT_TLS_SESSIONS_PER_KEY	20

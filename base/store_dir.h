@@ -17,6 +17,8 @@
  * another process has it, which is not disturbed. */
 int store_dir_lock(const char *directory, char *why, size_t why_room);
 
+/* true: others than its owner may write to the directory; why says who. */
+bool store_dir_is_exposed(const char *directory, char *why, size_t why_room);
 bool store_dir_exists(const char *path);	/* a file or directory of that name */
 /* Makes path an empty directory that only we may enter. 0 or -1. */
 int store_dir_make(const char *path, char *why, size_t why_room);

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/store.h"
+#include "base/store_dir.h"
 #include "base/x509.h"
 #include "policy/gather.h"
 #include "policy/resolver.h"
@@ -59,6 +60,8 @@ open_store(struct engines *e)
 		return -1;
 	}
 	metrics_set(METRIC_STORE_DAMAGED, store_damaged_at(e->store));
+	if (store_dir_is_exposed(e->conf->state_directory, why, sizeof(why)))
+		log_message(LOG_LEVEL_WARNING, "store", "%s", why);
 	if (error != 0)
 		complain(e->conf, "cannot become root again to open the sockets",
 		    strerror(errno));

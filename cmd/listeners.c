@@ -243,19 +243,13 @@ shut(struct listeners *listeners, struct listener *listener)
 	free(listener);
 }
 
-static bool
-is_at(const struct endpoint *a, const struct endpoint *b)
-{
-	return a->length == b->length && memcmp(&a->address, &b->address, a->length) == 0;
-}
-
 static struct listener *
 find(const struct listeners *listeners, size_t section, const struct endpoint *endpoint)
 {
 	struct listener *listener;
 
 	for (listener = listeners->first; listener != NULL; listener = listener->next)
-		if (listener->section == section && is_at(&listener->endpoint, endpoint))
+		if (listener->section == section && endpoint_equal(&listener->endpoint, endpoint))
 			break;
 	return listener;
 }
@@ -293,7 +287,7 @@ static bool
 has(const struct conf_listener *of, const struct endpoint *endpoint)
 {
 	for (size_t i = 0; i < of->count; i++)
-		if (is_at(&of->listen[i], endpoint))
+		if (endpoint_equal(&of->listen[i], endpoint))
 			return true;
 	return false;
 }

@@ -23,6 +23,7 @@
 #include "base/deadline.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/store_dir.h"
 #include "policy/resolver.h"
 #include "shim/tls_client.h"
 #include "cmd/complain.h"
@@ -196,6 +197,8 @@ check_surroundings(const struct conf *conf)
 	if (access(conf->state_directory, F_OK) != 0)
 		fprintf(stderr, "stsgated: not ready to start: state-directory %s: %s\n",
 		    conf->state_directory, strerror(errno));
+	if (store_dir_is_exposed(conf->state_directory, why, sizeof(why)))
+		fprintf(stderr, "stsgated: warning: %s\n", why);
 	if (access(conf->spool_directory, F_OK) != 0)
 		fprintf(stderr, "stsgated: not ready to start: spool-directory %s: %s\n",
 		    conf->spool_directory, strerror(errno));

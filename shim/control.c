@@ -23,9 +23,10 @@
 #include "shim/control_check.h"
 #include "shim/control_policy.h"
 #include "shim/control_stats.h"
+#include "shim/control_visitors.h"
 
-#define CONNECTIONS_MAX	32
-#define IDLE_TIMEOUT_S	30
+#define IDLE_TIMEOUT_S	10
+#define LEAVING_MAX	32	/* connections that were shut down and are not closed yet */
 #define THREAD_STACK	(512 * 1024)
 #define CONNECTION_MEMORY	(16 * 1024)
 #define PAGE_DEFAULT	1000
@@ -35,6 +36,7 @@
 struct listener {
 	struct control *control;
 	struct MHD_Daemon *daemon;
+	struct visitors *visitors;
 	int socket;
 	bool tcp;
 	struct listener *next;
@@ -418,6 +420,13 @@ end_request(void *context, struct MHD_Connection *connection, void **state,
 	*state = NULL;
 }
 
+static struct visitor *
+visitor_of(struct MHD_Connection *connection)
+{
+	return MHD_get_connection_info(connection,
+	    MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
 /* libmicrohttpd calls this once for the header, then for the body, then to have it answered. */
 static enum MHD_Result
 handle(void *context, struct MHD_Connection *connection, const char *path, const char *method,
@@ -446,8 +455,29 @@ handle(void *context, struct MHD_Connection *connection, const char *path, const
 		return MHD_YES;
 	}
 	request.uid = listener->tcp ? -1 : peer_uid(connection);
+	visitors_set_busy(listener->visitors, visitor_of(connection), true);
 	dispatch_now(listener->control, method, path, &request, &answer);
+	visitors_set_busy(listener->visitors, visitor_of(connection), false);
 	return send_answer(connection, &answer);
+}
+
+static void
+come_or_go(void *context, struct MHD_Connection *connection, void **visitor,
+    enum MHD_ConnectionNotificationCode which)
+{
+	struct listener *listener = context;
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection,
+	    MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	switch (which) {
+	case MHD_CONNECTION_NOTIFY_STARTED:
+		*visitor = visitors_enter(listener->visitors, info->connect_fd,
+		    listener->tcp ? -1 : peer_uid(connection));
+		break;
+	case MHD_CONNECTION_NOTIFY_CLOSED:
+		visitors_leave(listener->visitors, *visitor);
+		break;
+	}
 }
 
 struct control *
@@ -467,18 +497,21 @@ control_listen(struct control *control, int socket, bool tcp)
 	listener->control = control;
 	listener->socket = socket;
 	listener->tcp = tcp;
+	listener->visitors = visitors_new();
 	listener->daemon = MHD_start_daemon(
 	    MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
 	    MHD_USE_ITC, 0, NULL, NULL, handle, listener,
 	    MHD_OPTION_LISTEN_SOCKET, socket,
-	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)(LIMIT_CONTROL_VISITORS + LEAVING_MAX),
 	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
 	    MHD_OPTION_NOTIFY_COMPLETED, end_request, NULL,
+	    MHD_OPTION_NOTIFY_CONNECTION, come_or_go, listener,
 	    MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK,
 	    MHD_OPTION_END);
 	if (listener->daemon == NULL) {
 		close(socket);
+		visitors_free(listener->visitors);
 		free(listener);
 		return -1;
 	}
@@ -491,6 +524,7 @@ static void
 listener_free(struct listener *listener)
 {
 	MHD_stop_daemon(listener->daemon);
+	visitors_free(listener->visitors);
 	free(listener);
 }
 

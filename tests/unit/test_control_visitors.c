@@ -1,0 +1,167 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "shim/control_visitors.h"
+
+#define ROOM	(LIMIT_CONTROL_VISITORS + 2)
+
+static struct hall {
+	struct visitors *visitors;
+	struct visitor *inside[ROOM];
+	int ends[ROOM][2];
+	size_t count;
+} hall;
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	hall = (struct hall){ .visitors = visitors_new() };
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < hall.count; i++) {
+		visitors_leave(hall.visitors, hall.inside[i]);
+		(void)close(hall.ends[i][0]);
+		(void)close(hall.ends[i][1]);
+	}
+	visitors_free(hall.visitors);
+	return 0;
+}
+
+static size_t
+enter(int64_t uid)
+{
+	size_t i = hall.count++;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, hall.ends[i]), 0);
+	hall.inside[i] = visitors_enter(hall.visitors, hall.ends[i][0], uid);
+	return i;
+}
+
+static void
+set_busy(size_t i, bool busy)
+{
+	visitors_set_busy(hall.visitors, hall.inside[i], busy);
+}
+
+/* As the one at the other end sees it. */
+static bool
+is_sent_away(size_t i)
+{
+	char octet;
+
+	return recv(hall.ends[i][1], &octet, 1, MSG_DONTWAIT) == 0;
+}
+
+static size_t
+count_sent_away(void)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < hall.count; i++)
+		count += is_sent_away(i);
+	return count;
+}
+
+static void
+enter_many(size_t count, int64_t uid)
+{
+	while (count-- > 0)
+		(void)enter(uid);
+}
+
+static void
+test_the_longest_silent_of_one_user_gives_way(void **state)
+{
+	(void)state;
+	(void)enter(0);
+	enter_many(LIMIT_CONTROL_OF_ONE, 1000);
+	assert_int_equal(count_sent_away(), 0);
+	set_busy(1, true);
+	set_busy(1, false);
+	(void)enter(1000);
+	assert_true(is_sent_away(2));
+	assert_int_equal(count_sent_away(), 1);
+	(void)enter(1000);
+	assert_true(is_sent_away(3));
+	assert_int_equal(count_sent_away(), 2);
+}
+
+static void
+test_who_is_being_answered_stays(void **state)
+{
+	size_t newcomer;
+
+	(void)state;
+	enter_many(LIMIT_CONTROL_OF_ONE, 1000);
+	for (size_t i = 0; i < LIMIT_CONTROL_OF_ONE; i++)
+		set_busy(i, true);
+	newcomer = enter(1000);
+	assert_true(is_sent_away(newcomer));
+	assert_int_equal(count_sent_away(), 1);
+	newcomer = enter(0);
+	assert_false(is_sent_away(newcomer));
+}
+
+static void
+test_many_users_do_not_fill_the_hall(void **state)
+{
+	size_t newcomer;
+
+	(void)state;
+	for (int64_t uid = 1; uid <= LIMIT_CONTROL_VISITORS; uid++)
+		(void)enter(uid);
+	assert_int_equal(count_sent_away(), 0);
+	newcomer = enter(0);
+	assert_false(is_sent_away(newcomer));
+	assert_true(is_sent_away(0));
+	assert_int_equal(count_sent_away(), 1);
+}
+
+static void
+test_who_left_takes_no_room(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 3 * LIMIT_CONTROL_OF_ONE; i++) {
+		size_t last = enter(-1);
+
+		assert_false(is_sent_away(last));
+		visitors_leave(hall.visitors, hall.inside[last]);
+		(void)close(hall.ends[last][0]);
+		(void)close(hall.ends[last][1]);
+		hall.count--;
+	}
+	enter_many(LIMIT_CONTROL_OF_ONE, -1);
+	assert_int_equal(count_sent_away(), 0);
+}
+
+int
+main(void)
+{
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_the_longest_silent_of_one_user_gives_way),
+		TEST(test_who_is_being_answered_stays),
+		TEST(test_many_users_do_not_fill_the_hall),
+		TEST(test_who_left_takes_no_room),
+	};
+
+	return cmocka_run_group_tests_name("control_visitors", tests, NULL, NULL);
+}
