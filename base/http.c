@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include "base/http.h"
 #include "base/http_engine.h"
 #include "base/limits.h"
+#include "base/thread.h"
 
 /* transfers at once; more wait in the queue, under their deadlines */
 #define PARALLEL_MAX	200
@@ -77,18 +77,6 @@ copy_text(const char *text)
 }
 
 static void
-condition_init(pthread_cond_t *condition)
-{
-	pthread_condattr_t attributes;
-
-	if (pthread_condattr_init(&attributes) != 0 ||
-	    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
-	    pthread_cond_init(condition, &attributes) != 0)
-		abort();
-	(void)pthread_condattr_destroy(&attributes);
-}
-
-static void
 copy_addresses(struct http_transfer *transfer, const struct http_request *request)
 {
 	size_t i;
@@ -120,7 +108,7 @@ transfer_new(const struct http_request *request)
 	transfer->max_body = request->max_body;
 	transfer->deadline = request->deadline;
 	copy_addresses(transfer, request);
-	condition_init(&transfer->finished);
+	thread_condition(&transfer->finished);
 	return transfer;
 }
 
@@ -259,24 +247,6 @@ engine_main(void *context)
 	return NULL;
 }
 
-/* The engine's thread takes no signal: neither the program's own nor a peer's SIGPIPE. */
-static int
-engine_thread_start(struct http *http)
-{
-	pthread_attr_t attributes;
-	sigset_t all, before;
-	int failed;
-
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	(void)pthread_attr_init(&attributes);
-	(void)pthread_attr_setstacksize(&attributes, ENGINE_STACK);
-	failed = pthread_create(&http->thread, &attributes, engine_main, http);
-	(void)pthread_attr_destroy(&attributes);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return failed;
-}
-
 static void
 http_release(struct http *http)
 {
@@ -297,7 +267,7 @@ http_new(const char *ca_file, const char *proxy, char *why, size_t why_room)
 	http->proxy = xstrdup(proxy);
 	http->queue_end = &http->queue;
 	(void)pthread_mutex_init(&http->lock, NULL);
-	condition_init(&http->left);
+	thread_condition(&http->left);
 	if (ca_file[0] != '\0') {
 		http->trust = x509_trust_load(ca_file, why, why_room);
 		if (http->trust == NULL)
@@ -306,7 +276,7 @@ http_new(const char *ca_file, const char *proxy, char *why, size_t why_room)
 	http->engine = http_engine_new(http->trust, http->proxy, why, why_room);
 	if (http->engine == NULL)
 		goto failed;
-	if (engine_thread_start(http) == 0)
+	if (thread_start(&http->thread, ENGINE_STACK, engine_main, http) == 0)
 		return http;
 	(void)snprintf(why, why_room, "no thread for HTTP to be had");
 failed:

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -20,6 +19,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/session.h"
+#include "base/thread.h"
 
 #define ACCEPTOR_STACK	(256 * 1024)
 #define PAUSE_MS	200	/* between tries to accept when descriptors have run out */
@@ -57,32 +57,11 @@ struct session_pool {
 	_Atomic bool draining;
 };
 
-static int
-thread_start(pthread_t *thread, size_t stack_octets, bool detached, void *(*run)(void *context),
-    void *context)
-{
-	size_t least = (size_t)PTHREAD_STACK_MIN;
-	pthread_attr_t attributes;
-	int error;
-
-	error = pthread_attr_init(&attributes);
-	if (error != 0)
-		return error;
-	error = pthread_attr_setstacksize(&attributes, stack_octets > least ? stack_octets : least);
-	if (error == 0 && detached)
-		error = pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	if (error == 0)
-		error = pthread_create(thread, &attributes, run, context);
-	pthread_attr_destroy(&attributes);
-	return error;
-}
-
 struct session_pool *
 session_pool_new(size_t max, size_t stack_octets, void (*serve)(void *context, int fd),
     void (*full)(void *context, int fd), void *context)
 {
 	struct session_pool *pool;
-	pthread_condattr_t attributes;
 	int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
 	if (wake < 0)
@@ -91,10 +70,7 @@ session_pool_new(size_t max, size_t stack_octets, void (*serve)(void *context, i
 	*pool = (struct session_pool){ .max = max, .stack_octets = stack_octets, .serve = serve,
 		.full = full, .context = context, .wake = wake };
 	pthread_mutex_init(&pool->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&pool->ended, &attributes);
-	pthread_condattr_destroy(&attributes);
+	thread_condition(&pool->ended);
 	return pool;
 }
 
@@ -169,7 +145,6 @@ static void
 session_start(struct session_pool *pool, int fd)
 {
 	struct session *session = xcalloc(1, sizeof(*session));
-	pthread_t thread;
 	int error;
 
 	session->pool = pool;
@@ -187,7 +162,7 @@ session_start(struct session_pool *pool, int fd)
 	case ADMITTED:
 		break;
 	}
-	error = thread_start(&thread, pool->stack_octets, true, session_run, session);
+	error = thread_start_detached(pool->stack_octets, session_run, session);
 	if (error != 0) {
 		log_message(LOG_LEVEL_WARNING, "session", "no thread for a connection: %s",
 		    strerror(error));
@@ -264,7 +239,6 @@ int
 session_pool_listen(struct session_pool *pool, int listener)
 {
 	struct acceptor *acceptor;
-	pthread_t thread;
 	int error = 0, flags = fcntl(listener, F_GETFL);
 
 	/* A connection can be gone between poll() and accept(). */
@@ -277,7 +251,7 @@ session_pool_listen(struct session_pool *pool, int listener)
 	if (pool->draining)
 		error = ESHUTDOWN;
 	else
-		error = thread_start(&thread, ACCEPTOR_STACK, true, acceptor_run, acceptor);
+		error = thread_start_detached(ACCEPTOR_STACK, acceptor_run, acceptor);
 	if (error == 0) {
 		acceptor->next = pool->acceptors;
 		acceptor->at = &pool->acceptors;
@@ -403,7 +377,7 @@ worker_start(size_t stack_octets, void (*run)(void *context), void *context)
 
 	worker->run = run;
 	worker->context = context;
-	if (thread_start(&worker->thread, stack_octets, false, worker_run, worker) != 0) {
+	if (thread_start(&worker->thread, stack_octets, worker_run, worker) != 0) {
 		free(worker);
 		return NULL;
 	}

@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/deadline.h"
+#include "base/thread.h"
 #include "cmd/timer.h"
 
 #define TIMER_STACK	(256 * 1024)
@@ -67,22 +68,12 @@ struct timer *
 timer_start(struct store *store, struct sts_cache *cache)
 {
 	struct timer *timer = xcalloc(1, sizeof(*timer));
-	pthread_condattr_t monotonic;
-	pthread_attr_t attributes;
-	int failed;
 
 	timer->store = store;
 	timer->cache = cache;
 	pthread_mutex_init(&timer->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&timer->wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, TIMER_STACK);
-	failed = pthread_create(&timer->thread, &attributes, timer_run, timer);
-	pthread_attr_destroy(&attributes);
-	if (failed == 0)
+	thread_condition(&timer->wake);
+	if (thread_start(&timer->thread, TIMER_STACK, timer_run, timer) == 0)
 		return timer;
 	pthread_cond_destroy(&timer->wake);
 	pthread_mutex_destroy(&timer->lock);

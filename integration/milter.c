@@ -19,6 +19,7 @@
 #include "base/arena.h"
 #include "base/endpoint.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "integration/milter.h"
 #include "integration/milter_conn.h"
 #include "integration/milter_session.h"
@@ -265,23 +266,12 @@ open_socket(const struct conf *conf)
 	return chmod(path, conf->milter.mode);
 }
 
-static void
-prepare_stop(void)
-{
-	pthread_condattr_t monotonic;
-
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&asking_over, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-}
-
 int
 milter_open(const struct conf *conf, char *why, size_t why_room)
 {
 	const char *where = conf->milter.listen.text;
 
-	prepare_stop();
+	thread_condition(&asking_over);
 	if (make_way(&conf->milter.listen) != 0)
 		return fail(why, why_room, "%s: %s", where, errno == EADDRINUSE ?
 		    "another process is listening there already" : strerror(errno));

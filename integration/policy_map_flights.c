@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/limits.h"
 #include "base/session.h"
+#include "base/thread.h"
 #include "integration/policy_map_flights.h"
 
 #define STACK	(256 * 1024)
@@ -86,17 +87,13 @@ struct flights *
 flights_new(const struct gatherer *gatherer)
 {
 	struct flights *flights = xcalloc(1, sizeof(*flights));
-	pthread_condattr_t attributes;
 
 	flights->gatherer = *gatherer;
 	queue_init(&flights->waiting);
 	queue_init(&flights->landings);
 	pthread_mutex_init(&flights->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&flights->landed, &attributes);
-	pthread_cond_init(&flights->waiting_changed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	thread_condition(&flights->landed);
+	thread_condition(&flights->waiting_changed);
 	return flights;
 }
 

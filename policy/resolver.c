@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/thread.h"
 #include "policy/resolver.h"
 #include "policy/resolver_answers.h"
 #include "policy/resolver_engine.h"
@@ -289,17 +290,13 @@ tester_run(void *context)
 static int
 start_tester(struct resolver *resolver)
 {
-	pthread_attr_t attributes;
 	int error;
 
 	if (resolver->anchors.count == 0) {
 		resolver->health = RESOLVER_UNANCHORED;
 		return 0;
 	}
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, TESTER_STACK);
-	error = pthread_create(&resolver->tester, &attributes, tester_run, resolver);
-	pthread_attr_destroy(&attributes);
+	error = thread_start(&resolver->tester, TESTER_STACK, tester_run, resolver);
 	resolver->testing = error == 0;
 	return error;
 }
@@ -308,15 +305,11 @@ static struct resolver *
 allocate(const struct conf *conf, const char *resolv_conf)
 {
 	struct resolver *resolver = xcalloc(1, sizeof(*resolver));
-	pthread_condattr_t monotonic;
 
 	resolver->conf = conf;
 	resolver->resolv_conf = resolv_conf;
 	pthread_mutex_init(&resolver->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&resolver->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	thread_condition(&resolver->changed);
 	return resolver;
 }
 

@@ -21,6 +21,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "policy/resolver_engine.h"
 
 #define ENGINE_STACK	(256 * 1024)
@@ -66,13 +67,9 @@ static struct batch *
 batch_new(size_t count)
 {
 	struct batch *batch = xcalloc(1, sizeof(*batch) + count * sizeof(batch->slots[0]));
-	pthread_condattr_t monotonic;
 
 	pthread_mutex_init(&batch->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&batch->all_done, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	thread_condition(&batch->all_done);
 	batch->references = 1;
 	batch->count = count;
 	return batch;
@@ -403,16 +400,12 @@ engine_run(void *context)
 static int
 engine_start(struct resolver_engine *engine)
 {
-	pthread_attr_t attributes;
 	int error;
 
 	engine->end = eventfd(0, EFD_CLOEXEC);
 	if (engine->end < 0)
 		return errno;
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, ENGINE_STACK);
-	error = pthread_create(&engine->thread, &attributes, engine_run, engine);
-	pthread_attr_destroy(&attributes);
+	error = thread_start(&engine->thread, ENGINE_STACK, engine_run, engine);
 	engine->running = error == 0;
 	return error;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "base/thread.h"
 #include "policy/sts_flights.h"
 
 #define BUCKETS	1024
@@ -54,12 +55,8 @@ static struct flight_state *
 state_new(const char *domain, const char *id, bool refresh)
 {
 	struct flight_state *state = xcalloc(1, sizeof(*state));
-	pthread_condattr_t monotonic;
 
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&state->end, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	thread_condition(&state->end);
 	state->flight.state = state;
 	state->flight.arena = arena_new();
 	state->flight.refresh = refresh;
@@ -149,17 +146,10 @@ fly_queue(void *context)
 static bool
 start_thread(struct sts_flights *flights)
 {
-	pthread_attr_t attributes;
-	pthread_t thread;
-	int error;
-
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, FLIGHT_STACK);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	error = pthread_create(&thread, &attributes, fly_queue, flights);
-	pthread_attr_destroy(&attributes);
-	flights->threads += error == 0;
-	return error == 0;
+	if (thread_start_detached(FLIGHT_STACK, fly_queue, flights) != 0)
+		return false;
+	flights->threads++;
+	return true;
 }
 
 /* With the lock held. */

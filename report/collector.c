@@ -18,6 +18,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/thread.h"
 #include "report/collector.h"
 #include "report/datagram.h"
 
@@ -155,14 +156,7 @@ read_items(void *context)
 static bool
 start(struct collector *collector, pthread_t *thread, void *(*run)(void *context))
 {
-	pthread_attr_t attributes;
-	int error;
-
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, COLLECTOR_STACK);
-	error = pthread_create(thread, &attributes, run, collector);
-	pthread_attr_destroy(&attributes);
-	return error == 0;
+	return thread_start(thread, COLLECTOR_STACK, run, collector) == 0;
 }
 
 struct collector *

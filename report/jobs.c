@@ -5,12 +5,12 @@
 #include "config.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/deadline.h"
+#include "base/thread.h"
 #include "report/jobs.h"
 
 #define STACK	(512 * 1024)
@@ -110,33 +110,20 @@ work(void *context)
 static void
 start_threads(struct jobs *jobs)
 {
-	pthread_attr_t attributes;
-	sigset_t all, before;
-
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	(void)pthread_attr_init(&attributes);
-	(void)pthread_attr_setstacksize(&attributes, STACK);
 	while (jobs->started < jobs->plan.threads &&
-	    pthread_create(&jobs->threads[jobs->started], &attributes, work, jobs) == 0)
+	    thread_start(&jobs->threads[jobs->started], STACK, work, jobs) == 0)
 		jobs->started++;
-	(void)pthread_attr_destroy(&attributes);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 struct jobs *
 jobs_start(const struct jobs_plan *plan)
 {
 	struct jobs *jobs = xcalloc(1, sizeof(*jobs));
-	pthread_condattr_t attributes;
 
 	jobs->plan = *plan;
 	jobs->threads = xcalloc(plan->threads, sizeof(*jobs->threads));
 	(void)pthread_mutex_init(&jobs->lock, NULL);
-	(void)pthread_condattr_init(&attributes);
-	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&jobs->changed, &attributes);
-	(void)pthread_condattr_destroy(&attributes);
+	thread_condition(&jobs->changed);
 	start_threads(jobs);
 	if (jobs->started == plan->threads)
 		return jobs;

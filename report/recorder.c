@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/thread.h"
 #include "policy/dns_data.h"
 #include "report/recorder.h"
 #include "report/rua.h"
@@ -179,8 +180,6 @@ struct recorder *
 recorder_new(struct resolver *resolver, struct tally *tally, struct forward *forward)
 {
 	struct recorder *recorder = xcalloc(1, sizeof(*recorder));
-	pthread_attr_t attributes;
-	int error;
 
 	recorder->resolver = resolver;
 	recorder->tally = tally;
@@ -188,11 +187,7 @@ recorder_new(struct resolver *resolver, struct tally *tally, struct forward *for
 	pthread_mutex_init(&recorder->lock, NULL);
 	pthread_cond_init(&recorder->changed, NULL);
 	STAILQ_INIT(&recorder->late);
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, LATE_STACK);
-	error = pthread_create(&recorder->thread, &attributes, late_run, recorder);
-	pthread_attr_destroy(&attributes);
-	if (error == 0)
+	if (thread_start(&recorder->thread, LATE_STACK, late_run, recorder) == 0)
 		return recorder;
 	free(recorder);
 	return NULL;

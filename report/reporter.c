@@ -5,7 +5,6 @@
 #include "config.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include "base/deadline.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/thread.h"
 #include "report/jobs.h"
 #include "report/reporter.h"
 #include "report/reporter_inside.h"
@@ -402,17 +402,8 @@ schedule(void *context)
 static int
 start_thread(struct reporter *reporter)
 {
-	pthread_attr_t attributes;
-	sigset_t all, before;
-	int failed;
+	int failed = thread_start(&reporter->thread, STACK, schedule, reporter);
 
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	(void)pthread_attr_init(&attributes);
-	(void)pthread_attr_setstacksize(&attributes, STACK);
-	failed = pthread_create(&reporter->thread, &attributes, schedule, reporter);
-	(void)pthread_attr_destroy(&attributes);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	reporter->has_thread = failed == 0;
 	return failed;
 }
@@ -433,16 +424,12 @@ struct reporter *
 reporter_start(const struct reporter_plan *plan)
 {
 	struct reporter *reporter = xcalloc(1, sizeof(*reporter));
-	pthread_condattr_t attributes;
 
 	reporter->plan = *plan;
 	reporter->sender = (struct sender){ plan->conf, plan->resolver, plan->http, is_over,
 		reporter };
 	(void)pthread_mutex_init(&reporter->lock, NULL);
-	(void)pthread_condattr_init(&attributes);
-	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&reporter->wake, &attributes);
-	(void)pthread_condattr_destroy(&attributes);
+	thread_condition(&reporter->wake);
 	if (start_threads(reporter) == 0)
 		return reporter;
 	reporter_stop(reporter);

@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "base/session.h"
+#include "base/thread.h"
 #include "base/x509.h"
 #include "shim/check.h"
 #include "shim/visit.h"
@@ -485,16 +486,12 @@ check_run(const struct deliver_context *deliver, const char *domain, struct dead
 	struct arena *arena = arena_new();
 	struct check *check = arena_alloc(arena, sizeof(*check));
 	struct deliver_context own;
-	pthread_condattr_t clock;
 	bool verified;
 
 	*check = (struct check){ .deliver = deliver, .domain = domain, .deadline = deadline,
 	    .caller = caller, .arena = arena };
 	pthread_mutex_init(&check->lock, NULL);
-	pthread_condattr_init(&clock);
-	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-	pthread_cond_init(&check->ended, &clock);
-	pthread_condattr_destroy(&clock);
+	thread_condition(&check->ended);
 	gather(check);
 	tell_hosts(check);
 	tell_plan(check);

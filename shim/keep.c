@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/deadline.h"
 #include "base/stream.h"
+#include "base/thread.h"
 #include "shim/keep.h"
 
 #define BUCKETS	1024
@@ -154,33 +155,18 @@ reaper_run(void *context)
 	return NULL;
 }
 
-static void
-start_reaper(struct keep *keep)
-{
-	pthread_attr_t attributes;
-
-	if (pthread_attr_init(&attributes) != 0 ||
-	    pthread_attr_setstacksize(&attributes, REAPER_STACK) != 0 ||
-	    pthread_create(&keep->reaper, &attributes, reaper_run, keep) != 0)
-		abort();
-	pthread_attr_destroy(&attributes);
-}
-
 struct keep *
 keep_new(const struct keep_rules *rules, struct slots *slots)
 {
 	struct keep *keep = xcalloc(1, sizeof(*keep));
-	pthread_condattr_t clock;
 
-	if (pthread_mutex_init(&keep->lock, NULL) != 0 || pthread_condattr_init(&clock) != 0 ||
-	    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC) != 0 ||
-	    pthread_cond_init(&keep->changed, &clock) != 0)
-		abort();
-	pthread_condattr_destroy(&clock);
+	pthread_mutex_init(&keep->lock, NULL);
+	thread_condition(&keep->changed);
 	keep->rules = *rules;
 	keep->slots = slots;
 	TAILQ_INIT(&keep->ages);
-	start_reaper(keep);
+	if (thread_start(&keep->reaper, REAPER_STACK, reaper_run, keep) != 0)
+		abort();
 	return keep;
 }
 

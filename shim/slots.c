@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/metrics.h"
+#include "base/thread.h"
 #include "shim/slots.h"
 
 #define BUCKETS	1024
@@ -199,14 +200,9 @@ waiter_init(struct slots *slots, struct waiter *waiter, const struct ip *ip, con
     unsigned domain_limit)
 {
 	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
-	pthread_condattr_t clock;
 
 	memset(waiter, 0, sizeof(*waiter));
-	if (pthread_condattr_init(&clock) != 0 ||
-	    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC) != 0 ||
-	    pthread_cond_init(&waiter->granted_now, &clock) != 0)
-		abort();
-	pthread_condattr_destroy(&clock);
+	thread_condition(&waiter->granted_now);
 	ip_key(ip, key);
 	waiter->ip = counter_get(slots, key);
 	waiter->domain = counter_get(slots, domain);

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/session.h"
+#include "base/thread.h"
 #include "shim/txn.h"
 
 #define WATCH_MS	250	/* between two looks whether the MTA is still there */
@@ -87,14 +88,9 @@ static struct txn_state *
 state_new(struct arena *arena)
 {
 	struct txn_state *state = arena_alloc(arena, sizeof(*state));
-	pthread_condattr_t attributes;
 
-	if (pthread_mutex_init(&state->lock, NULL) != 0 ||
-	    pthread_condattr_init(&attributes) != 0 ||
-	    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
-	    pthread_cond_init(&state->changed, &attributes) != 0)
-		abort();
-	pthread_condattr_destroy(&attributes);
+	pthread_mutex_init(&state->lock, NULL);
+	thread_condition(&state->changed);
 	state->abandoned_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return state;
 }

@@ -1,0 +1,62 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/thread.h"
+
+static int
+start(pthread_t *thread, size_t stack_octets, int detach_state, void *(*run)(void *context),
+    void *context)
+{
+	size_t least = (size_t)PTHREAD_STACK_MIN;
+	pthread_attr_t attributes;
+	sigset_t all;
+	int error;
+
+	error = pthread_attr_init(&attributes);
+	if (error != 0)
+		return error;
+	(void)sigfillset(&all);
+	error = pthread_attr_setstacksize(&attributes, stack_octets > least ? stack_octets : least);
+	if (error == 0)
+		error = pthread_attr_setdetachstate(&attributes, detach_state);
+	if (error == 0)
+		error = pthread_attr_setsigmask_np(&attributes, &all);
+	if (error == 0)
+		error = pthread_create(thread, &attributes, run, context);
+	(void)pthread_attr_destroy(&attributes);
+	return error;
+}
+
+int
+thread_start(pthread_t *thread, size_t stack_octets, void *(*run)(void *context), void *context)
+{
+	return start(thread, stack_octets, PTHREAD_CREATE_JOINABLE, run, context);
+}
+
+int
+thread_start_detached(size_t stack_octets, void *(*run)(void *context), void *context)
+{
+	pthread_t thread;
+
+	return start(&thread, stack_octets, PTHREAD_CREATE_DETACHED, run, context);
+}
+
+void
+thread_condition(pthread_cond_t *condition)
+{
+	pthread_condattr_t attributes;
+
+	if (pthread_condattr_init(&attributes) != 0 ||
+	    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
+	    pthread_cond_init(condition, &attributes) != 0)
+		abort();
+	(void)pthread_condattr_destroy(&attributes);
+}
