@@ -33,9 +33,7 @@ def traces(lab):
     return {
         "processes": {text for pid, text in processes().items() if pid not in lab.before},
         "namespaces": namespaces() - lab.namespaces,
-        "files": set(pathlib.Path(os.environ.get("TMPDIR", "/tmp")).glob("stsgate-lab.*"))
-        | ({lab.directory} if lab.directory.exists() else set())
-        | set(pathlib.Path("/tmp").glob("stsgate-lab.*")) - lab.files,
+        "files": {path for path in (lab.directory, *lab.temporary) if path.exists()},
         "mounts": [line for line in mounts.splitlines() if str(lab.directory) in line]}
 
 
@@ -54,8 +52,18 @@ def namespaces():
 def watched(lab):
     lab.before = set(processes())
     lab.namespaces = namespaces()
-    lab.files = set(pathlib.Path("/tmp").glob("stsgate-lab.*"))
+    lab.temporary = set()
     return lab
+
+
+def temporary(lab):
+    """The temporary directories of what has begun to run."""
+    found = set()
+    for pid in set(processes()) - lab.before:
+        environment = pathlib.Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+        found |= {pathlib.Path(text.partition("=")[2]) for text in environment
+                  if text.startswith("TMPDIR=") and text != f"TMPDIR={os.environ.get('TMPDIR')}"}
+    return found
 
 
 def test_up_attack_send_down_leaves_no_trace(watched):
@@ -64,6 +72,8 @@ def test_up_attack_send_down_leaves_no_trace(watched):
     assert up.returncode == 0, up.stdout + up.stderr
     assert "stsgate-lab send" in up.stdout and "strip-starttls" in up.stdout
     assert namespaces() - lab.namespaces, "it has a network of its own"
+    lab.temporary = temporary(lab)
+    assert lab.temporary and all(path.exists() for path in lab.temporary)
     again = lab("up")
     assert again.returncode == 1 and "already" in again.stderr
 
@@ -96,6 +106,7 @@ def test_up_attack_send_down_leaves_no_trace(watched):
 def test_a_lab_that_was_killed_leaves_no_trace_after_down(watched):
     lab = watched
     assert lab("up").returncode == 0
+    lab.temporary = temporary(lab)
     pid = int((lab.directory / "pid").read_text("ascii"))
     inside = [child for child, text in processes().items()
               if child not in lab.before and child != pid and "stslab.resident" in text]
@@ -115,7 +126,7 @@ def test_tour_of_two(watched):
     table = tour.stdout.partition("scenario  ")[2]
     assert re.search(r"strip-starttls +Exim +stolen +held +starttls-not-supported", table)
     assert re.search(r"Sendmail +stolen +held", table)
-    assert traces(lab)["files"] == set() and traces(lab)["namespaces"] == set()
+    assert traces(lab)["namespaces"] == set() and traces(lab)["processes"] == set()
 
 
 @pytest.mark.parametrize("no_color,coloured", [(False, True), (True, False)])
