@@ -37,6 +37,7 @@
 #define LIMIT_DNS_ANSWERS	8192
 #define LIMIT_DNS_ANSWER_KEPT	4096
 #define LIMIT_DNS_KEPT_S	60
+#define LIMIT_DNS_CORRECTED_S	3600	/* where libunbound's cache is known to be behind */
 
 #define LIMIT_TXT_RECORDS	100
 #define LIMIT_TXT_RECORD	4096	/* one _mta-sts record, strings joined */

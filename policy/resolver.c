@@ -553,11 +553,14 @@ resolver_ask_afresh(struct resolver *resolver, struct arena *arena, struct dns_q
     int64_t interval_ms, struct deadline deadline)
 {
 	struct resolver_engine *retired;
+	struct shared_engine *asked;
 
 	pthread_mutex_lock(&resolver->lock);
 	retired = freshen(resolver, interval_ms);
-	ask_shared(resolver, resolver->fresh != NULL ? resolver->fresh : resolver->engine, arena,
-	    question, 1, deadline);
+	asked = resolver->fresh != NULL ? resolver->fresh : resolver->engine;
+	ask_shared(resolver, asked, arena, question, 1, deadline);
+	if (asked == resolver->fresh)
+		resolver_answers_correct(resolver->engine->answers, question, clock_monotonic_ms());
 	pthread_mutex_unlock(&resolver->lock);
 	resolver_engine_free(retired);
 }

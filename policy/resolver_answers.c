@@ -135,27 +135,53 @@ may_be_kept(const struct dns_answer *answer)
 	    answer->ttl > 0 && octets_of(answer) <= LIMIT_DNS_ANSWER_KEPT;
 }
 
-void
-resolver_answers_keep(struct resolver_answers *answers, const struct dns_question *question,
-    int64_t now_ms)
+static struct kept *
+kept_new(const char *plain, const struct dns_question *question, uint32_t most_s, int64_t now_ms)
 {
 	const struct dns_answer *answer = &question->answer;
-	uint32_t seconds = answer->ttl < LIMIT_DNS_KEPT_S ? answer->ttl : LIMIT_DNS_KEPT_S;
-	struct kept *kept, *old, **place;
-	char plain[DOMAIN_MAX];
+	struct kept *kept = xmalloc(sizeof(*kept) + octets_of(answer));
 
-	if (!may_be_kept(answer) || !plain_name(question->name, plain))
-		return;
-	kept = xmalloc(sizeof(*kept) + octets_of(answer));
 	strcpy(kept->name, plain);
 	kept->type = question->type;
 	kept->answer = *answer;
 	copy_records(&kept->answer, answer, kept + 1);
-	kept->until_ms = now_ms + (int64_t)seconds * 1000;
+	kept->until_ms = now_ms + (int64_t)(answer->ttl < most_s ? answer->ttl : most_s) * 1000;
+	return kept;
+}
+
+/* NULL empties the place. */
+static void
+put(struct resolver_answers *answers, const char *plain, enum dns_type type, struct kept *kept)
+{
+	struct kept *old, **place;
+
 	(void)pthread_mutex_lock(&answers->lock);
-	place = place_of(answers, plain, question->type);
+	place = place_of(answers, plain, type);
 	old = *place;
 	*place = kept;
 	(void)pthread_mutex_unlock(&answers->lock);
 	free(old);
+}
+
+void
+resolver_answers_keep(struct resolver_answers *answers, const struct dns_question *question,
+    int64_t now_ms)
+{
+	char plain[DOMAIN_MAX];
+
+	if (may_be_kept(&question->answer) && plain_name(question->name, plain))
+		put(answers, plain, question->type, kept_new(plain, question, LIMIT_DNS_KEPT_S,
+		    now_ms));
+}
+
+void
+resolver_answers_correct(struct resolver_answers *answers, const struct dns_question *question,
+    int64_t now_ms)
+{
+	enum dns_state state = question->answer.state;
+	char plain[DOMAIN_MAX];
+
+	if ((state == DNS_SECURE || state == DNS_INSECURE) && plain_name(question->name, plain))
+		put(answers, plain, question->type, may_be_kept(&question->answer) ?
+		    kept_new(plain, question, LIMIT_DNS_CORRECTED_S, now_ms) : NULL);
 }

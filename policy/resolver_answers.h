@@ -27,5 +27,9 @@ bool resolver_answers_find(struct resolver_answers *answers, struct arena *arena
     struct dns_question *question, int64_t now_ms);
 void resolver_answers_keep(struct resolver_answers *answers, const struct dns_question *question,
     int64_t now_ms);
+/* An answer that was got past libunbound's cache, which may repeat an older one for long: it takes
+ * that one's place for LIMIT_DNS_CORRECTED_S at most. One that may not be kept ends the older. */
+void resolver_answers_correct(struct resolver_answers *answers,
+    const struct dns_question *question, int64_t now_ms);
 
 #endif

@@ -376,6 +376,15 @@ test_asking_afresh(void **state)
 	assert_int_equal(tiny_dns_queries(fixture->server), before + 1);
 	resolver_ask_afresh(resolver, fixture->arena, &question, 0, deadline_in(5000));
 	assert_int_equal(tiny_dns_queries(fixture->server), before + 2);
+	/* What was got so is the answer to everybody from now on. */
+	question.name = "corrected.plain.example";
+	resolver_ask_afresh(resolver, fixture->arena, &question, 0, deadline_in(5000));
+	assert_int_equal(question.answer.count, 1);
+	before = tiny_dns_queries(fixture->server);
+	memset(&question.answer, 0, sizeof(question.answer));
+	resolver_ask(resolver, fixture->arena, &question, 1, deadline_in(5000));
+	assert_int_equal(question.answer.count, 1);
+	assert_int_equal(tiny_dns_queries(fixture->server), before);
 	resolver_free(resolver);
 }
 

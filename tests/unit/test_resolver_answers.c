@@ -181,6 +181,31 @@ test_flood(void **state)
 	assert_in_range(kept, LIMIT_DNS_ANSWERS / 2, LIMIT_DNS_ANSWERS);
 }
 
+/* libunbound may give the old answer for as long as its time to live, so the new one stays. */
+static void
+test_correction(void **state)
+{
+	struct dns_question old = question("a.example", DNS_TXT, DNS_INSECURE, 30);
+	struct dns_question fresh = question("a.example", DNS_TXT, DNS_SECURE, 100000);
+	struct dns_answer answer;
+
+	(void)state;
+	resolver_answers_keep(answers, &old, NOW);
+	fresh.answer.state = DNS_FAILED;
+	resolver_answers_correct(answers, &fresh, NOW);
+	assert_true(found("a.example", DNS_TXT, NOW, &answer));
+	assert_int_equal(answer.state, DNS_INSECURE);
+	fresh.answer.state = DNS_SECURE;
+	resolver_answers_correct(answers, &fresh, NOW);
+	assert_true(found("a.example", DNS_TXT, NOW + LIMIT_DNS_CORRECTED_S * 1000 - 1, &answer));
+	assert_int_equal(answer.state, DNS_SECURE);
+	assert_false(found("a.example", DNS_TXT, NOW + LIMIT_DNS_CORRECTED_S * 1000, NULL));
+	resolver_answers_keep(answers, &old, NOW);
+	fresh.answer.ttl = 0;
+	resolver_answers_correct(answers, &fresh, NOW);
+	assert_false(found("a.example", DNS_TXT, NOW, NULL));
+}
+
 int
 main(void)
 {
@@ -189,6 +214,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_newer_answer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_not_kept, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_correction, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_flood, set_up, tear_down),
 	};
 
