@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -24,10 +23,11 @@
 #include "shim/tls_dane.h"
 #include "shim/tls_proof.h"
 #include "shim/tls_sessions.h"
+#include "shim/tls_wire.h"
 
 struct tls_client {
 	struct x509_trust *trust;
-	BIO_METHOD *wire;
+	BIO_METHOD *wire_method;
 	SSL_CTX *strict, *lenient;
 	struct tls_dane *dane;
 	struct tls_sessions *sessions;
@@ -39,89 +39,10 @@ struct tls_io {
 	struct tls_sessions *sessions;
 	char *key;	/* of its sessions; NULL: they are not wanted */
 	int64_t shaken_ms;	/* the full handshake, perhaps that of a resumed session */
-	int fd;
-	struct deadline deadline;	/* of the call under way */
-	size_t budget;	/* octets that the peer may still send in the handshake */
-	bool in_handshake;
-	bool overrun;	/* budget used up */
-	bool ended;	/* the peer closed */
-	int error;	/* errno of the descriptor, 0: none */
+	struct tls_wire wire;
 	bool broken;	/* nothing more may be sent, not even close_notify */
 	struct proof *unheard;	/* amended until the first octet under TLS; then NULL */
 };
-
-static bool
-may_retry(int error)
-{
-	return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
-}
-
-/* OpenSSL comes back here as long as the peer feeds it, so that this is where time and the size
- * of a handshake are bounded. */
-static int
-wire_read(BIO *wire, char *octets, int room)
-{
-	struct tls_io *io = BIO_get_data(wire);
-	ssize_t got;
-
-	BIO_clear_retry_flags(wire);
-	if (deadline_passed(io->deadline)) {
-		BIO_set_retry_read(wire);
-		return -1;
-	}
-	if (io->in_handshake && (size_t)room > io->budget) {
-		io->overrun = true;
-		return -1;
-	}
-	got = recv(io->fd, octets, (size_t)room, 0);
-	if (got < 0 && may_retry(errno))
-		BIO_set_retry_read(wire);
-	else if (got < 0)
-		io->error = errno;
-	else if (got == 0)
-		io->ended = true;
-	else if (io->in_handshake)
-		io->budget -= (size_t)got;
-	return (int)got;
-}
-
-static int
-wire_write(BIO *wire, const char *octets, int length)
-{
-	struct tls_io *io = BIO_get_data(wire);
-	ssize_t sent;
-
-	BIO_clear_retry_flags(wire);
-	sent = send(io->fd, octets, (size_t)length, MSG_NOSIGNAL);
-	if (sent < 0 && may_retry(errno))
-		BIO_set_retry_write(wire);
-	else if (sent < 0)
-		io->error = errno;
-	return (int)sent;
-}
-
-static long
-wire_ctrl(BIO *wire, int command, long number, void *pointer)
-{
-	struct tls_io *io = BIO_get_data(wire);
-
-	(void)number;
-	(void)pointer;
-	if (command == BIO_CTRL_EOF)
-		return io->ended;
-	return command == BIO_CTRL_FLUSH;
-}
-
-static BIO_METHOD *
-wire_method(void)
-{
-	BIO_METHOD *wire = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "wire");
-
-	if (wire == NULL || BIO_meth_set_read(wire, wire_read) != 1 ||
-	    BIO_meth_set_write(wire, wire_write) != 1 || BIO_meth_set_ctrl(wire, wire_ctrl) != 1)
-		abort();
-	return wire;
-}
 
 /* The proof is computed after the handshake, which goes on with any certificate. */
 static int
@@ -189,7 +110,7 @@ tls_client_new(const char *ca_file, char *why, size_t why_room)
 		return NULL;
 	tls = xcalloc(1, sizeof(*tls));
 	tls->trust = trust;
-	tls->wire = wire_method();
+	tls->wire_method = tls_wire_method_new();
 	tls->sessions = tls_sessions_new(release_session);
 	tls->dane = tls_dane_new();
 	tls->strict = context_new(trust, true);
@@ -212,7 +133,7 @@ tls_client_free(struct tls_client *tls)
 	SSL_CTX_free(tls->lenient);
 	SSL_CTX_free(tls->strict);
 	tls_dane_free(tls->dane);
-	BIO_meth_free(tls->wire);
+	BIO_meth_free(tls->wire_method);
 	x509_trust_free(tls->trust);
 	free(tls);
 }
@@ -224,24 +145,6 @@ tls_client_trust(struct tls_client *tls, struct x509_trust *trust)
 	tls_sessions_clear(tls->sessions);
 }
 
-/* 0, or a negative stream_status. */
-static int
-wait_for(int fd, short events, struct deadline deadline)
-{
-	struct pollfd ready = { .fd = fd, .events = events };
-	int count;
-
-	for (;;) {
-		if (deadline_passed(deadline))
-			return -STREAM_TIMEOUT;
-		count = poll(&ready, 1, deadline_left_ms(deadline));
-		if (count > 0)
-			return 0;
-		if (count < 0 && errno != EINTR)
-			return -STREAM_LOST;
-	}
-}
-
 /* After a call of OpenSSL that did not succeed: 0 when it is worth another try, or a negative
  * stream_status with errno set. */
 static int
@@ -250,15 +153,15 @@ settle_call(struct tls_io *io, int result)
 	int error = SSL_get_error(io->ssl, result);
 
 	if (error == SSL_ERROR_WANT_READ)
-		return wait_for(io->fd, POLLIN, io->deadline);
+		return tls_wire_wait(&io->wire, POLLIN);
 	if (error == SSL_ERROR_WANT_WRITE)
-		return wait_for(io->fd, POLLOUT, io->deadline);
+		return tls_wire_wait(&io->wire, POLLOUT);
 	if (error == SSL_ERROR_ZERO_RETURN)
 		return -STREAM_END;
 	io->broken = true;
-	if (io->ended)
+	if (io->wire.ended)
 		return -STREAM_END;
-	errno = io->error != 0 ? io->error : EPROTO;
+	errno = io->wire.error != 0 ? io->wire.error : EPROTO;
 	return -STREAM_LOST;
 }
 
@@ -283,9 +186,9 @@ name_failure(const struct tls_io *io, struct proof *proof)
 	if (of_ssl && reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256)
 		snprintf(proof->failure, sizeof(proof->failure), "tls-remote-alert-%d",
 		    reason - SSL_AD_REASON_OFFSET);
-	else if (io->overrun)
+	else if (io->wire.overrun)
 		snprintf(proof->failure, sizeof(proof->failure), "handshake-too-long");
-	else if (io->ended || io->error != 0 || error == 0)
+	else if (io->wire.ended || io->wire.error != 0 || error == 0)
 		snprintf(proof->failure, sizeof(proof->failure), PROOF_FAILURE_CLOSED);
 	else if (of_ssl && is_no_record(reason))
 		snprintf(proof->failure, sizeof(proof->failure), "tls-record-header-error");
@@ -329,7 +232,7 @@ tls_read(void *context, void *octets, size_t room, struct deadline deadline)
 	int result, moved = deadline_passed(deadline) ? -STREAM_TIMEOUT : 0;
 	size_t got;
 
-	io->deadline = deadline;
+	io->wire.deadline = deadline;
 	while (moved == 0) {
 		ERR_clear_error();
 		result = SSL_read_ex(io->ssl, octets, room, &got);
@@ -350,7 +253,7 @@ tls_write(void *context, const void *octets, size_t length, struct deadline dead
 	int result, moved = deadline_passed(deadline) ? -STREAM_TIMEOUT : 0;
 	size_t sent;
 
-	io->deadline = deadline;
+	io->wire.deadline = deadline;
 	while (moved == 0) {
 		ERR_clear_error();
 		result = SSL_write_ex(io->ssl, octets, length, &sent);
@@ -396,13 +299,11 @@ static const struct stream_ops tls_ops = {
 static int
 configure(struct tls_io *io, const struct tls_client *tls, const struct tls_wish *wish)
 {
-	BIO *wire = BIO_new(tls->wire);
+	BIO *wire = tls_wire_bio_new(tls->wire_method, &io->wire);
 	char sni[DOMAIN_MAX];
 
 	if (wire == NULL)
 		return -1;
-	BIO_set_data(wire, io);
-	BIO_set_init(wire, 1);
 	SSL_set_bio(io->ssl, wire, wire);
 	if (SSL_set_app_data(io->ssl, io) != 1)
 		return -1;
@@ -420,9 +321,8 @@ io_new(const struct tls_client *tls, int fd, const struct tls_wish *wish)
 {
 	struct tls_io *io = xcalloc(1, sizeof(*io));
 
-	io->fd = fd;
-	io->budget = LIMIT_TLS_HANDSHAKE;
-	io->in_handshake = true;
+	io->wire = (struct tls_wire){ .fd = fd, .wake_fd = -1, .budget = LIMIT_TLS_HANDSHAKE,
+		.in_handshake = true };
 	io->sessions = tls->sessions;
 	io->key = wish->session_key != NULL ? xstrdup(wish->session_key) : NULL;
 	io->ssl = SSL_new(wish->strict ? tls->strict : tls->lenient);
@@ -440,13 +340,13 @@ handshake(struct tls_io *io, struct deadline deadline, struct proof *proof)
 {
 	int result, moved = 0;
 
-	io->deadline = deadline;
+	io->wire.deadline = deadline;
 	while (moved == 0) {
 		ERR_clear_error();
 		result = SSL_connect(io->ssl);
 		if (result == 1) {
 			proof->tls = PROOF_ESTABLISHED;
-			io->in_handshake = false;
+			io->wire.in_handshake = false;
 			return;
 		}
 		moved = settle_call(io, result);
@@ -560,7 +460,7 @@ tls_client_measure(struct tls_client *tls, struct stream *stream, const struct t
 
 void
 tls_client_start(struct tls_client *tls, struct stream *stream, const struct tls_wish *wish,
-    struct deadline deadline, struct proof *proof)
+    struct deadline deadline, int wake_fd, struct proof *proof)
 {
 	struct tls_io *io;
 
@@ -576,6 +476,7 @@ tls_client_start(struct tls_client *tls, struct stream *stream, const struct tls
 		fail(proof, "local-tls-fault", true);
 		return;
 	}
+	io->wire.wake_fd = wake_fd;
 	offer_session(tls, io, wish, proof);
 	handshake(io, deadline, proof);
 	if (proof->tls == PROOF_ESTABLISHED && stream_upgrade(stream, &tls_ops, io) != 0)

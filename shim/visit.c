@@ -260,7 +260,8 @@ handshake(struct call *call)
 
 	call->measured_s = clock_wall_s();
 	tls_client_start(call->delivery->context->tls, call->client.stream, &wish,
-	    smtp_client_command_deadline(&call->client), &call->visit->proof);
+	    smtp_client_command_deadline(&call->client), call->client.wake_fd,
+	    &call->visit->proof);
 	if (call->visit->proof.tls != PROOF_ESTABLISHED)
 		call->client.spent = call->client.gone = true;
 }
@@ -282,6 +283,8 @@ start_tls(struct call *call)
 		return visit_trouble(call, status);
 	if (call->client.reply.code == 220) {
 		handshake(call);
+		if (proof->tls == PROOF_TIMEOUT && txn_is_abandoned(call->delivery->txn))
+			return visit_trouble(call, SMTP_STOPPED);
 	} else {
 		proof->tls = PROOF_REFUSED;
 		proof->starttls_code = call->client.reply.code;

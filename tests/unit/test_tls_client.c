@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/limits.h"
@@ -92,7 +93,7 @@ static void
 start(struct stream *stream, const struct tls_wish *wish, int64_t ms, struct proof *proof)
 {
 	memset(proof, 0xff, sizeof(*proof));
-	tls_client_start(client, stream, wish, deadline_in(ms), proof);
+	tls_client_start(client, stream, wish, deadline_in(ms), -1, proof);
 }
 
 static struct tls_wish
@@ -117,6 +118,26 @@ proof_of(const struct cert *cert, const struct cert *between, const char *name)
 	peer_free(peer);
 	assert_int_equal(proof.tls, PROOF_ESTABLISHED);
 	return proof;
+}
+
+/* A host that says nothing: whoever waits can be called away. */
+static void
+test_a_handshake_is_woken(void **state)
+{
+	struct peer *peer = peer_start(NULL, SCRIPT("Z"));
+	struct stream *stream = dialled(peer);
+	struct tls_wish wish = wish_for(NULL, 0, true);
+	int wake_fd = eventfd(1, EFD_CLOEXEC);
+	int64_t before_ms = clock_monotonic_ms();
+	struct proof proof;
+
+	(void)state;
+	tls_client_start(client, stream, &wish, deadline_in(PATIENCE_MS), wake_fd, &proof);
+	assert_int_equal(proof.tls, PROOF_TIMEOUT);
+	assert_true(clock_monotonic_ms() - before_ms < PATIENCE_MS);
+	close(wake_fd);
+	stream_free(stream);
+	peer_free(peer);
 }
 
 static void
@@ -623,6 +644,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_handshake_is_woken),
 		cmocka_unit_test(test_a_good_host),
 		cmocka_unit_test(test_no_sni_for_a_literal),
 		cmocka_unit_test(test_chains),

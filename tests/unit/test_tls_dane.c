@@ -126,7 +126,7 @@ meet(const struct peer *peer, const struct tls_wish *wish)
 	assert_true(fd >= 0);
 	stream = stream_new_fd(fd);
 	memset(&proof, 0xff, sizeof(proof));
-	tls_client_start(client, stream, wish, deadline_in(PATIENCE_MS), &proof);
+	tls_client_start(client, stream, wish, deadline_in(PATIENCE_MS), -1, &proof);
 	assert_int_equal(proof.tls, PROOF_ESTABLISHED);
 	assert_int_equal(stream_read_line(stream, line, sizeof(line), &length,
 	    deadline_in(PATIENCE_MS)), STREAM_OK);

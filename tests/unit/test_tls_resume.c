@@ -110,7 +110,7 @@ meet(const struct peer *peer, const char *name, const char *key)
 	assert_true(fd >= 0);
 	stream = stream_new_fd(fd);
 	memset(&proof, 0xff, sizeof(proof));
-	tls_client_start(client, stream, &wish, deadline_in(PATIENCE_MS), &proof);
+	tls_client_start(client, stream, &wish, deadline_in(PATIENCE_MS), -1, &proof);
 	assert_int_equal(proof.tls, PROOF_ESTABLISHED);
 	assert_int_equal(stream_read_line(stream, line, sizeof(line), &length,
 	    deadline_in(PATIENCE_MS)), STREAM_OK);
@@ -226,7 +226,7 @@ test_measured_again(void **state)
 	struct proof proof;
 
 	(void)state;
-	tls_client_start(client, stream, &wish, deadline_in(PATIENCE_MS), &proof);
+	tls_client_start(client, stream, &wish, deadline_in(PATIENCE_MS), -1, &proof);
 	assert_proof(&proof, false, true, true);
 	tls_client_measure(suspicious, stream, &wish, &proof);
 	assert_proof(&proof, false, false, true);

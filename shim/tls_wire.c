@@ -1,0 +1,121 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include <openssl/bio.h>
+
+#include "base/stream.h"
+#include "shim/tls_wire.h"
+
+static bool
+may_retry(int error)
+{
+	return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
+
+/* OpenSSL comes back here as long as the peer feeds it, so that this is where time and the size
+ * of a handshake are bounded. */
+static int
+wire_read(BIO *bio, char *octets, int room)
+{
+	struct tls_wire *wire = BIO_get_data(bio);
+	ssize_t got;
+
+	BIO_clear_retry_flags(bio);
+	if (deadline_passed(wire->deadline)) {
+		BIO_set_retry_read(bio);
+		return -1;
+	}
+	if (wire->in_handshake && (size_t)room > wire->budget) {
+		wire->overrun = true;
+		return -1;
+	}
+	got = recv(wire->fd, octets, (size_t)room, 0);
+	if (got < 0 && may_retry(errno))
+		BIO_set_retry_read(bio);
+	else if (got < 0)
+		wire->error = errno;
+	else if (got == 0)
+		wire->ended = true;
+	else if (wire->in_handshake)
+		wire->budget -= (size_t)got;
+	return (int)got;
+}
+
+static int
+wire_write(BIO *bio, const char *octets, int length)
+{
+	struct tls_wire *wire = BIO_get_data(bio);
+	ssize_t sent;
+
+	BIO_clear_retry_flags(bio);
+	sent = send(wire->fd, octets, (size_t)length, MSG_NOSIGNAL);
+	if (sent < 0 && may_retry(errno))
+		BIO_set_retry_write(bio);
+	else if (sent < 0)
+		wire->error = errno;
+	return (int)sent;
+}
+
+static long
+wire_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+	struct tls_wire *wire = BIO_get_data(bio);
+
+	(void)number;
+	(void)pointer;
+	if (command == BIO_CTRL_EOF)
+		return wire->ended;
+	return command == BIO_CTRL_FLUSH;
+}
+
+void *
+tls_wire_method_new(void)
+{
+	BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "wire");
+
+	if (method == NULL || BIO_meth_set_read(method, wire_read) != 1 ||
+	    BIO_meth_set_write(method, wire_write) != 1 ||
+	    BIO_meth_set_ctrl(method, wire_ctrl) != 1)
+		abort();
+	return method;
+}
+
+void *
+tls_wire_bio_new(void *method, struct tls_wire *wire)
+{
+	BIO *bio = BIO_new(method);
+
+	if (bio == NULL)
+		return NULL;
+	BIO_set_data(bio, wire);
+	BIO_set_init(bio, 1);
+	return bio;
+}
+
+int
+tls_wire_wait(const struct tls_wire *wire, short events)
+{
+	struct pollfd ready[] = {
+		{ .fd = wire->fd, .events = events },
+		{ .fd = wire->in_handshake ? wire->wake_fd : -1, .events = POLLIN },
+	};
+	int count;
+
+	for (;;) {
+		if (deadline_passed(wire->deadline))
+			return -STREAM_TIMEOUT;
+		count = poll(ready, 2, deadline_left_ms(wire->deadline));
+		if (count > 0)
+			return ready[1].revents != 0 ? -STREAM_TIMEOUT : 0;
+		if (count < 0 && errno != EINTR)
+			return -STREAM_LOST;
+	}
+}

@@ -1,0 +1,36 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * What lies between OpenSSL and a descriptor: time, and how much a peer may send in a handshake.
+ * For tls_client alone. A wire is of one thread.
+ */
+#ifndef SHIM_TLS_WIRE_H
+#define SHIM_TLS_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/deadline.h"
+
+struct tls_wire {
+	int fd;	/* not its own */
+	int wake_fd;	/* readable: nobody wants the handshake any more; -1: none */
+	struct deadline deadline;	/* of the call under way */
+	size_t budget;	/* octets that the peer may still send in the handshake */
+	bool in_handshake;
+	bool overrun;	/* budget used up */
+	bool ended;	/* the peer closed */
+	int error;	/* errno of the descriptor, 0: none */
+};
+
+void *tls_wire_method_new(void);	/* a BIO_METHOD, for BIO_meth_free() */
+/* A BIO of that method on a wire, which must outlive it; NULL: OpenSSL lacks memory. */
+void *tls_wire_bio_new(void *method, struct tls_wire *wire);
+/* Until poll() events come: 0, or a negative stream_status. A handshake that nobody wants any more
+ * ends as one whose time is over. */
+int tls_wire_wait(const struct tls_wire *wire, short events);
+
+#endif
