@@ -39,6 +39,9 @@ static struct deliver_context deliver;
 static struct sockaddr_un address;
 static socklen_t address_length = sizeof(address);
 static char directory[64];
+static struct store *store;
+static struct control *control;
+static struct control_context context;
 
 /* Berkeley DB finds its memory again by offsets, which the leak sanitizer does not follow. */
 const char *__lsan_default_suppressions(void);
@@ -121,25 +124,27 @@ remove_one(const char *path, const struct stat *status, int type, struct FTW *wh
 	return remove(path);
 }
 
+/* Threads end before what they use does. */
 static void
-remove_directory(void)
+stop(void)
 {
+	control_free(control);
+	sts_cache_free(context.gatherer.sts_cache);
+	tally_free(context.tlsrpt.tally);
+	store_close(store);
 	(void)nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-static struct store *
+static void
 open_store(void)
 {
 	char why[256];
-	struct store *store;
 
 	(void)snprintf(directory, sizeof(directory), "%s/stsgate-fuzz.XXXXXX",
 	    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	require(mkdtemp(directory) != NULL);
-	(void)atexit(remove_directory);
 	store = store_open("bdb", directory, why, sizeof(why));
 	require(store != NULL);
-	return store;
 }
 
 static void
@@ -167,12 +172,12 @@ static void
 start(void)
 {
 	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct control_context context = { .conf = &conf, .deliver = &deliver };
-	struct store *store = open_store();
 
 	log_open("fuzz", false, LOG_LEVEL_ERROR);
 	configure();
-	context.gatherer.conf = &conf;
+	open_store();
+	context.conf = context.gatherer.conf = &conf;
+	context.deliver = &deliver;
 	context.gatherer.sts_cache = sts_cache_new(&conf, NULL, NULL, store);
 	context.tlsrpt = (struct control_tlsrpt){ .conf = &conf, .store = store,
 		.tally = tally_new(store, 86400) };
@@ -181,7 +186,9 @@ start(void)
 	require(bind(listener, (struct sockaddr *)&address, sizeof(sa_family_t)) == 0);
 	require(getsockname(listener, (struct sockaddr *)&address, &address_length) == 0);
 	require(listen(listener, 8) == 0);
-	require(control_listen(control_new(&context), listener, false) == 0);
+	control = control_new(&context);
+	require(control_listen(control, listener, false) == 0);
+	require(atexit(stop) == 0);
 }
 
 static void
