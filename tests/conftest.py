@@ -66,7 +66,7 @@ def start(net):
 
     yield start_one
     statuses = [net.daemons.discard(daemon) for daemon in made]
-    assert not any(statuses), f"stsgated ended with {statuses}"
+    assert not any(statuses), f"stsgated ended with {statuses}\n{net.daemons.complaints()}"
 
 
 @pytest.fixture(autouse=True)
