@@ -23,13 +23,16 @@ import jsonschema
 import pytest
 
 from checks import wait_until
-from stslab import programs
+from stslab import programs, tlsa
+from stslab.internet import Mx
+from stslab.mx import Behaviour
 from stslab.policyhost import Site
 
 SCHEMA = json.loads(pathlib.Path(__file__).with_name("tlsrpt-schema.json").read_text("utf-8"))
 DAY = datetime.datetime.now(datetime.timezone.utc).replace(hour=0, minute=0, second=0,
                                                            microsecond=0)
 DATE = DAY.strftime("%Y-%m-%d")
+NEXT_DATE = (DAY + datetime.timedelta(days=1)).strftime("%Y-%m-%d")
 SUBJECT = re.compile(r"Report Domain: (\S+) Submitter: (\S+) Report-ID: <([^@<>\s]+@[^@<>\s]+)>")
 PATIENCE = 40
 
@@ -204,6 +207,104 @@ def test_a_day_by_mail_and_upload(world):
     assert policy["summary"] == {"total-successful-session-count": 27,
                                  "total-failure-session-count": 3}
     assert policy["failure-details"][0]["failed-session-count"] == 3
+
+
+def report_of(one, name, date):
+    """The only report about `name` that stsgate shows for a day, or None."""
+    done = one.daemon.ask("report", "show", "--date", date, "--domain", name, "--json")
+    if done.returncode == 1:
+        return None
+    (report,) = json.loads(done.stdout)
+    return report
+
+
+def counted(report):
+    """What a report says: by type of policy, successes, failures and what failed."""
+    return {policy["policy"]["policy-type"]: (
+        policy["summary"]["total-successful-session-count"],
+        policy["summary"]["total-failure-session-count"],
+        {detail["result-type"]: detail["failed-session-count"]
+         for detail in policy["failure-details"]}) for policy in report["policies"]}
+
+
+def deliver_until_counted(one, domain, total, date):
+    """One message to a domain, and the report of the day then holds `total` verdicts."""
+    code = one.daemon.deliver(f"someone@{domain.name}").only.code
+
+    def verdicts():
+        report = report_of(one, domain.name, date)
+        return sum(sum(figures[:2]) for figures in counted(report).values()) if report else 0
+
+    wait_until(lambda: verdicts() == total, PATIENCE, f"{total} verdicts on {domain.name}")
+    return code
+
+
+@pytest.mark.timeout(200)
+def test_a_day_of_sessions(world, net):
+    """Sessions good and bad on day one, a restart, one more at the first second of day two:
+    each day's report is shown as it is sent, and holds its own day alone (case 68)."""
+    one = world({"smtp": {"keep-idle": "0s", "host-retry": "1s"}})
+    broken = Behaviour(certificate="wrong-name")
+    record = f'"v=TLSRPTv1;rua=mailto:r@r.example,https://{one.host}/v1"'
+    good = net.domain(policy="enforce")
+    bad = net.domain(policy="testing", mx=(Mx(10, broken),))
+    refused = net.domain(policy="enforce", mx=(Mx(10, Behaviour(offer_starttls=False)), Mx(20)))
+    unfetched = net.domain(policy="enforce")
+    unfetched.site.status = 404
+    dane = net.domain(policy="enforce", behaviour=Behaviour(certificate="self-signed"))
+    net.zones.replace(tlsa.at(dane.host.name), "TLSA", tlsa.of(dane.host, "3 1 1"), ttl=60)
+    plain = net.domain(behaviour=Behaviour(offer_starttls=False))
+    silent = net.domain(policy="enforce")
+    for domain in (good, bad, refused, unfetched, dane, plain):
+        net.zones.add("_smtp._tls." + domain.name, "TXT", record, ttl=1)
+    one.set_clock(hours=-1)
+    one.start()
+    for domain, verdicts in ((good, 1), (bad, 1), (refused, 2), (unfetched, 1), (dane, 2),
+                             (plain, 1)):
+        assert deliver_until_counted(one, domain, verdicts, DATE) == 250
+    assert one.daemon.deliver(f"someone@{silent.name}").only.code == 250
+    one.daemon.kill()
+    one.start()
+    assert deliver_until_counted(one, good, 2, DATE) == 250
+    one.set_clock(seconds=1)
+    assert deliver_until_counted(one, good, 1, NEXT_DATE) == 250
+    shown = json.loads(one.daemon.ask("report", "show", "--date", DATE, "--json").stdout)
+
+    one.set_clock(hours=5)
+    one.wait_entries("taken", 12)
+    sent = {}
+    for message in one.mta.messages:
+        octets, mail, _ = read_mail(message)
+        sent[mail["TLS-Report-Domain"]] = check_report(octets)
+    assert len(sent) == len(one.mta.messages) == 6
+    assert sorted(map(json.dumps, shown)) == sorted(map(json.dumps, sent.values()))
+    assert sorted(map(json.dumps, shown)) == sorted(
+        json.dumps(json.loads(gzip.decompress(request.body))) for request in one.uploads())
+    assert counted(sent[good.name]) == {"sts": (2, 0, {})}
+    assert counted(sent[bad.name]) == {"sts": (0, 1, {"certificate-host-mismatch": 1})}
+    assert counted(sent[refused.name]) == {"sts": (1, 1, {"starttls-not-supported": 1})}
+    assert counted(sent[unfetched.name]) == {"sts": (0, 1, {"sts-policy-fetch-error": 1})}
+    assert counted(sent[dane.name]) == {"tlsa": (1, 0, {}),
+                                        "sts": (0, 1, {"certificate-not-trusted": 1})}
+    assert counted(sent[plain.name]) == {"no-policy-found": (0, 1, {"starttls-not-supported": 1})}
+    (policy,) = sent[bad.name]["policies"]
+    assert policy["policy"] == {
+        "policy-type": "sts", "policy-domain": bad.name, "mx-host": [bad.host.name],
+        "policy-string": ["version: STSv1", "mode: testing", f"mx: {bad.host.name}",
+                          "max_age: 86400"]}
+    (detail,) = policy["failure-details"]
+    assert detail["sending-mta-ip"].startswith("127.")
+    assert (detail["receiving-mx-hostname"], detail["receiving-ip"]) == (
+        bad.host.name, bad.host.address)
+    assert detail["failure-reason-code"] == "X509_V_ERR_HOSTNAME_MISMATCH"
+
+    one.set_clock(hours=24 + 5)
+    wait_until(lambda: len(one.mta.messages) == 7, PATIENCE, "the report of the second day")
+    octets, mail, _ = read_mail(one.mta.messages[-1])
+    report = check_report(octets)
+    assert mail["TLS-Report-Domain"] == good.name
+    assert report["date-range"]["start-datetime"] == f"{NEXT_DATE}T00:00:00Z"
+    assert counted(report) == {"sts": (1, 0, {})}
 
 
 @pytest.mark.timeout(120)
