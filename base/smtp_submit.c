@@ -21,7 +21,7 @@ struct work {
 	CURL *easy;
 	CURLcode setup;	/* the first option refused */
 	size_t sent;
-	char reply[REPLY_ROOM];	/* the server's last line */
+	char reply[REPLY_ROOM];	/* the server's last line, or its last refusal */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -37,12 +37,15 @@ on_read(char *room, size_t size, size_t count, void *context)
 	return length;
 }
 
+/* What comes after a refusal answers the QUIT. */
 static size_t
 on_line(char *line, size_t size, size_t count, void *context)
 {
 	struct work *work = context;
 	size_t i, length = size * count;
 
+	if ((work->reply[0] == '4' || work->reply[0] == '5') && length > 0 && line[0] == '2')
+		return length;
 	for (i = 0; i < length && i + 1 < sizeof(work->reply) && line[i] != '\r' &&
 	    line[i] != '\n'; i++)
 		work->reply[i] = line[i] < 0x20 || line[i] == 0x7f ? '?' : line[i];

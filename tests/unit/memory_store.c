@@ -188,3 +188,37 @@ store_checkpoint(struct store *store)
 	(void)store;
 	return STORE_OK;
 }
+
+/* What a change has written is there at once, and stays though the change fails: for tests of what
+ * becomes of a change that cannot be written at all. */
+enum store_result
+store_change(struct store *store, enum store_sync sync,
+    enum store_result (*work)(void *context, struct store_change *change), void *context)
+{
+	(void)store;
+	(void)sync;
+	return memory_store.writes_fail ? STORE_FAILED : work(context, NULL);
+}
+
+enum store_result
+store_change_get(struct store_change *change, enum store_table table, const char *key,
+    struct buf *value)
+{
+	(void)change;
+	return store_get(NULL, table, key, value);
+}
+
+enum store_result
+store_change_put(struct store_change *change, enum store_table table, const char *key,
+    const void *value, size_t length, int64_t purge_at)
+{
+	(void)change;
+	return store_put(NULL, table, key, value, length, purge_at, STORE_LAZY);
+}
+
+enum store_result
+store_change_delete(struct store_change *change, enum store_table table, const char *key)
+{
+	(void)change;
+	return store_delete(NULL, table, key, STORE_LAZY);
+}
