@@ -145,7 +145,8 @@ engines_halt_collector(struct engines *e)
 int
 engines_start_reporter(struct engines *e)
 {
-	const struct reporter_plan plan = { e->conf, e->store, e->tally, e->resolver, e->http };
+	const struct reporter_plan plan = { e->conf, e->now, e->store, e->tally, e->resolver,
+		e->http };
 
 	if (e->tally == NULL)
 		return 0;

@@ -35,7 +35,6 @@ static const struct fixed_key {
 	TEXT("tlsrpt.contact", tlsrpt.contact),
 	TEXT("tlsrpt.sender", tlsrpt.sender),
 	TEXT("tlsrpt.submit", tlsrpt.submit),
-	VALUE("tlsrpt.success-only", tlsrpt.success_only),
 	TEXT("tlsrpt.socket", tlsrpt.socket),
 	TEXT("tlsrpt.forward", tlsrpt.forward),
 	TEXT("store.backend", store.backend),

@@ -77,6 +77,16 @@ reporter_plan_of(const struct reporter *reporter)
 	return &reporter->plan;
 }
 
+void
+reporter_ruas(const struct reporter *reporter, struct arena *arena,
+    const struct tally_report *report, struct rua_list *list)
+{
+	const struct conf *conf = conf_now_take(reporter->plan.now);
+
+	sender_ruas(conf, arena, report, list);
+	conf_now_give(reporter->plan.now, conf);
+}
+
 struct jobs *
 reporter_jobs(const struct reporter *reporter)
 {
@@ -198,7 +208,7 @@ is_receiver(const struct reporter *reporter, const struct outbox_entry *entry, s
 	struct rua_list list;
 	size_t i;
 
-	sender_ruas(reporter->plan.conf, arena, report, &list);
+	reporter_ruas(reporter, arena, report, &list);
 	for (i = 0; i < list.count; i++)
 		if (list.at[i].scheme == entry->scheme &&
 		    strcmp(list.at[i].target, entry->target) == 0)
@@ -314,7 +324,7 @@ take_up(void *context, const struct tally_report *report)
 	struct rua_list list;
 	size_t i;
 
-	sender_ruas(reporter->plan.conf, arena, report, &list);
+	reporter_ruas(reporter, arena, report, &list);
 	for (i = 0; i < list.count && day->result == STORE_OK; i++)
 		day->result = reporter_take_up(reporter, report, &list.at[i]);
 	arena_free(arena);

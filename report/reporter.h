@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/conf.h"
+#include "base/conf_now.h"
 #include "base/http.h"
 #include "base/store.h"
 #include "policy/resolver.h"
@@ -26,7 +27,8 @@
 struct reporter;
 
 struct reporter_plan {
-	const struct conf *conf;
+	const struct conf *conf;	/* of the start: what a report says, and how it goes out */
+	struct conf_now *now;	/* whom it goes to */
 	struct store *store;
 	struct tally *tally;
 	struct resolver *resolver;

@@ -15,6 +15,9 @@
 
 const struct reporter_plan *reporter_plan_of(const struct reporter *reporter);
 struct jobs *reporter_jobs(const struct reporter *reporter);	/* NULL: nothing can be sent */
+/* Who is to get a report, by the configuration that is in force now. */
+void reporter_ruas(const struct reporter *reporter, struct arena *arena,
+    const struct tally_report *report, struct rua_list *list);
 
 /* The entry that a report has for a rua, as it is before it is taken up. */
 void reporter_entry(const struct tally_report *report, const struct rua *rua,

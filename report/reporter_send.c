@@ -113,7 +113,7 @@ add_report(void *context, const struct tally_report *report)
 		page->domains++;
 		(void)snprintf(page->domain, sizeof(page->domain), "%s", report->domain);
 	}
-	sender_ruas(reporter_plan_of(page->reporter)->conf, page->arena, report, &list);
+	reporter_ruas(page->reporter, page->arena, report, &list);
 	for (i = 0; i < list.count && page->result == STORE_OK; i++)
 		add_item(page, report, &list.at[i]);
 	return page->result == STORE_OK;

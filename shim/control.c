@@ -170,7 +170,8 @@ argument(const struct request *request, const char *name)
 static struct control_tlsrpt_query
 tlsrpt_query(const struct request *request)
 {
-	return (struct control_tlsrpt_query){ .path = request->domain,
+	return (struct control_tlsrpt_query){ .conf = request->gatherer->conf,
+		.path = request->domain,
 		.domain = argument(request, "domain"), .after = argument(request, "after"),
 		.limit = PAGE_DEFAULT, .status = argument(request, "status") != NULL,
 		.sendable = argument(request, "sendable") != NULL,

@@ -102,7 +102,7 @@ has_receiver(const struct reports *reports, struct arena *arena,
 {
 	struct rua_list list;
 
-	sender_ruas(reports->tlsrpt->conf, arena, report, &list);
+	sender_ruas(reports->query->conf, arena, report, &list);
 	return list.count > 0;
 }
 
