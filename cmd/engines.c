@@ -206,6 +206,8 @@ static void
 reload_sts_cache(struct engines *e, const struct conf *conf)
 {
 	sts_cache_reload(e->sts_cache, conf);
+	/* The policy map keeps answers, which were made by the configuration before. */
+	sts_cache_change_all(e->sts_cache);
 }
 
 static struct keep_rules

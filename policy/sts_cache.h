@@ -62,6 +62,8 @@ bool sts_cache_recheck(struct sts_cache *cache, struct arena *arena, const char 
 /* Holds another number whenever the policy of domain was replaced, imported or forgotten, and at
  * times without: whoever remembers what follows from it drops it then. Lasts as long as cache. */
 const _Atomic uint64_t *sts_cache_changes(const struct sts_cache *cache, const char *domain);
+/* Something else changed by which answers were made. */
+void sts_cache_change_all(struct sts_cache *cache);
 
 /* Fetches now, whatever the TXT record's id and the back-off say. 0, or -1: sts says why not. */
 int sts_cache_refresh(struct sts_cache *cache, struct arena *arena, const char *domain,

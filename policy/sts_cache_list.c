@@ -19,6 +19,12 @@ sts_cache_changes(const struct sts_cache *cache, const char *domain)
 	return sts_shelf_changes(cache->shelf, domain);
 }
 
+void
+sts_cache_change_all(struct sts_cache *cache)
+{
+	sts_shelf_change_all(cache->shelf);
+}
+
 enum store_result
 sts_cache_peek(struct sts_cache *cache, struct arena *arena, const char *domain,
     struct sts_entry *entry)

@@ -94,6 +94,13 @@ sts_shelf_changes(const struct sts_shelf *shelf, const char *domain)
 	return &shelf->changes[hash_of(domain) % CHANGES];
 }
 
+void
+sts_shelf_change_all(struct sts_shelf *shelf)
+{
+	for (size_t i = 0; i < CHANGES; i++)
+		shelf->changes[i]++;
+}
+
 /* Where domain is, or belongs. With the lock held. */
 static size_t
 loose_find(const struct sts_shelf *shelf, const char *domain, bool *found)

@@ -54,6 +54,7 @@ void sts_shelf_undue(struct sts_shelf *shelf, const char *domain, int64_t at);
 /* Holds another number whenever domain's policy was replaced, imported or forgotten; others that
  * share it count as well. */
 const _Atomic uint64_t *sts_shelf_changes(const struct sts_shelf *shelf, const char *domain);
+void sts_shelf_change_all(struct sts_shelf *shelf);	/* makes every such number another */
 
 /* Writes what is only in memory. Returns how many entries still are. */
 size_t sts_shelf_flush(struct sts_shelf *shelf);

@@ -54,7 +54,7 @@ struct tls_wish {
 
 /*
  * After the 220 to STARTTLS: handshake on the stream's descriptor, then proof in full and the
- * stream upgraded. proof->tls is ESTABLISHED, HANDSHAKE_FAILED or TIMEOUT, that at once when wake_fd
+ * stream upgraded. proof->tls is ESTABLISHED, HANDSHAKE_FAILED or TIMEOUT, at once when wake_fd
  * (-1: none) becomes readable. The certificate is
  * measured by the strict rules whatever was wished, since it is the judge who forgives.
  *

@@ -12,7 +12,7 @@ import time
 
 import pytest
 from checks import address, assert_arrived, assert_nothing_leaked, assert_reply, wait_until
-from stslab import lmtp, programs
+from stslab import lmtp, programs, socketmap
 from stslab.mx import Behaviour, Slow
 
 
@@ -180,3 +180,34 @@ def test_a_hundred_times_under_load(net, start):
     assert sorted(arrived) == sorted(line.split(" ")[0] for line in sent)
     mta.reload()
     assert mta.stop() == 0
+
+
+def test_the_policy_map_keeps_no_answer_of_the_configuration_before(net, start):
+    mta = start()
+    domain = net.domain(policy="enforce")
+    with socketmap.Client(mta.settings["policy-map"]["listen"][0]) as client:
+        for _ in range(3):
+            assert client.ask("postfix", domain.name).startswith("OK secure ")
+        mta.reload({"sts": {"enforce": "off"}})
+        assert client.ask("postfix", domain.name) == "NOTFOUND "
+        mta.reload({"sts": {"enforce": "on"}})
+        assert client.ask("postfix", domain.name).startswith("OK secure ")
+
+
+def test_open_connections_do_not_hold_up_the_end(net, start):
+    """A kept connection to an MX, idle LMTP, policy map and control connections: all ended at once."""
+    mta = start({"smtp": {"keep-idle": "60s"}})
+    domain = net.domain(policy="enforce")
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    idle = [socketmap.connected(mta.settings[section]["listen"][0])
+            for section in ("lmtp", "policy-map", "control") for _ in range(3)]
+    with mta.client() as client, \
+            socketmap.Client(mta.settings["policy-map"]["listen"][0]) as asked:
+        assert client.greeting.code == 220
+        assert asked.ask("postfix", domain.name).startswith("OK secure ")
+        before = time.monotonic()
+        assert mta.stop() == 0
+        assert time.monotonic() - before < 5, "about a second, on a busy machine some more"
+    for sock in idle:
+        sock.close()
+    wait_until(lambda: domain.host.connections[0].ended == "quit", 30, "QUIT to the MX")
