@@ -196,6 +196,35 @@ def test_dane_and_mta_sts_have_verdicts_of_their_own(net, reporting, collector, 
     assert "mx-host" not in first
 
 
+def test_the_tlsa_base_domain_is_the_policy_domain(net, reporting, collector):
+    """Of an MX host that is an alias, the name that its TLSA records lie at."""
+    name = net.fresh_name()
+    host = net.mx_host("real." + name)
+    net.zones.change([("add", host.name, "A", host.address, 60),
+                      ("add", "alias." + name, "CNAME", host.name + ".", 60),
+                      ("add", name, "MX", f"10 alias.{name}.", 60)])
+    net.zones.replace(tlsa.at(host.name), "TLSA", tlsa.of(host, "3 1 1"), ttl=60)
+    net.zones.add("_smtp._tls." + name, "TXT", f'"{RECORD}"', ttl=1)
+    assert reporting.deliver("someone@" + name).only.code == 250
+    policy = collector.only(name)
+    assert verdict(policy) == ("tlsa", 0, None)
+    assert policy["policy-domain"] == host.name
+
+
+def test_a_relay_is_the_policy_domain(net, collector, start):
+    """RFC 8461 3.4: what goes by a relay is counted for its name, by the record there alone."""
+    relay = net.mx_host("relay." + net.fresh_name())
+    net.zones.change([("add", relay.name, "A", relay.address, 60)])
+    net.zones.add("_smtp._tls." + relay.name, "TXT", f'"{RECORD}"', ttl=1)
+    domain = wish(net, net.domain())
+    daemon = start({"tlsrpt": {"forward": "unix:" + collector.path},
+                    ("destination", domain.name): {"relay": relay.name + ":25"}})
+    assert daemon.deliver(address(domain)).only.code == 250
+    policy = collector.only(relay.name)
+    assert (verdict(policy), policy["policy-domain"]) == (("none", 0, None), relay.name)
+    assert collector.about(domain.name) == []
+
+
 def test_tlsa_records_that_cannot_be_looked_up(net, reporting, collector):
     """52."""
     domain = wish(net, net.domain())
