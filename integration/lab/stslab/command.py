@@ -140,6 +140,7 @@ def _tour(wanted, file, terminal):
 def pcap(asked):
     scenario, = chosen([asked.scenario])
     file = pathlib.Path(asked.file or f"{scenario.name}.pcap")
+    programs.find("stsgated")
     terminal = Terminal(sys.stdout)
     with World() as world:
         with capturing(file):
@@ -182,6 +183,7 @@ def list_all(_):
 
 
 def up(_):
+    programs.find("stsgated")
     return resident.launch(LAUNCHER)
 
 
