@@ -99,7 +99,8 @@ def _badge(role, verdict, middle):
 ICONS = {
     "sender": '<path d="M-15-10h30v20h-30z"/><path d="M-15-10 0 2l15-12"/>',
     "receiver": '<path d="M-13-12h26v24h-26z"/><path d="M-13 0h26M-8-6h2M-8 6h2"/>',
-    "stsgated": '<path d="M0-14 13-9v8c0 8-6 12-13 15-7-3-13-7-13-15v-8z"/><path d="m-5-1 4 5 7-9"/>',
+    "stsgated": '<path d="M0-14 13-9v8c0 8-6 12-13 15-7-3-13-7-13-15v-8z"/>'
+                '<path d="m-5-1 4 5 7-9"/>',
     "attacker": '<path d="M-17 0c8-13 26-13 34 0-8 13-26 13-34 0z"/><circle r="5"/>',
     "listener": '<path d="M-17 0c8-13 26-13 34 0-8 13-26 13-34 0z"/><circle r="5"/>',
 }

@@ -276,7 +276,8 @@ class _Talk:
                     break
         self.exchange.opaque = counts[self.client.sock] > 1000
         self.exchange.note(NOTE, f"{counts[self.client.sock]} octets there and "
-                                 f"{counts[self.server.sock]} back, that only the two can read", True)
+                                 f"{counts[self.server.sock]} back, that only the two can "
+                                 "read", True)
 
 
 CERTIFICATES = {

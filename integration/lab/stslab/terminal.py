@@ -165,7 +165,8 @@ def evidence(run):
     if run.guarded:
         told = run.delivery
         return "delivered: " + " ".join(
-            f"{key}={told[key]}" for key in ("policy", "mode", "mx", "tls", "proto", "result", "status")
+            f"{key}={told[key]}"
+            for key in ("policy", "mode", "mx", "tls", "proto", "result", "status")
             if told.get(key))
     return "delivered over TLS, to whatever certificate was shown"
 

@@ -172,7 +172,7 @@ class World:
             time.sleep(0.02)
 
     def report(self, place, seconds=20):
-        """The domain's TLS report of this day so far, as it would be sent; None when there is none."""
+        """The domain's TLS report of this day so far, as it would be sent, or None."""
         reports = []
 
         def asked():

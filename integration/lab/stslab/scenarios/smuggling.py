@@ -26,7 +26,8 @@ SCENARIOS = (
         "smuggle", "SMTP smuggling",
         "Somebody who may send through your MTA hides the end of the data in his message, as "
         "CR . CR, and behind it a second message from the director. Sendmail passes it on as it "
-        "is (Exim mends it), and a gateway that takes bare CR for the end of a line sees two messages.",
+        "is (Exim mends it), and a gateway that takes bare CR for the end of a line sees two "
+        "messages.",
         "The second message comes from your own server, over TLS, and passes SPF. stsgate "
         "sends a bare CR to nobody: what was hidden stays text in the first message.",
         FORGED, HARMLESS, behind=lax.LaxHost, content=_two_in_one, senders=("sendmail",)),
