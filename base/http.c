@@ -106,6 +106,8 @@ transfer_new(const struct http_request *request)
 	}
 	transfer->body_length = request->body_length;
 	transfer->max_body = request->max_body;
+	transfer->heard = request->heard;
+	transfer->heard_by = request->heard_by;
 	transfer->deadline = request->deadline;
 	copy_addresses(transfer, request);
 	thread_condition(&transfer->finished);
@@ -125,6 +127,14 @@ transfer_free(struct http_transfer *transfer)
 	free(transfer->body);
 	free(transfer->addresses);
 	free(transfer);
+}
+
+void
+http_transfer_add(struct http_transfer *transfer, const char *octets, size_t length)
+{
+	buf_add(&transfer->answer.body, octets, length);
+	if (transfer->heard != NULL)
+		transfer->heard(transfer->heard_by, octets, length);
 }
 
 /* Engine thread: the transfer is in no list any more. */

@@ -44,6 +44,10 @@ struct http_request {
 	size_t max_body;	/* octets of the answer; 0: its status is all that matters */
 	bool allow_private;	/* dial addresses that are not globally reachable */
 	struct deadline deadline;	/* for everything, connect to last octet */
+	/* Octets of the body as they come, on the engine's thread; NULL: at the end is early
+	 * enough. heard_by must live until http_free(). */
+	void (*heard)(void *heard_by, const char *octets, size_t length);
+	void *heard_by;
 };
 
 struct http_answer {

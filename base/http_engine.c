@@ -217,7 +217,7 @@ on_body(char *octets, size_t size, size_t count, void *context)
 		decide_too_large(transfer);
 		return length > 0 ? 0 : 1;
 	}
-	buf_add(&transfer->answer.body, octets, length);
+	http_transfer_add(transfer, octets, length);
 	return length;
 }
 

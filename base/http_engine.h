@@ -31,6 +31,8 @@ struct http_transfer {
 	struct ip *addresses;	/* those that may be dialled */
 	size_t address_count;
 	struct deadline deadline;
+	void (*heard)(void *heard_by, const char *octets, size_t length);
+	void *heard_by;
 
 	bool decided;	/* answer.outcome and answer.reason are set */
 	struct http_answer answer;
@@ -57,6 +59,8 @@ void http_engine_run(struct http_engine *engine, int wait_ms);
 struct http_transfer *http_engine_ended(struct http_engine *engine);
 void http_engine_wake(struct http_engine *engine);	/* http_engine_run() returns soon */
 
+/* Octets of the body. */
+void http_transfer_add(struct http_transfer *transfer, const char *octets, size_t length);
 /* Sets the outcome once: the first fault is the cause, what follows from it is not. */
 void http_transfer_decide(struct http_transfer *transfer, enum http_outcome outcome,
     const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -19,6 +19,7 @@
 #include "base/http.h"
 #include "base/log.h"
 #include "cmd/stsgate_cache.h"
+#include "cmd/stsgate_check.h"
 #include "cmd/stsgate_client.h"
 #include "cmd/stsgate_print.h"
 #include "cmd/stsgate_report.h"
@@ -64,19 +65,6 @@ run_policy(const struct client *client, const char *domain)
 	    policy_unknown);
 }
 
-static bool
-check_failed(const json_t *check)
-{
-	return !json_is_true(json_object_get(check, "verified"));
-}
-
-static int
-run_check(const struct client *client, const char *domain)
-{
-	return client_ask_about(client, "GET", "/v1/check/", domain, "", print_check,
-	    check_failed);
-}
-
 static int
 run_stats(const struct client *client, const char *domain)
 {
@@ -90,7 +78,7 @@ static const struct command {
 	int (*run)(const struct client *client, const char *domain);
 } commands[] = {
 	{ "policy", NULL, true, run_policy },
-	{ "check", NULL, true, run_check },
+	{ "check", NULL, true, stsgate_check },
 	{ "stats", NULL, false, run_stats },
 	{ "cache", "list", false, stsgate_cache_list },
 	{ "cache", "export", false, stsgate_cache_export },
@@ -146,7 +134,8 @@ main(int argc, char **argv)
 	};
 	const char *path = DEFAULT_CONF, *domain;
 	const struct command *command;
-	struct client client = { .conf = NULL };
+	struct check_rows rows = { .last = NULL };
+	struct client client = { .heard_by = &rows };
 	struct conf *conf;
 	char why[256];
 	int option, status;
@@ -194,6 +183,7 @@ main(int argc, char **argv)
 		status = command->run(&client, domain);
 	}
 	http_free(client.http);
+	stsgate_check_free(&rows);
 	conf_free(conf);
 	return status;
 }

@@ -37,6 +37,8 @@ client_ask(const struct client *client, const char *method, const char *path,
 		.unix_path = socket_path,
 		.max_body = LIMIT_CONTROL_BODY,
 		.allow_private = true,
+		.heard = client->heard,
+		.heard_by = client->heard_by,
 		.deadline = deadline_in(client->patient ? SENDING_TIME_MS : ANSWER_TIME_MS),
 	};
 

@@ -27,6 +27,10 @@ struct client {
 	/* for stsgate report alone; NULL: not given */
 	const char *date, *domain, *dry_run;
 	bool force;
+	/* Hears an answer while it comes, on another thread; NULL: none. heard_by must live as long
+	 * as http. */
+	void (*heard)(void *heard_by, const char *octets, size_t length);
+	void *heard_by;
 };
 
 /* EX_OK with the whole answer, whatever its status, or EX_UNAVAILABLE. The caller frees

@@ -166,7 +166,7 @@ print_stats(FILE *out, const json_t *stats)
 		fprintf(out, "%s %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
 }
 
-static void
+void
 print_step(FILE *out, const json_t *step)
 {
 	const char *address = text_of(step, "address");
@@ -186,13 +186,8 @@ print_step(FILE *out, const json_t *step)
 }
 
 void
-print_check(FILE *out, const json_t *check)
+print_verdict(FILE *out, const json_t *check)
 {
-	const json_t *step;
-	size_t i;
-
-	json_array_foreach(json_object_get(check, "steps"), i, step)
-		print_step(out, step);
 	fprintf(out, "A delivery to ");
 	print_text(out, text_of(check, "domain"));
 	fputs(json_is_true(json_object_get(check, "verified")) ? " would be verified.\n" :

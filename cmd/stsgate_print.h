@@ -18,7 +18,8 @@ void print_entry_row(FILE *out, const json_t *entry);	/* a cached policy on one 
 void print_entry_head(FILE *out);
 void print_entry(FILE *out, const json_t *entry);	/* a cached policy in full */
 void print_stats(FILE *out, const json_t *stats);	/* "name value", a line each */
-void print_check(FILE *out, const json_t *check);	/* a row a step, and the verdict */
+void print_step(FILE *out, const json_t *step);	/* a row of stsgate check */
+void print_verdict(FILE *out, const json_t *check);	/* its last row */
 
 void print_report(FILE *out, const json_t *report);
 void print_report_days(FILE *out, const json_t *days);

@@ -30,7 +30,9 @@ struct check_try {
 	const struct ip *ip;
 	struct arena *arena;
 	struct check_step steps[STEPS_MAX];
-	size_t count;
+	size_t count;	/* under the check's lock, as ended */
+	bool ended;
+	size_t told;	/* steps that the caller knows */
 	int64_t since_ms;	/* the last step, monotonic */
 	enum check_end end;
 };
@@ -49,8 +51,9 @@ struct check {
 	struct check_try tries[LIMIT_ADDRESSES_PER_DOMAIN];
 	size_t count;
 	pthread_mutex_t lock;
-	pthread_cond_t ended;	/* a worker */
+	pthread_cond_t changed;	/* a worker has something to tell, or has ended */
 	size_t next;	/* to be tried; under the lock */
+	size_t front;	/* the first address of which the caller does not know everything */
 	size_t working;	/* workers; under the lock */
 };
 
@@ -239,7 +242,7 @@ note(struct check_try *try, const char *step, bool ok, const char *detail)
 	if (try->count == STEPS_MAX)
 		return;
 	ip_format(try->ip, address);
-	try->steps[try->count++] = (struct check_step){
+	try->steps[try->count] = (struct check_step){
 		.step = step,
 		.host = try->host->name,
 		.address = arena_strdup(try->arena, address),
@@ -248,6 +251,10 @@ note(struct check_try *try, const char *step, bool ok, const char *detail)
 		.ms = now - try->since_ms,
 	};
 	try->since_ms = now;
+	pthread_mutex_lock(&try->check->lock);
+	try->count++;
+	pthread_cond_signal(&try->check->changed);
+	pthread_mutex_unlock(&try->check->lock);
 }
 
 static void
@@ -372,6 +379,10 @@ work(void *context)
 		if (mine == check->count)
 			return;
 		try_address(&check->tries[mine]);
+		pthread_mutex_lock(&check->lock);
+		check->tries[mine].ended = true;
+		pthread_cond_signal(&check->changed);
+		pthread_mutex_unlock(&check->lock);
 	}
 }
 
@@ -383,7 +394,7 @@ work_and_end(void *context)
 	work(check);
 	pthread_mutex_lock(&check->lock);
 	check->working--;
-	pthread_cond_signal(&check->ended);
+	pthread_cond_signal(&check->changed);
 	pthread_mutex_unlock(&check->lock);
 }
 
@@ -412,6 +423,36 @@ start_worker(struct check *check)
 	return worker;
 }
 
+/* A step that can be told now, so that the steps of one address stand together. NULL: none. */
+static const struct check_step *
+next_step(struct check *check)
+{
+	const struct check_step *step = NULL;
+
+	pthread_mutex_lock(&check->lock);
+	while (step == NULL && check->front < check->count) {
+		struct check_try *try = &check->tries[check->front];
+
+		if (try->told < try->count)
+			step = &try->steps[try->told++];
+		else if (try->ended)
+			check->front++;
+		else
+			break;
+	}
+	pthread_mutex_unlock(&check->lock);
+	return step;
+}
+
+static void
+tell_steps(struct check *check)
+{
+	const struct check_step *step;
+
+	while ((step = next_step(check)) != NULL)
+		check->caller->told(check->caller->context, step);
+}
+
 static void
 await_workers(struct check *check)
 {
@@ -420,8 +461,9 @@ await_workers(struct check *check)
 	pthread_mutex_lock(&check->lock);
 	while (check->working > 0) {
 		until = deadline_timespec(deadline_in(GONE_INTERVAL_MS));
-		pthread_cond_timedwait(&check->ended, &check->lock, &until);
+		pthread_cond_timedwait(&check->changed, &check->lock, &until);
 		pthread_mutex_unlock(&check->lock);
+		tell_steps(check);
 		if (check->caller->gone(check->caller->context))
 			txn_abandon(check->txn);
 		pthread_mutex_lock(&check->lock);
@@ -449,11 +491,10 @@ conclude(struct check *check)
 {
 	enum check_end end = END_NEXT;
 
+	tell_steps(check);
 	for (size_t i = 0; i < check->count; i++) {
 		struct check_try *try = &check->tries[i];
 
-		for (size_t j = 0; j < try->count; j++)
-			check->caller->told(check->caller->context, &try->steps[j]);
 		if (end == END_NEXT)
 			end = try->end;
 		arena_free(try->arena);
@@ -491,7 +532,7 @@ check_run(const struct deliver_context *deliver, const char *domain, struct dead
 	*check = (struct check){ .deliver = deliver, .domain = domain, .deadline = deadline,
 	    .caller = caller, .arena = arena };
 	pthread_mutex_init(&check->lock, NULL);
-	thread_condition(&check->ended);
+	thread_condition(&check->changed);
 	gather(check);
 	tell_hosts(check);
 	tell_plan(check);
@@ -501,7 +542,7 @@ check_run(const struct deliver_context *deliver, const char *domain, struct dead
 	try_all(check);
 	verified = conclude(check);
 	txn_free(check->txn);
-	pthread_cond_destroy(&check->ended);
+	pthread_cond_destroy(&check->changed);
 	pthread_mutex_destroy(&check->lock);
 	arena_free(arena);
 	return verified;

@@ -23,12 +23,15 @@
 #include "shim/control_check.h"
 #include "shim/control_policy.h"
 #include "shim/control_stats.h"
+#include "shim/control_stream.h"
 #include "shim/control_visitors.h"
 
 #define IDLE_TIMEOUT_S	10
+#define ANSWER_TIMEOUT_S	(40 * 60)	/* more than any answer takes */
 #define LEAVING_MAX	32	/* connections that were shut down and are not closed yet */
 #define THREAD_STACK	(512 * 1024)
 #define CONNECTION_MEMORY	(16 * 1024)
+#define STREAM_BLOCK	4096
 #define PAGE_DEFAULT	1000
 #define PAGE_MAX	10000
 #define NAME_MAX_PATH	512	/* even cut to that it is no name */
@@ -88,11 +91,20 @@ is_gone(void *context)
 	return *request->stopping || poll(&state, 1, 0) > 0;
 }
 
+static const char *
+argument(const struct request *request, const char *name)
+{
+	return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
 static void
 check(const struct request *request, struct control_answer *answer)
 {
-	control_check(request->deliver, request->domain, is_gone, (void *)(uintptr_t)request,
-	    answer);
+	if (argument(request, "stream") != NULL)
+		control_check_stream(request->deliver, request->domain, request->stopping, answer);
+	else
+		control_check(request->deliver, request->domain, is_gone,
+		    (void *)(uintptr_t)request, answer);
 }
 
 static void
@@ -159,12 +171,6 @@ static void
 stats(const struct request *request, struct control_answer *answer)
 {
 	control_stats(request->gatherer, answer);
-}
-
-static const char *
-argument(const struct request *request, const char *name)
-{
-	return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
 static struct control_tlsrpt_query
@@ -356,22 +362,42 @@ peer_uid(struct MHD_Connection *connection)
 	return (int64_t)peer.uid;
 }
 
+static ssize_t
+read_stream(void *context, uint64_t at, char *octets, size_t room)
+{
+	size_t length = control_stream_read(context, octets, room);
+
+	(void)at;
+	return length > 0 ? (ssize_t)length : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static void
+free_stream(void *context)
+{
+	control_stream_free(context);
+}
+
 static enum MHD_Result
 send_answer(struct MHD_Connection *connection, struct control_answer *answer)
 {
 	struct MHD_Response *response;
 	enum MHD_Result sent;
 
-	if (answer->text == NULL)
+	if (answer->stream != NULL)
+		response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK,
+		    read_stream, answer->stream, free_stream);
+	else if (answer->text == NULL)
 		response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 	else
 		response = MHD_create_response_from_buffer(strlen(answer->text), answer->text,
 		    MHD_RESPMEM_MUST_FREE);
 	if (response == NULL) {
+		if (answer->stream != NULL)
+			control_stream_free(answer->stream);
 		free(answer->text);
 		return MHD_NO;
 	}
-	if (answer->text != NULL)
+	if (answer->text != NULL || answer->stream != NULL)
 		MHD_add_response_header(response, "Content-Type",
 		    answer->type == NULL ? "application/json" : answer->type);
 	if (answer->status == 405)
@@ -406,6 +432,13 @@ take_upload(struct upload *upload, const char *octets, size_t length)
 		buf_add(&upload->body, octets, length);
 }
 
+/* libmicrohttpd's clock runs on while a question is being answered. */
+static void
+set_timeout(struct MHD_Connection *connection, unsigned seconds)
+{
+	(void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, seconds);
+}
+
 static void
 end_request(void *context, struct MHD_Connection *connection, void **state,
     enum MHD_RequestTerminationCode how)
@@ -413,8 +446,8 @@ end_request(void *context, struct MHD_Connection *connection, void **state,
 	struct upload *upload = *state;
 
 	(void)context;
-	(void)connection;
 	(void)how;
+	set_timeout(connection, IDLE_TIMEOUT_S);
 	if (upload != NULL)
 		buf_free(&upload->body);
 	free(upload);
@@ -456,6 +489,7 @@ handle(void *context, struct MHD_Connection *connection, const char *path, const
 		return MHD_YES;
 	}
 	request.uid = listener->tcp ? -1 : peer_uid(connection);
+	set_timeout(connection, ANSWER_TIMEOUT_S);
 	visitors_set_busy(listener->visitors, visitor_of(connection), true);
 	dispatch_now(listener->control, method, path, &request, &answer);
 	visitors_set_busy(listener->visitors, visitor_of(connection), false);

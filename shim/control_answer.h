@@ -17,6 +17,7 @@ struct control_answer {
 	unsigned status;	/* 200, 204, 400, 404, 405, 413, 500, 502 */
 	char *text;	/* freed with free(); NULL with 204 */
 	const char *type;	/* media type; NULL: application/json */
+	struct control_stream *stream;	/* in place of text; NULL: text is all */
 	char allow[ALLOW_MAX];	/* with 405: the methods that the path takes */
 };
 

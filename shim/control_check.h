@@ -9,6 +9,7 @@
 #ifndef SHIM_CONTROL_CHECK_H
 #define SHIM_CONTROL_CHECK_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "shim/control_answer.h"
@@ -18,5 +19,8 @@
  * {"domain", "steps": [{"step", "host", "address", "ok", "detail", "ms"}], "verified"} */
 void control_check(const struct deliver_context *deliver, const char *domain,
     bool (*gone)(void *context), void *context, struct control_answer *answer);
+/* A line a step as they come, the whole object last. stopping is looked at until it ends. */
+void control_check_stream(const struct deliver_context *deliver, const char *domain,
+    const atomic_bool *stopping, struct control_answer *answer);
 
 #endif

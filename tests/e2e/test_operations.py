@@ -5,6 +5,7 @@
 import json
 import re
 import socket
+import subprocess
 import time
 
 from checks import address, assert_nothing_leaked, wait_until
@@ -374,3 +375,23 @@ def test_a_check_ends_with_its_client_and_with_stsgated(net, start):
         began = time.monotonic()
         assert mta.stop() == 0
         assert time.monotonic() - began < 5
+
+
+def test_check_prints_its_rows_as_they_come(net, start):
+    """While a later host is still being tried, also where nothing is a terminal."""
+    mta = start({"smtp": {"command-timeout": "12s"}})
+    domain = net.domain(policy="enforce", mx=[Mx(10), Mx(20, behaviour=Behaviour(greeting=Silence()))])
+    child = subprocess.Popen([programs.find("stsgate"), "-c", str(mta.config), "check", domain.name],
+                             stdout=subprocess.PIPE, text=True)
+    whole = subprocess.Popen([*child.args, "--json"], stdout=subprocess.PIPE, text=True)
+    rows = []
+    while not any(re.match(r"ok +certificate ", row) for row in rows):
+        rows.append(child.stdout.readline())
+        assert rows[-1], rows
+    assert child.poll() is None
+    last = child.stdout.read().splitlines()
+    assert child.wait(30) == OK
+    assert last[-1] == f"A delivery to {domain.name} would be verified."
+    assert any(row.startswith("FAIL") for row in last)
+    assert len(json.load(whole.stdout)["steps"]) == len(rows + last) - 1
+    assert whole.wait(30) == OK

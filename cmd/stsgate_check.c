@@ -1,0 +1,102 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/buf.h"
+#include "base/domain.h"
+#include "cmd/stsgate_check.h"
+#include "cmd/stsgate_print.h"
+
+static bool
+check_failed(const json_t *check)
+{
+	return !json_is_true(json_object_get(check, "verified"));
+}
+
+static void
+take_line(struct check_rows *rows)
+{
+	json_t *object = json_loadb(buf_text(&rows->line), rows->line.length, 0, NULL);
+
+	buf_clear(&rows->line);
+	if (json_object_get(object, "step") != NULL) {
+		print_step(stdout, object);
+		fflush(stdout);
+	} else if (json_object_get(object, "steps") != NULL && rows->last == NULL) {
+		rows->last = json_incref(object);
+	}
+	json_decref(object);
+}
+
+static void
+hear(void *context, const char *octets, size_t length)
+{
+	struct check_rows *rows = context;
+	const char *end;
+
+	while ((end = memchr(octets, '\n', length)) != NULL) {
+		buf_add(&rows->line, octets, (size_t)(end - octets));
+		length -= (size_t)(end - octets) + 1;
+		octets = end + 1;
+		take_line(rows);
+	}
+	buf_add(&rows->line, octets, length);
+}
+
+/* After the last row was heard. */
+static int
+conclude(const struct check_rows *rows, const struct http_answer *answer)
+{
+	if (answer->status != 200) {
+		client_complain(answer);
+		return EXIT_NO;
+	}
+	if (rows->last == NULL) {
+		fputs("stsgate: stsgated broke the check off\n", stderr);
+		return EXIT_NO;
+	}
+	print_verdict(stdout, rows->last);
+	return check_failed(rows->last) ? EXIT_NO : EX_OK;
+}
+
+static void
+print_nothing(FILE *out, const json_t *check)
+{
+	(void)out;
+	(void)check;
+}
+
+int
+stsgate_check(const struct client *client, const char *text)
+{
+	struct client streaming = *client;
+	struct http_answer answer;
+	struct domain domain;
+	struct buf path = { 0 };
+	int status;
+
+	/* What is no domain is refused in the words of the other commands. */
+	if (client->json || text[0] == '-' || domain_parse(text, strlen(text), &domain) != 0)
+		return client_ask_about(client, "GET", "/v1/check/", text, "", print_nothing,
+		    check_failed);
+	streaming.heard = hear;
+	buf_printf(&path, "/v1/check/%s?stream=1", domain.name);
+	status = client_ask(&streaming, "GET", buf_text(&path), NULL, &answer);
+	if (status == EX_OK)
+		status = conclude(client->heard_by, &answer);
+	buf_free(&answer.body);
+	buf_free(&path);
+	return status;
+}
+
+void
+stsgate_check_free(struct check_rows *rows)
+{
+	buf_free(&rows->line);
+	json_decref(rows->last);
+}
