@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,6 +35,7 @@
 #include "cmd/engines.h"
 #include "cmd/engines_report.h"
 #include "cmd/listeners.h"
+#include "cmd/privileges.h"
 #include "cmd/timer.h"
 
 #define DRAIN_MS	(30 * 1000)	/* what running sessions get after SIGTERM */
@@ -102,20 +101,11 @@ drop_privileges(struct engines *e)
 	return -1;
 }
 
-/* Message content may be in memory: no core files, nobody else's debugger. */
 static int
 limit_process(struct engines *e)
 {
-	struct rlimit limit = { 0, 0 };
-
 	(void)e;
-	setrlimit(RLIMIT_CORE, &limit);
-	prctl(PR_SET_DUMPABLE, 0);
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-	umask(077);
+	privileges_confine();
 	return 0;
 }
 

@@ -9,6 +9,9 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd/privileges.h"
@@ -68,4 +71,18 @@ privileges_drop(const struct privileges *privileges)
 		return -1;
 	}
 	return 0;
+}
+
+void
+privileges_confine(void)
+{
+	struct rlimit limit = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &limit);
+	prctl(PR_SET_DUMPABLE, 0);
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	umask(077);
 }

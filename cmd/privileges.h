@@ -27,5 +27,8 @@ int privileges_find(struct privileges *privileges, const char *user, char *why, 
 int privileges_lower(const struct privileges *privileges);
 int privileges_raise(const struct privileges *privileges);
 int privileges_drop(const struct privileges *privileges);	/* for good */
+/* Messages and envelopes may be in memory: no core files, nobody else's debugger, no file for
+ * others; and as many descriptors as there may be. Changing the user undoes it. */
+void privileges_confine(void);
 
 #endif

@@ -22,9 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -116,21 +113,6 @@ start_thread(struct serving *serving)
 	return errno == 0 ? sem_post(&serving->may_begin) : -1;
 }
 
-/* Envelopes are in memory: no core files, nobody else's debugger. */
-static void
-set_process_limits(void)
-{
-	struct rlimit limit = { 0, 0 };
-
-	setrlimit(RLIMIT_CORE, &limit);
-	prctl(PR_SET_DUMPABLE, 0);
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-	umask(077);
-}
-
 /* The old configuration stays in force when the new one is wrong. */
 static void
 reload(struct milter_rules *rules, const char *path)
@@ -193,7 +175,7 @@ start(const struct conf *conf, const struct privileges *privileges)
 		complain(conf, "cannot drop privileges", strerror(errno));
 		return -1;
 	}
-	set_process_limits();
+	privileges_confine();
 	return 0;
 }
 
