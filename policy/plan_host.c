@@ -240,6 +240,14 @@ satisfies_dane(const struct planning *planning, const struct plan_host *host)
 	return host->tlsa_state == TLSA_USABLE && planning->facts->mx_state == DNS_SECURE;
 }
 
+/* DANE proves the host, not the way to it: an MX answer that anybody could have forged may name a
+ * host of the forger's, with TLSA records to match. There an enforced list of hosts still counts. */
+static bool
+may_be_unlisted(const struct planning *planning, const struct plan_host *host)
+{
+	return dane_decides(planning, host) && planning->facts->mx_state == DNS_SECURE;
+}
+
 static enum host_out
 out_of(const struct planning *planning, const struct candidate *candidate)
 {
@@ -251,7 +259,7 @@ out_of(const struct planning *planning, const struct candidate *candidate)
 		return OUT_BAD_NAME;
 	if (planning->dane_enforced && host->tlsa_state == TLSA_UNKNOWN)
 		return OUT_TLSA_UNKNOWN;
-	if (!host->mx_match && planning->enforced && !dane_decides(planning, host))
+	if (!host->mx_match && planning->enforced && !may_be_unlisted(planning, host))
 		return OUT_UNLISTED;
 	if (plan_wish_raises(planning->rules) && !plan_wish_vouched(planning, host->name))
 		return OUT_UNVOUCHED;

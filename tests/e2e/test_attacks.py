@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 from checks import address, assert_arrived, assert_nothing_leaked, assert_reply, wire_text
+from stslab import tlsa
 from stslab.forwarder import Forged
 from stslab.internet import Mx
 from stslab.mx import Behaviour, Drop, Endless, Reset, Silence
@@ -148,6 +149,19 @@ def test_mx_record_replaced(net, mta, unguarded):
     net.dns.fault(victim.name, "MX", Forged(f"1 {attacker.host.name}."))
     reply = mta.deliver(address(victim)).only
     assert_reply(reply, "451 4.7.5", victim.name, attacker.host.name, "pinned")
+    assert_nothing_leaked(attacker)
+    assert unguarded.deliver(address(victim)).only.short == "250 2.0.0"
+    assert_arrived(attacker)
+
+
+def test_mx_record_replaced_by_one_under_dane(net, mta, unguarded):
+    """The attacker's own TLSA records match his certificate, and say nothing for the victim."""
+    victim = net.domain(policy="enforce", zone="plain", policy_id="pinned")
+    attacker = net.domain(behaviour=Behaviour(certificate="self-signed"))
+    net.zones.add(tlsa.at(attacker.host.name), "TLSA",
+                  tlsa.of(attacker.host, "3 1 1"))
+    net.dns.fault(victim.name, "MX", Forged(f"1 {attacker.host.name}."))
+    assert_reply(mta.deliver(address(victim)).only, "451 4.7.5", victim.name, "pinned")
     assert_nothing_leaked(attacker)
     assert unguarded.deliver(address(victim)).only.short == "250 2.0.0"
     assert_arrived(attacker)

@@ -67,7 +67,7 @@ def left_out(site, rules, wish, dane, sts):
         return final
     if rules.tls == "verify" and not site.secure:
         return final
-    if sts and site.policy == "unlisted" and not (dane and usable):
+    if sts and site.policy == "unlisted" and not (dane and usable and site.secure):
         return final
     if wish == "requiretls" and not (site.secure or listed):
         return final

@@ -107,6 +107,11 @@ static const struct {
 	    "dane:tls? sts:certificate!?", "sts", "451 4.7.5 dane", "dnssec-invalid" },
 	{ "2.2.1 behind an insecure MX", { .mx_state = DNS_INSECURE, ONE, .tlsa = { USABLE } }, MX1,
 	    "dane:tlsa!", "dane", NULL, NULL },
+	{ "2.2.1 insecure MX, unlisted", { .mx_state = DNS_INSECURE, ELSEWHERE, ONE,
+	    .tlsa = { USABLE } }, "", "dane:tlsa! sts:certificate?", "dane", "451 4.7.5",
+	    "validation-failure" },
+	{ "2.2.1 insecure MX, listed", { .mx_state = DNS_INSECURE, ENFORCE, ONE,
+	    .tlsa = { USABLE } }, MX1, "dane:tlsa! sts:certificate", "dane", NULL, NULL },
 
 	{ "audit", { .dane = ENFORCE_AUDIT, ENFORCE, ONE, .tlsa = { USABLE } }, MX1,
 	    "dane:tlsa sts:certificate!", "sts", NULL, NULL },
