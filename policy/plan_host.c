@@ -241,7 +241,7 @@ satisfies_dane(const struct planning *planning, const struct plan_host *host)
 }
 
 /* DANE proves the host, not the way to it: an MX answer that anybody could have forged may name a
- * host of the forger's, with TLSA records to match. There an enforced list of hosts still counts. */
+ * host of the forger's, with TLSA records to match. There an enforced list of hosts counts. */
 static bool
 may_be_unlisted(const struct planning *planning, const struct plan_host *host)
 {

@@ -55,8 +55,8 @@ struct tls_wish {
 /*
  * After the 220 to STARTTLS: handshake on the stream's descriptor, then proof in full and the
  * stream upgraded. proof->tls is ESTABLISHED, HANDSHAKE_FAILED or TIMEOUT, at once when wake_fd
- * (-1: none) becomes readable. The certificate is
- * measured by the strict rules whatever was wished, since it is the judge who forgives.
+ * (-1: none) becomes readable. The certificate is measured by the strict rules whatever was wished,
+ * since it is the judge who forgives.
  *
  * With TLS 1.3 a client is done before the server has said yes: until the first octet comes in
  * under TLS, a loss turns *proof into HANDSHAKE_FAILED. So it must live as long as the stream.
