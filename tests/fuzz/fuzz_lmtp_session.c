@@ -85,7 +85,7 @@ start(void)
 
 	log_open("fuzz", false, LOG_LEVEL_ERROR);
 	conf = (struct conf){ .hostname = hostname };
-	conf.lmtp.max_sessions = 8;
+	conf.lmtp.max_sessions = 100;
 	conf.lmtp.max_recipients = 20;
 	conf.lmtp.parallel_domains = 4;
 	conf.lmtp.max_message_size = MESSAGE_MAX;
@@ -123,7 +123,9 @@ check_replies(struct buf *heard)
 	const char *line = buf_text(heard), *end;
 	unsigned taken = 0;
 
-	require(strncmp(line, "220 ", 4) == 0 && strlen(line) == heard->length);
+	/* Sessions of earlier inputs may not be over yet, and take up all places. */
+	require(strncmp(line, "220 ", 4) == 0 || strncmp(line, "421 4.3.2 ", 10) == 0);
+	require(strlen(line) == heard->length);
 	for (; *line != '\0'; line = end + 2) {
 		end = strstr(line, "\r\n");
 		require(end != NULL && end - line >= 4 && end - line <= 510);
