@@ -146,7 +146,8 @@ def check_report(octets):
 
 @pytest.mark.timeout(200)
 def test_a_day_by_mail_and_upload(world):
-    """Cases 72 to 76: midnight, a delay at random, every rua once, one of them only at hour 21."""
+    """Cases 71 to 76, 80 (killed between two tries), I9 to I11, I14 to I16, I22: midnight, a delay
+    at random, every rua once, one of them only at hour 21, by the record as it was counted."""
     one = world()
     one.fill(f"v=TLSRPTv1;rua=mailto:one@r.example,https://{one.host}/v1/tlsrpt,"
              "mailto:t%2Cwo@r.example", sessions=30)
@@ -364,7 +365,7 @@ def test_by_hand(world, tmp_path):
     reports = json.loads(shown.stdout)
     assert len(reports) == 3 and all(check_report(json.dumps(one).encode()) for one in reports)
     assert ask("report", "show", "--domain", "d1.example").stdout.count("d1.example") == 2
-    assert ask("report", "show", "--date", "2020-01-01").returncode == 1
+    assert ask("report", "show", "--date", "2020-01-01").returncode == 1, "case 69"
     assert ask("report", "show", "--domain", "nobody.example").returncode == 1
     assert ask("report", "show", "--date", "tomorrow").returncode == 64
     assert ask("report", "show", "--force").returncode == 64
@@ -388,14 +389,16 @@ def test_by_hand(world, tmp_path):
         assert gzip.decompress((tmp_path / name).read_bytes()) == octets
 
 
-def test_by_hand_waits_and_repeats_nothing(world):
+@pytest.mark.parametrize("status", [200, 204])
+def test_by_hand_waits_and_repeats_nothing(world, status):
+    """Case 76: any 2xx will do."""
     one = world({"tlsrpt": {"enable": "collect"}})
     one.fill(f"v=TLSRPTv1;rua=mailto:r@r.example,https://{one.host}/")
     one.set_clock(hours=9)
     one.start()
     one.site.status = 500
     assert one.daemon.ask("report", "send", "--date", DATE).returncode == 1
-    one.site.status = 204
+    one.site.status = status
     assert one.daemon.ask("report", "send", "--date", DATE, "--domain",
                           "d0.example").returncode == 0
     assert one.daemon.ask("report", "send", "--date", DATE).returncode == 0
@@ -437,6 +440,27 @@ def test_success_only(world):
     one.start()
     wait_until(lambda: one.day()["state"] == "taken-up", PATIENCE, "the day is taken up")
     assert one.entries() == []
+
+
+def test_a_record_that_changed_at_noon(world):
+    """Cases 72 and 79: two reports of one day, each for its own rua, with names of their own."""
+    one = world()
+    one.fill("v=TLSRPTv1;rua=mailto:morning@r.example", sessions=10)
+    one.fill("v=TLSRPTv1;rua=mailto:evening@r.example", sessions=20)
+    one.set_clock(hours=4)
+    one.start()
+    one.wait_entries("taken", 2)
+    assert len(one.mta.messages) == 2
+    totals, ids, names = {}, set(), set()
+    for message in one.mta.messages:
+        octets, _, name = read_mail(message)
+        report = check_report(octets)
+        recipient, = message.recipients
+        totals[recipient] = sum(report["policies"][0]["summary"].values())
+        ids.add(report["report-id"])
+        names.add(name)
+    assert totals == {"morning@r.example": 10, "evening@r.example": 20}
+    assert len(ids) == len(names) == 2
 
 
 def test_by_a_command(world):

@@ -11,13 +11,14 @@ import contextlib
 import json
 import os
 import socket
+import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from checks import address, assert_arrived, wait_until
-from stslab import tlsa
+from stslab import tls, tlsa
 from stslab.internet import Mx
 from stslab.mx import Behaviour, Drop
 
@@ -125,6 +126,8 @@ CASES = {
     "33": ("enforce", Behaviour(certificate="wrong-name"), ("sts", 1, 202),
            "X509_V_ERR_HOSTNAME_MISMATCH"),
     "34": ("enforce", Behaviour(certificate="rogue"), ("sts", 1, 203), None),
+    "35": ("enforce", Behaviour(certificate="expired", certificate_for="elsewhere.example"),
+           ("sts", 1, 204), "X509_V_ERR_CERT_HAS_EXPIRED"),
     "36": ("enforce", Behaviour(certificate="not-yet-valid"), ("sts", 1, 205),
            "X509_V_ERR_CERT_NOT_YET_VALID"),
     "37": ("enforce", Behaviour(certificate="cn-only"), ("sts", 1, 202), None),
@@ -171,7 +174,11 @@ DANE = {
     "48": (None, Behaviour(certificate="self-signed-expired"), ("3 1 1",),
            {"tlsa": ("tlsa", 0, None)}, 250),
     "49": (None, Behaviour(), ("3 1 1 " + "ab" * 32,), {"tlsa": ("tlsa", 1, 205)}, 451),
+    "50": (None, Behaviour(certificate="own-ca-wrong-name"), ("2 0 1",),
+           {"tlsa": ("tlsa", 1, 202)}, 451),
     "51": (None, Behaviour(certificate="self-signed"), ("1 1 1",), {"tlsa": ("tlsa", 1, 304)}, 250),
+    "51 matching type": (None, Behaviour(certificate="self-signed"), ("3 1 9 " + "ab" * 32,),
+                         {"tlsa": ("tlsa", 1, 304)}, 250),
     "55": ("enforce", Behaviour(certificate="self-signed"), ("3 1 1",),
            {"tlsa": ("tlsa", 0, None), "sts": ("sts", 1, 203)}, 250),
     "56": ("enforce", Behaviour(), ("3 1 1 " + "ab" * 32,),
@@ -194,6 +201,71 @@ def test_dane_and_mta_sts_have_verdicts_of_their_own(net, reporting, collector, 
     assert [text.split() for text in first["policy-string"]] == [
         record.upper().split() for record in records]
     assert "mx-host" not in first
+
+
+def test_tlsa_records_that_are_not_secure(net, reporting, collector):
+    """54."""
+    domain = wish(net, net.domain(zone="plain"))
+    net.zones.replace(tlsa.at(domain.host.name), "TLSA", tlsa.wrong("3 1 1"), ttl=60)
+    assert reporting.deliver(address(domain)).only.code == 250
+    assert verdict(collector.only(domain.name)) == ("none", 0, None)
+
+
+@pytest.mark.parametrize("mode,kind", [("enforce", "sts"), (None, "none")])
+def test_a_server_that_refuses_after_the_handshake(net, reporting, collector, monkeypatch, mode,
+                                                   kind):
+    """60: in TLS 1.3 our side is done by then; it is one failed session, and no success."""
+    domain = wish(net, net.domain(policy=mode))
+    path, make = domain.host.certificate().path, tls.server_context
+
+    def picky(wanted, *words, **more):
+        if wanted != path:
+            return make(wanted, *words, **more)
+        context = make.__wrapped__(wanted, *words, **more)
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    monkeypatch.setattr(tls, "server_context", picky)
+    assert reporting.deliver(address(domain)).only.code == (451 if mode else 250)
+    policy = collector.only(domain.name)
+    assert verdict(policy) == (kind, 1, 205)
+    assert detail(policy)["f"] == "tls-remote-alert-116"
+    assert not any(line.tls for line in domain.host.lines)
+
+
+def cached(net, start, collector):
+    """A daemon that keeps a domain's policy and has told of a session under it, and the domain."""
+    daemon = start({"smtp": {"keep-idle": "0s"}, "sts": {"retry-interval": "1s"},
+                    "tlsrpt": {"forward": "unix:" + collector.path}})
+    domain = wish(net, net.domain(zone="plain", policy="enforce"))
+    assert daemon.deliver(address(domain)).only.code == 250
+    assert verdict(collector.only(domain.name)) == ("sts", 0, None)
+    return daemon, domain
+
+
+def test_a_vanished_txt_is_no_failure(net, start, collector):
+    """47, F6."""
+    daemon, domain = cached(net, start, collector)
+    net.dns.fault("_mta-sts." + domain.name, "TXT", "nxdomain")
+    time.sleep(2.1)
+    assert daemon.deliver(address(domain)).only.code == 250
+    for session in collector.wait(domain.name, 2):
+        policy, = session["policies"]
+        assert verdict(policy) == ("sts", 0, None)
+        assert "mode: enforce" in policy["policy-string"]
+
+
+def test_a_failed_fetch_beside_a_kept_policy(net, start, collector):
+    """46, E11, F4: the kept policy has its verdict, and the fetch is told of."""
+    daemon, domain = cached(net, start, collector)
+    domain.site.status = 404
+    domain.set_id("second")
+    time.sleep(2.1)
+    assert daemon.deliver(address(domain)).only.code == 250
+    verdicts = [verdict(policy) for session in collector.wait(domain.name, 3)
+                for policy in session["policies"]]
+    assert sorted(verdicts, key=str) == sorted(
+        [("sts", 0, None), ("sts", 0, None), ("sts", 1, 301)], key=str)
 
 
 def test_the_tlsa_base_domain_is_the_policy_domain(net, reporting, collector):
@@ -320,7 +392,7 @@ def test_a_policy_that_cannot_be_had(net, reporting, collector, site, code, reas
 
 
 def test_a_policy_that_cannot_be_had_and_no_session(net, reporting, collector):
-    """57, and the fetch is told of all the same."""
+    """57, I19: and the fetch is told of all the same."""
     domain = wish(net, net.domain(policy="enforce", mx=(Mx(down=True),)))
     domain.site.status = 500
     assert reporting.deliver(address(domain)).only.code == 451
@@ -388,6 +460,7 @@ def test_off_asks_nothing(net, collector, start):
 
 
 def test_the_record_is_asked_at_the_domain_alone(net, reporting, collector):
+    """I21: no MX host's domain is ever told of the sessions of another."""
     domain = wish(net, net.domain())
     assert reporting.deliver(address(domain)).only.code == 250
     collector.wait(domain.name, 1)
@@ -445,7 +518,7 @@ def receiving(net, collector):
 
 
 def test_what_postfix_sends(net, receiving, collector):
-    """3, 6, 11, 14: and nothing that is hostile ends it."""
+    """3, 4, 5, 6, 7, 11, 14, 82: and nothing that is hostile ends it."""
     name = net.fresh_name()
     send(receiving.tlsrpt, *HOSTILE, postfix(name.upper() + ".", failed=1))
     policy = collector.only(name)
@@ -460,7 +533,7 @@ def test_what_postfix_sends(net, receiving, collector):
 
 
 def test_a_burst_is_counted_to_the_last(net, receiving):
-    """16: 1000 datagrams from 8 senders."""
+    """16: 1000 datagrams from 8 senders that wait; test_recorder.c has processes that do not."""
     names = [net.fresh_name() for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: send(receiving.tlsrpt, *[postfix(name)] * 125), names))

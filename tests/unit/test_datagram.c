@@ -78,7 +78,7 @@ canonical_octets_come_out_again(void **state)	/* 2 */
 }
 
 static void
-what_is_empty_is_left_out(void **state)
+what_is_empty_is_left_out(void **state)	/* 5: no t */
 {
 	struct arena *arena = arena_new();
 	struct session_outcome session = take(arena, P("\"f\":0"));

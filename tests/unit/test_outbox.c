@@ -97,6 +97,7 @@ read_back(struct arena *arena, const struct outbox_entry *entry)
 	return found;
 }
 
+/* Case 75 of the facts on TLS-RPT. */
 static void
 gaps_grow_until_a_day_is_over(void **state)
 {

@@ -151,6 +151,8 @@ static const struct outcome_case cases[] = {
 	{ "59 testing", TESTING(MX1), { { MX1_NAME, { .tls = PROOF_ESTABLISHED, .version = 0x0301,
 	    .protocol = "TLSv1", .chain_ok = true, .name_ok = true } } },
 	    .expected = "sts validation-failure(protocol-TLSv1)" TO_MX1 },
+	{ "60", ENFORCE(MX1), { { MX1_NAME, BROKEN("tls-remote-alert-116") } },
+	    .expected = "sts validation-failure(tls-remote-alert-116)" TO_MX1 },
 	{ "61", ENFORCE(MX1), .reused = true, .delivered = true, .expected = "" },
 	{ "61 with a host that is not listed", ENFORCE(OTHER, MX2), .reused = true,
 	    .delivered = true, .expected = "" },

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/deadline.h"
@@ -25,6 +26,8 @@
 
 #define RECORD	"v=TLSRPTv1;rua=mailto:a@x"
 #define WAIT_MS	30000
+#define SENDERS	8
+#define BURST	1000
 #define GOOD	"{\"d\":\"ex.net\",\"pr\":\"" RECORD "\",\"policies\":[{\"policy-type\":9,\"f\":0}]}"
 
 /* In place of policy/resolver.c: the answer for the first label of the domain. */
@@ -164,6 +167,7 @@ await(enum metric metric, const char *value, int64_t count)
 	return metrics_get(metric, value, NULL);
 }
 
+/* 26: nobody is asked for whom no record is known. */
 static void
 who_wants_reports_is_told(void **state)
 {
@@ -242,6 +246,7 @@ a_collector_that_cannot_take_it_is_a_loss(void **state)
 	/* EAGAIN: the kernel holds only so many. */
 	for (size_t i = 0; i < 1000; i++)
 		forward_send(fixture->forward, &session);
+	assert_true(metrics_get(METRIC_TLSRPT_FORWARDED, "lost", NULL) > lost);
 	assert_int_equal(metrics_get(METRIC_TLSRPT_FORWARDED, "lost", NULL) - lost +
 	    metrics_get(METRIC_TLSRPT_FORWARDED, "sent", NULL) - sent, 1000);
 	/* EMSGSIZE */
@@ -271,6 +276,69 @@ tell(const struct fixture *fixture, int fd, const char *text, size_t length)
 		usleep(1000);
 }
 
+/* Never returns. One octet on `lost` for each that the collector could not take at once. */
+static void
+send_some(const struct fixture *fixture, int lost)
+{
+	struct outcome outcome = { .policy = { .type = OUTCOME_NO_POLICY, .domain = "a.example" } };
+	const struct session_outcome session = { "a.example", RECORD, 1, &outcome, 1 };
+	int64_t before = metrics_get(METRIC_TLSRPT_FORWARDED, "lost", NULL), count;
+
+	for (size_t i = 0; i < BURST / SENDERS; i++)
+		forward_send(fixture->forward, &session);
+	count = metrics_get(METRIC_TLSRPT_FORWARDED, "lost", NULL) - before;
+	while (count-- > 0)
+		if (write(lost, "x", 1) != 1)
+			_exit(1);
+	_exit(0);
+}
+
+static int64_t
+count_octets(int fd)
+{
+	char octets[BURST];
+	int64_t count = 0;
+	ssize_t length;
+
+	while ((length = read(fd, octets, sizeof(octets))) > 0)
+		count += length;
+	return count;
+}
+
+/* 16: all of them are counted, here or as lost where they were sent. */
+static void
+a_burst_of_processes(void **state)
+{
+	struct fixture *fixture = *state;
+	int64_t before = metrics_get(METRIC_TLSRPT_DATAGRAMS, "taken", NULL), lost;
+	struct collector *collector;
+	pid_t pids[SENDERS];
+	int ends[2], status;
+
+	assert_int_equal(pipe(ends), 0);
+	for (size_t i = 0; i < SENDERS; i++) {
+		pids[i] = fork();
+		assert_true(pids[i] >= 0);
+		if (pids[i] == 0)
+			send_some(fixture, ends[1]);
+	}
+	close(ends[1]);
+	collector = collector_new(fixture->fd, NULL, NULL);
+	fixture->fd = -1;
+	assert_non_null(collector);
+	lost = count_octets(ends[0]);
+	close(ends[0]);
+	for (size_t i = 0; i < SENDERS; i++) {
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(status, 0);
+	}
+	collector_free(collector);
+	assert_int_equal(metrics_get(METRIC_TLSRPT_DATAGRAMS, "taken", NULL) - before,
+	    BURST - lost);
+	assert_true(lost < BURST);
+}
+
+/* 6 */
 static void
 a_collector_counts_and_survives(void **state)
 {
@@ -278,6 +346,7 @@ a_collector_counts_and_survives(void **state)
 	struct collector *collector = collector_new(fixture->fd, NULL, NULL);
 	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 	char *large = xcalloc(1, 200 * 1000);
+	int64_t before = metrics_get(METRIC_TLSRPT_DATAGRAMS, "taken", NULL);
 
 	fixture->fd = -1;
 	assert_non_null(collector);
@@ -286,13 +355,13 @@ a_collector_counts_and_survives(void **state)
 	tell(fixture, fd, "[]", 2);
 	for (size_t i = 0; i < 500; i++)
 		tell(fixture, fd, GOOD, sizeof(GOOD) - 1);
-	assert_int_equal(await(METRIC_TLSRPT_DATAGRAMS, "taken", 500), 500);
+	assert_int_equal(await(METRIC_TLSRPT_DATAGRAMS, "taken", before + 500), before + 500);
 	assert_int_equal(metrics_get(METRIC_TLSRPT_DATAGRAMS, "invalid", NULL), 3);
 	/* What is there at the end is counted before it. */
 	for (size_t i = 0; i < 5; i++)
 		tell(fixture, fd, GOOD, sizeof(GOOD) - 1);
 	collector_free(collector);
-	assert_int_equal(metrics_get(METRIC_TLSRPT_DATAGRAMS, "taken", NULL), 505);
+	assert_int_equal(metrics_get(METRIC_TLSRPT_DATAGRAMS, "taken", NULL), before + 505);
 	assert_int_equal(metrics_get(METRIC_TLSRPT_DATAGRAMS, "full", NULL), 0);
 	close(fd);
 	free(large);
@@ -319,6 +388,7 @@ main(void)
 		TEST(nobody_waits_for_a_late_record),
 		TEST(what_waits_at_the_end_is_lost_and_counted),
 		TEST(a_collector_that_cannot_take_it_is_a_loss),
+		TEST(a_burst_of_processes),
 		TEST(a_collector_counts_and_survives),
 		TEST(a_socket_left_over_is_taken_and_one_in_use_is_not),
 	};

@@ -297,7 +297,7 @@ test_many_details(void **state)
 	world_close(&world);
 }
 
-/* A domain that gives every session another policy, or another record. */
+/* I13: a domain that gives every session another policy, or another record. */
 static void
 test_many_policies(void **state)
 {

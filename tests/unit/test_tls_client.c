@@ -246,7 +246,7 @@ test_chains(void **state)
 		{ "RSA", { .rsa_bits = 2048 }, false, "X509_V_OK", 0, true },
 		{ "wrong name", { .names = { "mx.example.org" } }, false,
 		    "X509_V_ERR_HOSTNAME_MISMATCH", 0, false },
-		{ "expired, wrong name", { .names = { "mx.example.org" }, .from_days = -20,
+		{ "35: expired, wrong name", { .names = { "mx.example.org" }, .from_days = -20,
 		    .to_days = -10 }, false, "X509_V_ERR_CERT_HAS_EXPIRED", 0, false },
 	};
 	static const struct bad_chain of_stranger = { "rogue", { 0 }, true,
@@ -256,7 +256,7 @@ test_chains(void **state)
 		{ "not sent", { 0 }, false, "X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY", 0, true },
 	};
 	static const struct bad_chain of_expired[] = {
-		{ "expired intermediate", { 0 }, true, "X509_V_ERR_CERT_HAS_EXPIRED", 1, true },
+		{ "32: expired intermediate", { 0 }, true, "X509_V_ERR_CERT_HAS_EXPIRED", 1, true },
 		{ "both expired", { .from_days = -20, .to_days = -10 }, true,
 		    "X509_V_ERR_CERT_HAS_EXPIRED", 0, true },
 	};
@@ -505,7 +505,7 @@ first_read(const struct peer_tls *tls, const char *second, const char *third, in
 	return proof;
 }
 
-/* A TLS 1.3 client is done before the server has looked at its last flight. */
+/* A TLS 1.3 client is done before the server has looked at its last flight: TLS-RPT case 60. */
 static void
 test_late_refusals(void **state)
 {
