@@ -4,7 +4,7 @@
 
 `mta` is a stsgated with the lab's settings, `unguarded` the same with
 `sts { enforce = "off" }`; both serve many tests, each of which publishes
-domains of its own.  `start` makes a daemon for one test.
+domains of its own.  `start` makes a daemon for one test, `pair` one with a milter beside it.
 """
 
 import os
@@ -17,6 +17,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "e2e"), str(HERE / "mta"), str(HERE.parent / "integration" / "lab")]
 
 from stslab.internet import Internet  # noqa: E402
+from stslab.milter import StsgateMilter  # noqa: E402
 
 
 def pytest_collection_modifyitems(items):
@@ -67,6 +68,32 @@ def start(net):
     yield start_one
     statuses = [net.daemons.discard(daemon) for daemon in made]
     assert not any(statuses), f"stsgated ended with {statuses}\n{net.daemons.complaints()}"
+
+
+@pytest.fixture
+def beside():
+    """Starts a milter that reads the configuration of a stsgated: beside(daemon)."""
+    made = []
+
+    def start_one(daemon, listen=None):
+        listen = listen or daemon.settings.get("milter", {}).get("listen") \
+            or f"unix:{daemon.directory}/run/milter.sock"
+        daemon.reconfigure({"milter": {"listen": listen}})
+        made.append(StsgateMilter(daemon.config, listen, daemon.directory / "milter.log"))
+        return made[-1].start()
+
+    yield start_one
+    statuses = [milter.stop() for milter in made]
+    assert not any(statuses), [milter.log_text() for milter in made]
+
+
+@pytest.fixture
+def pair(start, beside):
+    """stsgated and the milter beside it: pair(milter settings)."""
+    def build(**settings):
+        mta = start({"milter": settings})
+        return mta, beside(mta)
+    return build
 
 
 @pytest.fixture(autouse=True)

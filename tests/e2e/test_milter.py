@@ -34,32 +34,6 @@ def remote(domain, local="someone"):
 
 
 @pytest.fixture
-def beside():
-    """Starts a milter that reads the configuration of a stsgated: beside(daemon)."""
-    made = []
-
-    def start_one(daemon, listen=None):
-        listen = listen or daemon.settings.get("milter", {}).get("listen") \
-            or f"unix:{daemon.directory}/run/milter.sock"
-        daemon.reconfigure({"milter": {"listen": listen}})
-        made.append(StsgateMilter(daemon.config, listen, daemon.directory / "milter.log"))
-        return made[-1].start()
-
-    yield start_one
-    statuses = [milter.stop() for milter in made]
-    assert not any(statuses), [milter.log_text() for milter in made]
-
-
-@pytest.fixture
-def pair(start, beside):
-    """stsgated and the milter beside it: pair(milter settings)."""
-    def build(**settings):
-        mta = start({"milter": settings})
-        return mta, beside(mta)
-    return build
-
-
-@pytest.fixture
 def alone(tmp_path):
     """A milter whose stsgated is a stand-in, or nobody: alone(answer, **milter settings)."""
     made = []
