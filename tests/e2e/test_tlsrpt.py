@@ -368,6 +368,12 @@ FETCHES = {
     "43 301": (dict(status=301, headers=["Location: /x"]), 301, "http-301", None),
     "43 type": (dict(content_type="text/html"), 301, "wrong-content-type", None),
     "43 too large": (dict(body=b"x: y\r\n" * 11000), 301, "policy-too-large", None),
+    "43 out of time": (dict(manner="hang"), 301, None, None),
+    "E2 reset": (dict(manner="reset"), 301, None, None),
+    "E4 E17 wrong name": (dict(certificate="domain-only"), 303, None, None),
+    "E6 204": (dict(status=204), 301, "http-204", None),
+    "E7 no type": (dict(content_type=None), 301, None, None),
+    "E9": (dict(body=b"<html>\r\n"), 302, None, ["<html>"]),
     "44": (dict(certificate="self-signed"), 303, None, None),
     "45": (dict(body=b"mode: enforce\r\n\r\nmx: \xff*.a\r\nmax_age: 9\r\n"), 302, None,
            ["mode: enforce", "mx: ?*.a", "max_age: 9"]),
@@ -376,7 +382,8 @@ FETCHES = {
 
 @pytest.mark.parametrize("site,code,reason,lines", FETCHES.values(), ids=FETCHES.keys())
 def test_a_policy_that_cannot_be_had(net, reporting, collector, site, code, reason, lines):
-    """Counted once with the session that follows; the second time out of the memory of failures."""
+    """Counted once with the session that follows; E12: the second time out of the memory of
+    failures."""
     domain = wish(net, net.domain(policy="enforce"))
     for key, value in site.items():
         setattr(domain.site, key, value)
