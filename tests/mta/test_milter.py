@@ -190,6 +190,33 @@ def test_stsgated_is_away(net, site):
     assert_nothing_leaked(domain)
 
 
+def test_stsgated_killed_and_restarted_in_the_middle_of_a_session(net, site):
+    """It is asked again from the next message on; what passed unasked, the delivery defers."""
+    good = net.domain(policy="enforce")
+    before, meanwhile, after = mismatch(net), mismatch(net), mismatch(net)
+
+    def recipients():
+        """Asked for one by one, each after the reply to the one before."""
+        yield address(good)
+        yield address(before)
+        site.daemon.kill()
+        yield address(meanwhile)
+        site.daemon.start()
+        yield address(after)
+
+    assert [code for code, _ in site.submit(recipients())] == [250, 451, 250, 250]
+    (line,) = site.milter.log("recipient", domain=meanwhile.name)
+    assert line["verdict"] == "unknown" and "cannot be reached" in line["why"]
+    wait_until(good.messages, 60, "the delivery")
+    assert_arrived(good, tls=True)
+    wait_until(lambda: sorted(site.mta.waiting()) == sorted(map(address, (meanwhile, after))), 60,
+               "the deferrals")
+    ((code, text),) = site.submit([address(after)])
+    assert code == 451 and "4.7.5" in text
+    for domain in (before, meanwhile, after):
+        assert_nothing_leaked(domain)
+
+
 def test_the_milter_is_away(net, site):
     domain = net.domain(policy="enforce")
     site.milter.kill()
