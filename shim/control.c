@@ -61,6 +61,7 @@ struct request {
 	struct MHD_Connection *connection;
 	char domain[NAME_MAX_PATH];	/* as it stands in the path, cut when too long */
 	bool tcp;
+	bool may_omit_host;	/* HTTP/1.0 */
 	int64_t uid;	/* of the peer, -1 when unknown */
 	const struct upload *upload;
 	const atomic_bool *stopping;
@@ -254,13 +255,14 @@ route_matches(const struct route *route, const char *path, struct request *reque
 /* A web page that resolves its own name to 127.0.0.1 must not read our metrics. Browsers always
  * name the host; a client of HTTP/1.0 need not. */
 static bool
-host_is_local(struct MHD_Connection *connection)
+host_is_local(const struct request *request)
 {
 	static const char *const local[] = { "localhost", "127.0.0.1", "[::1]" };
-	const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
+	const char *host = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND,
+	    "Host");
 
 	if (host == NULL)
-		return true;
+		return request->may_omit_host;
 	for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++) {
 		size_t length = strlen(local[i]);
 
@@ -274,7 +276,7 @@ host_is_local(struct MHD_Connection *connection)
 static void
 serve(const struct route *route, const struct request *request, struct control_answer *answer)
 {
-	if (request->tcp && !host_is_local(request->connection))
+	if (request->tcp && !host_is_local(request))
 		control_refuse(answer, 400, "the Host header names no local address");
 	else
 		route->serve(request, answer);
@@ -474,11 +476,11 @@ handle(void *context, struct MHD_Connection *connection, const char *path, const
 		.tlsrpt = &listener->control->context.tlsrpt,
 		.connection = connection,
 		.tcp = listener->tcp,
+		.may_omit_host = strcmp(version, MHD_HTTP_VERSION_1_0) == 0,
 		.upload = *state,
 		.stopping = &listener->control->stopping,
 	};
 
-	(void)version;
 	if (*state == NULL) {
 		*state = begin_upload(method, path, &request);
 		return MHD_YES;
