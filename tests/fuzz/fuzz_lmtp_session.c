@@ -123,6 +123,8 @@ check_replies(struct buf *heard)
 	const char *line = buf_text(heard), *end;
 	unsigned taken = 0;
 
+	if (heard->length == 0)	/* it had said its last word before it could be greeted */
+		return 0;
 	/* Sessions of earlier inputs may not be over yet, and take up all places. */
 	require(strncmp(line, "220 ", 4) == 0 || strncmp(line, "421 4.3.2 ", 10) == 0);
 	require(strlen(line) == heard->length);
