@@ -10,25 +10,7 @@
 #include "base/limits.h"
 #include "report/rua.h"
 #include "tests/fuzz/fuzz.h"
-
-#define RECORDS_MAX 8
-
-/* Records are separated by LF. */
-static size_t
-split(const uint8_t *input, size_t length, struct sts_text records[RECORDS_MAX])
-{
-	const char *at = (const char *)input, *end = at + length, *next;
-	size_t count = 0;
-
-	while (count < RECORDS_MAX && at < end) {
-		next = memchr(at, '\n', (size_t)(end - at));
-		if (next == NULL)
-			next = end;
-		records[count++] = (struct sts_text){ at, (size_t)(next - at) };
-		at = next + 1;
-	}
-	return count;
-}
+#include "tests/fuzz/records.h"
 
 /* What stands in a header, a command or a URL must be able to end none of them. */
 static void
@@ -52,7 +34,7 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
 	struct sts_text records[RECORDS_MAX], again;
 	struct rua_list list, same;
 
-	if (rua_parse(arena, records, split(input, length, records), &list)) {
+	if (rua_parse(arena, records, records_split(input, length, records), &list)) {
 		if (list.count == 0 || list.count > LIMIT_RUAS)
 			abort();
 		for (size_t i = 0; i < list.count; i++)

@@ -10,31 +10,13 @@
 #include "policy/sts.h"
 #include "policy/sts_char.h"
 #include "tests/fuzz/fuzz.h"
-
-#define RECORDS_MAX 8
-
-/* Records are separated by LF. */
-static size_t
-split(const uint8_t *input, size_t length, struct sts_text records[RECORDS_MAX])
-{
-	const char *at = (const char *)input, *end = at + length, *next;
-	size_t count = 0;
-
-	while (count < RECORDS_MAX && at < end) {
-		next = memchr(at, '\n', (size_t)(end - at));
-		if (next == NULL)
-			next = end;
-		records[count++] = (struct sts_text){ at, (size_t)(next - at) };
-		at = next + 1;
-	}
-	return count;
-}
+#include "tests/fuzz/records.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
 {
 	struct sts_text records[RECORDS_MAX];
-	size_t i, count = split(input, length, records);
+	size_t i, count = records_split(input, length, records);
 	char id[LIMIT_STS_ID + 1];
 	const char *why = NULL;
 
