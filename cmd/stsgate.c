@@ -121,8 +121,9 @@ options_fit(const struct command *command, const struct client *client)
 	return !any || strcmp(command->noun, "report") == 0;
 }
 
-int
-main(int argc, char **argv)
+/* false: an option that is none. version: nothing else is wanted. */
+static bool
+read_options(int argc, char **argv, struct client *client, const char **path, bool *version)
 {
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
@@ -132,40 +133,55 @@ main(int argc, char **argv)
 		{ "dry-run", required_argument, NULL, 'r' },
 		{ NULL, 0, NULL, 0 }
 	};
+	int option;
+
+	while (!*version && (option = getopt_long(argc, argv, "c:V", options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			*path = optarg;
+			break;
+		case 'j':
+			client->json = true;
+			break;
+		case 'd':
+			client->date = optarg;
+			break;
+		case 'n':
+			client->domain = optarg;
+			break;
+		case 'f':
+			client->force = true;
+			break;
+		case 'r':
+			client->dry_run = optarg;
+			break;
+		case 'V':
+			*version = true;
+			break;
+		default:
+			return false;
+		}
+	}
+	return true;
+}
+
+int
+main(int argc, char **argv)
+{
 	const char *path = DEFAULT_CONF, *domain;
 	const struct command *command;
 	struct check_rows rows = { .last = NULL };
 	struct client client = { .heard_by = &rows };
+	bool version = false;
 	struct conf *conf;
 	char why[256];
-	int option, status;
+	int status;
 
-	while ((option = getopt_long(argc, argv, "c:V", options, NULL)) != -1) {
-		switch (option) {
-		case 'c':
-			path = optarg;
-			break;
-		case 'j':
-			client.json = true;
-			break;
-		case 'd':
-			client.date = optarg;
-			break;
-		case 'n':
-			client.domain = optarg;
-			break;
-		case 'f':
-			client.force = true;
-			break;
-		case 'r':
-			client.dry_run = optarg;
-			break;
-		case 'V':
-			printf("stsgate %s\n", PACKAGE_VERSION);
-			return EX_OK;
-		default:
-			return usage();
-		}
+	if (!read_options(argc, argv, &client, &path, &version))
+		return usage();
+	if (version) {
+		printf("stsgate %s\n", PACKAGE_VERSION);
+		return EX_OK;
 	}
 	command = find_command(argc - optind, argv + optind, &domain);
 	if (command == NULL || !options_fit(command, &client))
