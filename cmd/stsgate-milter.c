@@ -31,9 +31,9 @@
 #include "integration/milter.h"
 #include "integration/milter_rules.h"
 #include "cmd/complain.h"
+#include "cmd/daemon_options.h"
 #include "cmd/privileges.h"
 
-#define DEFAULT_CONF	SYSCONFDIR "/stsgate/stsgate.conf"
 #define STOP_MS	6000	/* what recipients that are being asked about get after SIGTERM */
 
 #define ENDED	'e'	/* libmilter is through, without being told by us */
@@ -229,33 +229,13 @@ check(struct conf *conf)
 int
 main(int argc, char **argv)
 {
-	const char *path = DEFAULT_CONF;
-	bool check_only = false;
+	struct daemon_options options = daemon_options_read(argc, argv, "stsgate-milter");
 	struct conf *conf;
-	int option;
 
-	while ((option = getopt(argc, argv, "c:tV")) != -1) {
-		switch (option) {
-		case 'c':
-			path = optarg;
-			break;
-		case 't':
-			check_only = true;
-			break;
-		case 'V':
-			printf("stsgate-milter %s\n", PACKAGE_VERSION);
-			return EX_OK;
-		default:
-			fprintf(stderr, "usage: stsgate-milter [-tV] [-c FILE]\n");
-			return EX_USAGE;
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr, "usage: stsgate-milter [-tV] [-c FILE]\n");
-		return EX_USAGE;
-	}
-	conf = conf_load(path, stderr);
+	if (options.done)
+		return options.status;
+	conf = conf_load(options.path, stderr);
 	if (conf == NULL)
 		return EX_CONFIG;
-	return check_only ? check(conf) : serve(conf, path);
+	return options.check_only ? check(conf) : serve(conf, options.path);
 }

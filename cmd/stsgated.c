@@ -27,12 +27,12 @@
 #include "policy/resolver.h"
 #include "shim/tls_client.h"
 #include "cmd/complain.h"
+#include "cmd/daemon_options.h"
 #include "cmd/engines.h"
 #include "cmd/fixed_keys.h"
 #include "cmd/privileges.h"
 #include "cmd/service_manager.h"
 
-#define DEFAULT_CONF	SYSCONFDIR "/stsgate/stsgate.conf"
 #define SELF_TEST_MS	5000	/* what -t waits for the resolver */
 
 static void
@@ -234,35 +234,16 @@ check(const struct conf *conf)
 int
 main(int argc, char **argv)
 {
-	const char *path = DEFAULT_CONF;
-	bool check_only = false;
+	struct daemon_options options = daemon_options_read(argc, argv, "stsgated");
 	struct conf *conf;
-	int option, status;
+	int status;
 
-	while ((option = getopt(argc, argv, "c:tV")) != -1) {
-		switch (option) {
-		case 'c':
-			path = optarg;
-			break;
-		case 't':
-			check_only = true;
-			break;
-		case 'V':
-			printf("stsgated %s\n", PACKAGE_VERSION);
-			return EX_OK;
-		default:
-			fprintf(stderr, "usage: stsgated [-tV] [-c FILE]\n");
-			return EX_USAGE;
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr, "usage: stsgated [-tV] [-c FILE]\n");
-		return EX_USAGE;
-	}
-	conf = conf_load(path, stderr);
+	if (options.done)
+		return options.status;
+	conf = conf_load(options.path, stderr);
 	if (conf == NULL)
 		return EX_CONFIG;
-	status = check_only ? check(conf) : serve(conf, path);
+	status = options.check_only ? check(conf) : serve(conf, options.path);
 	conf_free(conf);
 	return status;
 }

@@ -150,10 +150,11 @@ def main():
         return 77
     faults = [*lint_faults(), *command_faults(), *log_faults(), *milter_log_faults(), *route_faults(),
               *metric_faults(), *lab_faults(),
-              *program_faults("stsgated", "stsgated.8", "cmd/stsgated.c"),
+              *program_faults("stsgated", "stsgated.8", "cmd/stsgated.c", "cmd/daemon_options.c"),
               *program_faults("stsgate", "stsgate.1", "cmd/stsgate.c", "cmd/stsgate_client.h",
                               "cmd/stsgate_client.c", "cmd/stsgate_transfer.c"),
-              *program_faults("stsgate-milter", "stsgate-milter.8", "cmd/stsgate-milter.c"),
+              *program_faults("stsgate-milter", "stsgate-milter.8", "cmd/stsgate-milter.c",
+                              "cmd/daemon_options.c"),
               *program_faults("stsgate-deliver", "stsgate-deliver.8", "cmd/deliver.c",
                               "cmd/deliver_client.c")]
     print("\n".join(faults) or "pages and code agree")
