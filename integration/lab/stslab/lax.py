@@ -66,6 +66,7 @@ class _Dialogue:
     def __init__(self, host, channel, exchange):
         self.host, self.channel, self.exchange = host, channel, exchange
         self.sender = self.recipient = ""
+        self._replies = []
 
     def run(self):
         self._say(f"220 {self.host.name} ESMTP, be liberal in what you accept")
@@ -77,6 +78,7 @@ class _Dialogue:
                           else "250 8BITMIME")
             elif verb == "STARTTLS":
                 self._say("220 2.0.0 Ready to start TLS")
+                self._flush()
                 self._secure()
             elif verb == "MAIL":
                 self.sender = _path(line)
@@ -89,6 +91,7 @@ class _Dialogue:
                 self._take()
             elif verb == "QUIT":
                 self._say("221 2.0.0 Bye")
+                self._flush()
                 return
             else:
                 self._say("250 2.0.0 Ok" if verb in ("RSET", "NOOP") else "500 5.5.1 What?")
@@ -104,12 +107,13 @@ class _Dialogue:
         """Up to CR, LF or both: that is the fault."""
         channel = self.channel
         while b"\r" not in channel.pending and b"\n" not in channel.pending:
-            channel.more()
+            self._more()
         line, end, rest = _cut(channel.pending)
         if end == b"\r" and not rest:
-            with contextlib.suppress(TimeoutError):     # is it half of a CRLF?
+            # Is it half of a CRLF? An end of the connection is for the next look to find.
+            with contextlib.suppress(OSError, middle.Gone):
                 channel.sock.settimeout(0.2)
-                channel.more()
+                self._more()
             channel.sock.settimeout(middle.SECONDS)
             line, _, rest = _cut(channel.pending)
         channel.pending = rest
@@ -127,7 +131,20 @@ class _Dialogue:
     def _say(self, *lines):
         for line in lines:
             self.exchange.note(middle.SERVER, line, self.channel.in_tls)
-        self.channel.send(lines)
+        self._replies += lines
+
+    def _more(self):
+        """Waits for input, and answers what came before it first.
+
+        A client that has its answer and leaves does not undo what it has sent.
+        """
+        self._flush()
+        self.channel.more()
+
+    def _flush(self):
+        replies, self._replies = self._replies, []
+        with contextlib.suppress(OSError):
+            self.channel.send(replies)
 
 
 def _cut(octets):
