@@ -115,15 +115,18 @@ int
 dns_txt_join(struct arena *arena, const uint8_t *data, size_t length, const char **octets,
     size_t *joined)
 {
-	size_t at, total, used = 0;
+	size_t at, part, total, used = 0;
 	char *text;
 
-	if (txt_length(data, length, &total) != 0 || total > LIMIT_TXT_RECORD)
+	if (txt_length(data, length, &total) != 0)
 		return -1;
+	if (total > LIMIT_TXT_RECORD)
+		total = LIMIT_TXT_RECORD + 1;
 	text = arena_alloc(arena, total + 1);
-	for (at = 0; at < length; at += (size_t)data[at] + 1) {
-		memcpy(text + used, data + at + 1, data[at]);
-		used += data[at];
+	for (at = 0; used < total; at += (size_t)data[at] + 1) {
+		part = data[at] < total - used ? data[at] : total - used;
+		memcpy(text + used, data + at + 1, part);
+		used += part;
 	}
 	*octets = text;
 	*joined = total;

@@ -23,7 +23,8 @@ int dns_name_text(const uint8_t *data, size_t length, char *text, size_t room);
 int dns_mx_parse(const uint8_t *data, size_t length, uint16_t *preference, char *host, size_t room);
 /* A or AAAA by length. */
 int dns_address_parse(const uint8_t *data, size_t length, struct ip *ip);
-/* The strings of one TXT record joined; at most LIMIT_TXT_RECORD octets, else -1. */
+/* The strings of one TXT record joined. A longer one is cut to LIMIT_TXT_RECORD + 1 octets: it is
+ * no valid record, but begins like one and counts as one. */
 int dns_txt_join(struct arena *arena, const uint8_t *data, size_t length, const char **octets,
     size_t *joined);
 

@@ -4,25 +4,8 @@
  */
 #include "config.h"
 
-#include <string.h>
-
 #include "policy/dns_data.h"
 #include "policy/sts_cache_inside.h"
-
-/* A record too large to be read whole is no valid policy record, even where it begins like one. */
-static bool
-read_record(struct arena *arena, const struct dns_record *record, struct sts_text *text)
-{
-	static const char version[] = "v=STSv1";
-	size_t length = sizeof(version) - 1;
-
-	if (dns_txt_join(arena, record->data, record->length, &text->octets, &text->length) == 0)
-		return true;
-	if (record->length <= length || memcmp(record->data + 1, version, length) != 0)
-		return false;
-	*text = (struct sts_text){ version, length };
-	return true;
-}
 
 static enum txt_answer
 read_records(struct arena *arena, const struct dns_answer *answer, char id[LIMIT_STS_ID + 1],
@@ -33,7 +16,9 @@ read_records(struct arena *arena, const struct dns_answer *answer, char id[LIMIT
 	size_t count = 0;
 
 	for (size_t i = 0; i < answer->count; i++)
-		count += read_record(arena, &answer->records[i], &texts[count]);
+		if (dns_txt_join(arena, answer->records[i].data, answer->records[i].length,
+		    &texts[count].octets, &texts[count].length) == 0)
+			count++;
 	switch (sts_txt_parse(texts, count, id, &invalid)) {
 	case STS_TXT_NONE:
 		return TXT_NONE;

@@ -12,6 +12,7 @@ from stslab.internet import Mx
 from stslab.mx import Behaviour
 
 STRIPPED = Behaviour(offer_starttls=False, starttls=None)
+LONG = " ".join(f'"x{number}={"y" * 200};"' for number in range(60))    # no record is so long
 
 
 @pytest.mark.parametrize("fault,short", [
@@ -137,7 +138,9 @@ def test_bogus_txt_never_ends_in_delivery(net, start):
     (['"v=STSv1; id=test-123;"'], False),
     (['"v=STSv1; id=' + "a" * 33 + ';"'], False),
     ([" ".join('"' + "x" * 250 + '"' for _ in range(100))], False),
-], ids=range(12))
+    (['"v=STSv1; id=a;"', '"other" ' + LONG], True),
+    (['"v=STSv1; id=a;"', '"v=STS" "v1; id=b;" ' + LONG], False),
+], ids=range(14))
 def test_txt_records(net, mta, texts, in_force):
     """Group A, live; the tables are in the unit tests."""
     domain = net.domain(policy="enforce", behaviour=STRIPPED)
