@@ -92,9 +92,8 @@ decide_certificate(struct http_transfer *transfer, int x509_error)
 {
 	transfer->answer.x509_error = x509_error;
 	http_transfer_decide(transfer, HTTP_TLS,
-	    "the certificate of %s [%s] is not valid for it: %s (%s)",
-	    transfer->host, transfer->work->peer, x509_error_name(x509_error),
-	    x509_error_text(x509_error));
+	    "the certificate of %s [%s] is not valid for it: %s (%s)", transfer->host,
+	    transfer->work->peer, x509_error_name(x509_error), x509_error_text(x509_error));
 }
 
 /* Runs once the connection stands, before the first octet of the request. */
@@ -149,13 +148,12 @@ on_header(char *line, size_t size, size_t count, void *context)
 	transfer->work->header_octets += length;
 	if (transfer->work->header_octets > LIMIT_HTTP_HEADERS)
 		http_transfer_decide(transfer, HTTP_TOO_LARGE,
-		    "the headers from %s are larger than %d octets",
-		    transfer->host, LIMIT_HTTP_HEADERS);
+		    "the headers from %s are larger than %d octets", transfer->host,
+		    LIMIT_HTTP_HEADERS);
 	else if (header_differs(line, length, "Content-Encoding:", "identity") ||
 	    header_differs(line, length, "Transfer-Encoding:", "chunked"))
 		http_transfer_decide(transfer, HTTP_GARBLED,
-		    "%s answered in an encoding that was not asked for",
-		    transfer->host);
+		    "%s answered in an encoding that was not asked for", transfer->host);
 	if (length > 18 && strncasecmp(line, "Transfer-Encoding:", 18) == 0)
 		transfer->work->chunked = true;
 	return transfer->decided ? 0 : length;
@@ -178,6 +176,7 @@ static void
 decide_answered(struct http_transfer *transfer)
 {
 	struct http_answer *answer = &transfer->answer;
+	struct curl_header *own;
 	const char *type = NULL;
 
 	if (is_cut(transfer)) {
@@ -186,12 +185,14 @@ decide_answered(struct http_transfer *transfer)
 		return;
 	}
 	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_RESPONSE_CODE, &answer->status);
-	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_CONTENT_TYPE, &type);
+	/* libcurl would give an interim answer's, too. */
+	if (curl_easy_header(transfer->work->easy, "Content-Type", 0, CURLH_HEADER, -1, &own) ==
+	    CURLHE_OK)
+		(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_CONTENT_TYPE, &type);
 	(void)snprintf(answer->content_type, sizeof(answer->content_type), "%s",
 	    type != NULL ? type : "");
 	http_transfer_decide(transfer, HTTP_ANSWERED, "HTTP status %ld from %s [%s]",
-	    answer->status,
-	    transfer->host, transfer->work->peer);
+	    answer->status, transfer->host, transfer->work->peer);
 }
 
 static void
@@ -443,8 +444,7 @@ out:
 	return right;
 }
 
-/* "+host:port:address,address": kept by libcurl for a minute, and replaced by the next request's.
- */
+/* "+host:port:address,address": libcurl keeps it a minute, or until the next request's. */
 static void
 prepare_resolve(struct http_transfer *transfer)
 {
@@ -487,8 +487,8 @@ prepare(struct http_transfer *transfer)
 	curl_url_cleanup(url);
 	if (!right) {
 		http_transfer_decide(transfer, HTTP_GARBLED,
-		    "%s is not a URL that can be asked at %s",
-		    transfer->url, transfer->host);
+		    "%s is not a URL that can be asked at %s", transfer->url,
+		    transfer->host);
 		return false;
 	}
 	prepare_resolve(transfer);

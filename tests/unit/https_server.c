@@ -143,6 +143,8 @@ static const struct {
 	    OK_TEXT "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\nX: y\r\n\r\n" },
 	{ "/cut-chunk", OK_TEXT "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n" },
 	{ "/continue", "HTTP/1.1 100 Continue\r\n\r\n" OK_TEXT "Content-Length: 5\r\n\r\nhello" },
+	{ "/early-type", "HTTP/1.1 103 Early Hints\r\nContent-Type: text/plain\r\n\r\n"
+	    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello" },
 	{ "/gzip", OK_TEXT "Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello" },
 	{ "/folded", OK_TEXT "Content-Encoding:\r\n gzip\r\nContent-Length: 5\r\n\r\nhello" },
 	{ "/identity", OK_TEXT "Content-Encoding: identity\r\nContent-Length: 5\r\n\r\nhello" },

@@ -152,6 +152,9 @@ test_answers(void **state)
 	assert_true(server_was_asked(good, "GET /ok HTTP/1.1\r\nHost: " HOST));
 	assert_false(server_was_asked(good, "Accept-Encoding"));
 	check_body(&answer, 200, "hello");
+	answer = fetch(good, "/early-type");
+	assert_string_equal(answer.content_type, "");	/* that of another response */
+	check_body(&answer, 200, "hello");
 }
 
 static void
