@@ -115,12 +115,10 @@ static int
 explain_tls(const struct fetch *fetch, const struct http_answer *answer)
 {
 	if (answer->x509_error == 0)
-		return fail(fetch, "tls-handshake-failed", "no TLS with the policy host %s: %s",
-		    fetch->host, answer->reason);
+		return fail(fetch, "tls-handshake-failed", "policy host: %s", answer->reason);
 	finding_set(fetch->finding, RESULT_STS_WEBPKI_INVALID, "%s",
 	    x509_error_name(answer->x509_error));
-	snprintf(fetch->why, fetch->why_room,
-	    "the certificate of the policy host %s is not valid: %s", fetch->host, answer->reason);
+	snprintf(fetch->why, fetch->why_room, "policy host: %s", answer->reason);
 	return -1;
 }
 
