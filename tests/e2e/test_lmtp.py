@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""The LMTP side: commands, limits, what is not passed on, and an MTA that hangs up."""
+"""The LMTP side: commands, limits and what is not passed on."""
 
 import os
 import signal
@@ -261,35 +261,6 @@ def test_socket_mode(start):
     mta = start({"lmtp": {"socket-mode": "0600"}})
     mode = stat.S_IMODE(os.stat(mta.lmtp.removeprefix("unix:")).st_mode)
     assert mode == 0o600
-
-
-@pytest.mark.parametrize("stage", ["rcpt", "data"])
-def test_hanging_up_breaks_off_what_has_no_final_dot(net, mta, stage):
-    """The MTA will send it again: it must not have been delivered."""
-    behaviour = Behaviour(data=Slow(1, "354 Go on")) if stage == "data" else \
-        Behaviour(rcpt={"someone": Slow(1, "250 2.1.5 Ok")})
-    domain = net.domain(behaviour=behaviour)
-    client = mta.client()
-    client.hello()
-    client.envelope("a@b.example", [address(domain)])
-    client.command("DATA")
-    client.send(lmtp.stuffed(lmtp.MESSAGE))
-    wait_until(lambda: any(line.verb in ("RCPT", "DATA") for line in domain.host.lines), 5)
-    client.close()
-    time.sleep(1.8)
-    assert all(connection.transactions == [] for connection in domain.host.connections)
-
-
-def test_hanging_up_in_the_data_sends_nothing(net, mta):
-    domain = net.domain()
-    client = mta.client()
-    client.hello()
-    client.envelope("a@b.example", [address(domain)])
-    client.command("DATA")
-    client.send(b"Subject: half\r\n\r\nhalf of ")
-    client.close()
-    time.sleep(0.6)
-    assert domain.host.leaked() == ([], 0)
 
 
 def test_transaction_time_runs_out(net, start):
