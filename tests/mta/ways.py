@@ -138,12 +138,17 @@ class Ways:
             "STSGATE_TRUST": self.net.authorities.ca_file, "STSGATE_IGNORE_HOSTS": ""})
         return Site("policy-exim", exim, self._map(f"unix:{directory}/policy.sock"))
 
-    def _policy_sendmail(self):
-        mta = Sendmail(self._root("policy-sendmail"), "sendmail-policy.mc",
-                       changes=[("/etc/ssl/certs/ca-certificates.crt", "/etc/mail/lab-ca.pem")])
+    def _policy_sendmail(self, name="policy-sendmail", changes=()):
+        mta = Sendmail(self._root(name), "sendmail-policy.mc", changes=[
+            ("/etc/ssl/certs/ca-certificates.crt", "/etc/mail/lab-ca.pem"), *changes])
         mta.root.write("/etc/mail/lab-ca.pem", open(self.net.authorities.ca_file).read())
-        return Site("policy-sendmail", mta,
-                    self._map(f"unix:{mta.root.inside('/run/stsgate/policy.sock')}"))
+        return Site(name, mta, self._map(f"unix:{mta.root.inside('/run/stsgate/policy.sock')}"))
+
+    def _policy_sendmail_plain(self):
+        """With the feature of Sendmail's own, in place of ours."""
+        return self._policy_sendmail("policy-sendmail_plain", [(
+            "FEATURE(`stsgate_sts')",
+            "FEATURE(`sts', `socket -d5 -T<TMPF> local:/run/stsgate/policy.sock')")])
 
     def _policy_postfix(self):
         """As Debian runs it, in its chroot, by the Unix socket; its resolver validates."""
