@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/conf_value.h"
 #include "base/domain.h"
 #include "base/limits.h"
 #include "cmd/stsgate_client.h"
@@ -139,7 +140,7 @@ client_ask_about(const struct client *client, const char *method, const char *be
 	int status;
 
 	/* An option behind "--" is more likely than a domain that begins with a hyphen. */
-	if (text[0] == '-' || domain_parse(text, strlen(text), &domain) != 0) {
+	if (text[0] == '-' || conf_host(text, &domain) != 0) {
 		fprintf(stderr, "stsgate: \"%s\" is not a domain name\n", text);
 		return EX_USAGE;
 	}

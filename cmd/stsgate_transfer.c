@@ -106,8 +106,6 @@ send_batch(struct import *import)
 	json_t *object = NULL;
 	int status;
 
-	if (import->batch.length == 0)
-		return EX_OK;
 	status = client_ask(import->client, "POST", "/v1/cache", &import->batch, &answer);
 	if (status == EX_OK && answer.status != 200)
 		client_complain(&answer);
@@ -129,7 +127,7 @@ add_line(struct import *import, const char *line, size_t length)
 {
 	int status = EX_OK;
 
-	if (import->batch.length + length > BATCH_OCTETS)
+	if (import->batch.length > 0 && import->batch.length + length > BATCH_OCTETS)
 		status = send_batch(import);
 	if (length > LIMIT_CONTROL_BODY) {
 		fprintf(stderr, "stsgate: line %" JSON_INTEGER_FORMAT ": too long\n",
@@ -156,6 +154,7 @@ read_lines(struct import *import, FILE *in)
 		perror("stsgate: standard input");
 		status = EXIT_NO;
 	}
+	/* Without a line too, so that a stsgated that is away is noticed. */
 	return status == EX_OK ? send_batch(import) : status;
 }
 

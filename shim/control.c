@@ -111,12 +111,11 @@ check(const struct request *request, struct control_answer *answer)
 static void
 list_cache(const struct request *request, struct control_answer *answer)
 {
-	const char *after, *limit;
+	const char *after = argument(request, "after"), *limit = argument(request, "limit");
+	struct domain domain = { "" };
 	unsigned long wanted = PAGE_DEFAULT;
 	char *end;
 
-	after = MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, "after");
-	limit = MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, "limit");
 	if (limit != NULL) {
 		wanted = strtoul(limit, &end, 10);
 		if (limit[0] < '1' || limit[0] > '9' || *end != '\0' || wanted > PAGE_MAX) {
@@ -124,8 +123,8 @@ list_cache(const struct request *request, struct control_answer *answer)
 			return;
 		}
 	}
-	control_list_cache(request->gatherer, after == NULL ? "" : after, (unsigned)wanted,
-	    answer);
+	if (after == NULL || after[0] == '\0' || control_domain(after, &domain, answer) == 0)
+		control_list_cache(request->gatherer, domain.name, (unsigned)wanted, answer);
 }
 
 static void

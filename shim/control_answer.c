@@ -5,9 +5,9 @@
 #include "config.h"
 
 #include <jansson.h>
-#include <string.h>
 
 #include "base/arena.h"
+#include "base/conf_value.h"
 #include "shim/control_answer.h"
 
 void
@@ -24,7 +24,7 @@ control_refuse(struct control_answer *answer, unsigned status, const char *error
 int
 control_domain(const char *text, struct domain *domain, struct control_answer *answer)
 {
-	if (domain_parse(text, strlen(text), domain) == 0)
+	if (conf_host(text, domain) == 0)
 		return 0;
 	control_refuse(answer, 400, "not a domain name");
 	return -1;

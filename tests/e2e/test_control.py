@@ -224,7 +224,8 @@ def test_usage(mta, words):
     assert done.returncode == USAGE and done.stderr, (done.stdout, done.stderr)
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a..b", "x" * 64 + ".example", "a/b"])
+@pytest.mark.parametrize("name", ["", "a b", "a..b", "x" * 64 + ".example", "a/b",
+                                  "192.0.2.1", "2001:db8::1"])
 def test_names_that_are_none(mta, name):
     done = mta.ask("policy", "--", name)
     assert done.returncode in (NO, USAGE), (done.returncode, done.stdout, done.stderr)
@@ -232,8 +233,10 @@ def test_names_that_are_none(mta, name):
 
 def test_stsgated_is_not_running(net):
     mta = net.daemons.make()
-    done = mta.ask("policy", "a.example")
-    assert done.returncode == AWAY and "stsgated" in done.stderr
+    for words in (["policy", "a.example"], ["check", "a.example"], ["stats"], ["cache", "list"],
+                  ["cache", "export"], ["cache", "import"], ["report", "show"], ["report", "send"]):
+        done = mta.ask(*words)
+        assert done.returncode == AWAY and "stsgated" in done.stderr, words
     net.daemons.discard(mta)
 
 
@@ -250,7 +253,9 @@ def test_configuration_errors(tmp_path):
     ("GET /v1/policy/not%20a%20name", 400), ("GET /v1/nonsense", 404), ("GET /", 404),
     ("PUT /v1/cache", 405), ("DELETE /v1/cache/unknown.example", 404),
     ("GET /v1/cache", 200), ("GET /v1/cache?limit=-1", 400), ("GET /v1/cache?limit=abc", 400),
-    ("GET /v1/cache?limit=0", 400), ("GET /v1/cache?limit=1", 200), ("POST /v1/stats", 405),
+    ("GET /v1/cache?limit=0", 400), ("GET /v1/cache?limit=1", 200),
+    ("GET /v1/cache?after=a..b", 400), ("GET /v1/cache?after=", 200), ("GET /v1/policy/192.0.2.1", 400),
+    ("POST /v1/stats", 405),
     ("POST /v1/policy/a.example", 405), ("GET /v1/cache/a.example/refresh", 405),
     ("POST /v1/cache/a.example", 405), ("DELETE /v1/cache", 405), ("POST /metrics", 405),
     ("DELETE /healthz", 405), ("GET /v1/policy/" + "a" * 600, 400), ("HEAD /v1/stats", 200),
