@@ -525,7 +525,9 @@ resolver_want(struct resolver *resolver, const char *name, enum dns_type type)
 	shared = resolver->engine;
 	shared->users++;
 	pthread_mutex_unlock(&resolver->lock);
-	resolver_engine_want(shared->engine, name, type);
+	if (shared->answers == NULL ||
+	    !resolver_answers_have(shared->answers, name, type, clock_monotonic_ms()))
+		resolver_engine_want(shared->engine, name, type);
 	pthread_mutex_lock(&resolver->lock);
 	retired = shared_release(shared);
 	pthread_mutex_unlock(&resolver->lock);

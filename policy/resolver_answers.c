@@ -104,6 +104,33 @@ copy_records(struct dns_answer *to, const struct dns_answer *from, void *room)
 	}
 }
 
+/* With the lock held. NULL: there is none that may still be repeated. */
+static const struct kept *
+look_up(struct resolver_answers *answers, const char *plain, enum dns_type type, int64_t now_ms)
+{
+	const struct kept *kept = *place_of(answers, plain, type);
+
+	if (kept == NULL || kept->type != type || kept->until_ms <= now_ms ||
+	    strcmp(kept->name, plain) != 0)
+		return NULL;
+	return kept;
+}
+
+bool
+resolver_answers_have(struct resolver_answers *answers, const char *name, enum dns_type type,
+    int64_t now_ms)
+{
+	char plain[DOMAIN_MAX];
+	bool have;
+
+	if (!plain_name(name, plain))
+		return false;
+	(void)pthread_mutex_lock(&answers->lock);
+	have = look_up(answers, plain, type, now_ms) != NULL;
+	(void)pthread_mutex_unlock(&answers->lock);
+	return have;
+}
+
 bool
 resolver_answers_find(struct resolver_answers *answers, struct arena *arena,
     struct dns_question *question, int64_t now_ms)
@@ -115,9 +142,8 @@ resolver_answers_find(struct resolver_answers *answers, struct arena *arena,
 	if (!plain_name(question->name, plain))
 		return false;
 	(void)pthread_mutex_lock(&answers->lock);
-	kept = *place_of(answers, plain, question->type);
-	if (kept != NULL && kept->type == question->type && kept->until_ms > now_ms &&
-	    strcmp(kept->name, plain) == 0) {
+	kept = look_up(answers, plain, question->type, now_ms);
+	if (kept != NULL) {
 		question->answer = kept->answer;
 		copy_records(&question->answer, &kept->answer,
 		    arena_alloc(arena, octets_of(&kept->answer) + 1));

@@ -25,6 +25,9 @@ void resolver_answers_free(struct resolver_answers *answers);	/* NULL is allowed
 /* true: question->answer is filled, in the arena, its ttl what is left of it. */
 bool resolver_answers_find(struct resolver_answers *answers, struct arena *arena,
     struct dns_question *question, int64_t now_ms);
+/* Would it be found? */
+bool resolver_answers_have(struct resolver_answers *answers, const char *name, enum dns_type type,
+    int64_t now_ms);
 void resolver_answers_keep(struct resolver_answers *answers, const struct dns_question *question,
     int64_t now_ms);
 /* An answer that was got past libunbound's cache, which may repeat an older one for long: it takes

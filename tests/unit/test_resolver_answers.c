@@ -57,6 +57,7 @@ found(const char *name, enum dns_type type, int64_t now_ms, struct dns_answer *a
 	struct dns_question asked = { .name = name, .type = type };
 	bool yes = resolver_answers_find(answers, arena, &asked, now_ms);
 
+	assert_int_equal(resolver_answers_have(answers, name, type, now_ms), yes);
 	if (yes && answer != NULL)
 		*answer = asked.answer;
 	return yes;
