@@ -24,7 +24,10 @@ struct stream {
 	int fd;
 	const struct stream_ops *ops;
 	void *io;
+	const struct watch *watch;	/* or NULL */
+	uint64_t sent;	/* octets */
 	int error;	/* errno of the last STREAM_LOST */
+	bool more;	/* the last read left no room: there is more to read, presumably */
 	size_t in_at, in_end;	/* unread input is in[in_at..in_end) */
 	size_t out_length;
 	char in[BUFFER_ROOM];
@@ -37,6 +40,7 @@ static const char *const status_names[] = {
 	[STREAM_TIMEOUT] = "timed out",
 	[STREAM_LOST] = "lost",
 	[STREAM_LONG] = "line too long",
+	[STREAM_STOPPED] = "no longer wanted",
 };
 
 const char *
@@ -51,73 +55,35 @@ fd_of(void *io)
 	return (int)(intptr_t)io;
 }
 
-/* Waits for events. 0, or a negative stream_status. */
-static int
-fd_wait(int fd, short events, struct deadline deadline)
-{
-	struct pollfd ready = { .fd = fd, .events = events };
-	int count;
-
-	for (;;) {
-		count = poll(&ready, 1, deadline_left_ms(deadline));
-		if (count > 0)
-			return 0;
-		if (count < 0 && errno != EINTR)
-			return -STREAM_LOST;
-		if (deadline_passed(deadline))
-			return -STREAM_TIMEOUT;
-	}
-}
-
-static bool
-would_block(int error)
-{
-	return error == EAGAIN || error == EWOULDBLOCK;
-}
-
-/* The clock is asked before each read: a peer that always has one more octet gets no extra time. */
 static ssize_t
 fd_read(void *io, void *octets, size_t room, struct deadline deadline)
 {
 	ssize_t got;
-	int waited;
 
-	while (!deadline_passed(deadline)) {
+	(void)deadline;
+	do {
 		got = read(fd_of(io), octets, room);
-		if (got > 0)
-			return got;
-		if (got == 0)
-			return -STREAM_END;
-		if (errno == EINTR)
-			continue;
-		if (!would_block(errno))
-			return -STREAM_LOST;
-		waited = fd_wait(fd_of(io), POLLIN, deadline);
-		if (waited < 0)
-			return waited;
-	}
-	return -STREAM_TIMEOUT;
+	} while (got < 0 && errno == EINTR);
+	if (got > 0)
+		return got;
+	if (got == 0)
+		return -STREAM_END;
+	return errno == EAGAIN || errno == EWOULDBLOCK ? -STREAM_WANTS_IN : -STREAM_LOST;
 }
 
 static ssize_t
 fd_write(void *io, const void *octets, size_t length, struct deadline deadline)
 {
 	ssize_t sent;
-	int waited;
 
-	while (!deadline_passed(deadline)) {
+	(void)deadline;
+	do {
 		sent = send(fd_of(io), octets, length, MSG_NOSIGNAL);
-		if (sent > 0)
-			return sent;
-		if (sent < 0 && errno == EINTR)
-			continue;
-		if (sent < 0 && !would_block(errno))
-			return -STREAM_LOST;
-		waited = fd_wait(fd_of(io), POLLOUT, deadline);
-		if (waited < 0)
-			return waited;
-	}
-	return -STREAM_TIMEOUT;
+	} while (sent < 0 && errno == EINTR);
+	if (sent > 0)
+		return sent;
+	return sent == 0 || errno == EAGAIN || errno == EWOULDBLOCK ? -STREAM_WANTS_OUT :
+	    -STREAM_LOST;
 }
 
 static bool
@@ -151,7 +117,10 @@ stream_new_fd(int fd)
 	stream->fd = fd;
 	stream->ops = &stream_fd_ops;
 	stream->io = (void *)(intptr_t)fd;
+	stream->watch = NULL;
+	stream->sent = 0;
 	stream->error = 0;
+	stream->more = false;
 	stream->in_at = stream->in_end = stream->out_length = 0;
 	return stream;
 }
@@ -173,6 +142,12 @@ stream_fd(const struct stream *stream)
 	return stream->fd;
 }
 
+void
+stream_watch(struct stream *stream, const struct watch *watch)
+{
+	stream->watch = watch;
+}
+
 int
 stream_upgrade(struct stream *stream, const struct stream_ops *ops, void *io)
 {
@@ -190,35 +165,64 @@ stream_io(const struct stream *stream, const struct stream_ops *ops)
 	return stream->ops == ops ? stream->io : NULL;
 }
 
-/* Turns what an operation returned into a status, and remembers why a stream was lost. */
 static enum stream_status
-status_of(struct stream *stream, ssize_t moved)
+await(struct stream *stream, short events, struct deadline deadline)
 {
-	if (moved > 0)
+	switch (wait_for(stream->fd, events, deadline, stream->watch)) {
+	case WAIT_READY:
 		return STREAM_OK;
-	if (moved == -STREAM_END)
-		return STREAM_END;
-	if (moved == -STREAM_TIMEOUT)
+	case WAIT_TIMEOUT:
 		return STREAM_TIMEOUT;
+	case WAIT_STOPPED:
+		return STREAM_STOPPED;
+	case WAIT_FAILED:
+		break;
+	}
 	stream->error = errno;
 	return STREAM_LOST;
 }
 
-/* Adds to the unread input, of which at most one octet may be left. */
+/* After an operation that moved nothing: STREAM_OK when it is worth another try. */
+static enum stream_status
+settle(struct stream *stream, ssize_t moved, struct deadline deadline)
+{
+	if (moved == -STREAM_WANTS_IN)
+		return await(stream, POLLIN, deadline);
+	if (moved == -STREAM_WANTS_OUT)
+		return await(stream, POLLOUT, deadline);
+	if (moved == -STREAM_END)
+		return STREAM_END;
+	stream->error = errno;
+	return STREAM_LOST;
+}
+
+/* Adds to the unread input, of which at most one octet may be left. An answer takes its time: it is
+ * waited for before anything is read. The clock is asked before each read: a peer that always has
+ * one more octet gets no extra time. */
 static enum stream_status
 fill(struct stream *stream, struct deadline deadline)
 {
-	size_t left = stream->in_end - stream->in_at;
-	ssize_t got;
+	size_t left = stream->in_end - stream->in_at, room = BUFFER_ROOM - left;
+	enum stream_status status = STREAM_OK;
+	ssize_t got = 0;
 
 	memmove(stream->in, stream->in + stream->in_at, left);
 	stream->in_at = 0;
 	stream->in_end = left;
-	errno = 0;
-	got = stream->ops->read(stream->io, stream->in + left, BUFFER_ROOM - left, deadline);
+	if (!stream->more && !stream->ops->pending(stream->io))
+		status = await(stream, POLLIN, deadline);
+	while (status == STREAM_OK && got <= 0) {
+		if (deadline_passed(deadline))
+			return STREAM_TIMEOUT;
+		errno = 0;
+		got = stream->ops->read(stream->io, stream->in + left, room, deadline);
+		if (got <= 0)
+			status = settle(stream, got, deadline);
+	}
+	stream->more = got == (ssize_t)room;
 	if (got > 0)
 		stream->in_end += (size_t)got;
-	return status_of(stream, got);
+	return status;
 }
 
 enum scan { SCAN_LINE, SCAN_LONG, SCAN_MORE };
@@ -310,17 +314,20 @@ send_all(struct stream *stream, const char *octets, size_t length, size_t *sent,
 {
 	enum stream_status status = STREAM_OK;
 	struct deadline step = deadline;
-	ssize_t moved;
+	ssize_t moved = 1;
 
 	*sent = 0;
 	while (*sent < length && status == STREAM_OK) {
-		if (progress_ms > 0)
+		if (moved > 0 && progress_ms > 0)
 			step = deadline_earlier(deadline, deadline_in(progress_ms));
+		if (deadline_passed(step))
+			return STREAM_TIMEOUT;
 		errno = 0;
 		moved = stream->ops->write(stream->io, octets + *sent, length - *sent, step);
-		status = status_of(stream, moved);
 		if (moved > 0)
 			*sent += (size_t)moved;
+		else
+			status = settle(stream, moved, step);
 	}
 	return status;
 }
@@ -332,6 +339,7 @@ send_out(struct stream *stream, struct deadline deadline, int64_t progress_ms)
 	size_t sent;
 
 	status = send_all(stream, stream->out, stream->out_length, &sent, deadline, progress_ms);
+	stream->sent += sent;
 	stream->out_length -= sent;
 	memmove(stream->out, stream->out + sent, stream->out_length);
 	return status;
@@ -380,6 +388,12 @@ enum stream_status
 stream_flush(struct stream *stream, struct deadline deadline)
 {
 	return send_out(stream, deadline, 0);
+}
+
+uint64_t
+stream_sent(const struct stream *stream)
+{
+	return stream->sent;
 }
 
 bool

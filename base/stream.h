@@ -13,22 +13,28 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/deadline.h"
+#include "base/wait.h"
 
 enum stream_status {
 	STREAM_OK,
 	STREAM_END,	/* the peer closed in order */
 	STREAM_TIMEOUT,
 	STREAM_LOST,	/* reset, or any other error: stream_error() tells */
-	STREAM_LONG	/* a line longer than the buffer offered; the rest of it is still unread */
+	STREAM_LONG,	/* a line longer than the buffer offered; the rest of it is still unread */
+	STREAM_STOPPED,	/* the watch broke the wait off */
+	STREAM_WANTS_IN,	/* of ops alone: nothing moves before the descriptor is readable */
+	STREAM_WANTS_OUT	/* or writable */
 };
 const char *stream_status_name(enum stream_status status);
 
-/* What carries the octets. A function returns octets moved (> 0) or a negative stream_status:
- * -STREAM_END, -STREAM_TIMEOUT, -STREAM_LOST with errno. close releases io, but, for TLS, not the
- * descriptor. */
+/* What carries the octets, without ever waiting. A function returns octets moved (> 0) or a
+ * negative stream_status: -STREAM_WANTS_IN, -STREAM_WANTS_OUT, -STREAM_END, -STREAM_LOST with
+ * errno. deadline is for what a peer could keep busy for ever. close releases io, but, for TLS, not
+ * the descriptor. */
 struct stream_ops {
 	ssize_t (*read)(void *io, void *octets, size_t room, struct deadline deadline);
 	ssize_t (*write)(void *io, const void *octets, size_t length, struct deadline deadline);
@@ -42,6 +48,8 @@ struct stream *stream_new_fd(int fd);	/* takes a connected socket, makes it non-
 /* Closes what it carries; unflushed output is dropped. NULL is allowed. */
 void stream_free(struct stream *stream);
 int stream_fd(const struct stream *stream);
+/* From here on every wait asks it; it must outlive the stream or the next call. NULL: none does. */
+void stream_watch(struct stream *stream, const struct watch *watch);
 
 /* From here on octets move through ops. Refused (-1) while unread input or unflushed output is
  * there: octets sent in plaintext must never be taken for protected ones (RFC 3207 6). */
@@ -70,6 +78,7 @@ enum stream_status stream_printf(struct stream *stream, struct deadline deadline
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 enum stream_status stream_flush(struct stream *stream, struct deadline deadline);
 
+uint64_t stream_sent(const struct stream *stream);	/* octets that have left so far */
 bool stream_has_input(const struct stream *stream);	/* unread octets are buffered */
 bool stream_peer_gone(struct stream *stream);	/* the peer has closed or reset; never blocks */
 int stream_error(const struct stream *stream);	/* errno of the last STREAM_LOST, or 0 */

@@ -293,8 +293,7 @@ halt_policy_map(struct engines *e)
 	bool drained = policy_map_drain(e->policy_map, deadline_in(MAP_DRAIN_MS));
 
 	/* Nobody waits for what is looked up in the background. */
-	resolver_stop(e->resolver);
-	http_stop(e->http);
+	sts_cache_stop(e->sts_cache);
 	policy_map_stop(e->policy_map);
 	return drained;
 }
@@ -365,7 +364,14 @@ static bool
 halt_lmtp(struct engines *e)
 {
 	keep_stop(e->deliver->keep);
-	return lmtp_server_drain(e->lmtp, deadline_in(DRAIN_MS));
+	if (lmtp_server_drain(e->lmtp, deadline_in(DRAIN_MS)))
+		return true;
+	/* Nobody waits for an answer or a policy any more. */
+	sts_cache_stop(e->sts_cache);
+	resolver_stop(e->resolver);
+	http_stop(e->http);
+	lmtp_server_abandon(e->lmtp);
+	return false;
 }
 
 static void

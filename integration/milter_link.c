@@ -107,6 +107,9 @@ fault(enum stream_status status)
 		return "stsgated gave an answer that is no netstring, or far too long";
 	case STREAM_END:
 	case STREAM_LOST:
+	case STREAM_STOPPED:
+	case STREAM_WANTS_IN:
+	case STREAM_WANTS_OUT:
 		return "the connection to stsgated was lost";
 	}
 	return "";

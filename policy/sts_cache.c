@@ -82,13 +82,19 @@ sts_cache_new(const struct conf *conf, struct resolver *resolver, struct http *h
 }
 
 void
+sts_cache_stop(struct sts_cache *cache)
+{
+	sts_flights_stop(cache->flights);
+	resolver_stop(cache->resolver);
+	http_stop(cache->http);
+}
+
+void
 sts_cache_free(struct sts_cache *cache)
 {
 	if (cache == NULL)
 		return;
-	sts_flights_stop(cache->flights);
-	resolver_stop(cache->resolver);
-	http_stop(cache->http);
+	sts_cache_stop(cache);
 	sts_flights_free(cache->flights);
 	sts_shelf_free(cache->shelf);
 	sts_notes_free(cache->notes);

@@ -34,8 +34,10 @@ struct sts_cache *sts_cache_new(const struct conf *conf, struct resolver *resolv
 void sts_cache_follow(struct sts_cache *cache, struct conf_now *now);
 /* Intervals and limits are those of conf from now on. */
 void sts_cache_reload(struct sts_cache *cache, const struct conf *conf);
-/* At the end of the process: stops resolver and http, so that fetches under way end at once. */
-void sts_cache_free(struct sts_cache *cache);
+/* At the end of the process: stops resolver and http, so that whoever waits for an answer or a
+ * fetch goes on at once, as if it had failed. Nothing is remembered of that. */
+void sts_cache_stop(struct sts_cache *cache);
+void sts_cache_free(struct sts_cache *cache);	/* stops first */
 
 /* The policy in force for domain (A-labels), asking TXT and fetching as needed. Fills every field
  * of sts; what it points to is in the arena. */

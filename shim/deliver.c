@@ -234,6 +234,7 @@ deliver_group(void *context, struct txn *txn, struct group *group)
 		settle_by_plan(&delivery, &report);
 		break;
 	}
+	txn_tell(txn);
 	deliver_report_end(&report, &delivery, facts);
 	arena_free(arena);
 }

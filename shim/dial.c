@@ -53,29 +53,24 @@ result_of(int fd)
 
 /* 0, or an errno. */
 static int
-await_connection(int fd, struct deadline deadline, int wake_fd)
+await_connection(int fd, struct deadline deadline, const struct watch *watch)
 {
-	struct pollfd ready[] = {
-		{ .fd = fd, .events = POLLOUT },
-		{ .fd = wake_fd, .events = POLLIN },
-	};
-	int count;
-
-	for (;;) {
-		if (deadline_passed(deadline))
-			return ETIMEDOUT;
-		count = poll(ready, 2, deadline_left_ms(deadline));
-		if (count < 0 && errno != EINTR)
-			return errno;
-		if (count <= 0)
-			continue;
-		return ready[0].revents != 0 ? result_of(fd) : ECANCELED;
+	switch (wait_for(fd, POLLOUT, deadline, watch)) {
+	case WAIT_READY:
+		return result_of(fd);
+	case WAIT_TIMEOUT:
+		return ETIMEDOUT;
+	case WAIT_STOPPED:
+		return ECANCELED;
+	case WAIT_FAILED:
+		break;
 	}
+	return errno;
 }
 
 int
 dial_connect(const struct ip *to, uint16_t port, const struct ip *source,
-    struct deadline deadline, int wake_fd)
+    struct deadline deadline, const struct watch *watch)
 {
 	struct sockaddr_storage address;
 	socklen_t length = ip_to_sockaddr(to, port, &address);
@@ -85,7 +80,7 @@ dial_connect(const struct ip *to, uint16_t port, const struct ip *source,
 		return -1;
 	if (connect(fd, (const struct sockaddr *)&address, length) != 0)
 		error = errno == EINPROGRESS || errno == EINTR ?
-		    await_connection(fd, deadline, wake_fd) : errno;
+		    await_connection(fd, deadline, watch) : errno;
 	if (error == 0)
 		return fd;
 	close(fd);

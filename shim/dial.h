@@ -13,11 +13,12 @@
 
 #include "base/deadline.h"
 #include "base/ip.h"
+#include "base/wait.h"
 
 /* A connected, close-on-exec, non-blocking socket, or -1 with errno: ETIMEDOUT at the deadline,
- * ECANCELED when wake_fd (-1: none) became readable. source is an address of the same family to
+ * ECANCELED when the watch (or NULL) broke it off. source is an address of the same family to
  * dial from, or NULL. */
 int dial_connect(const struct ip *to, uint16_t port, const struct ip *source,
-    struct deadline deadline, int wake_fd);
+    struct deadline deadline, const struct watch *watch);
 
 #endif

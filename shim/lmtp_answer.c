@@ -14,7 +14,7 @@
 #include "shim/lmtp_answer.h"
 
 /* A message on its way, as txn_run()'s callbacks see it. */
-struct watch {
+struct telling {
 	const struct lmtp_service *service;
 	struct stream *stream;
 	const struct lmtp_message *message;
@@ -91,39 +91,40 @@ lmtp_answer_refuse(const struct lmtp_service *service, struct stream *stream,
 }
 
 static void
-tell(struct watch *watch, const struct reply *reply)
+tell(struct telling *telling, const struct reply *reply)
 {
 	struct reply stopping;
 
 	reply_set(&stopping, 451, "4.3.2", "stsgate is stopping");
-	if (watch->service->stage >= LMTP_ABANDONING && reply_is_transient(reply) && !reply->remote)
+	if (telling->service->stage >= LMTP_ABANDONING && reply_is_transient(reply) &&
+	    !reply->remote)
 		reply = &stopping;
-	watch->lost |= !lmtp_answer_write(watch->service, watch->stream, reply);
-	watch->told++;
+	telling->lost |= !lmtp_answer_write(telling->service, telling->stream, reply);
+	telling->told++;
 }
 
 static void
-flush(struct watch *watch)
+flush(struct telling *telling)
 {
-	struct deadline deadline = deadline_in(watch->service->wait_ms);
+	struct deadline deadline = deadline_in(telling->service->wait_ms);
 
-	watch->lost |= stream_flush(watch->stream, deadline) != STREAM_OK;
+	telling->lost |= stream_flush(telling->stream, deadline) != STREAM_OK;
 }
 
 /* txn_run() calls it for one recipient after the other. */
 static bool
 on_answered(void *context, const struct rcpt *rcpt)
 {
-	struct watch *watch = context;
-	size_t index = (size_t)(rcpt - watch->message->rcpts);
+	struct telling *telling = context;
+	size_t index = (size_t)(rcpt - telling->message->rcpts);
 
-	if (watch->told > index)
-		return !watch->lost;	/* had the last word already */
-	tell(watch, &rcpt->reply);
+	if (telling->told > index)
+		return !telling->lost;	/* had the last word already */
+	tell(telling, &rcpt->reply);
 	/* What is decided goes out now, in one segment with what is decided right behind it. */
-	if (index + 1 == watch->message->rcpt_count || !txn_is_settled(watch->txn, rcpt + 1))
-		flush(watch);
-	return !watch->lost;
+	if (index + 1 == telling->message->rcpt_count || !txn_is_settled(telling->txn, rcpt + 1))
+		flush(telling);
+	return !telling->lost;
 }
 
 /* Gone for good, or only done with sending? A pipelined QUIT is unread input and no hang-up. */
@@ -141,35 +142,35 @@ mta_is_gone(struct stream *stream)
 }
 
 static void
-say_last_word(struct watch *watch)
+say_last_word(struct telling *telling)
 {
 	struct reply undecided;
 	const struct rcpt *rcpt;
 
 	reply_set(&undecided, 451, "4.3.2", "stsgate is stopping");
-	while (watch->told < watch->message->rcpt_count) {
-		rcpt = &watch->message->rcpts[watch->told];
-		tell(watch, txn_is_settled(watch->txn, rcpt) ? &rcpt->reply : &undecided);
+	while (telling->told < telling->message->rcpt_count) {
+		rcpt = &telling->message->rcpts[telling->told];
+		tell(telling, txn_is_settled(telling->txn, rcpt) ? &rcpt->reply : &undecided);
 	}
-	flush(watch);
+	flush(telling);
 }
 
 /* txn_run() asks it now and then. */
 static bool
 on_watch(void *context)
 {
-	struct watch *watch = context;
+	struct telling *telling = context;
 
-	if (watch->service->stage == LMTP_LAST_WORD)
-		say_last_word(watch);
-	return watch->service->stage >= LMTP_ABANDONING || mta_is_gone(watch->stream);
+	if (telling->service->stage == LMTP_LAST_WORD)
+		say_last_word(telling);
+	return telling->service->stage >= LMTP_ABANDONING || mta_is_gone(telling->stream);
 }
 
 bool
 lmtp_answer_deliver(const struct lmtp_service *service, struct stream *stream,
     const struct lmtp_message *message, const struct body *body)
 {
-	struct watch watch = { .service = service, .stream = stream, .message = message };
+	struct telling telling = { .service = service, .stream = stream, .message = message };
 	struct txn *txn;
 
 	metrics_count(METRIC_TRANSACTIONS, NULL, NULL);
@@ -179,9 +180,9 @@ lmtp_answer_deliver(const struct lmtp_service *service, struct stream *stream,
 	txn->smtputf8 = message->smtputf8;
 	txn->body_8bitmime = message->body_8bitmime;
 	txn->wish = wish_of(message, body);
-	watch.txn = txn;
+	telling.txn = txn;
 	txn_run(txn, message->conf->lmtp.parallel_domains, service->deliver, service->context,
-	    on_answered, on_watch, &watch);
+	    on_answered, on_watch, &telling);
 	txn_free(txn);
-	return !watch.lost;
+	return !telling.lost;
 }

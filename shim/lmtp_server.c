@@ -227,17 +227,20 @@ lmtp_server_reload(struct lmtp_server *server, const struct conf *conf)
 bool
 lmtp_server_drain(struct lmtp_server *server, struct deadline deadline)
 {
+	server->service.stage = LMTP_DRAINING;
+	return session_pool_drain(server->service.pool, deadline);
+}
+
+void
+lmtp_server_abandon(struct lmtp_server *server)
+{
 	struct lmtp_service *service = &server->service;
 
-	service->stage = LMTP_DRAINING;
-	if (session_pool_drain(service->pool, deadline))
-		return true;
 	service->stage = LMTP_ABANDONING;
 	if (session_pool_drain(service->pool, deadline_in(ABANDON_MS)))
-		return false;
+		return;
 	service->stage = LMTP_LAST_WORD;
 	(void)session_pool_drain(service->pool, deadline_in(LAST_WORD_MS));
-	return false;
 }
 
 void

@@ -4,8 +4,6 @@
  */
 #include "config.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
@@ -32,35 +30,15 @@ status_of(enum stream_status status)
 		return SMTP_GARBLED;
 	case STREAM_TIMEOUT:
 		return SMTP_TIMEOUT;
+	case STREAM_STOPPED:
+		return SMTP_STOPPED;
 	case STREAM_END:
 	case STREAM_LOST:
+	case STREAM_WANTS_IN:
+	case STREAM_WANTS_OUT:
 		break;
 	}
 	return SMTP_LOST;
-}
-
-/* Waits for octets without reading any, so that the wait can be broken off. */
-static enum smtp_status
-await_input(struct smtp_client *client, struct deadline deadline)
-{
-	struct pollfd ready[] = {
-		{ .fd = stream_fd(client->stream), .events = POLLIN },
-		{ .fd = client->wake_fd, .events = POLLIN },
-	};
-	int count;
-
-	while (!stream_has_input(client->stream)) {
-		if (deadline_passed(deadline))
-			return SMTP_TIMEOUT;
-		count = poll(ready, 2, deadline_left_ms(deadline));
-		if (count < 0 && errno != EINTR)
-			return SMTP_LOST;
-		if (count > 0 && ready[1].revents != 0)
-			return SMTP_STOPPED;
-		if (count > 0)
-			break;
-	}
-	return SMTP_ANSWERED;
 }
 
 /* What follows the start of a line that is too long changes nothing: who said 250 has taken the
@@ -73,9 +51,6 @@ skip_line(struct smtp_client *client, struct deadline deadline)
 	size_t length, skipped = 0;
 
 	while (status == SMTP_GARBLED && skipped < LIMIT_SMTP_REPLY) {
-		status = await_input(client, deadline);
-		if (status != SMTP_ANSWERED)
-			return status;
 		status = status_of(stream_read_line(client->stream, rest, sizeof(rest), &length,
 		    deadline));
 		skipped += length;
@@ -93,9 +68,6 @@ read_lines(struct smtp_client *client, struct smtp_reply *reply, struct deadline
 	size_t length;
 
 	while (state == SMTP_REPLY_MORE) {
-		status = await_input(client, deadline);
-		if (status != SMTP_ANSWERED)
-			return status;
 		status = status_of(stream_read_line(client->stream, line, sizeof(line), &length,
 		    deadline));
 		if (status == SMTP_GARBLED)
@@ -162,11 +134,13 @@ static enum smtp_status
 send_and_answer(struct smtp_client *client, const char *awaited, struct smtp_features *features)
 {
 	struct deadline deadline = smtp_client_command_deadline(client);
+	enum smtp_status status;
 
 	client->awaited = awaited;
-	if (stream_flush(client->stream, deadline) == STREAM_TIMEOUT) {
+	status = status_of(stream_flush(client->stream, deadline));
+	if (status == SMTP_TIMEOUT || status == SMTP_STOPPED) {
 		client->spent = client->gone = true;
-		return SMTP_TIMEOUT;
+		return status;
 	}
 	return answer(client, awaited, deadline, features);
 }

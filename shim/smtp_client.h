@@ -24,7 +24,7 @@ enum smtp_status {
 	SMTP_LOST,	/* closed or reset */
 	SMTP_TIMEOUT,
 	SMTP_GARBLED,	/* what the peer said is no reply: code 0, its beginning as text */
-	SMTP_STOPPED	/* the wake descriptor became readable */
+	SMTP_STOPPED	/* the stream's watch broke it off */
 };
 
 struct smtp_client {
@@ -32,13 +32,13 @@ struct smtp_client {
 	int64_t command_timeout, data_timeout, final_timeout;	/* milliseconds */
 	struct deadline deadline;	/* of every command */
 	struct deadline data_deadline;	/* of the content, up to its final dot */
-	int wake_fd;	/* readable: nobody wants the answer any more; -1: none */
 	struct smtp_features features;	/* of the last EHLO */
 	struct reply reply;	/* the last one */
 	const char *awaited;	/* what the last wait was for: "its answer to MAIL" */
 	bool in_transaction;	/* MAIL was accepted and not ended by a final dot */
 	bool spent;	/* no further transaction can be had on it */
 	bool gone;	/* and nothing more may be said, not even QUIT */
+	bool committed;	/* the host may have the message: its answer is waited out */
 };
 
 enum smtp_status smtp_client_greeting(struct smtp_client *client);

@@ -232,8 +232,8 @@ send_content(struct smtp_client *client, struct smtp_message *message, char *chu
     enum smtp_fate *fate, enum smtp_status *status)
 {
 	enum stream_status written = STREAM_OK;
+	uint64_t offset = 0, sent_before = stream_sent(client->stream);
 	bool line_begins = true, abandoned = false;
-	uint64_t offset = 0;
 	ssize_t got;
 
 	while ((got = body_read(message->body, offset, chunk, CHUNK)) > 0) {
@@ -243,7 +243,8 @@ send_content(struct smtp_client *client, struct smtp_message *message, char *chu
 			break;
 		offset += (uint64_t)got;
 	}
-	if (got == 0)
+	/* A small message goes with its dot. */
+	if (got == 0 && stream_sent(client->stream) != sent_before)
 		written = stream_flush(client->stream, deadline_earlier(client->data_deadline,
 		    deadline_in(client->data_timeout)));
 	/* What the MTA will send again must not have been delivered already. */
@@ -266,13 +267,12 @@ static enum smtp_fate
 give_the_dot(struct smtp_client *client, enum smtp_status *status)
 {
 	struct deadline deadline = deadline_in(client->final_timeout);
-	int wake_fd = client->wake_fd;
 
+	client->committed = true;
 	(void)stream_write(client->stream, ".\r\n", 3, deadline, 0);
 	(void)stream_flush(client->stream, deadline);
-	client->wake_fd = -1;
 	*status = smtp_client_answer(client, "its answer to the content", deadline);
-	client->wake_fd = wake_fd;
+	client->committed = false;
 	client->in_transaction = false;
 	if (*status != SMTP_ANSWERED)
 		return SMTP_FATE_UNKNOWN;

@@ -90,6 +90,7 @@ context_new(struct x509_trust *trust, bool strict)
 	}
 	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 	    (strict ? 0 : SSL_OP_LEGACY_SERVER_CONNECT));
+	SSL_CTX_set_read_ahead(context, 1);	/* a record, and its header, in one read */
 	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT |
@@ -145,17 +146,16 @@ tls_client_trust(struct tls_client *tls, struct x509_trust *trust)
 	tls_sessions_clear(tls->sessions);
 }
 
-/* After a call of OpenSSL that did not succeed: 0 when it is worth another try, or a negative
- * stream_status with errno set. */
+/* After a call of OpenSSL that did not succeed: a negative stream_status, with errno. */
 static int
-settle_call(struct tls_io *io, int result)
+status_of(struct tls_io *io, int result)
 {
 	int error = SSL_get_error(io->ssl, result);
 
 	if (error == SSL_ERROR_WANT_READ)
-		return tls_wire_wait(&io->wire, POLLIN);
+		return -STREAM_WANTS_IN;
 	if (error == SSL_ERROR_WANT_WRITE)
-		return tls_wire_wait(&io->wire, POLLOUT);
+		return -STREAM_WANTS_OUT;
 	if (error == SSL_ERROR_ZERO_RETURN)
 		return -STREAM_END;
 	io->broken = true;
@@ -163,6 +163,12 @@ settle_call(struct tls_io *io, int result)
 		return -STREAM_END;
 	errno = io->wire.error != 0 ? io->wire.error : EPROTO;
 	return -STREAM_LOST;
+}
+
+static bool
+is_end(int status)
+{
+	return status == -STREAM_END || status == -STREAM_LOST;
 }
 
 static bool
@@ -201,11 +207,11 @@ name_failure(const struct tls_io *io, struct proof *proof)
 
 /* A server of TLS 1.3 may still refuse when our side is done (RFC 8446 2). Keeps errno. */
 static void
-note_late_refusal(struct tls_io *io, int moved)
+note_late_refusal(struct tls_io *io)
 {
 	int saved = errno;
 
-	if (io->unheard != NULL && moved != -STREAM_TIMEOUT)
+	if (io->unheard != NULL)
 		name_failure(io, io->unheard);
 	io->unheard = NULL;
 	errno = saved;
@@ -229,41 +235,40 @@ static ssize_t
 tls_read(void *context, void *octets, size_t room, struct deadline deadline)
 {
 	struct tls_io *io = context;
-	int result, moved = deadline_passed(deadline) ? -STREAM_TIMEOUT : 0;
 	size_t got;
+	int status;
 
 	io->wire.deadline = deadline;
-	while (moved == 0) {
-		ERR_clear_error();
-		result = SSL_read_ex(io->ssl, octets, room, &got);
-		if (result == 1) {
-			io->unheard = NULL;
-			return (ssize_t)got;
-		}
-		moved = settle_call(io, result);
+	ERR_clear_error();
+	status = SSL_read_ex(io->ssl, octets, room, &got);
+	if (status == 1) {
+		io->unheard = NULL;
+		return (ssize_t)got;
 	}
-	note_late_refusal(io, moved);
-	return moved;
+	status = status_of(io, status);
+	if (is_end(status))
+		note_late_refusal(io);
+	return status;
 }
 
 static ssize_t
 tls_write(void *context, const void *octets, size_t length, struct deadline deadline)
 {
 	struct tls_io *io = context;
-	int result, moved = deadline_passed(deadline) ? -STREAM_TIMEOUT : 0;
 	size_t sent;
+	int status;
 
 	io->wire.deadline = deadline;
-	while (moved == 0) {
-		ERR_clear_error();
-		result = SSL_write_ex(io->ssl, octets, length, &sent);
-		if (result == 1)
-			return (ssize_t)sent;
-		moved = settle_call(io, result);
+	ERR_clear_error();
+	status = SSL_write_ex(io->ssl, octets, length, &sent);
+	if (status == 1)
+		return (ssize_t)sent;
+	status = status_of(io, status);
+	if (is_end(status)) {
+		look_for_refusal(io);
+		note_late_refusal(io);
 	}
-	look_for_refusal(io);
-	note_late_refusal(io, moved);
-	return moved;
+	return status;
 }
 
 static bool
@@ -321,7 +326,7 @@ io_new(const struct tls_client *tls, int fd, const struct tls_wish *wish)
 {
 	struct tls_io *io = xcalloc(1, sizeof(*io));
 
-	io->wire = (struct tls_wire){ .fd = fd, .wake_fd = -1, .budget = LIMIT_TLS_HANDSHAKE,
+	io->wire = (struct tls_wire){ .fd = fd, .budget = LIMIT_TLS_HANDSHAKE,
 		.in_handshake = true };
 	io->sessions = tls->sessions;
 	io->key = wish->session_key != NULL ? xstrdup(wish->session_key) : NULL;
@@ -336,28 +341,39 @@ io_new(const struct tls_client *tls, int fd, const struct tls_wish *wish)
 }
 
 static void
-handshake(struct tls_io *io, struct deadline deadline, struct proof *proof)
+time_out(struct proof *proof)
 {
-	int result, moved = 0;
-
-	io->wire.deadline = deadline;
-	while (moved == 0) {
-		ERR_clear_error();
-		result = SSL_connect(io->ssl);
-		if (result == 1) {
-			proof->tls = PROOF_ESTABLISHED;
-			io->wire.in_handshake = false;
-			return;
-		}
-		moved = settle_call(io, result);
-	}
-	io->broken = true;
-	if (moved != -STREAM_TIMEOUT) {
-		name_failure(io, proof);
-		return;
-	}
 	proof->tls = PROOF_TIMEOUT;
 	snprintf(proof->failure, sizeof(proof->failure), "io-timeout-during-handshake");
+}
+
+static void
+handshake(struct tls_io *io, struct deadline deadline, const struct watch *watch,
+    struct proof *proof)
+{
+	int result, status;
+
+	io->wire.deadline = deadline;
+	for (;;) {
+		ERR_clear_error();
+		result = SSL_connect(io->ssl);
+		if (result == 1)
+			break;
+		status = status_of(io, result);
+		if (is_end(status)) {
+			name_failure(io, proof);
+			return;
+		}
+		/* A descriptor that cannot be waited on is not worth another word. */
+		if (wait_for(io->wire.fd, status == -STREAM_WANTS_IN ? POLLIN : POLLOUT, deadline,
+		    watch) != WAIT_READY) {
+			io->broken = true;
+			time_out(proof);
+			return;
+		}
+	}
+	proof->tls = PROOF_ESTABLISHED;
+	io->wire.in_handshake = false;
 }
 
 static void
@@ -460,7 +476,7 @@ tls_client_measure(struct tls_client *tls, struct stream *stream, const struct t
 
 void
 tls_client_start(struct tls_client *tls, struct stream *stream, const struct tls_wish *wish,
-    struct deadline deadline, int wake_fd, struct proof *proof)
+    struct deadline deadline, const struct watch *watch, struct proof *proof)
 {
 	struct tls_io *io;
 
@@ -476,9 +492,8 @@ tls_client_start(struct tls_client *tls, struct stream *stream, const struct tls
 		fail(proof, "local-tls-fault", true);
 		return;
 	}
-	io->wire.wake_fd = wake_fd;
 	offer_session(tls, io, wish, proof);
-	handshake(io, deadline, proof);
+	handshake(io, deadline, watch, proof);
 	if (proof->tls == PROOF_ESTABLISHED && stream_upgrade(stream, &tls_ops, io) != 0)
 		abort();
 	if (proof->tls != PROOF_ESTABLISHED) {

@@ -54,15 +54,15 @@ struct tls_wish {
 
 /*
  * After the 220 to STARTTLS: handshake on the stream's descriptor, then proof in full and the
- * stream upgraded. proof->tls is ESTABLISHED, HANDSHAKE_FAILED or TIMEOUT, at once when wake_fd
- * (-1: none) becomes readable. The certificate is measured by the strict rules whatever was wished,
- * since it is the judge who forgives.
+ * stream upgraded. proof->tls is ESTABLISHED, HANDSHAKE_FAILED or TIMEOUT, which is also what a
+ * watch (or NULL) that breaks it off makes of it. The certificate is measured by the strict rules
+ * whatever was wished, since it is the judge who forgives.
  *
  * With TLS 1.3 a client is done before the server has said yes: until the first octet comes in
  * under TLS, a loss turns *proof into HANDSHAKE_FAILED. So it must live as long as the stream.
  */
 void tls_client_start(struct tls_client *tls, struct stream *stream, const struct tls_wish *wish,
-    struct deadline deadline, int wake_fd, struct proof *proof);
+    struct deadline deadline, const struct watch *watch, struct proof *proof);
 
 /* On a stream that tls_client_start() upgraded: measures its certificate anew in *proof, which came
  * with it, at today's time, against today's trust store and the names now wished. */

@@ -5,13 +5,11 @@
 #include "config.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
 #include <openssl/bio.h>
 
-#include "base/stream.h"
 #include "shim/tls_wire.h"
 
 static bool
@@ -33,10 +31,12 @@ wire_read(BIO *bio, char *octets, int room)
 		BIO_set_retry_read(bio);
 		return -1;
 	}
-	if (wire->in_handshake && (size_t)room > wire->budget) {
+	if (wire->in_handshake && wire->budget == 0) {
 		wire->overrun = true;
 		return -1;
 	}
+	if (wire->in_handshake && (size_t)room > wire->budget)
+		room = (int)wire->budget;
 	got = recv(wire->fd, octets, (size_t)room, 0);
 	if (got < 0 && may_retry(errno))
 		BIO_set_retry_read(bio);
@@ -98,24 +98,4 @@ tls_wire_bio_new(void *method, struct tls_wire *wire)
 	BIO_set_data(bio, wire);
 	BIO_set_init(bio, 1);
 	return bio;
-}
-
-int
-tls_wire_wait(const struct tls_wire *wire, short events)
-{
-	struct pollfd ready[] = {
-		{ .fd = wire->fd, .events = events },
-		{ .fd = wire->in_handshake ? wire->wake_fd : -1, .events = POLLIN },
-	};
-	int count;
-
-	for (;;) {
-		if (deadline_passed(wire->deadline))
-			return -STREAM_TIMEOUT;
-		count = poll(ready, 2, deadline_left_ms(wire->deadline));
-		if (count > 0)
-			return ready[1].revents != 0 ? -STREAM_TIMEOUT : 0;
-		if (count < 0 && errno != EINTR)
-			return -STREAM_LOST;
-	}
 }

@@ -17,7 +17,6 @@
 
 struct tls_wire {
 	int fd;	/* not its own */
-	int wake_fd;	/* readable: nobody wants the handshake any more; -1: none */
 	struct deadline deadline;	/* of the call under way */
 	size_t budget;	/* octets that the peer may still send in the handshake */
 	bool in_handshake;
@@ -29,8 +28,5 @@ struct tls_wire {
 void *tls_wire_method_new(void);	/* a BIO_METHOD, for BIO_meth_free() */
 /* A BIO of that method on a wire, which must outlive it; NULL: OpenSSL lacks memory. */
 void *tls_wire_bio_new(void *method, struct tls_wire *wire);
-/* Until poll() events come: 0, or a negative stream_status. A handshake that nobody wants any more
- * ends as one whose time is over. */
-int tls_wire_wait(const struct tls_wire *wire, short events);
 
 #endif

@@ -7,23 +7,21 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/session.h"
 #include "base/thread.h"
+#include "base/wait.h"
 #include "shim/txn.h"
 
-#define WATCH_MS	250	/* between two looks whether the MTA is still there */
 #define GROUP_STACK	(512 * 1024)	/* a TLS handshake is the deepest that happens on it */
 
 struct txn_state {
 	pthread_mutex_t lock;	/* for all below, rcpt.settled, and rcpt.reply until settled */
 	pthread_cond_t changed;	/* a recipient was settled or a group has ended */
 	bool abandoned;
-	int abandoned_fd;	/* -1: descriptors had run out */
 	size_t groups_begun, groups_ended;
+	struct listener *alone;	/* the session, on whose own thread the only group runs; or NULL */
 };
 
 struct work {
@@ -38,6 +36,7 @@ struct listener {
 	void *session;
 	size_t told;	/* recipients */
 	bool gave_up;	/* the MTA can no longer be told */
+	struct deadline next_look;	/* whether it is still there */
 };
 
 static int
@@ -91,7 +90,6 @@ state_new(struct arena *arena)
 
 	pthread_mutex_init(&state->lock, NULL);
 	thread_condition(&state->changed);
-	state->abandoned_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return state;
 }
 
@@ -117,8 +115,6 @@ txn_free(struct txn *txn)
 {
 	if (txn == NULL)
 		return;
-	if (txn->state->abandoned_fd >= 0)
-		close(txn->state->abandoned_fd);
 	pthread_cond_destroy(&txn->state->changed);
 	pthread_mutex_destroy(&txn->state->lock);
 }
@@ -162,32 +158,69 @@ txn_is_settled(struct txn *txn, const struct rcpt *rcpt)
 void
 txn_abandon(struct txn *txn)
 {
-	struct txn_state *state = txn->state;
+	pthread_mutex_lock(&txn->state->lock);
+	txn->state->abandoned = true;
+	pthread_mutex_unlock(&txn->state->lock);
+}
 
-	pthread_mutex_lock(&state->lock);
-	if (!state->abandoned && state->abandoned_fd >= 0)
-		(void)eventfd_write(state->abandoned_fd, 1);
-	state->abandoned = true;
-	pthread_mutex_unlock(&state->lock);
+/* Called with the lock held, which is given up while the session writes. */
+static void
+tell_settled(struct txn *txn, struct listener *listener)
+{
+	const struct rcpt *rcpt;
+
+	while (!listener->gave_up && listener->told < txn->rcpt_count &&
+	    txn->rcpts[listener->told].settled) {
+		rcpt = &txn->rcpts[listener->told++];
+		pthread_mutex_unlock(&txn->state->lock);
+		listener->gave_up = !listener->answered(listener->session, rcpt);
+		if (listener->gave_up)
+			txn_abandon(txn);
+		pthread_mutex_lock(&txn->state->lock);
+	}
+}
+
+/* Called with the lock held, given up meanwhile. */
+static void
+look_after(struct txn *txn, struct listener *listener)
+{
+	bool end = deadline_passed(txn->deadline);
+
+	if (deadline_passed(listener->next_look) || (end && !txn->state->abandoned)) {
+		pthread_mutex_unlock(&txn->state->lock);
+		if (listener->gone(listener->session) || end)
+			txn_abandon(txn);
+		pthread_mutex_lock(&txn->state->lock);
+		listener->next_look = deadline_in(WAIT_LOOK_MS);
+	}
+	tell_settled(txn, listener);
 }
 
 bool
 txn_is_abandoned(struct txn *txn)
 {
+	struct txn_state *state = txn->state;
 	bool abandoned;
 
 	if (deadline_passed(txn->deadline))
 		txn_abandon(txn);
-	pthread_mutex_lock(&txn->state->lock);
-	abandoned = txn->state->abandoned;
-	pthread_mutex_unlock(&txn->state->lock);
+	pthread_mutex_lock(&state->lock);
+	if (state->alone != NULL)
+		look_after(txn, state->alone);
+	abandoned = state->abandoned;
+	pthread_mutex_unlock(&state->lock);
 	return abandoned;
 }
 
-int
-txn_abandoned_fd(const struct txn *txn)
+void
+txn_tell(struct txn *txn)
 {
-	return txn->state->abandoned_fd;
+	struct txn_state *state = txn->state;
+
+	pthread_mutex_lock(&state->lock);
+	if (state->alone != NULL)
+		tell_settled(txn, state->alone);
+	pthread_mutex_unlock(&state->lock);
 }
 
 /* Called with the lock held. */
@@ -253,56 +286,46 @@ settle_without_threads(struct txn *txn)
 	pthread_mutex_unlock(&state->lock);
 }
 
-/* Called with the lock held, which is given up while the session writes. */
-static void
-tell_settled(struct txn *txn, struct listener *listener)
-{
-	const struct rcpt *rcpt;
-
-	while (!listener->gave_up && listener->told < txn->rcpt_count &&
-	    txn->rcpts[listener->told].settled) {
-		rcpt = &txn->rcpts[listener->told++];
-		pthread_mutex_unlock(&txn->state->lock);
-		listener->gave_up = !listener->answered(listener->session, rcpt);
-		if (listener->gave_up)
-			txn_abandon(txn);
-		pthread_mutex_lock(&txn->state->lock);
-	}
-}
-
-/* Called with the lock held, given up meanwhile. */
-static void
-look_for_end(struct txn *txn, struct listener *listener)
-{
-	pthread_mutex_unlock(&txn->state->lock);
-	if (listener->gone(listener->session) || deadline_passed(txn->deadline))
-		txn_abandon(txn);
-	pthread_mutex_lock(&txn->state->lock);
-}
-
 /* Tells the session what is decided until all groups have ended. */
 static void
 listen_to_groups(struct txn *txn, struct listener *listener)
 {
 	struct txn_state *state = txn->state;
-	struct deadline next_look = deadline_in(WATCH_MS);
 	struct timespec at;
 
 	pthread_mutex_lock(&state->lock);
 	tell_settled(txn, listener);
 	while (state->groups_ended < txn->group_count) {
-		at = deadline_timespec(deadline_earlier(next_look, txn->deadline));
-		if (state->abandoned)
-			at = deadline_timespec(next_look);
+		at = deadline_timespec(state->abandoned ? listener->next_look :
+		    deadline_earlier(listener->next_look, txn->deadline));
 		pthread_cond_timedwait(&state->changed, &state->lock, &at);
-		if (deadline_passed(next_look) ||
-		    (!state->abandoned && deadline_passed(txn->deadline))) {
-			look_for_end(txn, listener);
-			next_look = deadline_in(WATCH_MS);
-		}
-		tell_settled(txn, listener);	/* last: no wait begins with something untold */
+		look_after(txn, listener);	/* no wait begins with something untold */
 	}
 	pthread_mutex_unlock(&state->lock);
+}
+
+static void
+run_side_by_side(struct work *work, size_t count, struct listener *listener)
+{
+	struct worker **workers = xcalloc(count, sizeof(struct worker *));
+	size_t started = start_workers(work, workers, count), i;
+
+	if (started == 0)
+		settle_without_threads(work->txn);
+	listen_to_groups(work->txn, listener);
+	for (i = 0; i < started; i++)
+		worker_join(workers[i]);
+	free(workers);
+}
+
+/* A thread of its own for each message is a good part of what a message costs. */
+static void
+run_alone(struct work *work, struct listener *listener)
+{
+	work->txn->state->alone = listener;
+	deliver_groups(work);
+	work->txn->state->alone = NULL;
+	listen_to_groups(work->txn, listener);
 }
 
 void
@@ -312,18 +335,12 @@ txn_run(struct txn *txn, unsigned parallel,
     void *session)
 {
 	struct work work = { txn, deliver, context };
-	struct listener listener = { .answered = answered, .gone = gone, .session = session };
-	size_t wanted = txn->group_count < parallel ? txn->group_count : parallel, started, i;
-	struct worker **workers;
+	struct listener listener = { .answered = answered, .gone = gone, .session = session,
+		.next_look = deadline_in(WAIT_LOOK_MS) };
+	size_t count = txn->group_count < parallel ? txn->group_count : parallel;
 
-	if (wanted == 0)
-		wanted = 1;
-	workers = xcalloc(wanted, sizeof(struct worker *));
-	started = start_workers(&work, workers, wanted);
-	if (started == 0)
-		settle_without_threads(txn);
-	listen_to_groups(txn, &listener);
-	for (i = 0; i < started; i++)
-		worker_join(workers[i]);
-	free(workers);
+	if (count > 1)
+		run_side_by_side(&work, count, &listener);
+	else
+		run_alone(&work, &listener);
 }

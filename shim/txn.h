@@ -5,8 +5,8 @@
 
 /*
  * One message on its way: its recipients grouped by next-hop domain, the groups delivered side by
- * side, each recipient settled exactly once. A transaction belongs to its session; the group
- * threads touch it through the functions below alone.
+ * side, each recipient settled exactly once. A transaction belongs to its session; who delivers a
+ * group touches it through the functions below alone.
  */
 #ifndef SHIM_TXN_H
 #define SHIM_TXN_H
@@ -61,20 +61,22 @@ void txn_free(struct txn *txn);
  * recipient is an abort. */
 void txn_settle(struct txn *txn, struct rcpt *rcpt, const struct reply *reply);
 bool txn_is_settled(struct txn *txn, const struct rcpt *rcpt);
-/* Any thread, asked before a remote transaction gets its final dot: has the MTA gone, or has time
- * run out? */
+/* Any thread, asked now and then in whatever takes time, and before a remote transaction gets its
+ * final dot: has the MTA gone, or has time run out? A group that is alone looks after the session
+ * by it. */
 bool txn_is_abandoned(struct txn *txn);
 void txn_abandon(struct txn *txn);	/* the session: nobody is left to hear the answers */
-/* A descriptor that becomes readable when the transaction is abandoned, so that a group waiting on
- * a socket can be woken; -1 when there is none. */
-int txn_abandoned_fd(const struct txn *txn);
+/* A group, before it does what its recipients need not wait for: the session is to tell what is
+ * settled. */
+void txn_tell(struct txn *txn);
 
-/* Runs deliver once for each group, at most parallel at a time, on threads of their own. Meanwhile
- * calls answered(session, rcpt) on the calling thread for each recipient in order, as soon as it
- * and all before it are settled; answered returns false when the MTA can no longer be told, which
- * abandons the transaction. gone(session) is asked now and then while waiting: true abandons as
- * well. Recipients that a group left unsettled get 451 4.3.0. Returns when all groups have ended.
- */
+/* Runs deliver once for each group, at most parallel at a time, on threads of their own, or, where
+ * one would do, on the calling thread. Meanwhile calls answered(session, rcpt) on the calling
+ * thread for each recipient in order, when it and all before it are settled: at once, or, with the
+ * groups on that thread, as soon as one asks or tells by the functions above. answered returns
+ * false when the MTA can no longer be told, which abandons the transaction. gone(session) is asked
+ * now and then as well: true abandons. Recipients that a group left unsettled get 451 4.3.0.
+ * Returns when all groups have ended. */
 void txn_run(struct txn *txn, unsigned parallel,
     void (*deliver)(void *context, struct txn *txn, struct group *group), void *context,
     bool (*answered)(void *session, const struct rcpt *rcpt), bool (*gone)(void *session),

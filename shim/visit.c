@@ -260,8 +260,7 @@ handshake(struct call *call)
 
 	call->measured_s = clock_wall_s();
 	tls_client_start(call->delivery->context->tls, call->client.stream, &wish,
-	    smtp_client_command_deadline(&call->client), call->client.wake_fd,
-	    &call->visit->proof);
+	    smtp_client_command_deadline(&call->client), &call->watch, &call->visit->proof);
 	if (call->visit->proof.tls != PROOF_ESTABLISHED)
 		call->client.spent = call->client.gone = true;
 }
@@ -353,6 +352,23 @@ visit_accept(struct call *call)
 	return visit->judged;
 }
 
+bool
+visit_is_abandoned(void *context)
+{
+	struct call *call = context;
+
+	return txn_is_abandoned(call->delivery->txn);
+}
+
+/* The transaction is looked after in any case. */
+static bool
+is_unwanted(void *context)
+{
+	struct call *call = context;
+
+	return visit_is_abandoned(call) && !call->client.committed;
+}
+
 static void
 init(struct call *call, const struct delivery *delivery, struct visit *visit)
 {
@@ -367,7 +383,7 @@ init(struct call *call, const struct delivery *delivery, struct visit *visit)
 	call->client.final_timeout = conf->smtp.final_timeout;
 	call->client.deadline = visit->deadline;
 	call->client.data_deadline = delivery->txn->deadline;
-	call->client.wake_fd = txn_abandoned_fd(delivery->txn);
+	call->watch = (struct watch){ .ended = is_unwanted, .context = call };
 	visit->began_ms = clock_monotonic_ms();
 	visit->judged = visit->logged = visit->reused = visit->is_session = false;
 	memset(&visit->session, 0, sizeof(visit->session));

@@ -31,6 +31,7 @@ struct call {
 	const struct delivery *delivery;
 	struct visit *visit;
 	struct smtp_client client;
+	struct watch watch;	/* of its stream */
 	struct batch batch;
 	char who[WHO_MAX];	/* "mx.example.net[192.0.2.1]" */
 	bool served;	/* a transaction came to its end on this connection */
@@ -58,6 +59,9 @@ void visit_converse(struct call *call);
  * do. */
 bool visit_accept(struct call *call);
 const char *visit_hostname(const struct delivery *delivery);	/* for EHLO */
+
+/* Is the transaction abandoned? context is a call. */
+bool visit_is_abandoned(void *context);
 
 /* Keeps the connection for another message, if it is good for one. Nothing may be said on it any
  * more then, and somebody else may have it. */

@@ -26,12 +26,6 @@ hosts_for(const struct call *call)
 	return call->visit->watch == NULL ? call->delivery->context->hosts : NULL;
 }
 
-static bool
-is_abandoned(void *txn)
-{
-	return txn_is_abandoned(txn);
-}
-
 static const struct ip *
 source_for(const struct delivery *delivery, bool v6)
 {
@@ -120,13 +114,14 @@ dial(struct call *call)
 	int fd;
 
 	call->dialled_ms = clock_monotonic_ms();
-	fd = dial_connect(call->visit->ip, call->at.port, source, deadline, call->client.wake_fd);
+	fd = dial_connect(call->visit->ip, call->at.port, source, deadline, &call->watch);
 	if (fd < 0) {
 		cannot_dial(call, source, errno);
 		return;
 	}
 	note_ends(call, fd);
 	call->client.stream = stream_new_fd(fd);
+	stream_watch(call->client.stream, &call->watch);
 	visit_converse(call);
 	part(call);
 }
@@ -238,7 +233,10 @@ visit_keep(struct call *call)
 		.messages = call->messages,
 	};
 
-	if (!may_keep(call) || !keep_put(call->delivery->context->keep, call->key.data,
+	if (!may_keep(call))
+		return;
+	stream_watch(call->client.stream, NULL);
+	if (!keep_put(call->delivery->context->keep, call->key.data,
 	    &call->at.ip, call->slot, &kept))
 		return;
 	call->parked = true;
@@ -250,6 +248,7 @@ static void
 take_over(struct call *call, const struct kept *kept)
 {
 	call->client.stream = kept->client.stream;
+	stream_watch(call->client.stream, &call->watch);
 	call->client.features = kept->client.features;
 	call->client.in_transaction = kept->client.in_transaction;
 	call->visit->proof = kept->proof;
@@ -309,8 +308,8 @@ with_slot(struct call *call)
 	struct slots *slots = delivery->context->slots;
 	struct visit *visit = call->visit;
 
-	if (!slots_take(slots, visit->ip, call->slot, limit, visit->slot_deadline, is_abandoned,
-	    delivery->txn)) {
+	if (!slots_take(slots, visit->ip, call->slot, limit, visit->slot_deadline,
+	    visit_is_abandoned, call)) {
 		reply_set(&visit->reply, 451, "4.4.5", "%s: no connection was free in time: see "
 		    "smtp.max-deliveries, smtp.max-per-host and max-connections", call->who);
 		(void)visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);

@@ -134,14 +134,6 @@ rcpt_refused(void *context, size_t rcpt, const struct reply *said)
 	visit_settle(call->delivery, call->visit, call->batch.of[rcpt], &reply);
 }
 
-static bool
-call_is_abandoned(void *context)
-{
-	struct call *call = context;
-
-	return txn_is_abandoned(call->delivery->txn);
-}
-
 /* Does this transaction settle all that are left? */
 static bool
 nobody_else_open(const struct call *call)
@@ -237,7 +229,7 @@ transact(struct call *call)
 		.requiretls = txn->wish == WISH_REQUIRETLS && features->requiretls,
 		.body = txn->body,
 		.refused = rcpt_refused,
-		.abandoned = call_is_abandoned,
+		.abandoned = visit_is_abandoned,
 		.context = call,
 	};
 	enum smtp_status status;

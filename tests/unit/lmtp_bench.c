@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "tests/unit/lmtp_bench.h"
+#include "tests/unit/txn_wait.h"
 
 char bench_directory[64];
 struct endpoint bench_endpoint;
@@ -52,20 +53,9 @@ note_message(struct txn *txn, const struct group *group)
 	pthread_mutex_unlock(&bench_seen.lock);
 }
 
-static void
-wait_at_gate(void)
-{
-	int tries;
-
-	for (tries = 0; !bench_seen.gate_open && tries < CLIENT_MS; tries++)
-		usleep(1000);
-	assert_true(bench_seen.gate_open);
-}
-
 void
 bench_deliver(void *context, struct txn *txn, struct group *group)
 {
-	struct pollfd abandoned = { .fd = txn_abandoned_fd(txn), .events = POLLIN };
 	struct reply reply;
 	size_t i;
 
@@ -76,13 +66,12 @@ bench_deliver(void *context, struct txn *txn, struct group *group)
 
 		reply_set(&reply, 250, "2.0.0", "%s taken", wish);
 		if (strncmp(wish, "wait", 4) == 0) {
-			poll(&abandoned, 1, 10000);
-			bench_seen.abandoned = txn_is_abandoned(txn);
+			bench_seen.abandoned = txn_wait_abandoned(txn, CLIENT_MS);
 			reply_set(&reply, 451, "4.4.2", "broken off");
 		} else if (strncmp(wish, "slow", 4) == 0) {
 			usleep(200 * 1000);
 		} else if (strncmp(wish, "gated", 5) == 0) {
-			wait_at_gate();
+			assert_true(txn_wait_open(txn, &bench_seen.gate_open, CLIENT_MS));
 		} else if (strncmp(wish, "bad", 3) == 0) {
 			reply_set(&reply, 550, "5.1.1", "nobody");
 		} else if (strncmp(wish, "busy", 4) == 0) {

@@ -10,7 +10,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 
 #include "base/arena.h"
 #include "tests/unit/program.h"
+#include "tests/unit/txn_wait.h"
 
 char program_directory[64], program_server_path[100];
 static struct endpoint endpoint;
@@ -53,20 +53,8 @@ program_look(void)
 }
 
 static void
-wait_at_gate(void)
-{
-	int tries;
-
-	for (tries = 0; !program_seen.gate_open && tries < PATIENCE_MS; tries++)
-		usleep(1000);
-	if (!program_seen.gate_open)
-		abort();
-}
-
-static void
 deliver(void *context, struct txn *txn, struct group *group)
 {
-	struct pollfd abandoned = { .fd = txn_abandoned_fd(txn), .events = POLLIN };
 	size_t i;
 
 	(void)context;
@@ -78,9 +66,10 @@ deliver(void *context, struct txn *txn, struct group *group)
 		struct reply reply;
 
 		if (strncmp(wish, "wait@", 5) == 0)
-			program_seen.abandoned = poll(&abandoned, 1, PATIENCE_MS) == 1;
-		else if (strncmp(wish, "gated@", 6) == 0)
-			wait_at_gate();
+			program_seen.abandoned = txn_wait_abandoned(txn, PATIENCE_MS);
+		else if (strncmp(wish, "gated@", 6) == 0 &&
+		    !txn_wait_open(txn, &program_seen.gate_open, PATIENCE_MS))
+			abort();
 		else if (sscanf(wish, "%d-%9[0-9.]", &code, enhanced) == 1)
 			enhanced[0] = '\0';
 		reply_set(&reply, code, enhanced, "for %s", wish);

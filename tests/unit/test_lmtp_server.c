@@ -86,7 +86,10 @@ drain_in_background(void *deadline_ms)
 {
 	struct deadline deadline = deadline_in((intptr_t)deadline_ms);
 
-	return lmtp_server_drain(bench_server, deadline) ? bench_server : NULL;
+	if (lmtp_server_drain(bench_server, deadline))
+		return bench_server;
+	lmtp_server_abandon(bench_server);
+	return NULL;
 }
 
 static void

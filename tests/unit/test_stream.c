@@ -205,6 +205,14 @@ script_close(void *io)
 static const struct stream_ops script_ops = { script_read, script_write, script_pending,
 	script_close };
 
+/* A descriptor that is readable for ever: there is nothing to wait for. */
+static void
+upgrade_to_script(struct pair pair, struct script *script)
+{
+	peer_says(pair, "x", 1);
+	assert_int_equal(stream_upgrade(pair.stream, &script_ops, script), 0);
+}
+
 /* What a line must be, found the obvious way in all the octets at once. */
 static enum stream_status
 model_line(const char **from, const char *end, size_t room, const char **line, size_t *length)
@@ -243,7 +251,7 @@ test_any_segments_give_the_same_lines(void **state)
 		script = (struct script){ .octets = octets, .length = sizeof(octets), .seed = round,
 			.most = 1 + round % 40 };
 		pair = pair_new();
-		assert_int_equal(stream_upgrade(pair.stream, &script_ops, &script), 0);
+		upgrade_to_script(pair, &script);
 		room = 2 + round % 12;
 		from = octets;
 		do {
@@ -273,7 +281,7 @@ test_a_long_run_without_an_end_is_linear(void **state)
 	(void)state;
 	assert_non_null(octets);
 	memset(octets, '\r', size);
-	assert_int_equal(stream_upgrade(pair.stream, &script_ops, &script), 0);
+	upgrade_to_script(pair, &script);
 	while ((status = stream_read_line(pair.stream, line, sizeof(line), &got,
 	    deadline_in(60000))) == STREAM_LONG)
 		total += got;
@@ -494,7 +502,7 @@ test_a_write_ends_at_the_deadline(void **state)
 	close(pair.peer);
 }
 
-/* An io that takes a few octets at a time and times out every third time. */
+/* An io that takes a few octets at a time, and none every third time. */
 struct stingy {
 	char taken[40000];
 	size_t length;
@@ -509,7 +517,7 @@ stingy_write(void *io, const void *octets, size_t length, struct deadline deadli
 
 	(void)deadline;
 	if (stingy->asked++ % 3 == 2)
-		return -STREAM_TIMEOUT;
+		return -STREAM_WANTS_IN;	/* and it never comes */
 	part = part < length ? part : length;
 	assert_true(part <= sizeof(stingy->taken) - stingy->length);
 	memcpy(stingy->taken + stingy->length, octets, part);
@@ -552,7 +560,7 @@ test_output_survives_a_timeout(void **state)
 			octets[i] = (char)((at + i) * 7 % 251);
 		assert_int_equal(stream_write(pair.stream, octets, sizeof(octets),
 		    deadline_in(SOON), 0), STREAM_OK);
-		while ((status = stream_flush(pair.stream, deadline_in(SOON))) != STREAM_OK) {
+		while ((status = stream_flush(pair.stream, deadline_in(5))) != STREAM_OK) {
 			assert_int_equal(status, STREAM_TIMEOUT);
 			timeouts++;
 		}
@@ -561,6 +569,37 @@ test_output_survives_a_timeout(void **state)
 	assert_int_equal(stingy.length, at);
 	for (i = 0; i < at; i++)
 		assert_int_equal(stingy.taken[i], (char)(i * 7 % 251));
+	pair_free(pair);
+}
+
+static bool
+ends_at(void *context)
+{
+	int *left = context;
+
+	return --*left < 0;
+}
+
+/* The line has begun, and does not go on: somebody who waits for it may give it up. */
+static void
+test_a_watch_breaks_a_wait_off(void **state)
+{
+	struct pair pair = pair_new();
+	int left = 2;
+	struct watch watch = { .ended = ends_at, .context = &left };
+	char line[10];
+	size_t got;
+
+	(void)state;
+	stream_watch(pair.stream, &watch);
+	peer_says(pair, "half", 4);
+	assert_int_equal(stream_read_line(pair.stream, line, sizeof(line), &got, deadline_in(SOON)),
+	    STREAM_STOPPED);
+	assert_int_equal(left, -1);
+	left = 1000;
+	peer_says(pair, " a\n", 3);
+	expect_line(pair.stream, 100, STREAM_OK, " a", 2);
+	stream_watch(pair.stream, NULL);
 	pair_free(pair);
 }
 
@@ -692,7 +731,7 @@ test_pending_counts_as_input(void **state)
 	struct pair pair = pair_new();
 
 	(void)state;
-	assert_int_equal(stream_upgrade(pair.stream, &script_ops, &script), 0);
+	upgrade_to_script(pair, &script);
 	assert_false(stream_has_input(pair.stream));
 	expect_line(pair.stream, 100, STREAM_OK, "a", 1);
 	assert_true(stream_has_input(pair.stream));
@@ -769,6 +808,7 @@ main(void)
 		cmocka_unit_test(test_progress),
 		cmocka_unit_test(test_a_write_ends_at_the_deadline),
 		cmocka_unit_test(test_output_survives_a_timeout),
+		cmocka_unit_test(test_a_watch_breaks_a_wait_off),
 		cmocka_unit_test(test_a_past_deadline_sends_nothing),
 		cmocka_unit_test(test_writing_to_the_gone_is_lost_without_a_signal),
 		cmocka_unit_test(test_a_reset_is_lost),

@@ -117,7 +117,7 @@ static struct proof
 meet(const struct peer *peer, const struct tls_wish *wish)
 {
 	struct ip ip = peer_ip();
-	int fd = dial_connect(&ip, peer_port(peer), NULL, deadline_in(PATIENCE_MS), -1);
+	int fd = dial_connect(&ip, peer_port(peer), NULL, deadline_in(PATIENCE_MS), NULL);
 	struct stream *stream;
 	struct proof proof;
 	char line[100];
@@ -126,7 +126,7 @@ meet(const struct peer *peer, const struct tls_wish *wish)
 	assert_true(fd >= 0);
 	stream = stream_new_fd(fd);
 	memset(&proof, 0xff, sizeof(proof));
-	tls_client_start(client, stream, wish, deadline_in(PATIENCE_MS), -1, &proof);
+	tls_client_start(client, stream, wish, deadline_in(PATIENCE_MS), NULL, &proof);
 	assert_int_equal(proof.tls, PROOF_ESTABLISHED);
 	assert_int_equal(stream_read_line(stream, line, sizeof(line), &length,
 	    deadline_in(PATIENCE_MS)), STREAM_OK);

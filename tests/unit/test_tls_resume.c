@@ -99,7 +99,7 @@ static struct proof
 meet(const struct peer *peer, const char *name, const char *key)
 {
 	struct ip ip = peer_ip();
-	int fd = dial_connect(&ip, peer_port(peer), NULL, deadline_in(PATIENCE_MS), -1);
+	int fd = dial_connect(&ip, peer_port(peer), NULL, deadline_in(PATIENCE_MS), NULL);
 	struct tls_wish wish = { .sni = MX, .names = &name, .name_count = 1, .strict = true,
 		.min_protocol = TLS_VERSION_1_2, .session_key = key };
 	struct stream *stream;
@@ -110,7 +110,7 @@ meet(const struct peer *peer, const char *name, const char *key)
 	assert_true(fd >= 0);
 	stream = stream_new_fd(fd);
 	memset(&proof, 0xff, sizeof(proof));
-	tls_client_start(client, stream, &wish, deadline_in(PATIENCE_MS), -1, &proof);
+	tls_client_start(client, stream, &wish, deadline_in(PATIENCE_MS), NULL, &proof);
 	assert_int_equal(proof.tls, PROOF_ESTABLISHED);
 	assert_int_equal(stream_read_line(stream, line, sizeof(line), &length,
 	    deadline_in(PATIENCE_MS)), STREAM_OK);
@@ -222,11 +222,11 @@ test_measured_again(void **state)
 	struct tls_wish wish = { .sni = MX, .names = &name, .name_count = 1, .strict = true,
 		.min_protocol = TLS_VERSION_1_2 };
 	struct stream *stream = stream_new_fd(dial_connect(&ip, peer_port(peer), NULL,
-	    deadline_in(PATIENCE_MS), -1));
+	    deadline_in(PATIENCE_MS), NULL));
 	struct proof proof;
 
 	(void)state;
-	tls_client_start(client, stream, &wish, deadline_in(PATIENCE_MS), -1, &proof);
+	tls_client_start(client, stream, &wish, deadline_in(PATIENCE_MS), NULL, &proof);
 	assert_proof(&proof, false, true, true);
 	tls_client_measure(suspicious, stream, &wish, &proof);
 	assert_proof(&proof, false, false, true);

@@ -9,7 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "shim/txn.h"
+#include "tests/unit/txn_wait.h"
 
 #define LONG_MS	30000	/* more than a busy machine needs */
 
@@ -52,6 +52,7 @@ struct story {
 	int expected;	/* how many run side by side */
 	pthread_mutex_t lock;
 	struct buf delivered;	/* the domains, in the order of their start */
+	pthread_t on;	/* whose thread the last one ran on */
 	int running;
 	_Atomic int most_running;
 };
@@ -63,25 +64,6 @@ settle(struct txn *txn, struct rcpt *rcpt, int code, const char *enhanced)
 
 	reply_set(&reply, code, enhanced, "said so");
 	txn_settle(txn, rcpt, &reply);
-}
-
-static void
-wait_for_end(struct txn *txn)
-{
-	struct pollfd abandoned = { .fd = txn_abandoned_fd(txn), .events = POLLIN };
-
-	assert_int_equal(poll(&abandoned, 1, LONG_MS), 1);
-	assert_true(txn_is_abandoned(txn));
-}
-
-static void
-wait_at_gate(const struct story *story)
-{
-	int tries;
-
-	for (tries = 0; !story->has_told && tries < LONG_MS; tries++)
-		usleep(1000);
-	assert_true(story->has_told);
 }
 
 /* And a little longer, for one too many to come. */
@@ -114,10 +96,10 @@ deliver_rcpt(const struct story *story, struct txn *txn, struct rcpt *rcpt)
 		wait_for_company(story);
 		settle(txn, rcpt, 250, "2.0.0");
 	} else if (strncmp(wish, "gated@", 6) == 0) {
-		wait_at_gate(story);
+		assert_true(txn_wait_open(txn, &story->has_told, LONG_MS));
 		settle(txn, rcpt, 250, "2.0.0");
 	} else if (strncmp(wish, "wait@", 5) == 0) {
-		wait_for_end(txn);
+		assert_true(txn_wait_abandoned(txn, LONG_MS));
 		settle(txn, rcpt, 451, "4.4.2");
 	}
 }
@@ -130,6 +112,7 @@ deliver(void *context, struct txn *txn, struct group *group)
 
 	pthread_mutex_lock(&story->lock);
 	buf_printf(&story->delivered, "%s:%zu ", group->domain, group->count);
+	story->on = pthread_self();
 	if (++story->running > story->most_running)
 		story->most_running = story->running;
 	pthread_mutex_unlock(&story->lock);
@@ -231,6 +214,28 @@ test_answers_come_as_soon_as_decided(void **state)
 	run(&story, 20);
 	assert_string_equal(buf_text(&story.told),
 	    "ok@a.example 250 2.0.0\ngated@b.example 250 2.0.0\nok@c.example 250 2.0.0\n");
+	end(&story);
+}
+
+/* One group needs no thread of its own, and tells what is decided while it goes on. */
+static void
+test_one_group_runs_on_the_thread_of_the_session(void **state)
+{
+	static const char *const one[] = { "ok@a.example", "gated@a.example", "wait@a.example" };
+	static const char *const two[] = { "ok@a.example", "ok@b.example" };
+	struct story story;
+
+	(void)state;
+	begin(&story, one, COUNT(one), LONG_MS);
+	story.gone_after_ms = 1;
+	run(&story, 20);
+	assert_true(pthread_equal(story.on, pthread_self()));
+	assert_string_equal(buf_text(&story.told),
+	    "ok@a.example 250 2.0.0\ngated@a.example 250 2.0.0\nwait@a.example 451 4.4.2\n");
+	end(&story);
+	begin(&story, two, COUNT(two), LONG_MS);
+	run(&story, 20);
+	assert_false(pthread_equal(story.on, pthread_self()));
 	end(&story);
 }
 
@@ -430,6 +435,7 @@ main(void)
 		cmocka_unit_test(test_no_threads_to_be_had),	/* before stacks are kept */
 		cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_answers_come_as_soon_as_decided),
+		cmocka_unit_test(test_one_group_runs_on_the_thread_of_the_session),
 		cmocka_unit_test(test_parallel),
 		cmocka_unit_test(test_never_421_and_never_nonsense),
 		cmocka_unit_test(test_the_forgotten_are_kept_by_the_mta),

@@ -48,7 +48,7 @@ struct stream *
 bench_dial(const struct peer *peer)
 {
 	struct ip ip = peer_ip();
-	int fd = dial_connect(&ip, peer_port(peer), NULL, deadline_in(PATIENCE_MS), -1);
+	int fd = dial_connect(&ip, peer_port(peer), NULL, deadline_in(PATIENCE_MS), NULL);
 
 	assert_true(fd >= 0);
 	return stream_new_fd(fd);
@@ -58,7 +58,7 @@ void
 bench_start(struct stream *stream, const struct tls_wish *wish, int64_t ms, struct proof *proof)
 {
 	memset(proof, 0xff, sizeof(*proof));
-	tls_client_start(bench.client, stream, wish, deadline_in(ms), -1, proof);
+	tls_client_start(bench.client, stream, wish, deadline_in(ms), NULL, proof);
 }
 
 struct tls_wish
