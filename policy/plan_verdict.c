@@ -299,10 +299,9 @@ defer_unknown_tlsa(struct planning *planning)
 
 	planning->plan->source = SOURCE_DANE;
 	defer(planning, "4.7.5",
-	    "dane of %s (TLSA base domain %s): %s, so that %s of %s can be used for now; the DNS "
-	    "of %s must be mended", host->name, host->tlsa_base, host->reason,
-	    planning->count > 1 ? "no MX host" : "the only host", planning->plan->domain,
-	    host->tlsa_base);
+	    "dane of %s (TLSA base domain %s): %s, so that no %s of %s can be used for now; the "
+	    "DNS of %s must be mended", host->name, host->tlsa_base, host->reason,
+	    host_word(planning), planning->plan->domain, host->tlsa_base);
 }
 
 static void

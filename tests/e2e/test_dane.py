@@ -184,7 +184,7 @@ def test_tlsa_look_up_that_fails(net, mta, off, fault):
     for one in (domain, plain):
         net.dns.fault(tlsa.at(one.host.name), "TLSA", fault)
         reply = mta.deliver(address(one)).only
-        assert_reply(reply, "451 4.7.5", one.host.name, "dane", "TLSA")
+        assert_reply(reply, "451 4.7.5", one.host.name, "dane", "TLSA", "no MX host")
         assert all(host.connections == [] for host in one.hosts)
         line = attempt(mta, one)
         assert (line["policy"], line["result"]) == ("dane", "dnssec-invalid"), line
