@@ -54,15 +54,20 @@ static const char small_caches[] =
  * dozen names that a forwarder leaves unanswered, libunbound with its defaults takes the forwarder
  * itself for dead and fails every other name for minutes. Where there are several, it may learn
  * for a few seconds which of them are really dead.
+ *
+ * A forwarder that has just answered from its cache needs seconds for a name that it must look up
+ * itself; libunbound would ask again from 50 ms on, and no more listen to the answers of before.
  */
 static const char one_forwarder[] =
     "  infra-keep-probing: yes\n"
     "  infra-host-ttl: 1\n"
-    "  unknown-server-time-limit: 1000\n";
+    "  unknown-server-time-limit: 1000\n"
+    "  infra-cache-min-rtt: 1500\n";
 
 static const char several_forwarders[] =
     "  infra-keep-probing: yes\n"
-    "  infra-host-ttl: 10\n";
+    "  infra-host-ttl: 10\n"
+    "  infra-cache-min-rtt: 400\n";
 
 bool
 resolver_servers_add(struct resolver_servers *servers, const struct conf_server *server)

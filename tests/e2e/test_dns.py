@@ -51,6 +51,20 @@ def test_slow_answers_are_waited_for(net, mta):
     assert_arrived(domain, tls=True)
 
 
+@pytest.mark.parametrize("kind", ["MX", "TXT", "TLSA"])
+def test_a_forwarder_that_takes_a_second_for_a_name(net, mta, kind):
+    """It answers others at once, and is given the time to look this one up."""
+    for _ in range(3):
+        mta.deliver(address(net.domain()))
+    domain = net.domain(policy="enforce")
+    name = {"MX": domain.name, "TXT": "_mta-sts." + domain.name,
+            "TLSA": "_25._tcp." + domain.host.name}[kind]
+    net.dns.fault(name, kind, Delay(1))
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    assert_arrived(domain, tls=True)
+    assert len(net.dns.queries(name, kind)) == 1
+
+
 def test_one_host_unknown_does_not_block_the_other(net, mta):
     """The best host's address is SERVFAIL: the second is used."""
     domain = net.domain(policy="enforce", mx=[Mx(10), Mx(20)])
