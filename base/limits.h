@@ -75,6 +75,7 @@
 #define LIMIT_CONTROL_VISITORS	128	/* connections to one control listener */
 #define LIMIT_CONTROL_OF_ONE	32	/* of them, from one user */
 #define LIMIT_TLS_CHAIN	10	/* intermediate certificates */
+#define LIMIT_TLS_CHAINS	1024	/* remembered as verified */
 #define LIMIT_TLS_SESSIONS	2000	/* waiting to be resumed, each with a chain */
 #define LIMIT_TLS_SESSIONS_PER_KEY	20
 #define LIMIT_TLS_HANDSHAKE	(256 * 1024)	/* from the peer, until the handshake is done */

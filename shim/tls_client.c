@@ -19,6 +19,7 @@
 #include "base/domain.h"
 #include "base/limits.h"
 #include "base/x509.h"
+#include "shim/tls_chains.h"
 #include "shim/tls_client.h"
 #include "shim/tls_dane.h"
 #include "shim/tls_proof.h"
@@ -31,6 +32,7 @@ struct tls_client {
 	SSL_CTX *strict, *lenient;
 	struct tls_dane *dane;
 	struct tls_sessions *sessions;
+	struct tls_chains *chains;
 };
 
 /* One TLS session on a descriptor that it does not own. */
@@ -113,6 +115,7 @@ tls_client_new(const char *ca_file, char *why, size_t why_room)
 	tls->trust = trust;
 	tls->wire_method = tls_wire_method_new();
 	tls->sessions = tls_sessions_new(release_session);
+	tls->chains = tls_chains_new();
 	tls->dane = tls_dane_new();
 	tls->strict = context_new(trust, true);
 	tls->lenient = context_new(trust, false);
@@ -131,6 +134,7 @@ tls_client_free(struct tls_client *tls)
 	if (tls == NULL)
 		return;
 	tls_sessions_free(tls->sessions);
+	tls_chains_free(tls->chains);
 	SSL_CTX_free(tls->lenient);
 	SSL_CTX_free(tls->strict);
 	tls_dane_free(tls->dane);
@@ -143,6 +147,7 @@ void
 tls_client_trust(struct tls_client *tls, struct x509_trust *trust)
 {
 	x509_trust_adopt(tls->trust, trust);
+	tls_chains_clear(tls->chains);
 	tls_sessions_clear(tls->sessions);
 }
 
@@ -399,10 +404,11 @@ measure(const struct tls_client *tls, const struct tls_io *io, const struct tls_
 {
 	X509 *leaf = SSL_get0_peer_certificate(io->ssl);
 	STACK_OF(X509) *chain = SSL_get_peer_cert_chain(io->ssl);
-	void *roots = x509_trust_take(tls->trust);
+	struct tls_roots roots = { .chains = tls->chains, .number = tls_chains_roots(tls->chains) };
 
-	tls_proof_measure(roots, leaf, chain, wish->names, wish->name_count, proof);
-	x509_trust_give(roots);
+	roots.store = x509_trust_take(tls->trust);
+	tls_proof_measure(&roots, leaf, chain, wish->names, wish->name_count, proof);
+	x509_trust_give(roots.store);
 	tls_dane_measure(tls->dane, leaf, chain, wish, proof);
 }
 

@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdbool.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/err.h>
+#include <openssl/sha.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
@@ -62,19 +64,88 @@ verify(X509_STORE_CTX *verifier, X509_STORE *store, X509 *leaf, STACK_OF(X509) *
 	return X509_verify_cert(verifier);
 }
 
-static void
-measure_chain(X509_STORE *store, X509 *leaf, STACK_OF(X509) *chain, struct proof *proof)
+/* false: it is no chain to be remembered. */
+static bool
+key_of(X509 *leaf, STACK_OF(X509) *chain, struct tls_chain_key *key)
 {
-	X509_STORE_CTX *verifier = X509_STORE_CTX_new();
+	uint8_t digests[LIMIT_TLS_CHAIN + 2][SHA256_DIGEST_LENGTH];
+	int i, count = chain != NULL ? sk_X509_num(chain) : 0;
+
+	if (count > LIMIT_TLS_CHAIN + 1 ||
+	    X509_digest(leaf, EVP_sha256(), digests[0], NULL) != 1)
+		return false;
+	for (i = 0; i < count; i++)
+		if (X509_digest(sk_X509_value(chain, i), EVP_sha256(), digests[i + 1], NULL) != 1)
+			return false;
+	return SHA256(digests[0], ((size_t)count + 1) * sizeof(digests[0]), key->octets) != NULL;
+}
+
+static bool
+seconds_of(const ASN1_TIME *time, int64_t *seconds)
+{
+	struct tm parts;
+
+	if (ASN1_TIME_to_tm(time, &parts) != 1)
+		return false;
+	*seconds = timegm(&parts);
+	return true;
+}
+
+/* The time that all certificates of a verified chain, root included, have in common. */
+static bool
+common_time(STACK_OF(X509) *chain, int64_t *from_s, int64_t *until_s)
+{
+	int64_t from, until;
+	int i;
+
+	*from_s = INT64_MIN;
+	*until_s = INT64_MAX;
+	for (i = 0; i < sk_X509_num(chain); i++) {
+		const X509 *certificate = sk_X509_value(chain, i);
+
+		if (!seconds_of(X509_get0_notBefore(certificate), &from) ||
+		    !seconds_of(X509_get0_notAfter(certificate), &until))
+			return false;
+		if (from > *from_s)
+			*from_s = from;
+		if (until < *until_s)
+			*until_s = until;
+	}
+	return i > 0;
+}
+
+static void
+remember(const struct tls_roots *roots, const struct tls_chain_key *key, X509_STORE_CTX *verifier)
+{
+	int64_t from_s, until_s;
+
+	if (common_time(X509_STORE_CTX_get0_chain(verifier), &from_s, &until_s))
+		tls_chains_note(roots->chains, roots->number, key, from_s, until_s);
+}
+
+static void
+measure_chain(const struct tls_roots *roots, X509 *leaf, STACK_OF(X509) *chain,
+    struct proof *proof)
+{
 	struct nearest nearest = { .error = X509_V_OK };
+	X509_STORE_CTX *verifier = NULL;
+	struct tls_chain_key key;
+	bool keyed = key_of(leaf, chain, &key);
 	int result = -1;
 
+	if (keyed && tls_chains_hold(roots->chains, &key, time(NULL))) {
+		proof->chain_ok = true;
+		return;
+	}
+	verifier = X509_STORE_CTX_new();
 	if (verifier != NULL)
-		result = verify(verifier, store, leaf, chain, &nearest);
+		result = verify(verifier, roots->store, leaf, chain, &nearest);
 	if (result != 1 && nearest.error == X509_V_OK)
 		nearest.error = X509_V_ERR_OUT_OF_MEM;
-	X509_STORE_CTX_free(verifier);
 	proof->chain_ok = nearest.error == X509_V_OK;
+	if (keyed && proof->chain_ok)
+		remember(roots, &key, verifier);
+	X509_STORE_CTX_free(verifier);
 	proof->x509_error = nearest.error;
 	proof->x509_depth = nearest.depth;
 	if (is_local(nearest.error))
@@ -116,8 +187,8 @@ measure_names(X509 *leaf, const char *const *names, size_t name_count, struct pr
 }
 
 void
-tls_proof_measure(void *store, void *leaf, void *chain, const char *const *names,
-    size_t name_count, struct proof *proof)
+tls_proof_measure(const struct tls_roots *roots, void *leaf, void *chain,
+    const char *const *names, size_t name_count, struct proof *proof)
 {
 	proof->chain_ok = proof->name_ok = proof->local_fault = false;
 	proof->x509_error = X509_V_OK;
@@ -126,7 +197,7 @@ tls_proof_measure(void *store, void *leaf, void *chain, const char *const *names
 		proof->x509_error = X509_V_ERR_CERT_UNTRUSTED;
 		return;
 	}
-	measure_chain(store, leaf, chain, proof);
+	measure_chain(roots, leaf, chain, proof);
 	measure_names(leaf, names, name_count, proof);
 	ERR_clear_error();
 }

@@ -12,7 +12,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/x509.h"
 #include "tests/unit/tls_bench.h"
@@ -221,12 +223,53 @@ test_many_threads(void **state)
 	}
 }
 
+static void
+trust(const struct cert *root)
+{
+	char path[] = "/tmp/stsgate-test-roots-XXXXXX", why[200];
+	int fd = mkstemp(path);
+	struct x509_trust *trust;
+
+	assert_true(fd >= 0);
+	cert_write(root, path);
+	trust = x509_trust_load(path, why, sizeof(why));
+	assert_non_null(trust);
+	tls_client_trust(bench.client, trust);
+	x509_trust_free(trust);
+	close(fd);
+	unlink(path);
+}
+
+/* A chain that has held is remembered, but not for another name and not for other roots. */
+static void
+test_what_has_held(void **state)
+{
+	struct proof proof;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		proof = bench_proof(bench.good, NULL, MX);
+		assert_true(proof.chain_ok && proof.name_ok);
+		assert_int_equal(proof.x509_error, 0);
+	}
+	proof = bench_proof(bench.good, NULL, "mx.other.example");
+	assert_true(proof.chain_ok);
+	assert_false(proof.name_ok);
+	trust(stranger);
+	proof = bench_proof(bench.good, NULL, MX);
+	assert_false(proof.chain_ok);
+	trust(bench.root);
+	assert_true(bench_proof(bench.good, NULL, MX).chain_ok);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_chains),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_what_has_held),
 		cmocka_unit_test(test_ca_files_that_cannot_be_used),
 		cmocka_unit_test(test_many_threads),
 	};
