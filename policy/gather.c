@@ -15,6 +15,7 @@
 #include "policy/gather_tlsa.h"
 
 #define QUICK_MS	1000	/* a look-up that failed sooner was not a silent server's */
+#define WATCH_MS	250	/* between two looks whether anybody waits for a policy */
 
 /* What is learned about one next-hop domain, while it is being asked for. */
 struct gathering {
@@ -30,6 +31,22 @@ static enum conf_tls
 tls_of(const struct conf_destination *destination)
 {
 	return destination != NULL ? destination->tls : TLS_POLICY;
+}
+
+/* Whether it is worth the wait. */
+static bool
+is_awaited(const struct gatherer *gatherer, const char *what)
+{
+	const struct gather_watch *watch = gatherer->watch;
+
+	return watch == NULL || watch->waits(watch->context, what);
+}
+
+static void
+await(struct gathering *gathering, const char *what)
+{
+	if (!is_awaited(gathering->gatherer, what))
+		gathering->deadline = deadline_in(0);
 }
 
 /* Does the policy that the domain publishes matter? */
@@ -251,6 +268,8 @@ ask_domain(struct gathering *gathering, bool wants_mx)
 	if (txt != NULL)
 		questions[count++] = *txt;
 	if (count > 0)
+		await(gathering, txt == NULL ? "mx" : wants_mx ? "dns" : "txt");
+	if (count > 0)
 		resolver_ask(gatherer->resolver, gathering->arena, questions, count,
 		    gathering->deadline);
 	gather_note_ttl(gathering->facts, questions, count);
@@ -338,6 +357,7 @@ ask_addresses(struct gathering *gathering)
 	}
 	if (count == 0)
 		return;
+	await(gathering, "address");
 	resolver_ask(gathering->gatherer->resolver, gathering->arena, questions, count,
 	    gathering->deadline);
 	gather_note_ttl(facts, questions, count);
@@ -356,8 +376,23 @@ ask_tlsa(struct gathering *gathering)
 
 	if (gathering->facts->mx == MX_RELAY && destination->relay_port != 0)
 		port = destination->relay_port;
+	await(gathering, "tlsa");
 	gather_tlsa(gatherer->resolver, gathering->arena, port, gathering->deadline,
 	    gathering->facts);
+}
+
+struct deadline
+gather_await_policy(const struct gatherer *gatherer, const struct sts_inquiry *inquiry,
+    struct deadline deadline)
+{
+	while (gatherer->watch != NULL && !deadline_passed(deadline) &&
+	    !sts_cache_await(gatherer->sts_cache, inquiry, deadline_in(0))) {
+		if (!is_awaited(gatherer, "policy"))
+			deadline = deadline_in(0);
+		(void)sts_cache_await(gatherer->sts_cache, inquiry,
+		    deadline_earlier(deadline, deadline_in(WATCH_MS)));
+	}
+	return deadline;
 }
 
 struct facts *
@@ -386,8 +421,10 @@ gather_facts(const struct gatherer *gatherer, struct arena *arena, const char *d
 	ask_addresses(&gathering);
 	if (wants_tlsa(&gathering))
 		ask_tlsa(&gathering);
-	if (gathering.inquiry != NULL)
+	if (gathering.inquiry != NULL) {
+		deadline = gather_await_policy(gatherer, gathering.inquiry, gathering.deadline);
 		sts_cache_finish(gatherer->sts_cache, gathering.inquiry, deadline, &facts->sts);
+	}
 	return facts;
 }
 
@@ -477,8 +514,9 @@ gather_plan_for(const struct gatherer *gatherer, struct arena *arena, const char
 	gather_rules(gatherer, domain, &rules);
 	rules.wish = wish;
 	plan = plan_make(arena, gathered, &rules);
-	if (hangs_on_txt(gathered, plan, began_ms) && sts_cache_recheck(gatherer->sts_cache, arena,
-	    gathered->domain, deadline, &gathered->sts))
+	if (hangs_on_txt(gathered, plan, began_ms) && is_awaited(gatherer, "txt") &&
+	    sts_cache_recheck(gatherer->sts_cache, arena, gathered->domain, deadline,
+	    &gathered->sts))
 		plan = plan_make(arena, gathered, &rules);
 	if (facts != NULL)
 		*facts = gathered;

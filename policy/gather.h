@@ -20,12 +20,22 @@
 #include "policy/resolver.h"
 #include "policy/sts_cache.h"
 
+/* Somebody who looks on while it is being asked. */
+struct gather_watch {
+	/* Before each wait, and now and then in the one for a policy: what is waited for now.
+	 * "dns", the MX and TXT records side by side; "mx"; "txt"; "address"; "tlsa"; "policy".
+	 * false: nobody waits any more, and things are as at the deadline. */
+	bool (*waits)(void *context, const char *what);
+	void *context;
+};
+
 struct gatherer {
 	const struct conf *conf;
 	struct resolver *resolver;
 	struct sts_cache *sts_cache;
 	struct conf_now *now;	/* NULL: conf is never replaced */
 	bool skip_relay;	/* who asks delivers by itself: a destination's relay is not used */
+	const struct gather_watch *watch;	/* NULL: nobody looks on */
 };
 
 /* For one session or request: a copy with the configuration that is in force now. It and every plan
@@ -48,6 +58,10 @@ struct plan *gather_plan_for(const struct gatherer *gatherer, struct arena *aren
  * which facts then tell of. */
 struct plan *gather_plan_again(const struct gatherer *gatherer, struct arena *arena,
     enum sender_wish wish, struct deadline deadline, struct facts *facts);
+/* While the policy of an inquiry is on its way and the watch, if there is one, lets it. The
+ * deadline for what is left to do. */
+struct deadline gather_await_policy(const struct gatherer *gatherer,
+    const struct sts_inquiry *inquiry, struct deadline deadline);
 /* For no message in particular. */
 struct plan *gather_plan(const struct gatherer *gatherer, struct arena *arena, const char *domain,
     const struct ip *literal, struct deadline deadline, struct facts **facts);

@@ -443,6 +443,14 @@ answer_word(const struct sts_facts *sts)
 	return sts->state == STS_NONE ? "none" : "failed";
 }
 
+bool
+sts_cache_await(struct sts_cache *cache, const struct sts_inquiry *inquiry,
+    struct deadline deadline)
+{
+	return inquiry->flight == NULL ||
+	    sts_flights_wait(cache->flights, inquiry->flight, deadline);
+}
+
 void
 sts_cache_finish(struct sts_cache *cache, struct sts_inquiry *inquiry, struct deadline deadline,
     struct sts_facts *sts)
@@ -512,21 +520,26 @@ sts_cache_recheck(struct sts_cache *cache, struct arena *arena, const char *doma
 	return true;
 }
 
-int
-sts_cache_refresh(struct sts_cache *cache, struct arena *arena, const char *domain,
-    struct deadline deadline, struct sts_facts *sts)
+struct sts_inquiry *
+sts_cache_refresh_begin(struct sts_cache *cache, struct arena *arena, const char *domain)
 {
 	struct sts_inquiry *inquiry = sts_cache_begin(cache, arena, domain);
-	struct flight *flight;
 
-	*sts = (struct sts_facts){ .state = STS_NONE, .fetch_tried = true };
 	look_up(cache, inquiry);
-	flight = sts_flights_join(cache->flights, domain, "", true);
+	inquiry->flight = sts_flights_join(cache->flights, domain, "", true);
 	inquiry->landing = LANDING_UNKNOWN;
 	inquiry->why = "the fetch has not ended in time";
-	if (sts_flights_wait(cache->flights, flight, deadline))
-		take_landing(inquiry, flight);
-	sts_flights_leave(cache->flights, flight);
+	return inquiry;
+}
+
+int
+sts_cache_refresh_end(struct sts_cache *cache, struct sts_inquiry *inquiry,
+    struct deadline deadline, struct sts_facts *sts)
+{
+	*sts = (struct sts_facts){ .state = STS_NONE, .fetch_tried = true };
+	if (sts_cache_await(cache, inquiry, deadline))
+		take_landing(inquiry, inquiry->flight);
+	sts_flights_leave(cache->flights, inquiry->flight);
 	if (inquiry->landing == LANDING_FETCHED || inquiry->alive)
 		use_entry(inquiry, inquiry->landing != LANDING_FETCHED, sts);
 	else if (inquiry->landing == LANDING_FAILED)
@@ -538,4 +551,12 @@ sts_cache_refresh(struct sts_cache *cache, struct arena *arena, const char *doma
 	sts->finding = inquiry->finding;
 	explain(sts, "%s", inquiry->why);
 	return -1;
+}
+
+int
+sts_cache_refresh(struct sts_cache *cache, struct arena *arena, const char *domain,
+    struct deadline deadline, struct sts_facts *sts)
+{
+	return sts_cache_refresh_end(cache, sts_cache_refresh_begin(cache, arena, domain),
+	    deadline, sts);
 }

@@ -55,6 +55,9 @@ struct dns_question *sts_inquiry_question(struct sts_inquiry *inquiry);
 void sts_cache_answered(struct sts_cache *cache, struct sts_inquiry *inquiry);
 void sts_cache_finish(struct sts_cache *cache, struct sts_inquiry *inquiry,
     struct deadline deadline, struct sts_facts *sts);
+/* Waits for what was sent for, before it is finished. false: it is still on its way. */
+bool sts_cache_await(struct sts_cache *cache, const struct sts_inquiry *inquiry,
+    struct deadline deadline);
 
 /* Before a refusal: asks TXT past the resolver's cache, at most once per sts.retry-interval for a
  * domain, and fetches what it announces. true: sts has been filled anew, so judge once more. */
@@ -69,6 +72,11 @@ void sts_cache_change_all(struct sts_cache *cache);
 
 /* Fetches now, whatever the TXT record's id and the back-off say. 0, or -1: sts says why not. */
 int sts_cache_refresh(struct sts_cache *cache, struct arena *arena, const char *domain,
+    struct deadline deadline, struct sts_facts *sts);
+/* The same in steps: begin, await as often as is wished, and end, which waits too. */
+struct sts_inquiry *sts_cache_refresh_begin(struct sts_cache *cache, struct arena *arena,
+    const char *domain);
+int sts_cache_refresh_end(struct sts_cache *cache, struct sts_inquiry *inquiry,
     struct deadline deadline, struct sts_facts *sts);
 enum store_result sts_cache_forget(struct sts_cache *cache, const char *domain);
 

@@ -1,0 +1,124 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * Who looks on while facts are gathered hears what is waited for, and can end it.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "tests/unit/gather_world.h"
+
+static struct {
+	char heard[200];	/* "dns address tlsa " */
+	const char *leaves_at;	/* NULL: stays to the end */
+} watcher;
+
+static bool
+waits(void *context, const char *what)
+{
+	(void)context;
+	strcat(watcher.heard, what);
+	strcat(watcher.heard, " ");
+	return watcher.leaves_at == NULL || strcmp(watcher.leaves_at, what) != 0;
+}
+
+static const char *
+heard(struct deadline *left)
+{
+	static const struct gather_watch watch = { waits, NULL };
+	struct gatherer watched = gatherer;
+	struct facts *facts;
+
+	watched.watch = &watch;
+	watcher.heard[0] = '\0';
+	(void)gather_plan(&watched, arena, "example.com", NULL, deadline_in(60 * 1000), &facts);
+	*left = world.left;
+	return watcher.heard;
+}
+
+static void
+publish(void)
+{
+	add_mx(add("example.com", DNS_MX, DNS_SECURE), 10, "mx.example");
+	add_host("mx.example", DNS_SECURE, DNS_SECURE);
+	conf.dns.private_addresses = true;
+	watcher.leaves_at = NULL;
+}
+
+static void
+test_what_is_waited_for(void **state)
+{
+	struct deadline left;
+
+	(void)state;
+	publish();
+	assert_string_equal(heard(&left), "dns address ");
+	conf.dane.enforce = ENFORCE_ON;
+	assert_string_equal(heard(&left), "dns address tlsa ");
+	conf.sts.enforce = ENFORCE_OFF;
+	assert_string_equal(heard(&left), "mx address tlsa ");
+	conf.sts.enforce = ENFORCE_ON;
+	world.flight = 5;	/* looked for before and after each wait */
+	assert_string_equal(heard(&left), "dns address tlsa policy policy policy ");
+	assert_false(deadline_passed(left));
+	world.sts.state = STS_TXT_BOGUS;
+	assert_string_equal(heard(&left), "dns address tlsa txt ");
+}
+
+static void
+test_a_relay_has_no_mx_records(void **state)
+{
+	struct deadline left;
+
+	(void)state;
+	publish();
+	destination.name = (char[]){ "example.com" };
+	destination.relay_host = (char[]){ "relay.example" };
+	add_host("relay.example", DNS_SECURE, DNS_SECURE);
+	assert_string_equal(heard(&left), "txt address ");
+}
+
+/* The rest is as at the deadline: nothing more is waited for. */
+static void
+test_nobody_waits_any_more(void **state)
+{
+	struct deadline left;
+
+	(void)state;
+	publish();
+	world.flight = 1000;
+	watcher.leaves_at = "policy";
+	assert_string_equal(heard(&left), "dns address policy ");
+	assert_true(deadline_passed(left));
+	watcher.leaves_at = "address";
+	assert_string_equal(heard(&left), "dns address ");
+	assert_true(deadline_passed(left));
+	watcher.leaves_at = "txt";
+	world.flight = 0;
+	world.sts.state = STS_TXT_BOGUS;
+	world.calls[0] = '\0';
+	assert_string_equal(heard(&left), "dns address txt ");
+	assert_null(strchr(world.calls, 'k'));
+}
+
+int
+main(void)
+{
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
+	static const struct CMUnitTest tests[] = {
+		TEST(test_what_is_waited_for),
+		TEST(test_a_relay_has_no_mx_records),
+		TEST(test_nobody_waits_any_more),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
