@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <stdarg.h>
+#include <string.h>
 
 #include "shim/check.h"
 #include "shim/check_tries.h"
@@ -12,6 +13,8 @@
 
 struct check {
 	const struct deliver_context *deliver;
+	struct gatherer gatherer;	/* the same, watched */
+	struct gather_watch watch;
 	const char *domain;
 	struct deadline deadline;
 	const struct check_caller *caller;
@@ -21,6 +24,7 @@ struct check {
 	struct txn *txn;	/* without recipients: for its deadline */
 	struct group group;
 	struct delivery delivery;
+	const char *awaited;	/* that the caller was told of, since the last row; or NULL */
 };
 
 static void __attribute__((format(printf, 5, 6)))
@@ -103,23 +107,56 @@ tell_policy(const struct check *check, const struct sts_facts *sts, int64_t sinc
 	tell(check, "policy", since_ms, false, "%s", sts->why);
 }
 
+static bool
+is_gone(const struct check *check)
+{
+	return check->caller->gone(check->caller->context);
+}
+
+/* Tells it once. */
+static bool
+on_wait(void *context, const char *what)
+{
+	struct check *check = context;
+
+	if (check->awaited == NULL || strcmp(check->awaited, what) != 0)
+		check->caller->doing(check->caller->context, what, NULL, NULL);
+	check->awaited = what;
+	return !is_gone(check);
+}
+
+static void
+plan(struct check *check)
+{
+	check->plan = gather_plan(&check->gatherer, check->arena, check->domain, NULL,
+	    check->deadline, &check->facts);
+}
+
+static void
+refresh(struct check *check, struct sts_facts *sts)
+{
+	struct sts_cache *cache = check->gatherer.sts_cache;
+	struct sts_inquiry *inquiry = sts_cache_refresh_begin(cache, check->arena,
+	    check->facts->domain);
+
+	(void)sts_cache_refresh_end(cache, inquiry, gather_await_policy(&check->gatherer, inquiry,
+	    check->deadline), sts);
+}
+
 static void
 gather(struct check *check)
 {
 	int64_t since_ms = clock_monotonic_ms();
-	const struct gatherer *gatherer = &check->deliver->gatherer;
 	struct sts_facts sts;
 
-	check->plan = gather_plan(gatherer, check->arena, check->domain, NULL, check->deadline,
-	    &check->facts);
+	plan(check);
 	tell_dns(check, since_ms);
+	check->awaited = NULL;
 	sts = check->facts->sts;
-	if (is_stale(&sts)) {
+	if (is_stale(&sts) && !is_gone(check)) {
 		since_ms = clock_monotonic_ms();
-		(void)sts_cache_refresh(gatherer->sts_cache, check->arena, check->facts->domain,
-		    check->deadline, &sts);
-		check->plan = gather_plan(gatherer, check->arena, check->domain, NULL,
-		    check->deadline, &check->facts);
+		refresh(check, &sts);
+		plan(check);
 	}
 	tell_policy(check, &sts, since_ms);
 }
@@ -227,12 +264,15 @@ check_run(const struct deliver_context *deliver, const char *domain, struct dead
 	bool verified;
 
 	*check = (struct check){ .deliver = deliver, .domain = domain, .deadline = deadline,
-	    .caller = caller, .arena = arena };
+	    .caller = caller, .arena = arena, .gatherer = deliver->gatherer };
+	check->watch = (struct gather_watch){ on_wait, check };
+	check->gatherer.watch = &check->watch;
 	gather(check);
 	tell_hosts(check);
 	tell_plan(check);
 	prepare(check, &own);
-	verified = check->plan->verdict == PLAN_USE && check_tries_run(&check->delivery, caller);
+	verified = check->plan->verdict == PLAN_USE && !is_gone(check) &&
+	    check_tries_run(&check->delivery, caller);
 	txn_free(check->txn);
 	arena_free(arena);
 	return verified;

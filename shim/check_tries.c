@@ -30,9 +30,12 @@ struct check_try {
 	const struct ip *ip;
 	struct arena *arena;
 	struct check_step steps[STEPS_MAX];
-	size_t count;	/* under the lock, as ended */
+	/* Under the lock, as count and ended. NULL: nothing that takes time */
+	const char *doing;
+	size_t count;
 	bool ended;
 	size_t told;	/* steps that the caller knows */
+	const char *told_doing;	/* the same; NULL: nothing yet */
 	int64_t since_ms;	/* the last step, monotonic */
 	enum check_end end;
 };
@@ -45,10 +48,19 @@ struct check_tries {
 	size_t count;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;	/* a worker has something to tell, or has ended */
+	bool news;	/* the same, and the caller has not looked since; under the lock */
 	size_t next;	/* to be tried; under the lock */
 	size_t front;	/* the first address of which the caller does not know everything */
 	size_t working;	/* workers; under the lock */
 };
+
+/* Under the lock. */
+static void
+change(struct check_tries *tries)
+{
+	tries->news = true;
+	pthread_cond_signal(&tries->changed);
+}
 
 static void
 note(struct check_try *try, const char *step, bool ok, const char *detail)
@@ -70,7 +82,8 @@ note(struct check_try *try, const char *step, bool ok, const char *detail)
 	try->since_ms = now;
 	pthread_mutex_lock(&try->tries->lock);
 	try->count++;
-	pthread_cond_signal(&try->tries->changed);
+	try->doing = NULL;
+	change(try->tries);
 	pthread_mutex_unlock(&try->tries->lock);
 }
 
@@ -132,6 +145,30 @@ note_certificate(struct check_try *try, const struct visit *visit)
 }
 
 static void
+set_doing(struct check_try *try, const char *doing)
+{
+	pthread_mutex_lock(&try->tries->lock);
+	try->doing = doing;
+	change(try->tries);
+	pthread_mutex_unlock(&try->tries->lock);
+}
+
+/* What follows a step that went well. */
+static const char *
+after(const struct visit *visit, const char *step)
+{
+	if (strcmp(step, "connect") == 0)
+		return "greeting";
+	if (strcmp(step, "greeting") == 0)
+		return "ehlo";
+	if (strcmp(step, "ehlo") == 0)
+		return "starttls";
+	if (strcmp(step, "judge") == 0 && visit->proof.tls == PROOF_ESTABLISHED)
+		return "ehlo-tls";
+	return NULL;
+}
+
+static void
 on_step(void *context, const struct visit *visit, const char *step, bool ok, const char *words)
 {
 	struct check_try *try = context;
@@ -151,6 +188,8 @@ on_step(void *context, const struct visit *visit, const char *step, bool ok, con
 	} else {
 		note(try, step, ok, words);
 	}
+	if (ok)
+		set_doing(try, after(visit, step));
 }
 
 /* The address would take the message, or the next would be tried? */
@@ -176,6 +215,7 @@ try_address(struct check_try *try)
 	enum visit_end end;
 
 	try->since_ms = clock_monotonic_ms();
+	set_doing(try, "connect");
 	end = visit_run(delivery, &visit);
 	try->end = judge(&visit, end);
 	if (try->count > 0)
@@ -199,7 +239,7 @@ work(void *context)
 		try_address(&tries->tries[mine]);
 		pthread_mutex_lock(&tries->lock);
 		tries->tries[mine].ended = true;
-		pthread_cond_signal(&tries->changed);
+		change(tries);
 		pthread_mutex_unlock(&tries->lock);
 	}
 }
@@ -212,7 +252,7 @@ work_and_end(void *context)
 	work(tries);
 	pthread_mutex_lock(&tries->lock);
 	tries->working--;
-	pthread_cond_signal(&tries->changed);
+	change(tries);
 	pthread_mutex_unlock(&tries->lock);
 }
 
@@ -251,12 +291,14 @@ next_step(struct check_tries *tries)
 	while (step == NULL && tries->front < tries->count) {
 		struct check_try *try = &tries->tries[tries->front];
 
-		if (try->told < try->count)
+		if (try->told < try->count) {
 			step = &try->steps[try->told++];
-		else if (try->ended)
+			try->told_doing = NULL;
+		} else if (try->ended) {
 			tries->front++;
-		else
+		} else {
 			break;
+		}
 	}
 	pthread_mutex_unlock(&tries->lock);
 	return step;
@@ -271,6 +313,28 @@ tell_steps(struct check_tries *tries)
 		tries->caller->told(tries->caller->context, step);
 }
 
+/* What the address is at from which the next row will come. */
+static void
+tell_doing(struct check_tries *tries)
+{
+	struct check_try *try = tries->front < tries->count ? &tries->tries[tries->front] : NULL;
+	const char *doing = NULL;
+	char address[IP_TEXT_MAX];
+
+	if (try == NULL)
+		return;
+	pthread_mutex_lock(&tries->lock);
+	/* With a row to be told first, it is what comes after that. */
+	if (try->told == try->count && !try->ended)
+		doing = try->doing;
+	pthread_mutex_unlock(&tries->lock);
+	if (doing == NULL || doing == try->told_doing)
+		return;
+	try->told_doing = doing;
+	ip_format(try->ip, address);
+	tries->caller->doing(tries->caller->context, doing, try->host->name, address);
+}
+
 static void
 await_workers(struct check_tries *tries)
 {
@@ -279,9 +343,12 @@ await_workers(struct check_tries *tries)
 	pthread_mutex_lock(&tries->lock);
 	while (tries->working > 0) {
 		until = deadline_timespec(deadline_in(GONE_INTERVAL_MS));
-		pthread_cond_timedwait(&tries->changed, &tries->lock, &until);
+		if (!tries->news)
+			pthread_cond_timedwait(&tries->changed, &tries->lock, &until);
+		tries->news = false;
 		pthread_mutex_unlock(&tries->lock);
 		tell_steps(tries);
+		tell_doing(tries);
 		if (tries->caller->gone(tries->caller->context))
 			txn_abandon(tries->delivery->txn);
 		pthread_mutex_lock(&tries->lock);

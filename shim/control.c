@@ -2,11 +2,9 @@
  * SPDX-FileCopyrightText: The stsgate authors
  * SPDX-License-Identifier: ISC
  */
-
 #include "config.h"
 
 #include <microhttpd.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -51,9 +49,6 @@ struct control {
 	atomic_bool stopping;
 };
 
-/* What a path means: its prefix, whether a domain follows, and who answers which method. */
-enum verb { VERB_GET, VERB_POST, VERB_DELETE };
-
 struct request {
 	const struct gatherer *gatherer;
 	const struct deliver_context *deliver;
@@ -80,16 +75,22 @@ show_policy(const struct request *request, struct control_answer *answer)
 	control_show_policy(request->gatherer, request->domain, answer);
 }
 
-/* Has the client hung up, or are we to stop? One that has only said all it has to say waits. */
+static int
+socket_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	return info == NULL ? -1 : info->connect_fd;
+}
+
+/* Has the client hung up, or are we to stop? */
 static bool
 is_gone(void *context)
 {
 	const struct request *request = context;
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(request->connection,
-	    MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct pollfd state = { .fd = info == NULL ? -1 : info->connect_fd };
 
-	return *request->stopping || poll(&state, 1, 0) > 0;
+	return *request->stopping || control_peer_is_gone(socket_of(request->connection));
 }
 
 static const char *
@@ -102,7 +103,8 @@ static void
 check(const struct request *request, struct control_answer *answer)
 {
 	if (argument(request, "stream") != NULL)
-		control_check_stream(request->deliver, request->domain, request->stopping, answer);
+		control_check_stream(request->deliver, request->domain,
+		    argument(request, "doing") != NULL, request->stopping, answer);
 	else
 		control_check(request->deliver, request->domain, is_gone,
 		    (void *)(uintptr_t)request, answer);
@@ -207,6 +209,7 @@ send_tlsrpt(const struct request *request, struct control_answer *answer)
 	control_tlsrpt_send(request->tlsrpt, &query, answer);
 }
 
+/* What a path means: its prefix, whether a domain follows, and who answers which method. */
 static const struct route {
 	const char *before, *after;	/* of the domain; after NULL: the path has none */
 	const char *method;
@@ -352,13 +355,11 @@ dispatch_now(const struct control *control, const char *method, const char *path
 static int64_t
 peer_uid(struct MHD_Connection *connection)
 {
-	const union MHD_ConnectionInfo *info =
-	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct ucred peer;
 	socklen_t length = sizeof(peer);
 
-	if (info == NULL || getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer,
-	    &length) != 0 || peer.pid == 0)
+	if (getsockopt(socket_of(connection), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 ||
+	    peer.pid == 0)
 		return -1;
 	return (int64_t)peer.uid;
 }
@@ -378,20 +379,26 @@ free_stream(void *context)
 	control_stream_free(context);
 }
 
+static struct MHD_Response *
+make_response(struct MHD_Connection *connection, const struct control_answer *answer)
+{
+	if (answer->stream != NULL) {
+		control_stream_watch(answer->stream, socket_of(connection));
+		return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK,
+		    read_stream, answer->stream, free_stream);
+	}
+	if (answer->text == NULL)
+		return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+	return MHD_create_response_from_buffer(strlen(answer->text), answer->text,
+	    MHD_RESPMEM_MUST_FREE);
+}
+
 static enum MHD_Result
 send_answer(struct MHD_Connection *connection, struct control_answer *answer)
 {
-	struct MHD_Response *response;
+	struct MHD_Response *response = make_response(connection, answer);
 	enum MHD_Result sent;
 
-	if (answer->stream != NULL)
-		response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK,
-		    read_stream, answer->stream, free_stream);
-	else if (answer->text == NULL)
-		response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-	else
-		response = MHD_create_response_from_buffer(strlen(answer->text), answer->text,
-		    MHD_RESPMEM_MUST_FREE);
 	if (response == NULL) {
 		if (answer->stream != NULL)
 			control_stream_free(answer->stream);
@@ -502,12 +509,10 @@ come_or_go(void *context, struct MHD_Connection *connection, void **visitor,
     enum MHD_ConnectionNotificationCode which)
 {
 	struct listener *listener = context;
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection,
-	    MHD_CONNECTION_INFO_CONNECTION_FD);
 
 	switch (which) {
 	case MHD_CONNECTION_NOTIFY_STARTED:
-		*visitor = visitors_enter(listener->visitors, info->connect_fd,
+		*visitor = visitors_enter(listener->visitors, socket_of(connection),
 		    listener->tcp ? -1 : peer_uid(connection));
 		break;
 	case MHD_CONNECTION_NOTIFY_CLOSED:

@@ -19,6 +19,7 @@ struct asking {
 	bool (*gone)(void *context);
 	void *context;
 	struct control_stream *stream;	/* NULL: told at the end alone */
+	bool doing;	/* the stream is also to tell what is being waited for */
 };
 
 static char *
@@ -38,6 +39,20 @@ add_line(struct control_stream *stream, const json_t *object)
 
 	control_stream_add(stream, text);
 	free(text);
+}
+
+static void
+add_doing(void *context, const char *what, const char *host, const char *address)
+{
+	const struct asking *asking = context;
+	json_t *object;
+
+	if (!asking->doing)
+		return;
+	object = json_pack("{s:s, s:s*, s:s*}", "doing", what, "host",
+	    host != NULL && host[0] != '\0' ? host : NULL, "address", address);
+	add_line(asking->stream, object);
+	json_decref(object);
 }
 
 static void
@@ -70,7 +85,7 @@ is_gone(void *context)
 static json_t *
 run(const struct deliver_context *deliver, const char *domain, struct asking *asking)
 {
-	struct check_caller caller = { add_step, is_gone, asking };
+	struct check_caller caller = { add_step, add_doing, is_gone, asking };
 	bool verified;
 
 	asking->steps = json_array();
@@ -99,6 +114,7 @@ control_check(const struct deliver_context *deliver, const char *text,
 struct streaming {
 	struct deliver_context deliver;
 	struct domain domain;
+	bool doing;
 	const atomic_bool *stopping;
 	struct control_stream *stream;
 };
@@ -115,7 +131,8 @@ static void
 run_stream(void *context, struct control_stream *stream)
 {
 	struct streaming *streaming = context;
-	struct asking asking = { .gone = stream_is_gone, .context = streaming, .stream = stream };
+	struct asking asking = { .gone = stream_is_gone, .context = streaming, .stream = stream,
+	    .doing = streaming->doing };
 	json_t *object;
 
 	streaming->stream = stream;
@@ -134,11 +151,12 @@ free_streaming(void *context)
 }
 
 void
-control_check_stream(const struct deliver_context *deliver, const char *text,
+control_check_stream(const struct deliver_context *deliver, const char *text, bool doing,
     const atomic_bool *stopping, struct control_answer *answer)
 {
 	struct streaming *streaming = xcalloc(1, sizeof(*streaming));
 
+	streaming->doing = doing;
 	streaming->stopping = stopping;
 	if (control_domain(text, &streaming->domain, answer) != 0) {
 		free(streaming);

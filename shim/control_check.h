@@ -19,8 +19,9 @@
  * {"domain", "steps": [{"step", "host", "address", "ok", "detail", "ms"}], "verified"} */
 void control_check(const struct deliver_context *deliver, const char *domain,
     bool (*gone)(void *context), void *context, struct control_answer *answer);
-/* A line a step as they come, the whole object last. stopping is looked at until it ends. */
-void control_check_stream(const struct deliver_context *deliver, const char *domain,
+/* A line a step as they come, the whole object last. doing: between them {"doing", "host",
+ * "address"}, as shim/check.h has it. stopping is looked at until it ends. */
+void control_check_stream(const struct deliver_context *deliver, const char *domain, bool doing,
     const atomic_bool *stopping, struct control_answer *answer);
 
 #endif

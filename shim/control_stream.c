@@ -4,22 +4,27 @@
  */
 #include "config.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/deadline.h"
 #include "base/session.h"
+#include "base/thread.h"
 #include "shim/control_stream.h"
 
 #define WRITER_STACK	(512 * 1024)
+#define GONE_INTERVAL_MS	250	/* between two looks whether the peer has hung up */
 
 struct control_stream {
 	void (*run)(void *context, struct control_stream *stream);
 	void (*freed)(void *context);
 	void *context;
 	struct worker *writer;
+	int socket;	/* the reader's; -1: not known */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;	/* guarded by lock, as all below */
 	struct buf out;
@@ -45,9 +50,10 @@ control_stream_new(void (*run)(void *context, struct control_stream *stream),
 {
 	struct control_stream *stream = xcalloc(1, sizeof(*stream));
 
-	*stream = (struct control_stream){ .run = run, .freed = freed, .context = context };
+	*stream = (struct control_stream){ .run = run, .freed = freed, .context = context,
+	    .socket = -1 };
 	(void)pthread_mutex_init(&stream->lock, NULL);
-	(void)pthread_cond_init(&stream->changed, NULL);
+	thread_condition(&stream->changed);
 	stream->writer = worker_start(WRITER_STACK, write_all, stream);
 	if (stream->writer != NULL)
 		return stream;
@@ -77,14 +83,32 @@ control_stream_is_gone(struct control_stream *stream)
 	return gone;
 }
 
+void
+control_stream_watch(struct control_stream *stream, int socket)
+{
+	stream->socket = socket;
+}
+
+bool
+control_peer_is_gone(int socket)
+{
+	struct pollfd state = { .fd = socket };
+
+	return poll(&state, 1, 0) > 0;
+}
+
 size_t
 control_stream_read(struct control_stream *stream, char *octets, size_t room)
 {
+	struct timespec until;
 	size_t length;
 
 	(void)pthread_mutex_lock(&stream->lock);
-	while (stream->at == stream->out.length && !stream->ended)
-		(void)pthread_cond_wait(&stream->changed, &stream->lock);
+	while (stream->at == stream->out.length && !stream->ended && !stream->gone) {
+		until = deadline_timespec(deadline_in(GONE_INTERVAL_MS));
+		(void)pthread_cond_timedwait(&stream->changed, &stream->lock, &until);
+		stream->gone = control_peer_is_gone(stream->socket);
+	}
 	length = stream->out.length - stream->at;
 	if (length > room)
 		length = room;

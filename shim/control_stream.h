@@ -23,8 +23,13 @@ struct control_stream *control_stream_new(void (*run)(void *context,
 /* The writer's: a line without its end. */
 void control_stream_add(struct control_stream *stream, const char *line);
 bool control_stream_is_gone(struct control_stream *stream);	/* nobody reads any more */
-/* The reader's: waits for octets; 0: there will be no more. */
+/* The reader's: the socket it reads for, so that a wait ends soon after its peer has hung up. */
+void control_stream_watch(struct control_stream *stream, int socket);
+/* The reader's: waits for octets; 0: there will be no more, or nobody to take them. */
 size_t control_stream_read(struct control_stream *stream, char *octets, size_t room);
 void control_stream_free(struct control_stream *stream);	/* waits for the writer */
+
+/* Has whoever is connected hung up? One that has only said all it has to say waits. -1: no. */
+bool control_peer_is_gone(int socket);
 
 #endif
