@@ -10,12 +10,32 @@
 #include "base/buf.h"
 #include "base/domain.h"
 #include "cmd/stsgate_check.h"
+#include "cmd/stsgate_doing.h"
 #include "cmd/stsgate_print.h"
 
 static bool
 check_failed(const json_t *check)
 {
 	return !json_is_true(json_object_get(check, "verified"));
+}
+
+static const char *
+text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text == NULL ? "" : text;
+}
+
+static void
+show_doing(struct check_rows *rows, const json_t *doing)
+{
+	struct buf words = { 0 };
+
+	doing_words(text_of(doing, "doing"), text_of(doing, "host"), text_of(doing, "address"),
+	    &words);
+	terminal_line_show(&rows->doing, buf_text(&words));
+	buf_free(&words);
 }
 
 static void
@@ -25,8 +45,11 @@ take_line(struct check_rows *rows)
 
 	buf_clear(&rows->line);
 	if (json_object_get(object, "step") != NULL) {
+		terminal_line_clear(&rows->doing);
 		print_step(stdout, object);
 		fflush(stdout);
+	} else if (json_object_get(object, "doing") != NULL) {
+		show_doing(rows, object);
 	} else if (json_object_get(object, "steps") != NULL && rows->last == NULL) {
 		rows->last = json_incref(object);
 	}
@@ -46,6 +69,14 @@ hear(void *context, const char *octets, size_t length)
 		take_line(rows);
 	}
 	buf_add(&rows->line, octets, length);
+}
+
+static void
+hear_no_more(void *context)
+{
+	struct check_rows *rows = context;
+
+	terminal_line_clear(&rows->doing);
 }
 
 /* After the last row was heard. */
@@ -75,6 +106,7 @@ int
 stsgate_check(const struct client *client, const char *text)
 {
 	struct client streaming = *client;
+	struct check_rows *rows = client->heard_by;
 	struct http_answer answer;
 	struct domain domain;
 	struct buf path = { 0 };
@@ -85,10 +117,12 @@ stsgate_check(const struct client *client, const char *text)
 		return client_ask_about(client, "GET", "/v1/check/", text, "", print_nothing,
 		    check_failed);
 	streaming.heard = hear;
-	buf_printf(&path, "/v1/check/%s?stream=1", domain.name);
+	streaming.heard_all = hear_no_more;
+	terminal_line_open(&rows->doing, stdout);
+	buf_printf(&path, "/v1/check/%s?stream=1%s", domain.name, rows->doing.on ? "&doing=1" : "");
 	status = client_ask(&streaming, "GET", buf_text(&path), NULL, &answer);
 	if (status == EX_OK)
-		status = conclude(client->heard_by, &answer);
+		status = conclude(rows, &answer);
 	buf_free(&answer.body);
 	buf_free(&path);
 	return status;

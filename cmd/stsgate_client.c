@@ -56,6 +56,8 @@ client_ask(const struct client *client, const char *method, const char *path,
 	buf_printf(&url, "http://localhost%s", path);
 	request.url = buf_text(&url);
 	http_perform(client->http, &request, answer);
+	if (client->heard_all != NULL)
+		client->heard_all(client->heard_by);
 	buf_free(&url);
 	if (answer->outcome == HTTP_ANSWERED)
 		return EX_OK;

@@ -30,6 +30,7 @@ struct client {
 	/* Hears an answer while it comes, on another thread; NULL: none. heard_by must live as long
 	 * as http. */
 	void (*heard)(void *heard_by, const char *octets, size_t length);
+	void (*heard_all)(void *heard_by);	/* before anything is said about the answer */
 	void *heard_by;
 };
 

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "cmd/stsgate_print.h"
+#include "cmd/stsgate_terminal.h"
 
 static const char *
 text_of(const json_t *object, const char *key)
@@ -19,13 +20,6 @@ text_of(const json_t *object, const char *key)
 	return text == NULL ? "" : text;
 }
 
-static void
-print_text(FILE *out, const char *text)
-{
-	for (; *text != '\0'; text++)
-		fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, out);
-}
-
 /* "  label:      value", and nothing for what is not known. */
 static void
 print_row(FILE *out, const char *label, const char *value)
@@ -33,7 +27,7 @@ print_row(FILE *out, const char *label, const char *value)
 	if (value[0] == '\0')
 		return;
 	fprintf(out, "  %-12s", label);
-	print_text(out, value);
+	terminal_print(out, value);
 	fputc('\n', out);
 }
 
@@ -49,7 +43,7 @@ print_strings(FILE *out, const char *label, const json_t *strings)
 	json_array_foreach(strings, i, string) {
 		if (i > 0)
 			fputc(' ', out);
-		print_text(out, json_string_value(string));
+		terminal_print(out, json_string_value(string));
 	}
 	fputc('\n', out);
 }
@@ -79,9 +73,9 @@ print_sts(FILE *out, const json_t *sts)
 	print_row(out, "from", text_of(sts, "from"));
 	if (error != NULL) {
 		fprintf(out, "  %-12s", "error");
-		print_text(out, text_of(error, "type"));
+		terminal_print(out, text_of(error, "type"));
 		fputs(text_of(error, "reason")[0] == '\0' ? "" : ": ", out);
-		print_text(out, text_of(error, "reason"));
+		terminal_print(out, text_of(error, "reason"));
 		fputc('\n', out);
 	}
 }
@@ -94,7 +88,7 @@ print_host(FILE *out, const json_t *host)
 
 	fprintf(out, "  %5" JSON_INTEGER_FORMAT " ",
 	    json_integer_value(json_object_get(host, "preference")));
-	print_text(out, text_of(host, "name"));
+	terminal_print(out, text_of(host, "name"));
 	fprintf(out, "  %s, dnssec %s, policy %s",
 	    json_is_true(json_object_get(host, "use")) ? "used" : "not used",
 	    text_of(host, "dnssec"), text_of(host, "policy"));
@@ -102,7 +96,7 @@ print_host(FILE *out, const json_t *host)
 		fputs(", not listed by the mta-sts policy", out);
 	if (text_of(host, "reason")[0] != '\0') {
 		fputs(": ", out);
-		print_text(out, text_of(host, "reason"));
+		terminal_print(out, text_of(host, "reason"));
 	}
 	fputc('\n', out);
 	json_array_foreach(json_object_get(host, "addresses"), i, address)
@@ -117,7 +111,7 @@ print_policy(FILE *out, const json_t *policy)
 	size_t i;
 	const json_t *host;
 
-	print_text(out, text_of(policy, "domain"));
+	terminal_print(out, text_of(policy, "domain"));
 	fputc('\n', out);
 	print_row(out, "verdict", text_of(policy, "verdict"));
 	print_row(out, "reply", text_of(policy, "reply"));
@@ -144,7 +138,7 @@ print_entry_row(FILE *out, const json_t *entry)
 void
 print_entry(FILE *out, const json_t *entry)
 {
-	print_text(out, text_of(entry, "domain"));
+	terminal_print(out, text_of(entry, "domain"));
 	fputc('\n', out);
 	print_row(out, "mode", text_of(entry, "mode"));
 	print_row(out, "id", text_of(entry, "id"));
@@ -177,9 +171,9 @@ print_step(FILE *out, const json_t *step)
 		buf_printf(&where, "[%s]", address);
 	fprintf(out, "%-4s  %-11s  ", json_is_true(json_object_get(step, "ok")) ? "ok" : "FAIL",
 	    text_of(step, "step"));
-	print_text(out, buf_text(&where));
+	terminal_print(out, buf_text(&where));
 	fputs(where.length > 0 ? "  " : "", out);
-	print_text(out, text_of(step, "detail"));
+	terminal_print(out, text_of(step, "detail"));
 	fprintf(out, "  (%" JSON_INTEGER_FORMAT " ms)\n",
 	    json_integer_value(json_object_get(step, "ms")));
 	buf_free(&where);
@@ -189,7 +183,7 @@ void
 print_verdict(FILE *out, const json_t *check)
 {
 	fprintf(out, "A delivery to ");
-	print_text(out, text_of(check, "domain"));
+	terminal_print(out, text_of(check, "domain"));
 	fputs(json_is_true(json_object_get(check, "verified")) ? " would be verified.\n" :
 	    " would not be verified.\n", out);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cmd/stsgate_print.h"
+#include "cmd/stsgate_terminal.h"
 
 static const char *
 text_of(const json_t *object, const char *key)
@@ -23,14 +24,12 @@ number_of(const json_t *object, const char *key)
 	return json_integer_value(json_object_get(object, key));
 }
 
-/* What others wrote may hold what a terminal would obey. */
 static void
 print_words(FILE *out, const char *before, const char *text)
 {
 	if (text[0] != '\0')
 		fputs(before, out);
-	for (; *text != '\0'; text++)
-		fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, out);
+	terminal_print(out, text);
 }
 
 static void
