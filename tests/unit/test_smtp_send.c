@@ -14,18 +14,11 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "tests/unit/asserts.h"
 #include "tests/unit/deliver_world.h"
 
 #define HELLO_LOCKSTEP	"S 220 mx", "C EHLO", "S 250 mx"
 #define ALL_SCRIPTS(...)	WORLD_SCRIPTS(WORLD_SCRIPT(__VA_ARGS__))
-
-static void
-assert_starts(const char *text, const char *start)
-{
-	if (strncmp(text, start, strlen(start)) != 0)
-		print_error("\"%s\" does not start with \"%s\"\n", text, start);
-	assert_memory_equal(text, start, strlen(start));
-}
 
 static unsigned
 count_in(const char *text, const char *part)
