@@ -117,7 +117,13 @@ class Stsgated:
             if os.geteuid() == 0:
                 account = pwd.getpwnam(self.user)
                 os.chown(path, account.pw_uid, account.pw_gid)
-        self.config.write_text(render(self.settings), encoding="utf-8")
+        self._write_config()
+
+    def _write_config(self):
+        """At one stroke: half a file would be read as one with the defaults for the rest."""
+        new = self.config.with_suffix(".new")
+        new.write_text(render(self.settings), encoding="utf-8")
+        new.replace(self.config)
 
     @property
     def lmtp(self):
@@ -127,7 +133,7 @@ class Stsgated:
     def reconfigure(self, changes):
         """New settings for the next start."""
         self.settings = merged(self.settings, changes)
-        self.config.write_text(render(self.settings), encoding="utf-8")
+        self._write_config()
 
     def reload(self, changes=None, seconds=30):
         """SIGHUP with new settings; gives what was logged about it, once it is over."""
