@@ -447,26 +447,27 @@ set_timeout(struct MHD_Connection *connection, unsigned seconds)
 	(void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, seconds);
 }
 
-static void
-end_request(void *context, struct MHD_Connection *connection, void **state,
-    enum MHD_RequestTerminationCode how)
-{
-	struct upload *upload = *state;
-
-	(void)context;
-	(void)how;
-	set_timeout(connection, IDLE_TIMEOUT_S);
-	if (upload != NULL)
-		buf_free(&upload->body);
-	free(upload);
-	*state = NULL;
-}
-
 static struct visitor *
 visitor_of(struct MHD_Connection *connection)
 {
 	return MHD_get_connection_info(connection,
 	    MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+static void
+end_request(void *context, struct MHD_Connection *connection, void **state,
+    enum MHD_RequestTerminationCode how)
+{
+	const struct listener *listener = context;
+	struct upload *upload = *state;
+
+	(void)how;
+	visitors_set_busy(listener->visitors, visitor_of(connection), false);
+	set_timeout(connection, IDLE_TIMEOUT_S);
+	if (upload != NULL)
+		buf_free(&upload->body);
+	free(upload);
+	*state = NULL;
 }
 
 /* libmicrohttpd calls this once for the header, then for the body, then to have it answered. */
@@ -500,7 +501,8 @@ handle(void *context, struct MHD_Connection *connection, const char *path, const
 	set_timeout(connection, ANSWER_TIMEOUT_S);
 	visitors_set_busy(listener->visitors, visitor_of(connection), true);
 	dispatch_now(listener->control, method, path, &request, &answer);
-	visitors_set_busy(listener->visitors, visitor_of(connection), false);
+	if (answer.stream == NULL)	/* one has only begun */
+		visitors_set_busy(listener->visitors, visitor_of(connection), false);
 	return send_answer(connection, &answer);
 }
 
@@ -546,7 +548,7 @@ control_listen(struct control *control, int socket, bool tcp)
 	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)(LIMIT_CONTROL_VISITORS + LEAVING_MAX),
 	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-	    MHD_OPTION_NOTIFY_COMPLETED, end_request, NULL,
+	    MHD_OPTION_NOTIFY_COMPLETED, end_request, listener,
 	    MHD_OPTION_NOTIFY_CONNECTION, come_or_go, listener,
 	    MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK,
 	    MHD_OPTION_END);

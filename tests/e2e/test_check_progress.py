@@ -100,3 +100,17 @@ def test_who_has_only_said_all_he_has_to_say_waits(net, mta):
         answer = asked(sock, mta, domain, "?stream=1")
         sock.shutdown(socket.SHUT_WR)
         assert json.loads(answer.read().splitlines()[-1])["verified"]
+
+
+def test_a_check_under_way_gives_way_to_nobody(net, mta):
+    """However many others come, and ask nothing."""
+    domain = net.domain(policy="enforce", behaviour=Behaviour(greeting=Slow(2, "220 slow ESMTP")))
+    others = [socket.socket(socket.AF_UNIX) for _ in range(40)]
+    with socket.socket(socket.AF_UNIX) as sock:
+        answer = asked(sock, mta, domain, "?stream=1")
+        wait_until(lambda: domain.host.connections, 30, "the visit")
+        for other in others:
+            other.connect(control_path(mta))
+        assert json.loads(answer.read().splitlines()[-1])["verified"]
+    for other in others:
+        other.close()
