@@ -17,8 +17,6 @@
 #include "base/limits.h"
 #include "base/thread.h"
 
-/* transfers at once; more wait in the queue, under their deadlines */
-#define PARALLEL_MAX	200
 #define ENGINE_STACK	(512 * 1024)
 #define ENGINE_GRACE_MS	50	/* the engine knows how far a transfer got, so it may speak first */
 #define IDLE_MS	60000
@@ -158,7 +156,7 @@ queue_take(struct http *http)
 	struct http_transfer *transfer = NULL;
 
 	(void)pthread_mutex_lock(&http->lock);
-	if (http->queue != NULL && (http->running_count < PARALLEL_MAX || http->stop)) {
+	if (http->queue != NULL && (http->running_count < LIMIT_HTTP_TRANSFERS || http->stop)) {
 		transfer = http->queue;
 		http->queue = transfer->next;
 		if (http->queue == NULL)

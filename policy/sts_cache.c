@@ -9,12 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "policy/sts_cache_inside.h"
 #include "policy/sts_grace.h"
 
-#define FETCHES_MAX	256	/* at the same time */
+/* At the same time. One that waited for its turn among the HTTP requests would use up its time
+ * there, and a policy host that was never asked would count as one that does not answer. */
+#define FETCHES_MAX	(LIMIT_HTTP_TRANSFERS - 8)
 #define NOTES_MAX	16384	/* domains */
 #define ALARM_EVERY_MS	(3600 * 1000)	/* for one domain */
 #define USED_EVERY_S	3600	/* how well the last use is known */

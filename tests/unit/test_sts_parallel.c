@@ -8,14 +8,17 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "tests/unit/sts_world.h"
 
 struct asker {
 	struct fixture *fixture;
 	int64_t patience_ms;
+	const char *domain;
 	enum sts_state state;
 	bool right;
 	pthread_t thread;
@@ -28,7 +31,7 @@ asker_run(void *context)
 	struct arena *arena = arena_new();
 	struct sts_facts sts;
 
-	sts_cache_get(asker->fixture->cache, arena, "example.com", deadline_in(asker->patience_ms),
+	sts_cache_get(asker->fixture->cache, arena, asker->domain, deadline_in(asker->patience_ms),
 	    &sts);
 	asker->state = sts.state;
 	asker->right = sts.state == STS_VALID && sts.policy->mx_count == 1 &&
@@ -50,7 +53,8 @@ test_a_thousand_askers_one_fetch(void **state)
 	pthread_attr_init(&small);
 	pthread_attr_setstacksize(&small, 256 * 1024);
 	for (int i = 0; i < COUNT; i++) {
-		askers[i] = (struct asker){ fixture, i % 10 == 0 ? 50 : 20000, STS_NONE, false, 0 };
+		askers[i] = (struct asker){ fixture, i % 10 == 0 ? 50 : 20000, "example.com",
+		    STS_NONE, false, 0 };
 		assert_int_equal(pthread_create(&askers[i].thread, &small, asker_run, &askers[i]),
 		    0);
 	}
@@ -76,7 +80,7 @@ test_a_thousand_askers_one_failure(void **state)
 	world.fetch_ms = 300;
 	world.outcome = HTTP_UNREACHABLE;
 	for (int i = 0; i < COUNT; i++) {
-		askers[i] = (struct asker){ fixture, 20000, STS_NONE, false, 0 };
+		askers[i] = (struct asker){ fixture, 20000, "example.com", STS_NONE, false, 0 };
 		assert_int_equal(pthread_create(&askers[i].thread, NULL, asker_run, &askers[i]), 0);
 	}
 	for (int i = 0; i < COUNT; i++) {
@@ -102,7 +106,7 @@ static void
 test_a_new_id_during_a_fetch(void **state)
 {
 	struct fixture *fixture = *state;
-	struct asker first = { fixture, 20000, STS_NONE, false, 0 };
+	struct asker first = { fixture, 20000, "example.com", STS_NONE, false, 0 };
 	const struct sts_facts *sts;
 
 	world.fetch_ms = 300;
@@ -120,12 +124,36 @@ test_a_new_id_during_a_fetch(void **state)
 	assert_int_equal(world.fetches, 2);
 }
 
+/* Many policy hosts that do not answer: none of them keeps another from being asked in time. */
+static void
+test_no_fetch_waits_for_its_turn(void **state)
+{
+	enum { COUNT = 300 };
+	struct fixture *fixture = *state;
+	char domain[32];
+
+	world.fetch_ms = 60000;
+	for (int i = 0; i < COUNT; i++) {
+		struct asker asker = { fixture, 1, domain, STS_NONE, false, 0 };
+
+		snprintf(domain, sizeof(domain), "d%d.example", i);
+		asker_run(&asker);
+		assert_int_equal(asker.state, STS_TXT_FAILED);
+	}
+	while (fetches() < LIMIT_HTTP_TRANSFERS / 2)
+		usleep(1000);
+	for (int i = 0; i < 200; i++) {
+		assert_true(fetches() < LIMIT_HTTP_TRANSFERS);
+		usleep(1000);
+	}
+}
+
 /* The end of the process does not wait for a policy host; what it cut short is no failure. */
 static void
 test_stopping_does_not_wait(void **state)
 {
 	struct fixture *fixture = *state;
-	struct asker asker = { fixture, 20, STS_NONE, false, 0 };
+	struct asker asker = { fixture, 20, "example.com", STS_NONE, false, 0 };
 	int64_t began = clock_monotonic_ms();
 
 	world.fetch_ms = 60000;
@@ -146,6 +174,7 @@ main(void)
 		TEST(test_a_thousand_askers_one_fetch),
 		TEST(test_a_thousand_askers_one_failure),
 		TEST(test_a_new_id_during_a_fetch),
+		TEST(test_no_fetch_waits_for_its_turn),
 		TEST(test_stopping_does_not_wait),
 	};
 
