@@ -6,11 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -307,6 +309,30 @@ stream_skip(struct stream *stream, size_t length)
 	stream->in_at += length < unread ? length : unread;
 }
 
+/* Octets that have not reached the other side yet. */
+static int
+queued(const struct stream *stream)
+{
+	int octets = 0;
+
+	return ioctl(stream->fd, SIOCOUTQ, &octets) == 0 ? octets : 0;
+}
+
+/* As settle(). The system calls a socket writable when a good part of its queue is free, which
+ * takes a slow line long: what left the queue until *step is progress too, and *step moves on. */
+static enum stream_status
+settle_write(struct stream *stream, ssize_t moved, struct deadline *step, struct deadline deadline,
+    int64_t progress_ms)
+{
+	int before = progress_ms > 0 ? queued(stream) : 0;
+	enum stream_status status = settle(stream, moved, *step);
+
+	if (status != STREAM_TIMEOUT || progress_ms <= 0 || queued(stream) >= before)
+		return status;
+	*step = deadline_earlier(deadline, deadline_in(progress_ms));
+	return STREAM_OK;
+}
+
 /* Sends all of it. *sent tells how far it came, for what must be kept when it fails. */
 static enum stream_status
 send_all(struct stream *stream, const char *octets, size_t length, size_t *sent,
@@ -327,7 +353,7 @@ send_all(struct stream *stream, const char *octets, size_t length, size_t *sent,
 		if (moved > 0)
 			*sent += (size_t)moved;
 		else
-			status = settle(stream, moved, step);
+			status = settle_write(stream, moved, &step, deadline, progress_ms);
 	}
 	return status;
 }
@@ -388,6 +414,12 @@ enum stream_status
 stream_flush(struct stream *stream, struct deadline deadline)
 {
 	return send_out(stream, deadline, 0);
+}
+
+enum stream_status
+stream_flush_slowly(struct stream *stream, struct deadline deadline, int64_t progress_ms)
+{
+	return send_out(stream, deadline, progress_ms);
 }
 
 uint64_t

@@ -70,13 +70,15 @@ enum stream_status stream_peek(struct stream *stream, const char **octets, size_
     struct deadline deadline);
 void stream_skip(struct stream *stream, size_t length);
 
-/* Collects; sends by itself only when the buffer is full. progress_ms bounds every single step of
- * a long write when positive ("without progress"), within the deadline. */
+/* Collects; sends by itself only when the buffer is full. progress_ms bounds, when positive, how
+ * long not an octet gets through to the other side's system, within the deadline. */
 enum stream_status stream_write(struct stream *stream, const void *octets, size_t length,
     struct deadline deadline, int64_t progress_ms);
 enum stream_status stream_printf(struct stream *stream, struct deadline deadline,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 enum stream_status stream_flush(struct stream *stream, struct deadline deadline);
+enum stream_status stream_flush_slowly(struct stream *stream, struct deadline deadline,
+    int64_t progress_ms);	/* with progress_ms as above */
 
 uint64_t stream_sent(const struct stream *stream);	/* octets that have left so far */
 bool stream_has_input(const struct stream *stream);	/* unread octets are buffered */

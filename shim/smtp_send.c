@@ -245,8 +245,8 @@ send_content(struct smtp_client *client, struct smtp_message *message, char *chu
 	}
 	/* A small message goes with its dot. */
 	if (got == 0 && stream_sent(client->stream) != sent_before)
-		written = stream_flush(client->stream, deadline_earlier(client->data_deadline,
-		    deadline_in(client->data_timeout)));
+		written = stream_flush_slowly(client->stream, client->data_deadline,
+		    client->data_timeout);
 	/* What the MTA will send again must not have been delivered already. */
 	*fate = SMTP_FATE_BROKEN_OFF;
 	if (abandoned || message->abandoned(message->context))

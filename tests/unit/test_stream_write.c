@@ -41,7 +41,7 @@ test_output_is_collected(void **state)
 
 struct sink {
 	int fd;
-	unsigned pause_us;
+	_Atomic unsigned pause_us;
 	size_t length;
 	unsigned long sum;
 };
@@ -126,6 +126,29 @@ test_progress(void **state)
 	stream_free(pair.stream);
 	pthread_join(thread, NULL);
 	assert_true(clock_monotonic_ms() - start > 1500);
+	assert_int_equal(sink.length, sizeof(octets));
+	close(pair.peer);
+}
+
+/* A socket is writable when much of its queue is free: until then what leaves it is the progress. */
+static void
+test_progress_of_the_queue(void **state)
+{
+	static char octets[300000];
+	struct pair pair = pair_new();
+	struct sink sink = { .fd = pair.peer, .pause_us = 100000 };
+	int64_t start = clock_monotonic_ms();
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, drain_slowly, &sink), 0);
+	assert_int_equal(stream_write(pair.stream, octets, sizeof(octets), deadline_in(60000), 1500),
+	    STREAM_OK);
+	assert_int_equal(stream_flush_slowly(pair.stream, deadline_in(60000), 1500), STREAM_OK);
+	assert_true(clock_monotonic_ms() - start > 1500);
+	sink.pause_us = 0;
+	stream_free(pair.stream);
+	pthread_join(thread, NULL);
 	assert_int_equal(sink.length, sizeof(octets));
 	close(pair.peer);
 }
@@ -256,6 +279,7 @@ main(void)
 		cmocka_unit_test(test_output_is_collected),
 		cmocka_unit_test(test_a_long_write_arrives_whole),
 		cmocka_unit_test(test_progress),
+		cmocka_unit_test(test_progress_of_the_queue),
 		cmocka_unit_test(test_a_write_ends_at_the_deadline),
 		cmocka_unit_test(test_output_survives_a_timeout),
 		cmocka_unit_test(test_a_past_deadline_sends_nothing),
