@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include "base/buf.h"
+#include "base/conf_value.h"
 #include "base/domain.h"
 #include "policy/plan_text.h"
 #include "policy/sts_json.h"
@@ -85,7 +86,7 @@ read_domain(struct arena *arena, const json_t *object, struct sts_entry *entry,
 
 	if (text == NULL)
 		return refuse(why, "no \"domain\"");
-	if (domain_parse(text, strlen(text), &domain) != 0)
+	if (conf_host(text, &domain) != 0)
 		return refuse(why, "\"domain\" is not a domain name");
 	entry->domain = arena_strdup(arena, domain.name);
 	return 0;

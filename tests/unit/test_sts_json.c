@@ -75,6 +75,7 @@ test_refused(void **state)
 		{ "{}", "domain" },
 		{ "{\"domain\":7,\"policy\":\"" FILE_ENFORCE "\"," REST, "domain" },
 		{ "{\"domain\":\"a..b\",\"policy\":\"" FILE_ENFORCE "\"," REST, "domain name" },
+		{ "{\"domain\":\"192.0.2.1\",\"policy\":\"" FILE_ENFORCE "\"," REST, "domain name" },
 		{ "{\"domain\":\"a.example\",\"policy\":\"mode: enforce\"," REST, "no version" },
 		{ "{\"domain\":\"a.example\",\"policy\":[]," REST, "no text" },
 		{ "{\"domain\":\"a.example\"," REST, "no mode" },
