@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
@@ -51,6 +52,7 @@ struct peer {
 	char sni[256];
 	struct guest guests[CONNECTIONS];
 	unsigned guest_count;
+	int over_fd;	/* an eventfd */
 	bool joined;
 };
 
@@ -217,6 +219,14 @@ pause_ms(const struct guest *guest, long ms)
 }
 
 static void
+pause_until_over(const struct guest *guest)
+{
+	struct pollfd over = { .fd = guest->peer->over_fd, .events = POLLIN };
+
+	(void)poll(&over, 1, PATIENCE_S * 1000);
+}
+
+static void
 flood(struct guest *guest, const char *step)
 {
 	char record[5 + 16384] = "\x16\x03\x03\x40";
@@ -271,6 +281,7 @@ run_step(struct guest *guest, const char *step)
 	case 'Z': while (get_line(guest, line)) note(guest, "", line); break;
 	case 'G': put_alert(guest, atol(rest)); break;
 	case 'P': pause_ms(guest, atol(rest)); break;
+	case 'O': pause_until_over(guest); break;
 	case 'Q': require_quiet(guest); break;
 	case 'L': case 'N': case 'W': flood(guest, step); break;
 	default: abort();
@@ -387,6 +398,7 @@ peer_start(const struct peer_tls *tls, const char *const *const *scripts)
 	require(listen(peer->listener, 64) == 0);
 	require(getsockname(peer->listener, (struct sockaddr *)&address, &length) == 0);
 	peer->port = ntohs(address.sin_port);
+	require((peer->over_fd = eventfd(0, EFD_CLOEXEC)) >= 0);
 	require(pthread_mutex_init(&peer->lock, NULL) == 0);
 	require(pthread_create(&peer->thread, NULL, welcome, peer) == 0);
 	return peer;
@@ -400,6 +412,7 @@ join(struct peer *peer)
 	if (peer->joined)
 		return;
 	peer->joined = true;
+	require(eventfd_write(peer->over_fd, 1) == 0);
 	shutdown(peer->listener, SHUT_RDWR);
 	pthread_join(peer->thread, NULL);
 	for (i = 0; i < peer->guest_count; i++)
@@ -453,6 +466,7 @@ peer_free(struct peer *peer)
 {
 	join(peer);
 	close(peer->listener);
+	close(peer->over_fd);
 	SSL_CTX_free(peer->context);
 	pthread_mutex_destroy(&peer->lock);
 	buf_free(&peer->heard);

@@ -22,6 +22,7 @@
  *	"G n"		sends the fatal TLS alert n
  *	"N"		sends TLS records of zeros again and again
  *	"P ms"		pauses
+ *	"O"		pauses until the test is over: until peer_heard() or peer_free()
  *	"Z"		says nothing until the client leaves
  *	"R"		resets the connection
  *	"X"		closes it

@@ -430,7 +430,7 @@ test_hanging_up_in_the_content(void **state)
 	world.content = content;
 	world.abandon_after = "DATA";
 	world_deliver(&world, ALL_SCRIPTS(HELLO, "C MAIL", "S 250", "C RCPT", "S 250", "C DATA",
-	    "S 354 Go on", "P 1500", "D", "S 250"), NULL);
+	    "S 354 Go on", "O", "D", "S 250"), NULL);
 	assert_int_equal(world.connections, 1);
 	assert_non_null(strstr(world.heard, "!left in content"));
 	assert_starts(world_reply(&world, 0), "451 4.4.2 ");
@@ -511,7 +511,7 @@ test_content_without_progress(void **state)
 	world_init(&world, 1);
 	world.content = content;
 	world.conf.smtp.data_timeout = 300;
-	world_deliver(&world, ALL_SCRIPTS(HELLO, MAIL_TO_DATA, "K 1000", "P 2500"), NULL);
+	world_deliver(&world, ALL_SCRIPTS(HELLO, MAIL_TO_DATA, "K 1000", "O"), NULL);
 	assert_starts(world_reply(&world, 0), "451 4.4.2 ");
 	assert_non_null(strstr(world_reply(&world, 0), "timed out"));
 	world_free(&world);

@@ -337,7 +337,7 @@ test_much_content_under_a_deadline(void **state)
 {
 	struct peer_tls tls = { .cert = bench.good };
 	struct peer *taker = peer_start(&tls, SCRIPT("T", "K 4000000", "S 250 ok", "Z"));
-	struct peer *sloth = peer_start(&tls, SCRIPT("T", "P 1500"));
+	struct peer *sloth = peer_start(&tls, SCRIPT("T", "O"));
 	struct stream *stream = bench_dial(taker);
 	enum stream_status status = STREAM_OK;
 	const char *name = MX;
