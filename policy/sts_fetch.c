@@ -77,10 +77,12 @@ explain_no_address(const struct fetch *fetch, const struct dns_question *questio
 	    fetch->host);
 }
 
-/* Both families side by side; what is bogus is as good as not there. */
+/* Both families side by side; what is bogus is as good as not there. One that is never answered
+ * leaves half of the time for a fetch from the other's addresses. */
 static int
 find_addresses(struct fetch *fetch, struct resolver *resolver, struct deadline deadline)
 {
+	const struct deadline half = deadline_in(deadline_left_ms(deadline) / 2);
 	const struct conf *conf = fetch->conf;
 	struct dns_question questions[2] = { 0 };
 	size_t count = 0;
@@ -91,7 +93,7 @@ find_addresses(struct fetch *fetch, struct resolver *resolver, struct deadline d
 		questions[count++] = (struct dns_question){ .name = fetch->host, .type = DNS_A };
 	if (conf->smtp.use_ipv6 && !conf->smtp.ipv6_first)
 		questions[count++] = (struct dns_question){ .name = fetch->host, .type = DNS_AAAA };
-	resolver_ask(resolver, fetch->arena, questions, count, deadline);
+	resolver_ask(resolver, fetch->arena, questions, count, half);
 	for (size_t i = 0; i < count; i++)
 		add_addresses(fetch, &questions[i].answer);
 	if (fetch->address_count == 0)

@@ -120,6 +120,14 @@ def test_policy_host_that_is_not_there(net, mta, how):
     assert not in_force(mta, domain)
 
 
+@pytest.mark.parametrize("fault", ["servfail", "silence"])
+def test_a_policy_host_whose_ipv6_addresses_are_unknown(net, mta, fault):
+    """The look-up leaves time for a fetch from those that are known."""
+    domain = published(net)
+    net.dns.fault(domain.sts_host, "AAAA", fault)
+    assert in_force(mta, domain)
+
+
 def test_policy_host_behind_a_cname(net, mta):
     """SNI and certificate stay those of mta-sts.DOMAIN."""
     domain = published(net)
