@@ -168,7 +168,7 @@ static enum map_answer
 answer_json(const struct policy_map_desk *desk, struct arena *arena,
     const struct question *question, struct buf *answer)
 {
-	char *text = plan_text_json(question->flight->facts,
+	char *text = plan_text_json(question->domain.name, question->flight->facts,
 	    plan_for_wish(desk, arena, question));
 	enum map_answer kind = MAP_ANSWER_OK;
 

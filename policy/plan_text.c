@@ -213,13 +213,13 @@ sts_text_json(const struct sts_facts *sts)
 }
 
 char *
-plan_text_json(const struct facts *facts, const struct plan *plan)
+plan_text_json(const char *domain, const struct facts *facts, const struct plan *plan)
 {
 	json_t *object = json_object(), *hosts = json_array();
 	char line[REPLY_LINE_MAX + 1];
 	size_t i;
 
-	set_text(object, "domain", plan->domain);
+	set_text(object, "domain", domain);
 	set_text(object, "verdict", plan_verdict_name(plan->verdict));
 	if (plan->verdict != PLAN_USE) {
 		reply_line(&plan->reply, line);

@@ -28,6 +28,6 @@ control_show_policy(const struct gatherer *gatherer, const char *text,
 	plan = gather_plan(gatherer, arena, domain.name, NULL, deadline_in(ANSWER_TIME_MS),
 	    &facts);
 	answer->status = 200;
-	answer->text = plan_text_json(facts, plan);
+	answer->text = plan_text_json(domain.name, facts, plan);
 	arena_free(arena);
 }

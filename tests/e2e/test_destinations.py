@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: ISC
 """`destination` sections: relay, tls, match, and which one applies."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -123,6 +124,8 @@ def test_the_relay_is_the_policy_domain(net, start):
     assert_reply(mta.deliver(address(domain)).only, "451 4.7.4", relay.name)
     assert host.leaked() == ([], 0)
     assert domain.fetches() == []
+    shown = json.loads(mta.ask("policy", domain.name, "--json").stdout)
+    assert shown["domain"] == domain.name and shown["sts"]["mx"] == [relay.name]
 
 
 def test_a_relay_on_a_private_address_is_the_administrators_word(net, start):

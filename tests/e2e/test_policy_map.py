@@ -256,8 +256,9 @@ def test_destinations(net, start):
         assert ask(mta, "sts", names[key]).startswith(sendmail), key
         line = socketmap.ask_line(where(mta), f"policy {names[key]}\n")
         assert line.split()[0] == f"mode={mode}", key
-    assert json.loads(ask(mta, "json", names["relayed"])[3:])["hosts"][0]["name"] == \
-        made["may"].host.name
+    shown = json.loads(ask(mta, "json", names["relayed"])[3:])
+    assert shown["domain"] == names["relayed"]
+    assert shown["hosts"][0]["name"] == made["may"].host.name
 
 
 def test_enforcement_that_is_off(net, start):

@@ -96,7 +96,8 @@ test_json(void **state)
 		facts->sts.from_cache = true;
 		facts->sts.fetched = 1767225600;
 		facts->sts.expires = 1767830400;
-		json = plan_text_json(facts, test_plan_make(arena, &cases[i].facts));
+		json = plan_text_json(facts->domain, facts,
+		    test_plan_make(arena, &cases[i].facts));
 		if (strcmp(json, cases[i].json) != 0)
 			fail_msg("%s:\n%s\n%s", cases[i].name, json, cases[i].json);
 		free(json);
