@@ -346,8 +346,10 @@ send_all(struct stream *stream, const char *octets, size_t length, size_t *sent,
 	while (*sent < length && status == STREAM_OK) {
 		if (moved > 0 && progress_ms > 0)
 			step = deadline_earlier(deadline, deadline_in(progress_ms));
-		if (deadline_passed(step))
-			return STREAM_TIMEOUT;
+		if (deadline_passed(step)) {
+			status = STREAM_TIMEOUT;
+			break;
+		}
 		errno = 0;
 		moved = stream->ops->write(stream->io, octets + *sent, length - *sent, step);
 		if (moved > 0)
@@ -355,6 +357,7 @@ send_all(struct stream *stream, const char *octets, size_t length, size_t *sent,
 		else
 			status = settle_write(stream, moved, &step, deadline, progress_ms);
 	}
+	stream->sent += *sent;
 	return status;
 }
 
@@ -365,7 +368,6 @@ send_out(struct stream *stream, struct deadline deadline, int64_t progress_ms)
 	size_t sent;
 
 	status = send_all(stream, stream->out, stream->out_length, &sent, deadline, progress_ms);
-	stream->sent += sent;
 	stream->out_length -= sent;
 	memmove(stream->out, stream->out + sent, stream->out_length);
 	return status;
@@ -380,6 +382,8 @@ stream_write(struct stream *stream, const void *octets, size_t length, struct de
 	size_t part;
 
 	while (length > BUFFER_ROOM - stream->out_length) {
+		if (stream->out_length == 0)
+			return send_all(stream, from, length, &part, deadline, progress_ms);
 		part = BUFFER_ROOM - stream->out_length;
 		memcpy(stream->out + stream->out_length, from, part);
 		stream->out_length += part;

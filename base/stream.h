@@ -70,8 +70,9 @@ enum stream_status stream_peek(struct stream *stream, const char **octets, size_
     struct deadline deadline);
 void stream_skip(struct stream *stream, size_t length);
 
-/* Collects; sends by itself only when the buffer is full. progress_ms bounds, when positive, how
- * long not an octet gets through to the other side's system, within the deadline. */
+/* Collects; sends by itself only when the buffer is full, and what is larger than that without
+ * collecting it. After a failure nobody knows how much has left. progress_ms bounds, when positive,
+ * how long not an octet gets through to the other side's system, within the deadline. */
 enum stream_status stream_write(struct stream *stream, const void *octets, size_t length,
     struct deadline deadline, int64_t progress_ms);
 enum stream_status stream_printf(struct stream *stream, struct deadline deadline,

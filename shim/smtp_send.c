@@ -194,21 +194,21 @@ static enum stream_status
 write_stuffed(struct smtp_client *client, const char *octets, size_t length, bool *line_begins)
 {
 	enum stream_status status = STREAM_OK;
-	const char *end;
-	size_t line;
+	const char *next;
+	size_t part;
 
 	while (length > 0 && status == STREAM_OK) {
 		if (*line_begins && *octets == '.')
 			status = stream_write(client->stream, ".", 1, client->data_deadline,
 			    client->data_timeout);
-		end = memchr(octets, '\n', length);
-		line = end != NULL ? (size_t)(end - octets) + 1 : length;
+		next = memmem(octets, length, "\n.", 2);
+		part = next != NULL ? (size_t)(next - octets) + 1 : length;
 		if (status == STREAM_OK)
-			status = stream_write(client->stream, octets, line, client->data_deadline,
+			status = stream_write(client->stream, octets, part, client->data_deadline,
 			    client->data_timeout);
-		*line_begins = end != NULL;
-		octets += line;
-		length -= line;
+		*line_begins = octets[part - 1] == '\n';
+		octets += part;
+		length -= part;
 	}
 	return status;
 }
