@@ -25,6 +25,7 @@
 #define ANSWER_MS	3800	/* "within 4 s" */
 #define IN_ROOM		(2 * (LIMIT_NETSTRING_IN + NETSTRING_FRAME))
 #define OUT_FULL	(64 * 1024)	/* octets of answers that are worth a write */
+#define LOOK_MS	50	/* how often further questions are looked for during a look-up */
 
 struct policy_map {
 	struct policy_map_desk desk;
@@ -38,6 +39,7 @@ struct talk {
 	int fd;
 	char *in;	/* IN_ROOM octets */
 	size_t length;	/* octets in it */
+	size_t taken;	/* of them, as questions */
 	struct buf out;
 	struct question questions[LIMIT_MAP_PIPELINED];	/* asked and not answered */
 	size_t count;
@@ -85,7 +87,61 @@ receive(struct talk *talk)
 	return true;
 }
 
-/* Answers all that were asked. What is decided leaves before anything is waited for. */
+static enum netstring_status
+next_question(struct talk *talk, const char **text, size_t *length)
+{
+	enum netstring_status status;
+	size_t used;
+
+	status = netstring_parse(talk->in + talk->taken, talk->length - talk->taken,
+	    LIMIT_NETSTRING_IN, text, length, &used);
+	if (status == NETSTRING_OK)
+		talk->taken += used;
+	return status;
+}
+
+static void
+ask(struct talk *talk, const char *text, size_t length)
+{
+	question_ask(&talk->map->desk, text, length, false, &talk->questions[talk->count++]);
+}
+
+/* What has come meanwhile is looked up beside what is waited for. */
+static void
+take_more(struct talk *talk)
+{
+	const char *text;
+	size_t length;
+	ssize_t got = 0;
+
+	if (talk->count < LIMIT_MAP_PIPELINED && talk->length < IN_ROOM)
+		got = recv(talk->fd, talk->in + talk->length, IN_ROOM - talk->length, MSG_DONTWAIT);
+	if (got > 0)
+		talk->length += (size_t)got;
+	while (talk->count < LIMIT_MAP_PIPELINED &&
+	    next_question(talk, &text, &length) == NETSTRING_OK)
+		ask(talk, text, length);
+}
+
+/* What is decided leaves before anything is waited for. */
+static bool
+wait_for(struct talk *talk, const struct question *question)
+{
+	struct policy_map_desk *desk = &talk->map->desk;
+	struct deadline look = { 0 };
+	bool there = true;
+
+	while (!question_wait(desk, question, look) && deadline_passed(look) &&
+	    !deadline_passed(question->deadline)) {
+		there = there && flush(talk);
+		if (!question->line)
+			take_more(talk);
+		look = deadline_earlier(question->deadline, deadline_in(LOOK_MS));
+	}
+	return there;
+}
+
+/* Answers all that were asked. */
 static bool
 answer_questions(struct talk *talk)
 {
@@ -95,8 +151,7 @@ answer_questions(struct talk *talk)
 	if (talk->count > 0)
 		session_pool_busy(talk->map->pool, true);
 	for (size_t i = 0; i < talk->count; i++) {
-		if (talk->out.length > 0 && question_must_wait(desk, &talk->questions[i]))
-			there = there && flush(talk);
+		there = wait_for(talk, &talk->questions[i]) && there;
 		question_answer(desk, &talk->questions[i], &talk->out);
 	}
 	if (talk->count > 0)
@@ -113,7 +168,7 @@ take_question(struct talk *talk, const char *text, size_t length)
 
 	if (talk->count == 0 && question_answer_again(desk, text, length, &talk->out))
 		return talk->out.length < OUT_FULL || flush(talk);
-	question_ask(desk, text, length, false, &talk->questions[talk->count++]);
+	ask(talk, text, length);
 	return talk->count < LIMIT_MAP_PIPELINED || answer_questions(talk);
 }
 
@@ -122,22 +177,23 @@ static bool
 take_input(struct talk *talk)
 {
 	enum netstring_status status;
-	size_t at = 0, length, used;
 	const char *text;
+	size_t length;
 	bool going = true;
 
+	talk->taken = 0;
 	do {
-		status = netstring_parse(talk->in + at, talk->length - at, LIMIT_NETSTRING_IN,
-		    &text, &length, &used);
-		if (status != NETSTRING_OK)
+		status = next_question(talk, &text, &length);
+		if (status == NETSTRING_OK)
+			going = take_question(talk, text, length);
+		else if (talk->count > 0)
+			going = answer_questions(talk);
+		else
 			break;
-		at += used;
-		going = take_question(talk, text, length);
 	} while (going);
-	going = answer_questions(talk) && going && status != NETSTRING_BAD;
-	memmove(talk->in, talk->in + at, talk->length - at);
-	talk->length -= at;
-	return flush(talk) && going;
+	memmove(talk->in, talk->in + talk->taken, talk->length - talk->taken);
+	talk->length -= talk->taken;
+	return flush(talk) && going && status != NETSTRING_BAD;
 }
 
 /* A question that has begun must come in time, however it is cut. */

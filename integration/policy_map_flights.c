@@ -305,12 +305,6 @@ flights_join(struct flights *flights, const char *domain, bool as_mta)
 }
 
 bool
-flight_has_landed(struct flights *flights, struct flight *flight)
-{
-	return flight_wait(flights, flight, (struct deadline){ 0 });
-}
-
-bool
 flight_wait(struct flights *flights, struct flight *flight, struct deadline deadline)
 {
 	struct entry *entry = (struct entry *)flight;

@@ -33,8 +33,7 @@ struct flights *flights_new(const struct gatherer *gatherer);
 /* To be left with flight_leave(). as_mta: for an MTA that delivers by itself, so that a
  * destination's relay does not count. NULL: too many are under way. */
 struct flight *flights_join(struct flights *flights, const char *domain, bool as_mta);
-bool flight_has_landed(struct flights *flights, struct flight *flight);
-/* false: the deadline came first; the flight goes on. */
+/* false: the deadline came first, or flights_stop(); the flight goes on. One of 0 does not wait. */
 bool flight_wait(struct flights *flights, struct flight *flight, struct deadline deadline);
 void flight_leave(struct flights *flights, struct flight *flight);
 /* Nobody may join any more. After resolver_stop() and http_stop() it ends soon. */

@@ -127,9 +127,11 @@ question_ask(struct policy_map_desk *desk, const char *text, size_t length, bool
 }
 
 bool
-question_must_wait(struct policy_map_desk *desk, const struct question *question)
+question_wait(struct policy_map_desk *desk, const struct question *question,
+    struct deadline deadline)
 {
-	return question->flight != NULL && !flight_has_landed(desk->flights, question->flight);
+	return question->flight == NULL ||
+	    flight_wait(desk->flights, question->flight, deadline);
 }
 
 static void

@@ -49,7 +49,10 @@ bool question_answer_again(struct policy_map_desk *desk, const char *text, size_
 /* Reads it and sends for what is not known. To be followed by question_answer(). */
 void question_ask(struct policy_map_desk *desk, const char *text, size_t length, bool line,
     struct question *question);
-bool question_must_wait(struct policy_map_desk *desk, const struct question *question);
+/* Is all known that the answer takes? Waits for it, at most until deadline; false before that when
+ * stsgated stops. A deadline of 0 does not wait. */
+bool question_wait(struct policy_map_desk *desk, const struct question *question,
+    struct deadline deadline);
 /* Waits, and adds the answer, a netstring or a line, to out. */
 void question_answer(struct policy_map_desk *desk, struct question *question, struct buf *out);
 

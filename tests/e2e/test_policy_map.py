@@ -181,6 +181,24 @@ def test_pipelined_answers_come_in_order(net, mta):
     assert answers == expected * 20
 
 
+def test_questions_that_come_during_a_look_up(net, start):
+    """Each is answered within 4 s of its own coming, and in order."""
+    mta = start({"dns": {"timeout": "60s"}})
+    domains = [net.domain(policy="enforce") for _ in range(3)]
+    for domain in domains:
+        net.dns.fault("_mta-sts." + domain.name, "TXT", "silence")
+    with socketmap.Client(where(mta)) as client:
+        began = time.monotonic()
+        for domain in domains:
+            client.send(netstring(f"postfix {domain.name}"))
+            wait_until(lambda name=domain.name: net.dns.queries("_mta-sts." + name, "TXT"), 30)
+        assert time.monotonic() - began < 3, "the second waited for the first"
+        client.send(netstring("sts .example"))
+        assert all(client.answer().startswith("TEMP ") for _ in domains)
+        assert client.answer() == "NOTFOUND "
+        assert time.monotonic() - began < 7
+
+
 def test_one_octet_at_a_time(net, client):
     domain = net.domain(policy="enforce")
     client.ask("postfix", domain.name)
