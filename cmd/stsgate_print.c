@@ -74,7 +74,8 @@ print_sts(FILE *out, const json_t *sts)
 	if (error != NULL) {
 		fprintf(out, "  %-12s", "error");
 		terminal_print(out, text_of(error, "type"));
-		fputs(text_of(error, "reason")[0] == '\0' ? "" : ": ", out);
+		if (text_of(error, "type")[0] != '\0' && text_of(error, "reason")[0] != '\0')
+			fputs(": ", out);
 		terminal_print(out, text_of(error, "reason"));
 		fputc('\n', out);
 	}

@@ -103,6 +103,8 @@ def test_policy_unknown_because_a_look_up_failed(net, mta):
     assert answer["sts"]["state"] == "error"
     assert answer["sts"]["error"]["reason"]
     assert answer["verdict"] == "defer"
+    shown = mta.ask("policy", domain.name).stdout
+    assert f"  error       {answer['sts']['error']['reason']}\n" in shown
 
 
 def test_policy_fetch_that_failed_is_told(net, mta):
