@@ -6,8 +6,11 @@
 
 #include <limits.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/thread.h"
 
@@ -47,6 +50,26 @@ thread_start_detached(size_t stack_octets, void *(*run)(void *context), void *co
 	pthread_t thread;
 
 	return start(&thread, stack_octets, PTHREAD_CREATE_DETACHED, run, context);
+}
+
+void
+thread_release_stack(void)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), lowest, unused;
+	pthread_attr_t attributes;
+	void *stack;
+	size_t size;
+
+	if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+		return;
+	if (pthread_attr_getstack(&attributes, &stack, &size) == 0) {
+		lowest = (uintptr_t)stack;
+		/* A page for the call that does it. */
+		unused = ((uintptr_t)__builtin_frame_address(0) - page) / page * page;
+		if (unused > lowest && unused < lowest + size)
+			(void)madvise(stack, unused - lowest, MADV_DONTNEED);
+	}
+	(void)pthread_attr_destroy(&attributes);
 }
 
 void

@@ -19,7 +19,7 @@
 #include "shim/lmtp_server.h"
 #include "shim/lmtp_session.h"
 
-#define SESSION_STACK	(256 * 1024)
+#define SESSION_STACK	(512 * 1024)	/* a TLS handshake is the deepest that happens on it */
 #define FULL_EVERY_MS	10000	/* warnings of lmtp.max-sessions, at most */
 #define ABANDON_MS	1500	/* for groups to notice that their transaction is abandoned */
 #define LAST_WORD_MS	500	/* for sessions to notice that they have the last word */

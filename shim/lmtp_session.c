@@ -13,10 +13,13 @@
 #include "base/limits.h"
 #include "base/metrics.h"
 #include "base/stream.h"
+#include "base/thread.h"
 #include "shim/lmtp_answer.h"
 #include "shim/lmtp_command.h"
 #include "shim/lmtp_content.h"
 #include "shim/lmtp_session.h"
+
+#define PAUSE_MS	1000	/* longer than a busy MTA is silent between two commands */
 
 struct lmtp_session {
 	struct lmtp_service *service;
@@ -389,12 +392,26 @@ command_waits(struct lmtp_session *session)
 	    memchr(octets, '\n', length) != NULL;
 }
 
+/* A session that pauses has a small stack, whatever its last message took. */
+static void
+await_command(struct lmtp_session *session)
+{
+	struct deadline pause = deadline_earlier(patience(session), deadline_in(PAUSE_MS));
+	const char *octets;
+	size_t length;
+
+	if (!stream_has_input(session->stream) &&
+	    stream_peek(session->stream, &octets, &length, pause) == STREAM_TIMEOUT)
+		thread_release_stack();
+}
+
 static enum stream_status
 read_command(struct lmtp_session *session, size_t *length, bool *too_long)
 {
 	struct deadline deadline = patience(session);
 	enum stream_status status;
 
+	await_command(session);
 	*too_long = false;
 	for (;;) {
 		status = stream_read_line(session->stream, session->line, sizeof(session->line),
