@@ -19,8 +19,8 @@ int thread_start(pthread_t *thread, size_t stack_octets, void *(*run)(void *cont
     void *context);
 int thread_start_detached(size_t stack_octets, void *(*run)(void *context), void *context);
 
-/* Gives back what earlier calls of this thread took of its stack. For who is about to wait for long:
- * thousands may. */
+/* Gives back what earlier calls of this thread took of its stack. For who is about to wait for
+ * long: thousands may. */
 void thread_release_stack(void);
 
 /* For pthread_cond_timedwait() with deadline_timespec(). */
