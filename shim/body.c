@@ -22,7 +22,7 @@
 #define FIRST_ROOM	4096
 #define RECEIVED_LENGTH	(sizeof(received) - 1)
 
-static const char received[] = "received:";
+static const char received[] = "received";
 
 struct spool {
 	pthread_mutex_t lock;
@@ -34,7 +34,8 @@ struct spool {
 struct header_scan {
 	bool over;	/* the empty line was seen */
 	size_t column;	/* octets of this line so far, CR and LF not counted */
-	size_t matched;	/* octets of this line that agree with received[], from its start */
+	size_t matched;	/* octets of this line that agree with received[], from its start; 0: they
+			   are not all of its field name */
 	unsigned received;
 	bool has_8bit;
 };
@@ -246,6 +247,20 @@ lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
+/* RFC 5322 4.5: blanks may come before the colon. */
+static void
+scan_name_octet(struct header_scan *header, char c)
+{
+	if (header->matched < RECEIVED_LENGTH) {
+		if (header->matched == header->column && lower(c) == received[header->matched])
+			header->matched++;
+		return;
+	}
+	header->received += c == ':';
+	if (c != ' ' && c != '\t')
+		header->matched = 0;
+}
+
 static void
 scan_header_octet(struct header_scan *header, char c)
 {
@@ -256,12 +271,7 @@ scan_header_octet(struct header_scan *header, char c)
 		header->column = header->matched = 0;
 		return;
 	}
-	if (header->matched == header->column && header->matched < RECEIVED_LENGTH &&
-	    lower(c) == received[header->matched]) {
-		header->matched++;
-		if (header->matched == RECEIVED_LENGTH)
-			header->received++;
-	}
+	scan_name_octet(header, c);
 	header->column++;
 	if ((unsigned char)c >= 0x80)
 		header->has_8bit = true;

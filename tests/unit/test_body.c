@@ -118,6 +118,8 @@ test_header(void **state)
 		{ "Subject: x\n\n\xc3\xa4\n", 0, false, true },
 		{ "Subject: x\r\n\r\n\xc3\xa4\r\n", 0, false, true },
 		{ "Received: unfinished", 1, false, false },
+		{ "Received : a\nReceived\t : b:c\nReceived x: d\nReceived\n : e\n\n", 2, false,
+		    false },
 		{ "Rec\reived: mended\n\n", 1, false, false },
 		{ "Received", 0, false, false },
 		{ "", 0, false, false },
