@@ -73,6 +73,7 @@ log_refusal(const struct lmtp_message *message, const struct rcpt *rcpt,
 	log_text(&line, "status", status);
 	log_text(&line, "dsn", reply->enhanced);
 	log_text(&line, "reply", text);
+	log_number(&line, "ms", 0);	/* nothing was tried */
 	log_end(&line);
 }
 
