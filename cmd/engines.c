@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -135,7 +136,7 @@ start_resolver(struct engines *e)
 	e->resolver = resolver_new(e->conf, why, sizeof(why));
 	if (e->resolver == NULL)
 		complain(e->conf, "DNS", why);
-	return e->resolver == NULL ? -1 : 0;
+	return e->resolver == NULL ? EX_CONFIG : 0;
 }
 
 static void
@@ -152,7 +153,7 @@ start_http(struct engines *e)
 	e->http = http_new(e->conf->tls.ca_file, e->conf->sts.http_proxy, why, sizeof(why));
 	if (e->http == NULL)
 		complain(e->conf, "policy fetch", why);
-	return e->http == NULL ? -1 : 0;
+	return e->http == NULL ? EX_CONFIG : 0;
 }
 
 static void
@@ -169,7 +170,7 @@ start_tls(struct engines *e)
 	e->tls = tls_client_new(e->conf->tls.ca_file, why, sizeof(why));
 	if (e->tls == NULL)
 		complain(e->conf, "TLS", why);
-	return e->tls == NULL ? -1 : 0;
+	return e->tls == NULL ? EX_CONFIG : 0;
 }
 
 static void
@@ -391,7 +392,7 @@ free_lmtp(struct engines *e)
 static const struct engine {
 	const char *name;
 	/* 0, or -1 after complain() */
-	int (*start)(struct engines *e);
+	int (*start)(struct engines *e);	/* as engines_start() */
 	/* Goes on by another configuration; what can fail stands in prepare_reload(). NULL: has
 	 * nothing that could change, or is fixed (cmd/fixed_keys.c). */
 	void (*reload)(struct engines *e, const struct conf *conf);
@@ -425,12 +426,13 @@ static const struct engine {
 int
 engines_start(struct engines *e)
 {
-	for (size_t i = 0; i < ENGINE_COUNT; i++) {
+	int status = 0;
+
+	for (size_t i = 0; i < ENGINE_COUNT && status == 0; i++) {
 		log_message(LOG_LEVEL_DEBUG, "start", "%s", engines[i].name);
-		if (engines[i].start(e) != 0)
-			return -1;
+		status = engines[i].start(e);
 	}
-	return 0;
+	return status;
 }
 
 /* What can fail. */

@@ -42,7 +42,8 @@ struct engines {
 	struct lmtp_server *lmtp;
 };
 
-/* 0, or -1: it has been said why, and the process is to end without another call. */
+/* 0; EX_CONFIG, where the configuration names what cannot be used; or -1. It has been said why,
+ * and the process is to end without another call. */
 int engines_start(struct engines *engines);
 /* Goes on by conf, which is the engines' then; whoever runs ends by what he began with. -1: it has
  * been logged why, nothing has changed, and conf stays the caller's. */

@@ -154,6 +154,7 @@ serve(const struct conf *conf, const char *path)
 	struct engines engines = { .conf = conf, .now = conf_now_new(conf) };
 	sigset_t signals;
 	char why[256];
+	int status;
 
 	share_heaps();
 	log_open("stsgated", conf->log_to_syslog, conf->log_level);
@@ -163,8 +164,9 @@ serve(const struct conf *conf, const char *path)
 		complain(conf, why, "");
 		return EX_CONFIG;
 	}
-	if (engines_start(&engines) != 0)
-		_exit(EX_UNAVAILABLE);
+	status = engines_start(&engines);
+	if (status != 0)
+		_exit(status < 0 ? EX_UNAVAILABLE : status);
 	say_ready(conf);
 	serve_until_stopped(&engines, &signals, path);
 	service_manager_stopping();

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: ISC
 """stsgate.conf: what is refused, and how it is said."""
 
+import pathlib
 import re
 
 import pytest
@@ -102,6 +103,20 @@ def test_a_user_that_does_not_exist(net):
     mta = net.daemons.make({"user": "no-such-user"})
     done = programs.run("stsgated", "-c", str(mta.config), seconds=15)
     assert done.returncode == CONFIG and "no-such-user" in done.stderr
+    net.daemons.discard(mta)
+
+
+@pytest.mark.parametrize("key, says", [("ca-file", "no certificate"),
+                                       ("trust-anchor", "trust anchors")])
+def test_a_file_with_nothing_of_use_in_it(net, key, says):
+    """To who checks and to who starts the same."""
+    useless = pathlib.Path(net.authorities.ca_file).with_name("useless")
+    useless.write_text("nothing of use\n", "ascii")
+    mta = net.daemons.make({"tls": {"ca-file": str(useless)}} if key == "ca-file"
+                           else {"dns": {"trust-anchor": [str(useless)]}})
+    for more in ([], ["-t"]):
+        done = programs.run("stsgated", "-c", str(mta.config), *more, seconds=15)
+        assert done.returncode == CONFIG and says in done.stderr
     net.daemons.discard(mta)
 
 
