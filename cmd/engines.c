@@ -369,8 +369,6 @@ halt_lmtp(struct engines *e)
 		return true;
 	/* Nobody waits for an answer or a policy any more. */
 	sts_cache_stop(e->sts_cache);
-	resolver_stop(e->resolver);
-	http_stop(e->http);
 	lmtp_server_abandon(e->lmtp);
 	return false;
 }
