@@ -114,7 +114,7 @@ stream_new_fd(int fd)
 	struct stream *stream = xmalloc(sizeof(*stream));
 	int flags = fcntl(fd, F_GETFL);
 
-	if (flags >= 0)
+	if (flags >= 0 && (flags & O_NONBLOCK) == 0)
 		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 	stream->fd = fd;
 	stream->ops = &stream_fd_ops;
