@@ -138,10 +138,12 @@ def scenarios_of_code():
 
 
 def lint_faults():
+    """All that mandoc says, but for pages that are not installed on this machine."""
     for name in PAGES:
-        done = subprocess.run(["mandoc", "-Tlint", "-W", "warning", str(ROOT / "man" / name)],
+        done = subprocess.run(["mandoc", "-Tlint", str(ROOT / "man" / name)],
                               capture_output=True, text=True, check=False)
-        yield from (line for line in done.stdout.splitlines() if line)
+        yield from (line for line in done.stdout.splitlines()
+                    if line and "referenced manual not found" not in line)
 
 
 def main():
