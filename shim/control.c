@@ -7,7 +7,6 @@
 #include <microhttpd.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,10 +16,7 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "shim/control.h"
-#include "shim/control_cache.h"
-#include "shim/control_check.h"
-#include "shim/control_policy.h"
-#include "shim/control_stats.h"
+#include "shim/control_routes.h"
 #include "shim/control_stream.h"
 #include "shim/control_visitors.h"
 
@@ -30,9 +26,6 @@
 #define THREAD_STACK	(512 * 1024)
 #define CONNECTION_MEMORY	(16 * 1024)
 #define STREAM_BLOCK	4096
-#define PAGE_DEFAULT	1000
-#define PAGE_MAX	10000
-#define NAME_MAX_PATH	512	/* even cut to that it is no name */
 
 struct listener {
 	struct control *control;
@@ -49,31 +42,12 @@ struct control {
 	atomic_bool stopping;
 };
 
-struct request {
-	const struct gatherer *gatherer;
-	const struct deliver_context *deliver;
-	const struct control_tlsrpt *tlsrpt;
-	struct MHD_Connection *connection;
-	char domain[NAME_MAX_PATH];	/* as it stands in the path, cut when too long */
-	bool tcp;
-	bool may_omit_host;	/* HTTP/1.0 */
-	int64_t uid;	/* of the peer, -1 when unknown */
-	const struct upload *upload;
-	const atomic_bool *stopping;
-};
-
 /* What came with a request; from its header to its end. */
 struct upload {
 	struct buf body;
 	bool wanted;	/* the path takes a body */
 	bool too_large;
 };
-
-static void
-show_policy(const struct request *request, struct control_answer *answer)
-{
-	control_show_policy(request->gatherer, request->domain, answer);
-}
 
 static int
 socket_of(struct MHD_Connection *connection)
@@ -84,262 +58,10 @@ socket_of(struct MHD_Connection *connection)
 	return info == NULL ? -1 : info->connect_fd;
 }
 
-/* Has the client hung up, or are we to stop? */
-static bool
-is_gone(void *context)
-{
-	const struct request *request = context;
-
-	return *request->stopping || control_peer_is_gone(socket_of(request->connection));
-}
-
-static const char *
-argument(const struct request *request, const char *name)
-{
-	return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
-}
-
-static void
-check(const struct request *request, struct control_answer *answer)
-{
-	if (argument(request, "stream") != NULL)
-		control_check_stream(request->deliver, request->domain,
-		    argument(request, "doing") != NULL, request->stopping, answer);
-	else
-		control_check(request->deliver, request->domain, is_gone,
-		    (void *)(uintptr_t)request, answer);
-}
-
-static void
-list_cache(const struct request *request, struct control_answer *answer)
-{
-	const char *after = argument(request, "after"), *limit = argument(request, "limit");
-	struct domain domain = { "" };
-	unsigned long wanted = PAGE_DEFAULT;
-	char *end;
-
-	if (limit != NULL) {
-		wanted = strtoul(limit, &end, 10);
-		if (limit[0] < '1' || limit[0] > '9' || *end != '\0' || wanted > PAGE_MAX) {
-			control_refuse(answer, 400, "limit must be 1 to 10000");
-			return;
-		}
-	}
-	if (after == NULL || after[0] == '\0' || control_domain(after, &domain, answer) == 0)
-		control_list_cache(request->gatherer, domain.name, (unsigned)wanted, answer);
-}
-
-static void
-show_entry(const struct request *request, struct control_answer *answer)
-{
-	control_show_entry(request->gatherer, request->domain, answer);
-}
-
-static void
-refresh(const struct request *request, struct control_answer *answer)
-{
-	control_refresh(request->gatherer, request->domain, request->uid, answer);
-}
-
-static void
-forget(const struct request *request, struct control_answer *answer)
-{
-	control_forget(request->gatherer, request->domain, request->uid, answer);
-}
-
-static void
-import(const struct request *request, struct control_answer *answer)
-{
-	if (request->upload->too_large)
-		control_refuse(answer, 413, "the request is too large");
-	else
-		control_import(request->gatherer, buf_text(&request->upload->body),
-		    request->upload->body.length, request->uid, answer);
-}
-
-static void
-health(const struct request *request, struct control_answer *answer)
-{
-	control_health(request->gatherer, answer);
-}
-
-static void
-metrics(const struct request *request, struct control_answer *answer)
-{
-	control_metrics(request->gatherer, answer);
-}
-
-static void
-stats(const struct request *request, struct control_answer *answer)
-{
-	control_stats(request->gatherer, answer);
-}
-
-static struct control_tlsrpt_query
-tlsrpt_query(const struct request *request)
-{
-	return (struct control_tlsrpt_query){ .conf = request->gatherer->conf,
-		.path = request->domain,
-		.domain = argument(request, "domain"), .after = argument(request, "after"),
-		.limit = PAGE_DEFAULT, .status = argument(request, "status") != NULL,
-		.sendable = argument(request, "sendable") != NULL,
-		.force = argument(request, "force") != NULL, .is_gone = is_gone,
-		.context = (void *)(uintptr_t)request, .uid = request->uid };
-}
-
-static void
-show_tlsrpt(const struct request *request, struct control_answer *answer)
-{
-	const struct control_tlsrpt_query query = tlsrpt_query(request);
-
-	control_tlsrpt_show(request->tlsrpt, &query, answer);
-}
-
-static void
-list_tlsrpt(const struct request *request, struct control_answer *answer)
-{
-	control_tlsrpt_days(request->tlsrpt, answer);
-}
-
-static void
-send_tlsrpt(const struct request *request, struct control_answer *answer)
-{
-	const struct control_tlsrpt_query query = tlsrpt_query(request);
-
-	control_tlsrpt_send(request->tlsrpt, &query, answer);
-}
-
-/* What a path means: its prefix, whether a domain follows, and who answers which method. */
-static const struct route {
-	const char *before, *after;	/* of the domain; after NULL: the path has none */
-	const char *method;
-	void (*serve)(const struct request *request, struct control_answer *answer);
-	bool over_tcp;	/* tells nothing about policies and changes nothing */
-	bool body;	/* takes one */
-	bool deep;	/* a slash may stand in what follows */
-} routes[] = {
-	{ "/v1/policy/", "", "GET", show_policy, false, false, false },
-	{ "/v1/check/", "", "GET", check, false, false, false },
-	{ "/v1/cache", NULL, "GET", list_cache, false, false, false },
-	{ "/v1/cache", NULL, "POST", import, false, true, false },
-	{ "/v1/cache/", "/refresh", "POST", refresh, false, false, false },
-	{ "/v1/cache/", "", "GET", show_entry, false, false, false },
-	{ "/v1/cache/", "", "DELETE", forget, false, false, false },
-	{ "/v1/tlsrpt", NULL, "GET", list_tlsrpt, false, false, false },
-	{ "/v1/tlsrpt/", "/send", "POST", send_tlsrpt, false, false, false },
-	{ "/v1/tlsrpt/", "", "GET", show_tlsrpt, false, false, true },
-	{ "/v1/stats", NULL, "GET", stats, false, false, false },
-	{ "/metrics", NULL, "GET", metrics, true, false, false },
-	{ "/healthz", NULL, "GET", health, true, false, false },
-};
-
-static bool
-route_matches(const struct route *route, const char *path, struct request *request)
-{
-	size_t before = strlen(route->before), after, length = strlen(path);
-
-	if (route->after == NULL)
-		return strcmp(path, route->before) == 0;
-	after = strlen(route->after);
-	if (length <= before + after || strncmp(path, route->before, before) != 0 ||
-	    strcmp(path + length - after, route->after) != 0)
-		return false;
-	length -= before + after;
-	if (memchr(path + before, '/', length) != NULL && !route->deep)
-		return false;
-	if (length >= sizeof(request->domain))
-		length = sizeof(request->domain) - 1;
-	memcpy(request->domain, path + before, length);
-	request->domain[length] = '\0';
-	return true;
-}
-
-/* A web page that resolves its own name to 127.0.0.1 must not read our metrics. Browsers always
- * name the host; a client of HTTP/1.0 need not. */
-static bool
-host_is_local(const struct request *request)
-{
-	static const char *const local[] = { "localhost", "127.0.0.1", "[::1]" };
-	const char *host = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND,
-	    "Host");
-
-	if (host == NULL)
-		return request->may_omit_host;
-	for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++) {
-		size_t length = strlen(local[i]);
-
-		if (strncmp(host, local[i], length) == 0 &&
-		    (host[length] == '\0' || host[length] == ':'))
-			return true;
-	}
-	return false;
-}
-
-static void
-serve(const struct route *route, const struct request *request, struct control_answer *answer)
-{
-	if (request->tcp && !host_is_local(request))
-		control_refuse(answer, 400, "the Host header names no local address");
-	else
-		route->serve(request, answer);
-}
-
-/* What the first route says that fits a path is what the path means. */
-static bool
-is_same_path(const struct route *a, const struct route *b)
-{
-	return strcmp(a->before, b->before) == 0 && (a->after == NULL) == (b->after == NULL) &&
-	    (a->after == NULL || strcmp(a->after, b->after) == 0);
-}
-
-/* HEAD is a GET, of which libmicrohttpd sends the header alone. */
-static bool
-takes_method(const struct route *route, const char *method)
-{
-	return strcmp(strcmp(method, "HEAD") == 0 ? "GET" : method, route->method) == 0;
-}
-
-/* NULL when there is none; allow then tells the methods of the path, "" for an unknown path. */
-static const struct route *
-find_route(const char *method, const char *path, struct request *request, char allow[ALLOW_MAX])
-{
-	const struct route *first = NULL;
-	size_t used = 0;
-
-	allow[0] = '\0';
-	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-		const struct route *route = &routes[i];
-
-		if ((request->tcp && !route->over_tcp) || !route_matches(route, path, request) ||
-		    (first != NULL && !is_same_path(first, route)))
-			continue;
-		first = route;
-		if (takes_method(route, method))
-			return route;
-		used += (size_t)snprintf(allow + used, ALLOW_MAX - used, "%s%s",
-		    used > 0 ? ", " : "", route->method);
-	}
-	return NULL;
-}
-
-static void
-dispatch(const char *method, const char *path, struct request *request,
-    struct control_answer *answer)
-{
-	const struct route *route = find_route(method, path, request, answer->allow);
-
-	if (route != NULL)
-		serve(route, request, answer);
-	else if (answer->allow[0] != '\0')
-		control_refuse(answer, 405, "this path does not take that method");
-	else
-		control_refuse(answer, 404, "there is nothing at this path");
-}
-
 /* By the configuration that is in force now, to the end. */
 static void
-dispatch_now(const struct control *control, const char *method, const char *path,
-    struct request *request, struct control_answer *answer)
+dispatch_now(const struct control *control, struct control_request *request,
+    struct control_answer *answer)
 {
 	struct gatherer gatherer = gatherer_take(&control->context.gatherer);
 	struct deliver_context deliver = *control->context.deliver;
@@ -348,7 +70,7 @@ dispatch_now(const struct control *control, const char *method, const char *path
 	deliver.gatherer = gatherer;
 	request->gatherer = &gatherer;
 	request->deliver = &deliver;
-	dispatch(method, path, request, answer);
+	control_dispatch(request, answer);
 	gatherer_give(&gatherer);
 }
 
@@ -417,13 +139,11 @@ send_answer(struct MHD_Connection *connection, struct control_answer *answer)
 }
 
 static struct upload *
-begin_upload(const char *method, const char *path, struct request *request)
+begin_upload(const char *method, const char *path, bool tcp)
 {
 	struct upload *upload = xcalloc(1, sizeof(*upload));
-	char allow[ALLOW_MAX];
-	const struct route *route = find_route(method, path, request, allow);
 
-	upload->wanted = route != NULL && route->body;
+	upload->wanted = control_takes_body(method, path, tcp);
 	return upload;
 }
 
@@ -470,39 +190,56 @@ end_request(void *context, struct MHD_Connection *connection, void **state,
 	*state = NULL;
 }
 
+static const char *
+argument(void *connection, const char *name)
+{
+	return MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+static void
+answer_request(const struct listener *listener, struct control_request *request,
+    struct control_answer *answer)
+{
+	struct MHD_Connection *connection = request->connection;
+
+	request->argument = argument;
+	request->tlsrpt = &listener->control->context.tlsrpt;
+	request->stopping = &listener->control->stopping;
+	request->host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
+	request->tcp = listener->tcp;
+	request->socket = socket_of(connection);
+	request->uid = listener->tcp ? -1 : peer_uid(connection);
+	set_timeout(connection, ANSWER_TIMEOUT_S);
+	visitors_set_busy(listener->visitors, visitor_of(connection), true);
+	dispatch_now(listener->control, request, answer);
+	if (answer->stream == NULL)	/* one has only begun */
+		visitors_set_busy(listener->visitors, visitor_of(connection), false);
+}
+
 /* libmicrohttpd calls this once for the header, then for the body, then to have it answered. */
 static enum MHD_Result
 handle(void *context, struct MHD_Connection *connection, const char *path, const char *method,
     const char *version, const char *octets, size_t *length, void **state)
 {
 	const struct listener *listener = context;
+	struct upload *upload = *state;
 	struct control_answer answer = { 0 };
-	struct request request = {
-		.gatherer = &listener->control->context.gatherer,
-		.deliver = listener->control->context.deliver,
-		.tlsrpt = &listener->control->context.tlsrpt,
-		.connection = connection,
-		.tcp = listener->tcp,
-		.may_omit_host = strcmp(version, MHD_HTTP_VERSION_1_0) == 0,
-		.upload = *state,
-		.stopping = &listener->control->stopping,
-	};
+	struct control_request request = { .method = method, .path = path,
+		.connection = connection };
 
-	if (*state == NULL) {
-		*state = begin_upload(method, path, &request);
+	if (upload == NULL) {
+		*state = begin_upload(method, path, listener->tcp);
 		return MHD_YES;
 	}
 	if (*length > 0) {
-		take_upload(*state, octets, *length);
+		take_upload(upload, octets, *length);
 		*length = 0;
 		return MHD_YES;
 	}
-	request.uid = listener->tcp ? -1 : peer_uid(connection);
-	set_timeout(connection, ANSWER_TIMEOUT_S);
-	visitors_set_busy(listener->visitors, visitor_of(connection), true);
-	dispatch_now(listener->control, method, path, &request, &answer);
-	if (answer.stream == NULL)	/* one has only begun */
-		visitors_set_busy(listener->visitors, visitor_of(connection), false);
+	request.may_omit_host = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
+	request.body = upload->too_large ? NULL : buf_text(&upload->body);
+	request.length = upload->body.length;
+	answer_request(listener, &request, &answer);
 	return send_answer(connection, &answer);
 }
 

@@ -85,7 +85,7 @@ def milter_log_faults():
 
 
 def route_faults():
-    rows = re.findall(r'\{ "(/[^"]*)", (?:"([^"]*)"|NULL), "([A-Z]+)"', code("shim/control.c"))
+    rows = re.findall(r'\{ "(/[^"]*)", (?:"([^"]*)"|NULL), "([A-Z]+)"', code("shim/control_routes.c"))
     def word(before):
         if before == "/v1/tlsrpt/":
             return "day"

@@ -1,0 +1,47 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * What does a path on the control socket mean, and who answers? Knows nothing of how a request
+ * came. Any thread.
+ */
+#ifndef SHIM_CONTROL_ROUTES_H
+#define SHIM_CONTROL_ROUTES_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy/gather.h"
+#include "shim/control_answer.h"
+#include "shim/control_tlsrpt.h"
+#include "shim/deliver.h"
+
+#define CONTROL_NAME_MAX	512	/* even cut to that it is no name */
+
+struct control_request {
+	const struct gatherer *gatherer;
+	const struct deliver_context *deliver;
+	const struct control_tlsrpt *tlsrpt;
+	const char *method, *path;
+	const char *host;	/* the Host header, or NULL */
+	bool may_omit_host;	/* HTTP/1.0 */
+	bool tcp;
+	int socket;	/* of the connection */
+	int64_t uid;	/* of the peer, -1 when unknown */
+	const char *body;	/* NULL: too large */
+	size_t length;	/* of the body, in octets */
+	/* What a name was given in the query, or NULL. */
+	const char *(*argument)(void *connection, const char *name);
+	void *connection;
+	const atomic_bool *stopping;	/* the server is about to end */
+	char domain[CONTROL_NAME_MAX];	/* set here: as it stands in the path, cut when too long */
+};
+
+bool control_takes_body(const char *method, const char *path, bool tcp);
+void control_dispatch(struct control_request *request, struct control_answer *answer);
+
+#endif
