@@ -381,8 +381,9 @@ ask_tlsa(struct gathering *gathering)
 	    gathering->facts);
 }
 
-struct deadline
-gather_await_policy(const struct gatherer *gatherer, const struct sts_inquiry *inquiry,
+/* While the watch, if there is one, lets it. The deadline for what is left to do. */
+static struct deadline
+await_policy(const struct gatherer *gatherer, const struct sts_inquiry *inquiry,
     struct deadline deadline)
 {
 	while (gatherer->watch != NULL && !deadline_passed(deadline) &&
@@ -422,10 +423,21 @@ gather_facts(const struct gatherer *gatherer, struct arena *arena, const char *d
 	if (wants_tlsa(&gathering))
 		ask_tlsa(&gathering);
 	if (gathering.inquiry != NULL) {
-		deadline = gather_await_policy(gatherer, gathering.inquiry, gathering.deadline);
+		deadline = await_policy(gatherer, gathering.inquiry, gathering.deadline);
 		sts_cache_finish(gatherer->sts_cache, gathering.inquiry, deadline, &facts->sts);
 	}
 	return facts;
+}
+
+int
+gather_refresh(const struct gatherer *gatherer, struct arena *arena, const char *domain,
+    struct deadline deadline, struct sts_facts *sts)
+{
+	struct sts_cache *cache = gatherer->sts_cache;
+	struct sts_inquiry *inquiry = sts_cache_refresh_begin(cache, arena, domain);
+
+	deadline = await_policy(gatherer, inquiry, deadline);
+	return sts_cache_refresh_end(cache, inquiry, deadline, sts);
 }
 
 struct gatherer

@@ -58,10 +58,10 @@ struct plan *gather_plan_for(const struct gatherer *gatherer, struct arena *aren
  * which facts then tell of. */
 struct plan *gather_plan_again(const struct gatherer *gatherer, struct arena *arena,
     enum sender_wish wish, struct deadline deadline, struct facts *facts);
-/* While the policy of an inquiry is on its way and the watch, if there is one, lets it. The
- * deadline for what is left to do. */
-struct deadline gather_await_policy(const struct gatherer *gatherer,
-    const struct sts_inquiry *inquiry, struct deadline deadline);
+/* Fetches the policy now, whatever the TXT record's id and the back-off say, and waits for it while
+ * the watch, if there is one, lets it; the fetch goes on for others. 0, or -1: sts says why not. */
+int gather_refresh(const struct gatherer *gatherer, struct arena *arena, const char *domain,
+    struct deadline deadline, struct sts_facts *sts);
 /* For no message in particular. */
 struct plan *gather_plan(const struct gatherer *gatherer, struct arena *arena, const char *domain,
     const struct ip *literal, struct deadline deadline, struct facts **facts);

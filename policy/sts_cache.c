@@ -555,11 +555,3 @@ sts_cache_refresh_end(struct sts_cache *cache, struct sts_inquiry *inquiry,
 	explain(sts, "%s", inquiry->why);
 	return -1;
 }
-
-int
-sts_cache_refresh(struct sts_cache *cache, struct arena *arena, const char *domain,
-    struct deadline deadline, struct sts_facts *sts)
-{
-	return sts_cache_refresh_end(cache, sts_cache_refresh_begin(cache, arena, domain),
-	    deadline, sts);
-}

@@ -70,10 +70,8 @@ const _Atomic uint64_t *sts_cache_changes(const struct sts_cache *cache, const c
 /* Something else changed by which answers were made. */
 void sts_cache_change_all(struct sts_cache *cache);
 
-/* Fetches now, whatever the TXT record's id and the back-off say. 0, or -1: sts says why not. */
-int sts_cache_refresh(struct sts_cache *cache, struct arena *arena, const char *domain,
-    struct deadline deadline, struct sts_facts *sts);
-/* The same in steps: begin, await as often as is wished, and end, which waits too. */
+/* Fetches now, whatever the TXT record's id and the back-off say: begin, await as often as is
+ * wished, and end, which waits too. 0, or -1: sts says why not. */
 struct sts_inquiry *sts_cache_refresh_begin(struct sts_cache *cache, struct arena *arena,
     const char *domain);
 int sts_cache_refresh_end(struct sts_cache *cache, struct sts_inquiry *inquiry,

@@ -133,17 +133,6 @@ plan(struct check *check)
 }
 
 static void
-refresh(struct check *check, struct sts_facts *sts)
-{
-	struct sts_cache *cache = check->gatherer.sts_cache;
-	struct sts_inquiry *inquiry = sts_cache_refresh_begin(cache, check->arena,
-	    check->facts->domain);
-
-	(void)sts_cache_refresh_end(cache, inquiry, gather_await_policy(&check->gatherer, inquiry,
-	    check->deadline), sts);
-}
-
-static void
 gather(struct check *check)
 {
 	int64_t since_ms = clock_monotonic_ms();
@@ -155,7 +144,8 @@ gather(struct check *check)
 	sts = check->facts->sts;
 	if (is_stale(&sts) && !is_gone(check)) {
 		since_ms = clock_monotonic_ms();
-		refresh(check, &sts);
+		(void)gather_refresh(&check->gatherer, check->arena, check->facts->domain,
+		    check->deadline, &sts);
 		plan(check);
 	}
 	tell_policy(check, &sts, since_ms);

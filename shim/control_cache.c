@@ -116,8 +116,7 @@ control_refresh(const struct gatherer *gatherer, const char *text, int64_t uid,
 		return;
 	log_change("refresh", domain.name, uid);
 	arena = arena_new();
-	failed = sts_cache_refresh(gatherer->sts_cache, arena, domain.name,
-	    deadline_in(ANSWER_TIME_MS), &sts);
+	failed = gather_refresh(gatherer, arena, domain.name, deadline_in(ANSWER_TIME_MS), &sts);
 	answer->status = failed == 0 ? 200 : 502;
 	answer->text = sts_text_json(&sts);
 	arena_free(arena);

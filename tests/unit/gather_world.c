@@ -124,6 +124,20 @@ sts_cache_finish(struct sts_cache *cache, struct sts_inquiry *inquiry, struct de
 	*sts = world.sts;
 }
 
+struct sts_inquiry *
+sts_cache_refresh_begin(struct sts_cache *cache, struct arena *in, const char *domain)
+{
+	return sts_cache_begin(cache, in, domain);
+}
+
+int
+sts_cache_refresh_end(struct sts_cache *cache, struct sts_inquiry *inquiry,
+    struct deadline deadline, struct sts_facts *sts)
+{
+	sts_cache_finish(cache, inquiry, deadline, sts);
+	return deadline_passed(deadline) ? -1 : 0;
+}
+
 bool
 sts_cache_recheck(struct sts_cache *cache, struct arena *in, const char *domain,
     struct deadline deadline, struct sts_facts *sts)

@@ -31,10 +31,11 @@ waits(void *context, const char *what)
 	return watcher.leaves_at == NULL || strcmp(watcher.leaves_at, what) != 0;
 }
 
+static const struct gather_watch watch = { waits, NULL };
+
 static const char *
 heard(struct deadline *left)
 {
-	static const struct gather_watch watch = { waits, NULL };
 	struct gatherer watched = gatherer;
 	struct facts *facts;
 
@@ -110,6 +111,27 @@ test_nobody_waits_any_more(void **state)
 	assert_null(strchr(world.calls, 'k'));
 }
 
+static void
+test_a_refresh_is_watched(void **state)
+{
+	struct gatherer watched = gatherer;
+	struct sts_facts sts;
+
+	(void)state;
+	watched.watch = &watch;
+	watcher.heard[0] = '\0';
+	watcher.leaves_at = NULL;
+	world.flight = 3;
+	assert_int_equal(gather_refresh(&watched, arena, "example.com", deadline_in(60 * 1000),
+	    &sts), 0);
+	assert_string_equal(watcher.heard, "policy policy ");
+	world.flight = 1000;
+	watcher.leaves_at = "policy";
+	assert_int_equal(gather_refresh(&watched, arena, "example.com", deadline_in(60 * 1000),
+	    &sts), -1);
+	assert_string_equal(watcher.heard, "policy policy policy ");
+}
+
 int
 main(void)
 {
@@ -118,6 +140,7 @@ main(void)
 		TEST(test_what_is_waited_for),
 		TEST(test_a_relay_has_no_mx_records),
 		TEST(test_nobody_waits_any_more),
+		TEST(test_a_refresh_is_watched),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -374,6 +374,13 @@ test_recheck_after_a_failure(void **state)
 	assert_int_equal(sts.state, STS_NONE);
 }
 
+static int
+refresh(struct fixture *fixture, struct sts_facts *sts)
+{
+	return sts_cache_refresh_end(fixture->cache, sts_cache_refresh_begin(fixture->cache,
+	    fixture->arena, "example.com"), deadline_in(5000), sts);
+}
+
 static void
 test_refresh_by_hand(void **state)
 {
@@ -382,22 +389,19 @@ test_refresh_by_hand(void **state)
 
 	get(fixture);
 	world.body = OTHER;	/* F9: the same id, another text */
-	assert_int_equal(sts_cache_refresh(fixture->cache, fixture->arena, "example.com",
-	    deadline_in(5000), &sts), 0);
+	assert_int_equal(refresh(fixture, &sts), 0);
 	assert_policy(&sts, "one", STS_MODE_ENFORCE, false);
 	assert_string_equal(get(fixture)->policy->mx[0], "other.example");
 	world.status = 500;
 	for (int i = 0; i < 2; i++) {	/* no back-off */
-		assert_int_equal(sts_cache_refresh(fixture->cache, fixture->arena, "example.com",
-		    deadline_in(5000), &sts), -1);
+		assert_int_equal(refresh(fixture, &sts), -1);
 		assert_policy(&sts, "one", STS_MODE_ENFORCE, true);
 		assert_finding(&sts, RESULT_STS_POLICY_FETCH_ERROR, "http-500");
 	}
 	assert_int_equal(world.fetches, 4);
 	world.txt = NULL;	/* a vanished TXT keeps the id */
 	world.status = 200;
-	assert_int_equal(sts_cache_refresh(fixture->cache, fixture->arena, "example.com",
-	    deadline_in(5000), &sts), 0);
+	assert_int_equal(refresh(fixture, &sts), 0);
 	assert_policy(&sts, "one", STS_MODE_ENFORCE, false);
 }
 
@@ -408,14 +412,12 @@ test_refresh_of_nothing(void **state)
 	struct sts_facts sts;
 
 	world.txt = NULL;
-	assert_int_equal(sts_cache_refresh(fixture->cache, fixture->arena, "example.com",
-	    deadline_in(5000), &sts), -1);
+	assert_int_equal(refresh(fixture, &sts), -1);
 	assert_int_equal(sts.state, STS_NONE);
 	assert_true(sts.why[0] != '\0');
 	assert_int_equal(world.fetches, 0);
 	world.txt_state = DNS_FAILED;
-	assert_int_equal(sts_cache_refresh(fixture->cache, fixture->arena, "example.com",
-	    deadline_in(5000), &sts), -1);
+	assert_int_equal(refresh(fixture, &sts), -1);
 	assert_int_equal(sts.state, STS_TXT_FAILED);
 }
 
