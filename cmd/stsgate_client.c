@@ -14,6 +14,7 @@
 
 #define ANSWER_TIME_MS	(90 * 1000)	/* stsgated bounds its own look-ups below this */
 #define SENDING_TIME_MS	(30 * 60 * 1000)	/* a page of reports, each receiver silent */
+#define STATUS_STOPPING	503
 
 static const char *
 control_path(const struct conf *conf)
@@ -59,6 +60,10 @@ client_ask(const struct client *client, const char *method, const char *path,
 	if (client->heard_all != NULL)
 		client->heard_all(client->heard_by);
 	buf_free(&url);
+	if (answer->outcome == HTTP_ANSWERED && answer->status == STATUS_STOPPING) {
+		client_complain(answer);
+		return EX_UNAVAILABLE;
+	}
 	if (answer->outcome == HTTP_ANSWERED)
 		return EX_OK;
 	fprintf(stderr, "stsgate: stsgated does not answer at %s: %s\n", socket_path,

@@ -34,8 +34,8 @@ struct client {
 	void *heard_by;
 };
 
-/* EX_OK with the whole answer, whatever its status, or EX_UNAVAILABLE. The caller frees
- * answer->body in either case. */
+/* EX_OK with the whole answer, whatever its status, or EX_UNAVAILABLE after a message, also where
+ * stsgated was being stopped. The caller frees answer->body in either case. */
 int client_ask(const struct client *client, const char *method, const char *path,
     const struct buf *body, struct http_answer *answer);
 json_t *client_parse(const struct http_answer *answer);	/* NULL after a message */

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <microhttpd.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -14,7 +15,9 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/deadline.h"
 #include "base/limits.h"
+#include "base/thread.h"
 #include "shim/control.h"
 #include "shim/control_routes.h"
 #include "shim/control_stream.h"
@@ -22,6 +25,7 @@
 
 #define IDLE_TIMEOUT_S	10
 #define ANSWER_TIMEOUT_S	(40 * 60)	/* more than any answer takes */
+#define LAST_ANSWERS_MS	2000	/* for those that are being given as a socket is closed */
 #define LEAVING_MAX	32	/* connections that were shut down and are not closed yet */
 #define THREAD_STACK	(512 * 1024)
 #define CONNECTION_MEMORY	(16 * 1024)
@@ -33,13 +37,16 @@ struct listener {
 	struct visitors *visitors;
 	int socket;
 	bool tcp;
+	atomic_bool stopping;
+	pthread_mutex_t lock;
+	pthread_cond_t answered;
+	unsigned unanswered;	/* requests; guarded by lock */
 	struct listener *next;
 };
 
 struct control {
 	struct control_context context;
 	struct listener *listeners;
-	atomic_bool stopping;
 };
 
 /* What came with a request; from its header to its end. */
@@ -47,7 +54,37 @@ struct upload {
 	struct buf body;
 	bool wanted;	/* the path takes a body */
 	bool too_large;
+	bool counted;	/* among the unanswered */
 };
+
+static void
+expect_answer(struct listener *listener, struct upload *upload)
+{
+	upload->counted = true;
+	(void)pthread_mutex_lock(&listener->lock);
+	listener->unanswered++;
+	(void)pthread_mutex_unlock(&listener->lock);
+}
+
+static void
+was_answered(struct listener *listener)
+{
+	(void)pthread_mutex_lock(&listener->lock);
+	listener->unanswered--;
+	(void)pthread_cond_signal(&listener->answered);
+	(void)pthread_mutex_unlock(&listener->lock);
+}
+
+static void
+await_answers(struct listener *listener, struct deadline deadline)
+{
+	struct timespec until = deadline_timespec(deadline);
+
+	(void)pthread_mutex_lock(&listener->lock);
+	while (listener->unanswered > 0 && !deadline_passed(deadline))
+		(void)pthread_cond_timedwait(&listener->answered, &listener->lock, &until);
+	(void)pthread_mutex_unlock(&listener->lock);
+}
 
 static int
 socket_of(struct MHD_Connection *connection)
@@ -178,14 +215,17 @@ static void
 end_request(void *context, struct MHD_Connection *connection, void **state,
     enum MHD_RequestTerminationCode how)
 {
-	const struct listener *listener = context;
+	struct listener *listener = context;
 	struct upload *upload = *state;
 
 	(void)how;
 	visitors_set_busy(listener->visitors, visitor_of(connection), false);
 	set_timeout(connection, IDLE_TIMEOUT_S);
-	if (upload != NULL)
+	if (upload != NULL) {
 		buf_free(&upload->body);
+		if (upload->counted)
+			was_answered(listener);
+	}
 	free(upload);
 	*state = NULL;
 }
@@ -204,7 +244,7 @@ answer_request(const struct listener *listener, struct control_request *request,
 
 	request->argument = argument;
 	request->tlsrpt = &listener->control->context.tlsrpt;
-	request->stopping = &listener->control->stopping;
+	request->stopping = &listener->stopping;
 	request->host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
 	request->tcp = listener->tcp;
 	request->socket = socket_of(connection);
@@ -221,7 +261,7 @@ static enum MHD_Result
 handle(void *context, struct MHD_Connection *connection, const char *path, const char *method,
     const char *version, const char *octets, size_t *length, void **state)
 {
-	const struct listener *listener = context;
+	struct listener *listener = context;
 	struct upload *upload = *state;
 	struct control_answer answer = { 0 };
 	struct control_request request = { .method = method, .path = path,
@@ -239,6 +279,7 @@ handle(void *context, struct MHD_Connection *connection, const char *path, const
 	request.may_omit_host = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
 	request.body = upload->too_large ? NULL : buf_text(&upload->body);
 	request.length = upload->body.length;
+	expect_answer(listener, upload);
 	answer_request(listener, &request, &answer);
 	return send_answer(connection, &answer);
 }
@@ -269,6 +310,25 @@ control_new(const struct control_context *context)
 	return control;
 }
 
+static void
+listener_free(struct listener *listener)
+{
+	visitors_free(listener->visitors);
+	(void)pthread_cond_destroy(&listener->answered);
+	(void)pthread_mutex_destroy(&listener->lock);
+	free(listener);
+}
+
+/* libmicrohttpd gives no answer any more to who still waits for one. */
+static void
+listener_close(struct listener *listener, struct deadline deadline)
+{
+	listener->stopping = true;
+	await_answers(listener, deadline);
+	MHD_stop_daemon(listener->daemon);
+	listener_free(listener);
+}
+
 int
 control_listen(struct control *control, int socket, bool tcp)
 {
@@ -278,6 +338,8 @@ control_listen(struct control *control, int socket, bool tcp)
 	listener->socket = socket;
 	listener->tcp = tcp;
 	listener->visitors = visitors_new();
+	(void)pthread_mutex_init(&listener->lock, NULL);
+	thread_condition(&listener->answered);
 	listener->daemon = MHD_start_daemon(
 	    MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
 	    MHD_USE_ITC, 0, NULL, NULL, handle, listener,
@@ -291,21 +353,12 @@ control_listen(struct control *control, int socket, bool tcp)
 	    MHD_OPTION_END);
 	if (listener->daemon == NULL) {
 		close(socket);
-		visitors_free(listener->visitors);
-		free(listener);
+		listener_free(listener);
 		return -1;
 	}
 	listener->next = control->listeners;
 	control->listeners = listener;
 	return 0;
-}
-
-static void
-listener_free(struct listener *listener)
-{
-	MHD_stop_daemon(listener->daemon);
-	visitors_free(listener->visitors);
-	free(listener);
 }
 
 void
@@ -318,20 +371,22 @@ control_unlisten(struct control *control, int socket)
 	if (listener == NULL)
 		return;
 	*at = listener->next;
-	listener_free(listener);
+	listener_close(listener, deadline_in(LAST_ANSWERS_MS));
 }
 
 void
 control_free(struct control *control)
 {
+	struct deadline deadline = deadline_in(LAST_ANSWERS_MS);
 	struct listener *listener, *next;
 
 	if (control == NULL)
 		return;
-	control->stopping = true;
+	for (listener = control->listeners; listener != NULL; listener = listener->next)
+		listener->stopping = true;
 	for (listener = control->listeners; listener != NULL; listener = next) {
 		next = listener->next;
-		listener_free(listener);
+		listener_close(listener, deadline);
 	}
 	free(control);
 }

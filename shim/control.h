@@ -30,8 +30,8 @@ struct control_context {
 struct control *control_new(const struct control_context *context);
 /* Starts serving a bound, listening socket, which control then owns. 0 or -1 with errno. */
 int control_listen(struct control *control, int listener, bool tcp);
-/* Breaks off what runs there, and closes it. */
+/* Breaks off what runs there, which is answered so, and closes it. */
 void control_unlisten(struct control *control, int listener);
-void control_free(struct control *control);	/* waits for running requests */
+void control_free(struct control *control);	/* the same for all */
 
 #endif

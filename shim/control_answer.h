@@ -14,7 +14,7 @@
 #define ALLOW_MAX	32	/* "GET, POST, DELETE" and more */
 
 struct control_answer {
-	unsigned status;	/* 200, 204, 400, 404, 405, 413, 500, 502 */
+	unsigned status;	/* 200, 204, 400, 404, 405, 413, 500, 502, 503 */
 	char *text;	/* freed with free(); NULL with 204 */
 	const char *type;	/* media type; NULL: application/json */
 	struct control_stream *stream;	/* in place of text; NULL: text is all */

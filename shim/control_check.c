@@ -32,33 +32,45 @@ text_of(const json_t *object)
 	return text;
 }
 
-static void
-add_line(struct control_stream *stream, const json_t *object)
+static bool
+is_gone(void *context)
 {
-	char *text = text_of(object);
+	const struct asking *asking = context;
 
-	control_stream_add(stream, text);
+	return asking->gone(asking->context);
+}
+
+/* What was found out in haste, after nobody waited any more, is told to nobody. */
+static void
+add_line(struct asking *asking, const json_t *object)
+{
+	char *text;
+
+	if (is_gone(asking))
+		return;
+	text = text_of(object);
+	control_stream_add(asking->stream, text);
 	free(text);
 }
 
 static void
 add_doing(void *context, const char *what, const char *host, const char *address)
 {
-	const struct asking *asking = context;
+	struct asking *asking = context;
 	json_t *object;
 
 	if (!asking->doing)
 		return;
 	object = json_pack("{s:s, s:s*, s:s*}", "doing", what, "host",
 	    host != NULL && host[0] != '\0' ? host : NULL, "address", address);
-	add_line(asking->stream, object);
+	add_line(asking, object);
 	json_decref(object);
 }
 
 static void
 add_step(void *context, const struct check_step *step)
 {
-	const struct asking *asking = context;
+	struct asking *asking = context;
 	json_t *object = json_object();
 
 	json_object_set_new(object, "step", json_string(step->step));
@@ -70,16 +82,8 @@ add_step(void *context, const struct check_step *step)
 	json_object_set_new(object, "detail", json_string(step->detail));
 	json_object_set_new(object, "ms", json_integer(step->ms));
 	if (asking->stream != NULL)
-		add_line(asking->stream, object);
+		add_line(asking, object);
 	json_array_append_new(asking->steps, object);
-}
-
-static bool
-is_gone(void *context)
-{
-	const struct asking *asking = context;
-
-	return asking->gone(asking->context);
 }
 
 static json_t *
@@ -137,7 +141,7 @@ run_stream(void *context, struct control_stream *stream)
 
 	streaming->stream = stream;
 	object = run(&streaming->deliver, streaming->domain.name, &asking);
-	add_line(stream, object);
+	add_line(&asking, object);
 	json_decref(object);
 }
 

@@ -28,9 +28,18 @@ show_policy(const struct control_request *request, struct control_answer *answer
 static bool
 is_gone(void *context)
 {
-	const struct control_request *request = context;
+	struct control_request *request = context;
 
-	return *request->stopping || control_peer_is_gone(request->socket);
+	if (*request->stopping || control_peer_is_gone(request->socket))
+		request->broken_off = true;
+	return request->broken_off;
+}
+
+static bool
+waits(void *context, const char *what)
+{
+	(void)what;
+	return !is_gone(context);
 }
 
 static const char *
@@ -225,6 +234,25 @@ serve(const struct route *route, const struct control_request *request,
 		route->serve(request, answer);
 }
 
+/* What was found out in haste, after nobody waited any more, is told to nobody. */
+static void
+serve_watched(const struct route *route, const struct control_request *request,
+    struct control_answer *answer)
+{
+	struct control_request watched = *request;
+	const struct gather_watch watch = { waits, &watched };
+	struct gatherer gatherer = *request->gatherer;
+
+	gatherer.watch = &watch;
+	watched.gatherer = &gatherer;
+	serve(route, &watched, answer);
+	if (!watched.broken_off)
+		return;
+	free(answer->text);
+	control_refuse(answer, 503, "stsgated is being stopped, or closes this socket: ask again"
+	    " later");
+}
+
 /* What the first route says that fits a path is what the path means. */
 static bool
 is_same_path(const struct route *a, const struct route *b)
@@ -279,7 +307,7 @@ control_dispatch(struct control_request *request, struct control_answer *answer)
 	const struct route *route = find_route(request, answer->allow);
 
 	if (route != NULL)
-		serve(route, request, answer);
+		serve_watched(route, request, answer);
 	else if (answer->allow[0] != '\0')
 		control_refuse(answer, 405, "this path does not take that method");
 	else

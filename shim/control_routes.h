@@ -37,11 +37,14 @@ struct control_request {
 	/* What a name was given in the query, or NULL. */
 	const char *(*argument)(void *connection, const char *name);
 	void *connection;
-	const atomic_bool *stopping;	/* the server is about to end */
-	char domain[CONTROL_NAME_MAX];	/* set here: as it stands in the path, cut when too long */
+	const atomic_bool *stopping;	/* nobody is to wait for anything any more */
+	/* Set here. */
+	char domain[CONTROL_NAME_MAX];	/* as it stands in the path, cut when too long */
+	bool broken_off;	/* for want of somebody who waits */
 };
 
 bool control_takes_body(const char *method, const char *path, bool tcp);
+/* 503 when it was broken off, as the client has hung up or stopping was set. */
 void control_dispatch(struct control_request *request, struct control_answer *answer);
 
 #endif
