@@ -248,6 +248,7 @@ tls_read(void *context, void *octets, size_t room, struct deadline deadline)
 	status = SSL_read_ex(io->ssl, octets, room, &got);
 	if (status == 1) {
 		io->unheard = NULL;
+		io->wire.budget = LIMIT_TLS_HANDSHAKE;
 		return (ssize_t)got;
 	}
 	status = status_of(io, status);
@@ -331,8 +332,7 @@ io_new(const struct tls_client *tls, int fd, const struct tls_wish *wish)
 {
 	struct tls_io *io = xcalloc(1, sizeof(*io));
 
-	io->wire = (struct tls_wire){ .fd = fd, .budget = LIMIT_TLS_HANDSHAKE,
-		.in_handshake = true };
+	io->wire = (struct tls_wire){ .fd = fd, .budget = LIMIT_TLS_HANDSHAKE };
 	io->sessions = tls->sessions;
 	io->key = wish->session_key != NULL ? xstrdup(wish->session_key) : NULL;
 	io->ssl = SSL_new(wish->strict ? tls->strict : tls->lenient);
@@ -378,7 +378,7 @@ handshake(struct tls_io *io, struct deadline deadline, const struct watch *watch
 		}
 	}
 	proof->tls = PROOF_ESTABLISHED;
-	io->wire.in_handshake = false;
+	io->wire.budget = LIMIT_TLS_HANDSHAKE;
 }
 
 static void

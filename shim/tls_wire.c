@@ -19,7 +19,7 @@ may_retry(int error)
 }
 
 /* OpenSSL comes back here as long as the peer feeds it, so that this is where time and the size
- * of a handshake are bounded. */
+ * of a handshake are bounded, and what comes after it and is no content. */
 static int
 wire_read(BIO *bio, char *octets, int room)
 {
@@ -31,11 +31,11 @@ wire_read(BIO *bio, char *octets, int room)
 		BIO_set_retry_read(bio);
 		return -1;
 	}
-	if (wire->in_handshake && wire->budget == 0) {
+	if (wire->budget == 0) {
 		wire->overrun = true;
 		return -1;
 	}
-	if (wire->in_handshake && (size_t)room > wire->budget)
+	if ((size_t)room > wire->budget)
 		room = (int)wire->budget;
 	got = recv(wire->fd, octets, (size_t)room, 0);
 	if (got < 0 && may_retry(errno))
@@ -44,7 +44,7 @@ wire_read(BIO *bio, char *octets, int room)
 		wire->error = errno;
 	else if (got == 0)
 		wire->ended = true;
-	else if (wire->in_handshake)
+	else
 		wire->budget -= (size_t)got;
 	return (int)got;
 }

@@ -4,8 +4,9 @@
  */
 
 /*
- * What lies between OpenSSL and a descriptor: time, and how much a peer may send in a handshake.
- * For tls_client alone. A wire is of one thread.
+ * What lies between OpenSSL and a descriptor: time, and how much a peer may send that is no
+ * content: a handshake, and session tickets afterwards. For tls_client alone. A wire is of one
+ * thread.
  */
 #ifndef SHIM_TLS_WIRE_H
 #define SHIM_TLS_WIRE_H
@@ -18,8 +19,7 @@
 struct tls_wire {
 	int fd;	/* not its own */
 	struct deadline deadline;	/* of the call under way */
-	size_t budget;	/* octets that the peer may still send in the handshake */
-	bool in_handshake;
+	size_t budget;	/* octets that the peer may still send, with nothing come of them */
 	bool overrun;	/* budget used up */
 	bool ended;	/* the peer closed */
 	int error;	/* errno of the descriptor, 0: none */

@@ -227,6 +227,17 @@ pause_until_over(const struct guest *guest)
 }
 
 static void
+put_ticket(struct guest *guest)
+{
+	struct pollfd state = { .fd = guest->fd };
+
+	/* OpenSSL does not mind a ticket that cannot be sent. */
+	if (SSL_new_session_ticket(guest->ssl) != 1 || SSL_do_handshake(guest->ssl) != 1 ||
+	    poll(&state, 1, 0) != 0)
+		guest->left = true;
+}
+
+static void
 flood(struct guest *guest, const char *step)
 {
 	char record[5 + 16384] = "\x16\x03\x03\x40";
@@ -236,6 +247,8 @@ flood(struct guest *guest, const char *step)
 			put_line(guest, step + 2);
 		else if (step[0] == 'W')
 			put(guest, step + 2, strlen(step + 2));
+		else if (step[0] == 'E')
+			put_ticket(guest);
 		else
 			put(guest, record, sizeof(record));
 }
@@ -283,7 +296,7 @@ run_step(struct guest *guest, const char *step)
 	case 'P': pause_ms(guest, atol(rest)); break;
 	case 'O': pause_until_over(guest); break;
 	case 'Q': require_quiet(guest); break;
-	case 'L': case 'N': case 'W': flood(guest, step); break;
+	case 'E': case 'L': case 'N': case 'W': flood(guest, step); break;
 	default: abort();
 	}
 }

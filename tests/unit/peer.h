@@ -21,6 +21,7 @@
  *	"H"		takes a ClientHello
  *	"G n"		sends the fatal TLS alert n
  *	"N"		sends TLS records of zeros again and again
+ *	"E"		sends TLS session tickets again and again
  *	"P ms"		pauses
  *	"O"		pauses until the test is over: until peer_heard() or peer_free()
  *	"Z"		says nothing until the client leaves

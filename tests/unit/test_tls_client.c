@@ -252,6 +252,29 @@ test_plaintext_after_starttls(void **state)
 	peer_free(peer);
 }
 
+/* They are no answer, and keep OpenSSL busy without a wait in which a watch is asked. */
+static void
+test_tickets_without_end(void **state)
+{
+	struct peer_tls tls = { .cert = bench.good };
+	struct peer *peer = peer_start(&tls, SCRIPT("T", "S there", "E"));
+	struct stream *stream = bench_dial(peer);
+	struct tls_wish wish = bench_wish(NULL, 0, true);
+	struct proof proof;
+	char line[100];
+	size_t length;
+
+	(void)state;
+	bench_start(stream, &wish, PATIENCE_MS, &proof);
+	assert_int_equal(stream_read_line(stream, line, sizeof(line), &length,
+	    deadline_in(PATIENCE_MS)), STREAM_OK);
+	assert_string_equal(line, "there");
+	assert_int_equal(stream_read_line(stream, line, sizeof(line), &length,
+	    deadline_in(PATIENCE_MS)), STREAM_LOST);
+	stream_free(stream);
+	peer_free(peer);
+}
+
 static struct proof
 first_read(const struct peer_tls *tls, const char *second, const char *third, int64_t ms,
     enum stream_status *status)
@@ -379,6 +402,7 @@ main(void)
 		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_weak_parameters),
 		cmocka_unit_test(test_plaintext_after_starttls),
+		cmocka_unit_test(test_tickets_without_end),
 		cmocka_unit_test(test_late_refusals),
 		cmocka_unit_test(test_writing_to_one_who_left),
 		cmocka_unit_test(test_much_content_under_a_deadline),
