@@ -228,7 +228,10 @@ bool
 lmtp_server_drain(struct lmtp_server *server, struct deadline deadline)
 {
 	server->service.stage = LMTP_DRAINING;
-	return session_pool_drain(server->service.pool, deadline);
+	if (session_pool_drain(server->service.pool, deadline))
+		return true;
+	server->service.stage = LMTP_ABANDONING;
+	return false;
 }
 
 void
@@ -236,7 +239,6 @@ lmtp_server_abandon(struct lmtp_server *server)
 {
 	struct lmtp_service *service = &server->service;
 
-	service->stage = LMTP_ABANDONING;
 	if (session_pool_drain(service->pool, deadline_in(ABANDON_MS)))
 		return;
 	service->stage = LMTP_LAST_WORD;

@@ -32,9 +32,10 @@ void lmtp_server_unlisten(struct lmtp_server *server, int listener);
 void lmtp_server_follow(struct lmtp_server *server, struct conf_now *now);
 /* Limits are those of conf from now on. */
 void lmtp_server_reload(struct lmtp_server *server, const struct conf *conf);
-/* No new sessions or transactions; what runs is answered. false: the deadline came first. */
+/* No new sessions or transactions; what runs is answered. false: the deadline came first, and from
+ * here on running transactions are answered 451 4.3.2 or abandoned before their dot. */
 bool lmtp_server_drain(struct lmtp_server *server, struct deadline deadline);
-/* After that: running transactions are answered 451 4.3.2 or abandoned before their dot. */
+/* After that: gives them the time for it. */
 void lmtp_server_abandon(struct lmtp_server *server);
 void lmtp_server_free(struct lmtp_server *server);
 
