@@ -80,7 +80,7 @@
 #define LIMIT_TLS_CHAINS	1024	/* remembered as verified */
 #define LIMIT_TLS_SESSIONS	2000	/* waiting to be resumed, each with a chain */
 #define LIMIT_TLS_SESSIONS_PER_KEY	20
-#define LIMIT_TLS_HANDSHAKE	(256 * 1024)	/* from the peer, until it is done, or until content */
+#define LIMIT_TLS_HANDSHAKE	(256 * 1024)	/* from the peer, until content comes */
 
 #define LIMIT_MAP_SESSIONS	1000
 #define LIMIT_MAP_LINE	1024	/* a line query, with its end */
