@@ -13,7 +13,7 @@
 
 #include "base/deadline.h"
 
-#define WAIT_LOOK_MS	250	/* between two questions to a watch */
+#define WAIT_LOOK_MS	250	/* between two questions whether anybody still waits */
 
 /* Whoever the waiting is for may leave. ended is asked on the waiting thread, at the start of a
  * wait and every WAIT_LOOK_MS; true breaks it off. */

@@ -10,12 +10,12 @@
 #include "base/domain.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/wait.h"
 #include "policy/dns_data.h"
 #include "policy/gather.h"
 #include "policy/gather_tlsa.h"
 
 #define QUICK_MS	1000	/* a look-up that failed sooner was not a silent server's */
-#define WATCH_MS	250	/* between two looks whether anybody waits for a policy */
 
 /* What is learned about one next-hop domain, while it is being asked for. */
 struct gathering {
@@ -391,7 +391,7 @@ await_policy(const struct gatherer *gatherer, const struct sts_inquiry *inquiry,
 		if (!is_awaited(gatherer, "policy"))
 			deadline = deadline_in(0);
 		(void)sts_cache_await(gatherer->sts_cache, inquiry,
-		    deadline_earlier(deadline, deadline_in(WATCH_MS)));
+		    deadline_earlier(deadline, deadline_in(WAIT_LOOK_MS)));
 	}
 	return deadline;
 }

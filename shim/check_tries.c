@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/session.h"
 #include "base/thread.h"
+#include "base/wait.h"
 #include "base/x509.h"
 #include "shim/check_tries.h"
 #include "shim/txn.h"
@@ -18,7 +19,6 @@
 #define SIDE_BY_SIDE	8	/* addresses tried at the same time */
 #define WORKER_STACK	(256 * 1024)
 #define STEPS_MAX	10	/* of one address */
-#define GONE_INTERVAL_MS	250	/* between two looks whether anybody waits */
 
 /* What a delivery would do after this address. */
 enum check_end { END_NEXT, END_VERIFIED, END_UNVERIFIED };
@@ -342,7 +342,7 @@ await_workers(struct check_tries *tries)
 
 	pthread_mutex_lock(&tries->lock);
 	while (tries->working > 0) {
-		until = deadline_timespec(deadline_in(GONE_INTERVAL_MS));
+		until = deadline_timespec(deadline_in(WAIT_LOOK_MS));
 		if (!tries->news)
 			pthread_cond_timedwait(&tries->changed, &tries->lock, &until);
 		tries->news = false;

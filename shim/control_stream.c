@@ -14,10 +14,10 @@
 #include "base/deadline.h"
 #include "base/session.h"
 #include "base/thread.h"
+#include "base/wait.h"
 #include "shim/control_stream.h"
 
 #define WRITER_STACK	(512 * 1024)
-#define GONE_INTERVAL_MS	250	/* between two looks whether the peer has hung up */
 
 struct control_stream {
 	void (*run)(void *context, struct control_stream *stream);
@@ -105,7 +105,7 @@ control_stream_read(struct control_stream *stream, char *octets, size_t room)
 
 	(void)pthread_mutex_lock(&stream->lock);
 	while (stream->at == stream->out.length && !stream->ended && !stream->gone) {
-		until = deadline_timespec(deadline_in(GONE_INTERVAL_MS));
+		until = deadline_timespec(deadline_in(WAIT_LOOK_MS));
 		(void)pthread_cond_timedwait(&stream->changed, &stream->lock, &until);
 		stream->gone = control_peer_is_gone(stream->socket);
 	}

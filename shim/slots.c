@@ -13,10 +13,10 @@
 #include "base/arena.h"
 #include "base/metrics.h"
 #include "base/thread.h"
+#include "base/wait.h"
 #include "shim/slots.h"
 
 #define BUCKETS	1024
-#define GONE_INTERVAL_MS	1000	/* between two questions whether waiting makes sense */
 #define IP_KEY_PREFIX	"ip:"	/* no domain has a colon at that place */
 
 /* Connections of one address or destination. Stays while somebody holds or awaits one. */
@@ -188,7 +188,7 @@ wait_in_line(struct slots *slots, struct waiter *waiter, struct deadline deadlin
 	while (!waiter->granted && !deadline_passed(deadline) &&
 	    !asked_and_gone(slots, gone, context) && !waiter->granted) {
 		until = deadline_timespec(
-		    deadline_earlier(deadline, deadline_in(GONE_INTERVAL_MS)));
+		    deadline_earlier(deadline, deadline_in(WAIT_LOOK_MS)));
 		pthread_cond_timedwait(&waiter->granted_now, &slots->lock, &until);
 	}
 	if (!waiter->granted)
