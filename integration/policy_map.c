@@ -125,7 +125,7 @@ take_more(struct talk *talk)
 
 /* What is decided leaves before anything is waited for. */
 static bool
-wait_for(struct talk *talk, const struct question *question)
+await_answer(struct talk *talk, const struct question *question)
 {
 	struct policy_map_desk *desk = &talk->map->desk;
 	struct deadline look = { 0 };
@@ -151,7 +151,7 @@ answer_questions(struct talk *talk)
 	if (talk->count > 0)
 		session_pool_busy(talk->map->pool, true);
 	for (size_t i = 0; i < talk->count; i++) {
-		there = wait_for(talk, &talk->questions[i]) && there;
+		there = await_answer(talk, &talk->questions[i]) && there;
 		question_answer(desk, &talk->questions[i], &talk->out);
 	}
 	if (talk->count > 0)
