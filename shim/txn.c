@@ -21,7 +21,7 @@ struct txn_state {
 	pthread_cond_t changed;	/* a recipient was settled or a group has ended */
 	bool abandoned;
 	size_t groups_begun, groups_ended;
-	struct listener *alone;	/* the session, on whose own thread the only group runs; or NULL */
+	struct listener *alone;	/* the session, on whose own thread the groups run; or NULL */
 };
 
 struct work {
