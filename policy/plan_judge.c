@@ -125,30 +125,82 @@ struct verification {
 	bool ok;
 	int error, depth;	/* X509_V_ERR_ */
 	bool local_fault;
+	bool by_tlsa;
 	const char **names;	/* reference identifiers */
 	size_t name_count;
 	const char *match;	/* where names come from, in words, when there are several */
 };
+
+/* One fault in words, and what helps: with a public authority, and with TLSA records, where another
+ * certificate mostly means other records. */
+struct remedy {
+	int error;	/* 0: whatever else has this type */
+	enum result_type type;
+	const char *words;
+	const char *pkix;
+	const char *tlsa;
+};
+
+static const struct remedy remedies[] = {
+	{ X509_V_ERR_EE_KEY_TOO_SMALL, RESULT_CERTIFICATE_NOT_TRUSTED,
+	    "the key of the certificate is too weak",
+	    "the receiving site must install a certificate with a stronger key",
+	    "the receiving site must install a certificate with a stronger key and publish its "
+	    "TLSA record" },
+	{ X509_V_ERR_CA_KEY_TOO_SMALL, RESULT_CERTIFICATE_NOT_TRUSTED,
+	    "the key of an authority in its chain is too weak",
+	    "the receiving site must install a certificate of an authority with a stronger key",
+	    "the receiving site must give its authority a stronger key and publish its TLSA "
+	    "record" },
+	{ X509_V_ERR_CA_MD_TOO_WEAK, RESULT_CERTIFICATE_NOT_TRUSTED,
+	    "a signature in its chain is too weak",
+	    "the receiving site must install a certificate that is signed with SHA-256 or better",
+	    "the receiving site must install a certificate that is signed with SHA-256 or better, "
+	    "and publish its TLSA record" },
+	{ X509_V_ERR_CERT_CHAIN_TOO_LONG, RESULT_CERTIFICATE_NOT_TRUSTED,
+	    "the chain of the certificate is too long",
+	    "the receiving site must send no more than the chain of its certificate",
+	    "the receiving site must send no more than the chain of its certificate" },
+	{ X509_V_ERR_INVALID_PURPOSE, RESULT_CERTIFICATE_NOT_TRUSTED,
+	    "the certificate is not made for TLS servers",
+	    "the receiving site must install one that is",
+	    "the receiving site must install one that is, and publish its TLSA record" },
+	{ X509_V_ERR_DANE_NO_MATCH, RESULT_VALIDATION_FAILURE,
+	    "none of its TLSA records matches the certificate",
+	    "the receiving site must publish TLSA records for its certificate",
+	    "the receiving site must publish TLSA records for its certificate" },
+	{ 0, RESULT_CERTIFICATE_EXPIRED, "the certificate expired",
+	    "the receiving site must renew it",
+	    "the receiving site must renew it and keep its TLSA records in step" },
+	{ 0, RESULT_CERTIFICATE_NOT_TRUSTED, "the certificate is not trusted",
+	    "the receiving site must install a certificate of a public authority with its whole "
+	    "chain",
+	    "the receiving site must send its whole chain, up to the authority that its TLSA "
+	    "records name" },
+	{ 0, RESULT_OK, "the certificate cannot be verified",
+	    "the receiving site must mend its certificate",
+	    "the receiving site must mend its certificate and keep its TLSA records in step" },
+};
+
+static const struct remedy *
+find_remedy(int error, enum result_type type)
+{
+	const struct remedy *remedy = remedies;
+
+	while (!(remedy->error == error && error != 0) &&
+	    !(remedy->error == 0 && (remedy->type == type || remedy->type == RESULT_OK)))
+		remedy++;
+	return remedy;
+}
 
 /* In words, and what to do about it. */
 static void
 describe_certificate(const struct verification *verification, enum result_type type,
     const char *code, struct shortfall *shortfall)
 {
-	const char *words = "the certificate cannot be verified";
-	const char *advice = "the receiving site must mend its certificate";
+	const struct remedy *remedy = find_remedy(verification->error, type);
 
-	if (type == RESULT_CERTIFICATE_EXPIRED) {
-		words = "the certificate expired";
-		advice = "the receiving site must renew it";
-	} else if (type == RESULT_CERTIFICATE_NOT_TRUSTED) {
-		words = "the certificate is not trusted";
-		advice = "the receiving site must install a certificate of a public authority with "
-		    "its whole chain";
-	} else if (verification->error == X509_V_ERR_DANE_NO_MATCH) {
-		words = "none of its TLSA records matches the certificate";
-		advice = "the receiving site must publish TLSA records for its certificate";
-	} else if (type == RESULT_CERTIFICATE_HOST_MISMATCH) {
+	if (type == RESULT_CERTIFICATE_HOST_MISMATCH) {
 		snprintf(shortfall->what, sizeof(shortfall->what),
 		    "the certificate is not valid for %s%s (%s)",
 		    verification->name_count > 0 ? verification->names[0] : "any name",
@@ -156,8 +208,8 @@ describe_certificate(const struct verification *verification, enum result_type t
 		shortfall->advice = "the receiving site must install one with that name";
 		return;
 	}
-	snprintf(shortfall->what, sizeof(shortfall->what), "%s (%s)", words, code);
-	shortfall->advice = advice;
+	snprintf(shortfall->what, sizeof(shortfall->what), "%s (%s)", remedy->words, code);
+	shortfall->advice = verification->by_tlsa ? remedy->tlsa : remedy->pkix;
 }
 
 static bool
@@ -213,6 +265,7 @@ tlsa_met(const struct plan_host *host, const struct proof *proof, struct shortfa
 		.error = proof->dane_error,
 		.depth = proof->dane_depth,
 		.local_fault = !proof->dane_ok && proof->local_fault,
+		.by_tlsa = true,
 		.names = host->dane_names, .name_count = host->dane_name_count,
 		.match = " or the domain"
 	};

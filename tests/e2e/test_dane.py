@@ -126,6 +126,7 @@ ATTACKS = {
                                       result="certificate-host-mismatch"),
     "DANE-TA, expired": mismatch("own-ca-expired", "2 1 1", result="certificate-expired"),
     "authority not sent": mismatch("rogue", tlsa.wrong("2 0 1")),
+    "a weak key that matches": mismatch("weak", "3 1 1", result="certificate-not-trusted"),
     "STARTTLS stripped": Attack(STRIPPED, (tlsa.wrong("3 1 1"),), "451 4.7.4",
                                 "starttls-not-supported"),
     "STARTTLS answered 454": Attack(Behaviour(starttls="454 4.7.0 Not now"),
@@ -152,6 +153,15 @@ def test_refused(net, mta, attack):
     assert (line["policy"], line["result"]) == ("dane", attack.result), line
     (delivery,) = mta.log("delivery", domain=domain.name)
     assert (delivery["policy"], delivery["status"]) == ("dane", "deferred")
+
+
+def test_a_weak_key_wants_a_stronger_key_and_its_record(net, mta):
+    domain = dane_domain(net, Behaviour(certificate="weak"), "3 1 1", policy=None)
+    reply = mta.deliver(address(domain)).only
+    assert_reply(reply, "451 4.7.5", "EE_KEY_TOO_SMALL",
+                 "install a certificate with a stronger key and publish its TLSA record")
+    assert "public authority" not in reply.text
+    assert_nothing_leaked(domain)
 
 
 @each_attack

@@ -363,6 +363,47 @@ test_judgements(void **state)
 	}
 }
 
+/* No authority has a say under DANE, and another certificate mostly means other records. */
+static void
+test_advice_fits_dane(void **state)
+{
+	static const struct {
+		int error;
+		const char *words;
+	} cases[] = {
+		{ X509_V_ERR_EE_KEY_TOO_SMALL, "the key of the certificate is too weak "
+		    "(X509_V_ERR_EE_KEY_TOO_SMALL); the receiving site must install a "
+		    "certificate with a stronger key and publish its TLSA record (to override" },
+		{ X509_V_ERR_CA_KEY_TOO_SMALL, "stronger key and publish its TLSA record" },
+		{ X509_V_ERR_CA_MD_TOO_WEAK, "SHA-256 or better, and publish its TLSA record" },
+		{ X509_V_ERR_DANE_NO_MATCH, "must publish TLSA records for its certificate" },
+		{ X509_V_ERR_CERT_HAS_EXPIRED, "must renew it and keep its TLSA records in step" },
+		{ X509_V_ERR_INVALID_CA, "up to the authority that its TLSA records name" },
+		{ X509_V_ERR_CERT_NOT_YET_VALID, "mend its certificate and keep its TLSA records" },
+	};
+	const struct test_facts facts = { ONE, .tlsa = { USABLE } };
+	const struct plan *plan = test_plan_make(arena, &facts);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct proof proof = { TLS, .dane_error = cases[i].error };
+		struct judgement got;
+
+		plan_judge(plan, &plan->hosts[0], &proof, A, &got);
+		assert_int_equal(got.step, JUDGEMENT_NEXT_HOST);
+		if (strstr(got.reply.text, cases[i].words) == NULL)
+			fail_msg("%d: %s", cases[i].error, got.reply.text);
+	}
+	for (int error = 1; error < 100; error++) {
+		const struct proof proof = { TLS, .dane_error = error };
+		struct judgement got;
+
+		plan_judge(plan, &plan->hosts[0], &proof, A, &got);
+		if (strstr(got.reply.text, "public authority") != NULL)
+			fail_msg("%d: %s", error, got.reply.text);
+	}
+}
+
 /* DANE, whatever the public authorities prove: the message goes on just when the match does. */
 static void
 test_the_match_alone_decides(void **state)
@@ -447,6 +488,7 @@ main(void)
 		cmocka_unit_test(test_plans),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_judgements),
+		cmocka_unit_test(test_advice_fits_dane),
 		cmocka_unit_test(test_the_match_alone_decides),
 		cmocka_unit_test(test_mode),
 		cmocka_unit_test(test_unproven_answers),
