@@ -139,26 +139,6 @@ header_differs(const char *line, size_t length, const char *name, const char *al
 	return length != strlen(allowed) || strncasecmp(line, allowed, length) != 0;
 }
 
-static size_t
-on_header(char *line, size_t size, size_t count, void *context)
-{
-	struct http_transfer *transfer = context;
-	size_t length = size * count;
-
-	transfer->work->header_octets += length;
-	if (transfer->work->header_octets > LIMIT_HTTP_HEADERS)
-		http_transfer_decide(transfer, HTTP_TOO_LARGE,
-		    "the headers from %s are larger than %d octets", transfer->host,
-		    LIMIT_HTTP_HEADERS);
-	else if (header_differs(line, length, "Content-Encoding:", "identity") ||
-	    header_differs(line, length, "Transfer-Encoding:", "chunked"))
-		http_transfer_decide(transfer, HTTP_GARBLED,
-		    "%s answered in an encoding that was not asked for", transfer->host);
-	if (length > 18 && strncasecmp(line, "Transfer-Encoding:", 18) == 0)
-		transfer->work->chunked = true;
-	return transfer->decided ? 0 : length;
-}
-
 /* A body without a length of its own ends where the peer says so, not where the connection is cut
  * (RFC 9112 9.8). */
 static bool
@@ -195,13 +175,59 @@ decide_answered(struct http_transfer *transfer)
 	    answer->status, transfer->host, transfer->work->peer);
 }
 
+/* Where no body is wanted the status is the whole answer, whatever is wrong with the rest of it. */
+static bool
+decide_by_status(struct http_transfer *transfer)
+{
+	long status = 0;
+
+	if (transfer->max_body == 0 && transfer->work->header_octets > 0)
+		(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status < 200)	/* none yet, or an interim one */
+		return false;
+	decide_answered(transfer);
+	return true;
+}
+
+/* Who answers early is still sent the rest of the request. */
+static bool
+is_sent(const struct http_transfer *transfer)
+{
+	curl_off_t sent = 0;
+
+	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+	return sent >= (curl_off_t)transfer->body_length;
+}
+
+static size_t
+on_header(char *line, size_t size, size_t count, void *context)
+{
+	struct http_transfer *transfer = context;
+	size_t length = size * count;
+	bool last = length > 0 && (line[0] == '\r' || line[0] == '\n');
+
+	transfer->work->header_octets += length;
+	if (last && is_sent(transfer))
+		(void)decide_by_status(transfer);
+	if (transfer->work->header_octets > LIMIT_HTTP_HEADERS && !decide_by_status(transfer))
+		http_transfer_decide(transfer, HTTP_TOO_LARGE,
+		    "the headers from %s are larger than %d octets", transfer->host,
+		    LIMIT_HTTP_HEADERS);
+	else if (transfer->max_body > 0 &&
+	    (header_differs(line, length, "Content-Encoding:", "identity") ||
+	    header_differs(line, length, "Transfer-Encoding:", "chunked")))
+		http_transfer_decide(transfer, HTTP_GARBLED,
+		    "%s answered in an encoding that was not asked for", transfer->host);
+	if (length > 18 && strncasecmp(line, "Transfer-Encoding:", 18) == 0)
+		transfer->work->chunked = true;
+	return transfer->decided ? 0 : length;
+}
+
 static void
 decide_too_large(struct http_transfer *transfer)
 {
 	long status = 0;
 
-	if (transfer->max_body == 0)
-		decide_answered(transfer);
 	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_RESPONSE_CODE, &status);
 	http_transfer_decide(transfer, HTTP_TOO_LARGE,
 	    "the answer of %s (HTTP status %ld) is larger than %zu octets",
@@ -215,7 +241,8 @@ on_body(char *octets, size_t size, size_t count, void *context)
 	size_t length = size * count;
 
 	if (length > transfer->max_body - transfer->answer.body.length) {
-		decide_too_large(transfer);
+		if (!decide_by_status(transfer))
+			decide_too_large(transfer);
 		return length > 0 ? 0 : 1;
 	}
 	http_transfer_add(transfer, octets, length);
@@ -389,6 +416,8 @@ decide_failure(struct http_transfer *transfer, CURLcode code)
 	    curl_easy_strerror(code);
 	long os_error = 0;
 
+	if (decide_by_status(transfer))
+		return;
 	if (outcome == HTTP_TLS)
 		decide_tls(transfer, code);
 	if (code == CURLE_FILESIZE_EXCEEDED)
@@ -523,6 +552,7 @@ http_engine_start(struct http_engine *engine, struct http_transfer *transfer)
 void
 http_engine_cancel(struct http_engine *engine, struct http_transfer *transfer)
 {
+	(void)decide_by_status(transfer);
 	http_transfer_decide(transfer, HTTP_TIMEOUT, "%s: broken off %s", transfer->host,
 	    stage(transfer));
 	(void)curl_multi_remove_handle(engine->multi, transfer->work->easy);

@@ -420,6 +420,23 @@ def test_uploads_that_do_not_count(world, change):
     assert one.entries()[0]["error"]
 
 
+@pytest.mark.parametrize("change", [
+    {"headers": ["Content-Encoding: gzip"], "body": b"no gzip"}, {"body": b"half", "manner": "cut"},
+    {"manner": "endless"}, {"manner": "http10-cut", "body": b"thanks"},
+    {"headers": ["Transfer-Encoding: gzip"]}, {"status": 202, "body": b"x" * 100000}])
+def test_an_upload_is_taken_when_the_status_says_so(world, change):
+    """Whatever else is wrong with the answer: the report is not sent again."""
+    one = world()
+    one.fill(f"v=TLSRPTv1;rua=https://{one.host}/")
+    for key, value in change.items():
+        setattr(one.site, key, value)
+    one.set_clock(hours=4)
+    one.start()
+    one.wait_entries("taken", 1)
+    assert one.entries()[0]["tries"] == 1
+    assert len(one.uploads()) == 1
+
+
 @pytest.mark.parametrize("target", ["127.0.0.80", "name"])
 def test_private_upload_is_refused(world, target):
     """Case 78: without the protection the same upload goes out, in the tests above."""

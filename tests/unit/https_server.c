@@ -153,6 +153,9 @@ static const struct {
 	{ "/garbage", "\x01\x02\x03\r\n\r\n" },
 	{ "/negative", OK_TEXT "Content-Length: -5\r\n\r\nhello" },
 	{ "/empty", "" },
+	{ "/cut-headers", OK_TEXT },
+	{ "/interim-cut", "HTTP/1.1 100 Continue\r\n\r\n" },
+	{ "/no-body", OK_TEXT "Content-Length: 5\r\n\r\n" },
 };
 
 /* true: the connection ends without a word from TLS. */
@@ -184,7 +187,7 @@ behave(struct connection *connection, const char *path, const char *head, size_t
 		say_for_ever(connection, "HTTP/1.1 200 OK\r\nX-Long: ", "abcdefghijklmnopqrst", 0);
 	else if (strcmp(path, "/interim") == 0)
 		say_for_ever(connection, "", "HTTP/1.1 100 Continue\r\n\r\n", 0);
-	else if (strcmp(path, "/silent") == 0)
+	else if (strcmp(path, "/silent") == 0 || strcmp(path, "/no-body") == 0)
 		stay_silent(connection);
 	else if (strcmp(path, "/echo") == 0)
 		echo(connection, head, length, body);

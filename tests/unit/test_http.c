@@ -228,6 +228,59 @@ test_no_body_wanted(void **state)
 	check_body(&answer, 302, "");
 }
 
+/* A POST whose status has come has been answered, whatever is wrong with the rest. */
+static void
+test_the_status_decides(void **state)
+{
+	static const struct {
+		const char *path;
+		enum http_outcome outcome;
+	} cases[] = {
+		{ "/gzip", HTTP_ANSWERED },
+		{ "/folded", HTTP_ANSWERED },
+		{ "/te-gzip", HTTP_ANSWERED },
+		{ "/cut", HTTP_ANSWERED },
+		{ "/cut-chunk", HTTP_ANSWERED },
+		{ "/cut-headers", HTTP_ANSWERED },
+		{ "/truncated", HTTP_ANSWERED },
+		{ "/reset-body", HTTP_ANSWERED },
+		{ "/negative", HTTP_ANSWERED },
+		{ "/endless", HTTP_ANSWERED },
+		{ "/drip", HTTP_ANSWERED },
+		{ "/no-body", HTTP_ANSWERED },
+		{ "/headers", HTTP_ANSWERED },
+		{ "/header-line", HTTP_ANSWERED },
+		{ "/echo", HTTP_ANSWERED },	/* before the request is over */
+		{ "/http-0.9", HTTP_GARBLED },
+		{ "/garbage", HTTP_GARBLED },
+		{ "/empty", HTTP_UNREACHABLE },
+		{ "/reset", HTTP_UNREACHABLE },
+		{ "/interim", HTTP_TOO_LARGE },
+		{ "/interim-cut", HTTP_GARBLED },
+	};
+	char url[200], *body = calloc(1, 500000);
+	struct http_answer answer;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct http_request request = get(good, cases[i].path, url);
+
+		request.method = "POST";
+		request.body = body;
+		request.body_length = strcmp(cases[i].path, "/echo") == 0 ? 500000 : 5;
+		request.max_body = 0;
+		http_perform(http, &request, &answer);
+		if (answer.outcome != cases[i].outcome)
+			print_error("%s: %s\n", cases[i].path, answer.reason);
+		if (cases[i].outcome == HTTP_ANSWERED)
+			check_body(&answer, 200, "");
+		else
+			check_failed(&answer, cases[i].outcome);
+	}
+	free(body);
+}
+
 static void
 test_deadlines(void **state)
 {
@@ -520,6 +573,7 @@ main(void)
 		cmocka_unit_test(test_refused_answers),
 		cmocka_unit_test(test_largest),
 		cmocka_unit_test(test_no_body_wanted),
+		cmocka_unit_test(test_the_status_decides),
 		cmocka_unit_test(test_deadlines),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_urls),
