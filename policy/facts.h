@@ -83,7 +83,9 @@ struct sts_facts {
 };
 
 struct facts {
-	const char *domain;	/* next-hop domain, relay's name, or "[192.0.2.1]" for a literal */
+	const char *next_hop;	/* domain or literal of the recipients: whose section of the
+				   configuration holds, also with a relay */
+	const char *domain;	/* policy domain: next_hop, relay's name, or "[192.0.2.1]" */
 	enum mx_kind mx;
 	enum dns_state mx_state;
 	char mx_why[96];

@@ -407,7 +407,7 @@ gather_facts(const struct gatherer *gatherer, struct arena *arena, const char *d
 	gathering.facts = facts;
 	facts->ttl = UINT32_MAX;
 	gathering.destination = conf_destination_find(gatherer->conf, domain);
-	facts->domain = arena_strdup(arena, domain);
+	facts->next_hop = facts->domain = arena_strdup(arena, domain);
 	facts->hosts = arena_array(arena, LIMIT_MX_RECORDS, sizeof(facts->hosts[0]));
 	if (!gatherer->skip_relay && gathering.destination != NULL &&
 	    gathering.destination->relay_host != NULL)
@@ -457,28 +457,6 @@ gatherer_give(const struct gatherer *taken)
 		conf_now_give(taken->now, taken->conf);
 }
 
-void
-gather_rules(const struct gatherer *gatherer, const char *domain, struct plan_rules *rules)
-{
-	const struct conf *conf = gatherer->conf;
-	const struct conf_destination *destination = conf_destination_find(conf, domain);
-
-	*rules = (struct plan_rules){
-		.sts_enforce = conf->sts.enforce,
-		.dane_enforce = conf->dane.enforce,
-		.tls = tls_of(destination),
-		.destination = destination != NULL ? destination->name : NULL,
-		.match = destination != NULL ? &destination->match : NULL,
-		.hostname = conf->hostname,
-		.own_names = &conf->smtp.own_names,
-		.allow_private = conf->dns.private_addresses,
-		.ipv6_first = conf->smtp.ipv6_first,
-		.plaintext_retry = conf->tls.plaintext_retry,
-		.min_protocol = conf->tls.min_protocol
-	};
-	arc4random_buf(&rules->seed, sizeof(rules->seed));
-}
-
 /* REQUIRETLS bounces for want of a policy that might have been published since. */
 static bool
 wants_voucher(const struct plan *plan)
@@ -520,32 +498,13 @@ gather_plan_for(const struct gatherer *gatherer, struct arena *arena, const char
 {
 	int64_t began_ms = clock_monotonic_ms();
 	struct facts *gathered = gather_facts(gatherer, arena, domain, literal, deadline);
-	struct plan_rules rules;
-	struct plan *plan;
+	struct plan *plan = gather_plan_of(gatherer, arena, wish, gathered), *again = NULL;
 
-	gather_rules(gatherer, domain, &rules);
-	rules.wish = wish;
-	plan = plan_make(arena, gathered, &rules);
-	if (hangs_on_txt(gathered, plan, began_ms) && is_awaited(gatherer, "txt") &&
-	    sts_cache_recheck(gatherer->sts_cache, arena, gathered->domain, deadline,
-	    &gathered->sts))
-		plan = plan_make(arena, gathered, &rules);
+	if (hangs_on_txt(gathered, plan, began_ms) && is_awaited(gatherer, "txt"))
+		again = gather_plan_again(gatherer, arena, wish, deadline, gathered);
 	if (facts != NULL)
 		*facts = gathered;
-	return plan;
-}
-
-struct plan *
-gather_plan_again(const struct gatherer *gatherer, struct arena *arena, enum sender_wish wish,
-    struct deadline deadline, struct facts *facts)
-{
-	struct plan_rules rules;
-
-	if (!sts_cache_recheck(gatherer->sts_cache, arena, facts->domain, deadline, &facts->sts))
-		return NULL;
-	gather_rules(gatherer, facts->domain, &rules);
-	rules.wish = wish;
-	return plan_make(arena, facts, &rules);
+	return again != NULL ? again : plan;
 }
 
 struct plan *

@@ -47,8 +47,12 @@ void gatherer_give(const struct gatherer *taken);
  * is literal (NULL otherwise). The destination's relay and tls settings are applied. */
 struct facts *gather_facts(const struct gatherer *gatherer, struct arena *arena,
     const char *domain, const struct ip *literal, struct deadline deadline);
-/* The rules that conf holds for domain, with a fresh random seed. */
-void gather_rules(const struct gatherer *gatherer, const char *domain, struct plan_rules *rules);
+/* The rules that conf holds for a next-hop domain, with a fresh random seed. */
+void gather_rules(const struct gatherer *gatherer, const char *next_hop,
+    struct plan_rules *rules);
+/* What these rules make of facts about that next hop. */
+struct plan *gather_plan_of(const struct gatherer *gatherer, struct arena *arena,
+    enum sender_wish wish, const struct facts *facts);
 /* Both steps. facts may be NULL when the caller does not want them. */
 struct plan *gather_plan_for(const struct gatherer *gatherer, struct arena *arena,
     const char *domain, const struct ip *literal, enum sender_wish wish, struct deadline deadline,

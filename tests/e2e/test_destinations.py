@@ -128,6 +128,30 @@ def test_the_relay_is_the_policy_domain(net, start):
     assert shown["domain"] == domain.name and shown["sts"]["mx"] == [relay.name]
 
 
+@pytest.mark.parametrize("tls", ["may", "audit"])
+@pytest.mark.parametrize("pattern", [".", "*.example", "own"])
+def test_the_policy_of_a_relay_is_asked_again_by_the_rules_of_the_recipients(net, start, pattern,
+                                                                            tls):
+    """The section that holds for the relay's own name asks no policy; the recipients' does."""
+    relay = net.domain(policy="enforce", mx=[])
+    host = net.mx_host(relay.name)
+    net.zones.add(relay.name, "A", host.address)
+    relay.set_policy(patterns=[relay.name])
+    domain = net.domain(policy="none")
+    mta = start({"smtp": {"keep-idle": "0s"}, **destination(domain, relay=relay.name),
+                 **destination(relay.name if pattern == "own" else pattern, tls=tls)})
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    assert len(relay.fetches()) == 1
+    host.behaviour = STRIPPED
+    relay.set_id("changed")
+    net.policy_host.accept = False
+    already = len(host.messages)
+    assert_reply(mta.deliver(address(domain)).only, "451 4.7.4", relay.name)
+    in_plaintext = [line.verb for line in host.lines if not line.tls]
+    assert "MAIL" not in in_plaintext and len(host.messages) == already, in_plaintext
+    assert net.dns.queries("_mta-sts." + relay.name, "TXT"), "it was asked again"
+
+
 def test_a_relay_on_a_private_address_is_the_administrators_word(net, start):
     host = net.mx_host("relay.internal.example")
     domain = net.domain()

@@ -24,41 +24,14 @@
 static struct cert *root, *good;
 static struct tls_client *tls;
 static char ca_file[64];
-static const struct plan *plan_in_force;
+
+const struct plan *world_plan;
 
 static void
 require(bool truth)
 {
 	if (!truth)
 		abort();
-}
-
-/* In place of policy/gather.c. */
-struct plan *
-gather_plan_for(const struct gatherer *gatherer, struct arena *arena, const char *domain,
-    const struct ip *literal, enum sender_wish wish, struct deadline deadline,
-    struct facts **facts)
-{
-	struct plan *plan = arena_alloc(arena, sizeof(*plan));
-
-	(void)gatherer;
-	(void)literal;
-	(void)deadline;
-	if (facts != NULL)
-		*facts = NULL;	/* of reports, which are off */
-	*plan = *plan_in_force;
-	plan->domain = domain;
-	plan->wish = wish;
-	return plan;
-}
-
-/* Only with facts, which the other one does not give. */
-struct plan *
-gather_plan_again(const struct gatherer *gatherer, struct arena *arena, enum sender_wish wish,
-    struct deadline deadline, struct facts *facts)
-{
-	(void)gatherer, (void)arena, (void)wish, (void)deadline, (void)facts;
-	abort();
 }
 
 int
@@ -170,6 +143,7 @@ run(struct world *world)
 	int64_t began = clock_monotonic_ms();
 	pthread_t mta;
 
+	context.gatherer.conf = &world->conf;
 	if (world->abandon_after != NULL)
 		require(pthread_create(&mta, NULL, hang_up, world) == 0);
 	deliver_group(&context, world->txn, &world->txn->groups[0]);
@@ -207,7 +181,7 @@ world_deliver(struct world *world, const char *const *const *scripts,
 	world->txn->smtputf8 = world->smtputf8;
 	world->txn->wish = world->wish;
 	require(world->txn->group_count == 1);
-	plan_in_force = &world->plan;
+	world_plan = &world->plan;
 	run(world);
 	world->heard = peer_heard(world->peer);
 	world->connections = peer_connections(world->peer);

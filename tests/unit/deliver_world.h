@@ -4,9 +4,10 @@
  */
 
 /*
- * One delivery to scripted hosts, for tests: the plan is what the test says (gather_plan_for()
- * is replaced), all else is as in the daemon. All hosts are one peer on loopback, which tells
- * connections apart by their order.
+ * One delivery to scripted hosts, for tests. With deliver_plan.c the first plan is given by the
+ * test; everything else is as in the daemon. With gather_world.c the plans are made as in the
+ * daemon, from answers of the DNS and the policy cache that the test gives. All hosts are one peer
+ * on loopback, which tells connections apart by their order.
  */
 #ifndef TESTS_UNIT_DELIVER_WORLD_H
 #define TESTS_UNIT_DELIVER_WORLD_H
@@ -50,6 +51,8 @@ struct world {
 	int64_t took_ms;
 	struct buf log;	/* only with world_deliver_logged() */
 };
+
+extern const struct plan *world_plan;	/* of the world that delivers */
 
 int world_begin(void **state);	/* group setup: certificates, trust store */
 int world_end(void **state);

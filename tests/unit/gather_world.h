@@ -50,6 +50,7 @@ void add_record(struct made_up *made_up, const void *octets, size_t length);
 /* name in text, "." for the root. */
 void add_mx(struct made_up *made_up, uint16_t preference, const char *name);
 void add_host(const char *name, enum dns_state a, enum dns_state aaaa);
+void configure(const char *name);	/* destination is in force, by this name */
 
 int setup(void **state);
 int teardown(void **state);

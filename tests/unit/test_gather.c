@@ -196,11 +196,11 @@ test_literal(void **state)
 static void
 test_relay(void **state)
 {
-	static char name[] = "example.com", relay[] = "relay.example", address[] = "10.0.0.25";
+	static char relay[] = "relay.example", address[] = "10.0.0.25";
 	struct facts *facts;
 
 	(void)state;
-	destination.name = name;
+	configure("example.com");
 	destination.relay_host = relay;
 	add_host("relay.example", DNS_SECURE, DNS_SECURE);
 	facts = gather();
@@ -225,12 +225,11 @@ test_relay(void **state)
 static void
 test_when_no_policy_is_asked(void **state)
 {
-	static char name[] = "example.com";
 	static const enum conf_tls asked[] = { TLS_POLICY, TLS_AUDIT },
 	    not_asked[] = { TLS_MAY, TLS_ENCRYPT, TLS_VERIFY, TLS_DANE };
 
 	(void)state;
-	destination.name = name;
+	configure("example.com");
 	for (size_t i = 0; i < 2; i++) {
 		destination.tls = asked[i];
 		assert_int_equal(gather()->sts.state, STS_NONE);

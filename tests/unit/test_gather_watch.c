@@ -82,7 +82,7 @@ test_a_relay_has_no_mx_records(void **state)
 
 	(void)state;
 	publish();
-	destination.name = (char[]){ "example.com" };
+	configure("example.com");
 	destination.relay_host = (char[]){ "relay.example" };
 	add_host("relay.example", DNS_SECURE, DNS_SECURE);
 	assert_string_equal(heard(&left), "txt address ");
