@@ -7,6 +7,7 @@
 domains of its own.  `start` makes a daemon for one test, `pair` one with a milter beside it.
 """
 
+import json
 import os
 import pathlib
 import sys
@@ -16,22 +17,46 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "e2e"), str(HERE / "mta"), str(HERE.parent / "integration" / "lab")]
 
+from stslab import sanitizer  # noqa: E402
 from stslab.internet import Internet  # noqa: E402
 from stslab.milter import StsgateMilter  # noqa: E402
 
 
+def _note(**what):
+    """One line for tests/results.py, which counts: as many results as tests, or a failure."""
+    path = os.environ.get("STSLAB_RESULTS")
+    if path:
+        with open(path, "a", encoding="utf-8") as results:
+            results.write(json.dumps(what) + "\n")
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
     """Keep this process's share of the tests: tests/e2e/run starts several."""
     share, _, shares = os.environ.get("STSLAB_SHARE", "0/1").partition("/")
+    everything = len(items)
     items[:] = items[int(share)::int(shares)]
+    _note(collected=["tests/" + item.nodeid for item in items], all=everything)
+
+
+def _note_report(report, when):
+    text = report.longreprtext if not isinstance(report.longrepr, tuple) else report.longrepr[2]
+    outcome = report.outcome
+    if hasattr(report, "wasxfail"):
+        outcome = "xfailed" if report.skipped else "xpassed"
+    _note(id="tests/" + report.nodeid, when=when, outcome=outcome,
+          note=text.strip().splitlines()[-1][:200] if text.strip() else "",
+          final=bool(sanitizer.complaint(text.encode("utf-8", "replace"))))
+
+
+def pytest_collectreport(report):
+    """A file that skips itself, or that cannot be read."""
+    if not report.passed:
+        _note_report(report, "collect")
 
 
 def pytest_runtest_logreport(report):
-    """Note who failed, for ./runtests, which tells a few of them once more."""
-    path = os.environ.get("STSLAB_FAILED")
-    if path and report.failed:
-        with open(path, "a", encoding="utf-8") as failed:
-            failed.write(report.nodeid + "\n")
+    _note_report(report, report.when)
 
 
 @pytest.fixture(scope="session")
