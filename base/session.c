@@ -201,7 +201,8 @@ accept_one(struct acceptor *acceptor)
 	int fd = accept4(acceptor->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0) {
-		if (!is_passing(errno))
+		/* A listener that was given up is shut down, which accept() fails with. */
+		if (!acceptor->closing && !is_passing(errno))
 			pause_accepting(acceptor, errno);
 		return;
 	}
