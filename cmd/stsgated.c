@@ -21,6 +21,7 @@
 #include "base/buf.h"
 #include "base/conf.h"
 #include "base/conf_now.h"
+#include "base/conf_warn.h"
 #include "base/deadline.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -48,10 +49,17 @@ block_signals(sigset_t *signals)
 }
 
 static void
+log_warning(void *event, const char *warning)
+{
+	log_message(LOG_LEVEL_WARNING, event, "%s", warning);
+}
+
+static void
 say_ready(const struct conf *conf)
 {
-	char status[200];
+	char status[200], event[] = "start";
 
+	conf_warn(conf, log_warning, event);
 	snprintf(status, sizeof(status), "stsgated %s is ready as %s", PACKAGE_VERSION,
 	    conf->hostname);
 	log_message(LOG_LEVEL_INFO, "start", "%s", status);
@@ -92,7 +100,7 @@ static void
 reload(struct engines *engines, const char *path)
 {
 	const char *status = "the new configuration cannot be used, see the log";
-	char *errors = NULL;
+	char event[] = "reload", *errors = NULL;
 	struct conf *next;
 
 	service_manager_reloading();
@@ -103,6 +111,7 @@ reload(struct engines *engines, const char *path)
 	} else if (engines_reload(engines, next) == 0) {
 		log_set_level(next->log_level);
 		warn_of_fixed_keys(engines->conf, next);
+		conf_warn(next, log_warning, event);
 		log_message(LOG_LEVEL_INFO, "reload", "%s is in force", path);
 		status = "ready";
 	} else {
@@ -200,6 +209,13 @@ health_advice(enum resolver_health health)
 	return "";
 }
 
+static void
+print_warning(void *context, const char *warning)
+{
+	(void)context;
+	fprintf(stderr, "stsgated: warning: %s\n", warning);
+}
+
 /* What depends on the machine and not on the file: told, and no reason to call the file wrong. */
 static void
 check_surroundings(const struct conf *conf)
@@ -239,6 +255,7 @@ check(const struct conf *conf)
 		fprintf(stderr, "stsgated: DNS: %s\n", why);
 		return EX_CONFIG;
 	}
+	conf_warn(conf, print_warning, NULL);
 	check_surroundings(conf);
 	health = resolver_wait_health(resolver, deadline_in(SELF_TEST_MS));
 	resolver_free(resolver);

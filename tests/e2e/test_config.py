@@ -6,6 +6,7 @@ import pathlib
 import re
 
 import pytest
+from checks import address
 from stslab import programs
 from stslab.daemon import render
 
@@ -127,6 +128,31 @@ def test_the_defaults_are_a_good_configuration(net, tmp_path):
         "dns": {"mode": "forward", "servers": ["127.0.0.53"],
                 "trust-anchor": [net.zones.trust_anchor]}}))
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["vm", "localhost", "localhost.localdomain", "vm.localhost"])
+def test_a_hostname_that_no_receiver_can_look_up(net, start, name):
+    """A warning of -t, of the start and of a reload; mail goes, and EHLO says just that name."""
+    domain, special = net.domain(), net.domain()
+    settings = {"hostname": name, ("destination", special.name): {"hostname": "box"}}
+    mta = start(settings)
+    checked = programs.run("stsgated", "-t", "-c", str(mta.config), seconds=15)
+    assert checked.returncode == 0 and f'warning: hostname "{name}"' in checked.stderr
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    assert mta.deliver(address(special)).only.short == "250 2.0.0"
+    assert domain.host.connections[0].said("EHLO")[0] == f"EHLO {name}"
+    assert special.host.connections[0].said("EHLO")[0] == "EHLO box"
+    mta.reload()
+    for event in ("start", "reload"):
+        said = [line["msg"] for line in mta.log(event, level="warning")]
+        assert len(said) == 2 and f'hostname "{name}"' in said[0], said
+        assert special.name in said[1] and '"box" has no dot' in said[1]
+
+
+def test_a_full_hostname_is_no_warning(net, start):
+    mta = start({"hostname": "localhost.example"})
+    assert "warning" not in programs.run("stsgated", "-t", "-c", str(mta.config)).stderr
+    assert mta.log(level="warning") == []
 
 
 def test_every_key_of_the_contract_is_known(net, tmp_path):

@@ -1,0 +1,18 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * What in a configuration is allowed, and yet most likely a mistake? Pure; any thread.
+ */
+#ifndef BASE_CONF_WARN_H
+#define BASE_CONF_WARN_H
+
+#include "base/conf.h"
+
+/* Says each warning, one line without its end. */
+void conf_warn(const struct conf *conf, void (*say)(void *context, const char *warning),
+    void *context);
+
+#endif
