@@ -7,10 +7,28 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <jansson.h>
 
 #include "report/report.h"
+
+static const char *
+sender_of(struct arena *arena, const struct conf *conf)
+{
+	return conf->tlsrpt.sender[0] != '\0' ? conf->tlsrpt.sender :
+	    arena_printf(arena, "tls-reports@%s", conf->hostname);
+}
+
+bool
+reporter_is_sender(const struct conf *conf, const char *mailbox)
+{
+	struct arena *arena = arena_new();
+	bool same = strcasecmp(mailbox, sender_of(arena, conf)) == 0;
+
+	arena_free(arena);
+	return same;
+}
 
 void
 reporter_name_from(struct arena *arena, const struct conf *conf, struct reporter_name *name)
@@ -18,8 +36,7 @@ reporter_name_from(struct arena *arena, const struct conf *conf, struct reporter
 	const char *at;
 	struct domain domain;
 
-	name->sender = conf->tlsrpt.sender[0] != '\0' ? conf->tlsrpt.sender :
-	    arena_printf(arena, "tls-reports@%s", conf->hostname);
+	name->sender = sender_of(arena, conf);
 	name->organization = conf->tlsrpt.organization[0] != '\0' ? conf->tlsrpt.organization :
 	    conf->hostname;
 	name->contact = conf->tlsrpt.contact[0] != '\0' ? conf->tlsrpt.contact : name->sender;

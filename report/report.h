@@ -28,6 +28,8 @@ struct reporter_name {
 
 /* Organization and contact may be unset: then the host's name stands in, for showing alone. */
 void reporter_name_from(struct arena *arena, const struct conf *conf, struct reporter_name *name);
+/* Is this the envelope sender of this site's own reports? */
+bool reporter_is_sender(const struct conf *conf, const char *mailbox);
 /* Are those set that sending needs? */
 bool reporter_may_send(const struct conf *conf);
 

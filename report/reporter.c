@@ -40,7 +40,6 @@ struct unsettled {
 
 struct reporter {
 	struct reporter_plan plan;
-	struct sender sender;
 	struct jobs *jobs;
 	pthread_t thread;
 	bool has_thread;
@@ -243,6 +242,21 @@ finish_try(struct reporter *reporter, struct outbox_entry *entry, struct job *jo
 	    entry->error);
 }
 
+/* By the configuration in force, whose sender a delivery knows as this site's own. */
+static bool
+try_now(struct reporter *reporter, const struct tally_report *report, const struct rua *rua,
+    struct job *job)
+{
+	const struct reporter_plan *plan = &reporter->plan;
+	const struct sender sender = { conf_now_take(plan->now), plan->resolver, plan->http,
+		is_over, reporter };
+	int result = sender_try(&sender, report, rua, job->about != NULL, job->why,
+	    sizeof(job->why));
+
+	conf_now_give(plan->now, sender.conf);
+	return result == 0;
+}
+
 static void
 run_entry(struct reporter *reporter, struct arena *arena, struct outbox_entry *entry,
     struct job *job)
@@ -259,8 +273,7 @@ run_entry(struct reporter *reporter, struct arena *arena, struct outbox_entry *e
 	else if (!is_receiver(reporter, entry, arena, report))
 		give_up(reporter, entry, job, "the configuration gives it no report any more");
 	else {
-		job->taken = sender_try(&reporter->sender, report, &rua, running, job->why,
-		    sizeof(job->why)) == 0;
+		job->taken = try_now(reporter, report, &rua, job);
 		sent = true;
 	}
 	if (sent && !running)
@@ -418,14 +431,11 @@ start_thread(struct reporter *reporter)
 	return failed;
 }
 
-/* Without organization and contact nothing can be sent: no threads are needed. */
 static int
 start_threads(struct reporter *reporter)
 {
 	const struct jobs_plan jobs = { THREADS, run_job, forget_job, reporter };
 
-	if (!reporter_may_send(reporter->plan.conf))
-		return 0;
 	reporter->jobs = jobs_start(&jobs);
 	return reporter->jobs == NULL ? -1 : start_thread(reporter);
 }
@@ -436,8 +446,6 @@ reporter_start(const struct reporter_plan *plan)
 	struct reporter *reporter = xcalloc(1, sizeof(*reporter));
 
 	reporter->plan = *plan;
-	reporter->sender = (struct sender){ plan->conf, plan->resolver, plan->http, is_over,
-		reporter };
 	(void)pthread_mutex_init(&reporter->lock, NULL);
 	thread_condition(&reporter->wake);
 	if (start_threads(reporter) == 0)

@@ -27,8 +27,8 @@
 struct reporter;
 
 struct reporter_plan {
-	const struct conf *conf;	/* of the start: what a report says, and how it goes out */
-	struct conf_now *now;	/* whom it goes to */
+	const struct conf *conf;	/* of the start, for what is fixed */
+	struct conf_now *now;	/* what a report says, who gets it and how it goes out */
 	struct store *store;
 	struct tally *tally;
 	struct resolver *resolver;

@@ -14,7 +14,7 @@
 #include "report/sender.h"
 
 const struct reporter_plan *reporter_plan_of(const struct reporter *reporter);
-struct jobs *reporter_jobs(const struct reporter *reporter);	/* NULL: nothing can be sent */
+struct jobs *reporter_jobs(const struct reporter *reporter);
 /* Who is to get a report, by the configuration that is in force now. */
 void reporter_ruas(const struct reporter *reporter, struct arena *arena,
     const struct tally_report *report, struct rua_list *list);

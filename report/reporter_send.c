@@ -210,12 +210,16 @@ reporter_send(struct reporter *reporter, const struct reporter_request *request,
     struct domain *next)
 {
 	struct page page = { .reporter = reporter, .arena = arena_new() };
+	struct conf_now *now = reporter_plan_of(reporter)->now;
 	enum reporter_answer answer;
+	const struct conf *conf;
 
 	page.end = &page.items;
 	page.running = request->day >= day_of(clock_wall_s());
-	reporter_name_from(page.arena, reporter_plan_of(reporter)->conf, &page.name);
+	conf = conf_now_take(now);
+	reporter_name_from(page.arena, conf, &page.name);
 	answer = send_page(&page, request, each, context, next);
+	conf_now_give(now, conf);
 	arena_free(page.arena);
 	return answer;
 }

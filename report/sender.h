@@ -19,7 +19,7 @@
 #include "report/report.h"
 #include "report/rua.h"
 
-/* All const, and the caller's, for as long as anybody sends. */
+/* All const, and the caller's. */
 struct sender {
 	const struct conf *conf;
 	struct resolver *resolver;

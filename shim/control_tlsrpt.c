@@ -122,7 +122,7 @@ add_report(void *context, const struct tally_report *report)
 	arena = arena_new();
 	if (!reports->query->sendable || has_receiver(reports, arena, report)) {
 		reports->domains++;
-		reporter_name_from(arena, reports->tlsrpt->conf, &name);
+		reporter_name_from(arena, reports->query->conf, &name);
 		buf_add_char(&reports->text, reports->text.length == 0 ? '[' : ',');
 		buf_add_text(&reports->text, report_json(arena, report, &name,
 		    reports->running));
@@ -349,7 +349,7 @@ control_tlsrpt_send(const struct control_tlsrpt *tlsrpt, const struct control_tl
 
 	if (read_question(tlsrpt, query, &question, answer) != 0)
 		return;
-	if (!reporter_may_send(tlsrpt->conf))
+	if (!reporter_may_send(query->conf))
 		control_refuse(answer, 403, "tlsrpt.organization and tlsrpt.contact are to be set "
 		    "before a report can be sent");
 	else if (question.day == day_of(clock_wall_s()) && !query->force)

@@ -18,14 +18,14 @@
 #include "shim/control_answer.h"
 
 struct control_tlsrpt {
-	const struct conf *conf;	/* of the start */
+	const struct conf *conf;	/* of the start, for what is fixed */
 	struct store *store;
 	struct tally *tally;	/* NULL: nothing is counted */
 	struct reporter *reporter;
 };
 
 struct control_tlsrpt_query {
-	const struct conf *conf;	/* in force now: who gets a report */
+	const struct conf *conf;	/* in force now: what a report says, and who gets it */
 	const char *path;	/* DAY or DAY/DOMAIN; DAY may be today or yesterday */
 	const char *domain, *after;	/* NULL: not given */
 	unsigned limit;	/* domains */

@@ -5,11 +5,11 @@
 #include "config.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "base/deadline.h"
 #include "base/limits.h"
 #include "report/recorder.h"
+#include "report/report.h"
 #include "shim/deliver_report.h"
 
 #define ROOM_AT_FIRST	2
@@ -18,14 +18,7 @@
 static bool
 is_own_report(const struct delivery *delivery)
 {
-	const struct conf *conf = delivery->context->conf;
-	const char *sender = delivery->txn->sender.mailbox, *at = strrchr(sender, '@');
-	static const char user[] = "tls-reports@";
-
-	if (conf->tlsrpt.sender != NULL && conf->tlsrpt.sender[0] != '\0')
-		return strcasecmp(sender, conf->tlsrpt.sender) == 0;
-	return at != NULL && strncasecmp(sender, user, sizeof(user) - 1) == 0 &&
-	    strcasecmp(sender + sizeof(user) - 1, conf->hostname) == 0;
+	return reporter_is_sender(delivery->context->conf, delivery->txn->sender.mailbox);
 }
 
 /* The relay's name is the policy domain where there is one; what has no name has no policy. */

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: ISC
 """SIGHUP: what changes at once, what stays, and that no message is lost over it."""
 
+import json
 import pathlib
 import shutil
 import signal
@@ -120,6 +121,38 @@ def test_keys_that_need_a_restart_are_named(start):
                for msg in said)
 
 
+def test_own_reports_are_known_after_the_hostname_has_changed(net, start):
+    """They leave under the new name, and their own deliveries are not counted."""
+    receiver, other, taker = net.domain(), net.domain(), net.mx_host("taker.stslab.example")
+    for domain in (receiver, other):
+        net.zones.add("_smtp._tls." + domain.name, "TXT",
+                      f'"v=TLSRPTv1;rua=mailto:tls@{receiver.name}"', ttl=1)
+    mta = start({"hostname": "before.stslab.example",
+                 "smtp": {"tls-required-no": "ignore", "keep-idle": "0s"},
+                 "tlsrpt": {"organization": "Stslab", "contact": "tls@stslab.example",
+                            "submit": f"smtp://{taker.address}:25"}})
+    assert mta.deliver(address(other)).only.short == "250 2.0.0"
+    for name in ("between.stslab.example", "after.stslab.example"):
+        mta.reload({"hostname": name})
+    sent = mta.ask("report", "send", "--date", time.strftime("%Y-%m-%d", time.gmtime()), "--force",
+                   "--domain", other.name)
+    assert sent.returncode == 0, sent.stderr
+    report, = taker.messages
+    assert report.sender == "tls-reports@after.stslab.example"
+    assert [connection.said("EHLO") for connection in taker.connections] == [
+        ["EHLO after.stslab.example"]]
+    assert mta.deliver(address(receiver), sender=report.sender).only.short == "250 2.0.0"
+    assert mta.deliver(address(receiver), sender="tls-reports@before.stslab.example"
+                       ).only.short == "250 2.0.0"
+
+    def counted():
+        shown = mta.ask("report", "show", "--domain", receiver.name, "--json")
+        return [policy["summary"]["total-successful-session-count"]
+                for each in json.loads(shown.stdout or "[]") for policy in each["policies"]]
+
+    wait_until(lambda: counted() == [1], 10, "the other sender's session alone is counted")
+
+
 def test_listeners_come_and_go(start):
     mta = start()
     lmtp_old = mta.settings["lmtp"]["listen"][0]
@@ -136,6 +169,29 @@ def test_listeners_come_and_go(start):
         assert client.greeting.code == 220
     assert mta.ask("stats").returncode == 0
     assert not (run / "control.sock").exists()
+
+
+def test_listeners_that_go_leave_no_error_behind(start):
+    """Of each section, Unix and TCP; the reload itself is all that is logged."""
+    mta = start()
+    run = pathlib.Path(mta.settings["lmtp"]["listen"][0].removeprefix("unix:")).parent
+    sections = ("lmtp", "policy-map", "control")
+    first = {name: mta.settings[name]["listen"] for name in sections}
+    more = {name: {"listen": [*first[name], f"unix:{run}/{name}.more",
+                              f"inet:127.0.0.1:{2600 + number}"]}
+            for number, name in enumerate(sections)}
+    mta.reload(more)
+    for number in range(len(sections)):
+        with socket.create_connection(("127.0.0.1", 2600 + number), 10):
+            pass
+    mta.reload({name: {"listen": first[name]} for name in sections})
+    for number, name in enumerate(sections):
+        wait_until(lambda name=name: refused(run / f"{name}.more"), 10, "the Unix socket is gone")
+        with pytest.raises(OSError):
+            socket.create_connection(("127.0.0.1", 2600 + number), 10)
+    assert mta.deliver("someone@[IPv6:::1]").only.code >= 400
+    assert mta.stop() == 0      # after which each thread of a listener has ended
+    assert mta.log(level="error") == mta.log(level="warning") == [], mta.log_text()
 
 
 def test_a_listener_that_cannot_be_opened(start):
