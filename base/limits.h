@@ -21,9 +21,9 @@
 #define LIMIT_LOCAL_PART	255
 #define LIMIT_BODY_IN_MEMORY	(1024 * 1024)	/* of one message; more goes to the spool file */
 
-#define LIMIT_SMTP_REPLY_LINE	2048	/* one line of a peer's reply */
-#define LIMIT_SMTP_REPLY_LINES	100
-#define LIMIT_SMTP_REPLY	(32 * 1024)	/* all lines of one reply */
+#define LIMIT_SMTP_REPLY_LINE	2048	/* one line of a peer's reply; the rest is dropped */
+#define LIMIT_SMTP_REPLY_LINES	100	/* that stsgate-deliver takes from stsgated */
+#define LIMIT_SMTP_REPLY	(1024 * 1024)	/* all lines of one reply: more has no end */
 
 /* of one domain; the rest are ignored, the least preferred first */
 #define LIMIT_MX_RECORDS	100

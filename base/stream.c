@@ -438,6 +438,24 @@ stream_has_input(const struct stream *stream)
 	return stream->in_at < stream->in_end || stream->ops->pending(stream->io);
 }
 
+/* With TLS what makes the descriptor readable need not be for us: a session ticket is not. */
+bool
+stream_look(struct stream *stream, struct deadline deadline)
+{
+	struct pollfd state = { .fd = stream->fd, .events = POLLIN };
+	ssize_t got;
+
+	if (stream_has_input(stream))
+		return true;
+	if (poll(&state, 1, 0) <= 0)
+		return false;
+	got = stream->ops->read(stream->io, stream->in, BUFFER_ROOM, deadline);
+	stream->in_at = 0;
+	stream->in_end = got > 0 ? (size_t)got : 0;
+	stream->more = got == BUFFER_ROOM;
+	return got > 0;
+}
+
 bool
 stream_peer_gone(struct stream *stream)
 {

@@ -83,6 +83,8 @@ enum stream_status stream_flush_slowly(struct stream *stream, struct deadline de
 
 uint64_t stream_sent(const struct stream *stream);	/* octets that have left so far */
 bool stream_has_input(const struct stream *stream);	/* unread octets are buffered */
+/* The same after a look at what has come by now; never waits. */
+bool stream_look(struct stream *stream, struct deadline deadline);
 bool stream_peer_gone(struct stream *stream);	/* the peer has closed or reset; never blocks */
 int stream_error(const struct stream *stream);	/* errno of the last STREAM_LOST, or 0 */
 

@@ -41,19 +41,18 @@ status_of(enum stream_status status)
 	return SMTP_LOST;
 }
 
-/* What follows the start of a line that is too long changes nothing: who said 250 has taken the
- * message, and would get it twice if that did not count. */
+/* The rest of a line whose beginning is enough. *octets counts those of the reply. */
 static enum smtp_status
-skip_line(struct smtp_client *client, struct deadline deadline)
+skip_line(struct smtp_client *client, size_t *octets, struct deadline deadline)
 {
 	enum smtp_status status = SMTP_GARBLED;
 	char rest[LIMIT_SMTP_REPLY_LINE + 1];
-	size_t length, skipped = 0;
+	size_t length;
 
-	while (status == SMTP_GARBLED && skipped < LIMIT_SMTP_REPLY) {
+	while (status == SMTP_GARBLED && *octets <= LIMIT_SMTP_REPLY) {
 		status = status_of(stream_read_line(client->stream, rest, sizeof(rest), &length,
 		    deadline));
-		skipped += length;
+		*octets += length;
 	}
 	return status;
 }
@@ -71,7 +70,7 @@ read_lines(struct smtp_client *client, struct smtp_reply *reply, struct deadline
 		status = status_of(stream_read_line(client->stream, line, sizeof(line), &length,
 		    deadline));
 		if (status == SMTP_GARBLED)
-			status = skip_line(client, deadline);
+			status = skip_line(client, &reply->octets, deadline);
 		if (status == SMTP_GARBLED)
 			smtp_reply_garble(reply, line, length);
 		if (status != SMTP_ANSWERED)
@@ -92,6 +91,7 @@ answer(struct smtp_client *client, const char *awaited, struct deadline deadline
 
 	client->awaited = awaited;
 	smtp_reply_begin(&reply);
+	reply.after_dot = client->committed;
 	status = read_lines(client, &reply, deadline, features);
 	client->reply = reply.reply;
 	/* RFC 5321 3.8: 421 may come at any time, and the host hangs up after it. */

@@ -19,6 +19,12 @@ is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
 void
 smtp_reply_begin(struct smtp_reply *reply)
 {
@@ -26,7 +32,8 @@ smtp_reply_begin(struct smtp_reply *reply)
 	reply->reply.remote = true;
 }
 
-/* The code of a line, or 0: none, or one that no SMTP reply has (RFC 5321 4.2.1). */
+/* The code of a line, or 0: none, or one that no SMTP reply has (RFC 5321 4.2.1). Hosts forget the
+ * space behind it, or write a tab. */
 static int
 code_of(const char *line, size_t length)
 {
@@ -34,7 +41,7 @@ code_of(const char *line, size_t length)
 
 	if (length < CODE_LENGTH || !is_digit(line[0]) || !is_digit(line[1]) || !is_digit(line[2]))
 		return 0;
-	if (length > CODE_LENGTH && line[CODE_LENGTH] != ' ' && line[CODE_LENGTH] != '-')
+	if (length > CODE_LENGTH && is_digit(line[CODE_LENGTH]))
 		return 0;
 	code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
 	return code >= 200 && code <= 599 ? code : 0;
@@ -92,11 +99,11 @@ add_text(struct smtp_reply *reply, const char *text, size_t length)
 		text += enhanced;
 		length -= enhanced;
 	}
-	while (length > 0 && text[0] == ' ') {
+	while (length > 0 && is_blank(text[0])) {
 		text++;
 		length--;
 	}
-	while (length > 0 && text[length - 1] == ' ')
+	while (length > 0 && is_blank(text[length - 1]))
 		length--;
 	if (length > 0 && reply->text_length > 0)
 		append(reply, " ", 1);
@@ -111,25 +118,73 @@ smtp_reply_garble(struct smtp_reply *reply, const char *line, size_t length)
 	add_text(reply, line, length);
 }
 
+static enum smtp_reply_state
+garbled(struct smtp_reply *reply, const char *line, size_t length)
+{
+	smtp_reply_garble(reply, line, length);
+	return SMTP_REPLY_GARBLED;
+}
+
+/* The first digit tells yes from no (RFC 5321 4.2.1): which 2xx it is hardly matters. */
+static void
+set_code(struct smtp_reply *reply, int code)
+{
+	struct reply *made = &reply->reply;
+
+	if (made->code != 0 && made->code / 100 != code / 100) {
+		reply->contradictory = true;
+		made->enhanced[0] = '\0';
+	}
+	made->code = code;
+}
+
+/* The text behind the code, and behind one space, tab or hyphen. */
+static void
+add_rest(struct smtp_reply *reply, int code, const char *line, size_t length)
+{
+	size_t skipped = code != 0 ? CODE_LENGTH : 0;
+
+	if (code != 0 && length > CODE_LENGTH &&
+	    (is_blank(line[CODE_LENGTH]) || line[CODE_LENGTH] == '-'))
+		skipped++;
+	add_text(reply, line + skipped, length - skipped);
+}
+
+/* Before the dot a contradiction is no answer. After it the host has the message if the last line
+ * says so, and would get it twice if that did not count. */
+static enum smtp_reply_state
+add_last_line(struct smtp_reply *reply, int code, const char *line, size_t length)
+{
+	bool yes = reply->after_dot && length > 0 && line[0] == '2';
+
+	if (code == 0 && !yes)
+		return garbled(reply, line, length);
+	set_code(reply, code != 0 ? code : 250);
+	if (reply->contradictory && !yes)
+		return garbled(reply, line, length);
+	add_rest(reply, code, line, length);
+	return SMTP_REPLY_COMPLETE;
+}
+
 enum smtp_reply_state
 smtp_reply_add(struct smtp_reply *reply, const char *line, size_t length)
 {
 	int code = code_of(line, length);
+	bool hyphen = code != 0 && length > CODE_LENGTH && line[CODE_LENGTH] == '-';
+	/* Words without a code between the lines of an answer to the dot: the last is to come. */
+	bool aside = code == 0 && reply->after_dot && reply->lines > 0 &&
+	    (length == 0 || line[0] != '2');
 
 	reply->lines++;
 	reply->octets += length;
-	/* RFC 5321 4.2.1: the same code on every line. Who says both yes and no says nothing. */
-	if (code == 0 || (reply->lines > 1 && code != reply->reply.code) ||
-	    length > LIMIT_SMTP_REPLY_LINE || reply->lines > LIMIT_SMTP_REPLY_LINES ||
-	    reply->octets > LIMIT_SMTP_REPLY) {
-		smtp_reply_garble(reply, line, length);
-		return SMTP_REPLY_GARBLED;
-	}
-	reply->reply.code = code;
-	if (length > CODE_LENGTH)
-		add_text(reply, line + CODE_LENGTH + 1, length - CODE_LENGTH - 1);
-	return length > CODE_LENGTH && line[CODE_LENGTH] == '-' ? SMTP_REPLY_MORE :
-	    SMTP_REPLY_COMPLETE;
+	if (!hyphen && !aside)
+		return add_last_line(reply, code, line, length);
+	if (hyphen)
+		set_code(reply, code);
+	if (reply->octets > LIMIT_SMTP_REPLY || (reply->contradictory && !reply->after_dot))
+		return garbled(reply, line, length);
+	add_rest(reply, code, line, length);
+	return SMTP_REPLY_MORE;
 }
 
 /* Takes one word off the front of a line. Its length, 0 at the end. */

@@ -20,21 +20,24 @@
 enum smtp_reply_state {
 	SMTP_REPLY_MORE,	/* a further line belongs to it */
 	SMTP_REPLY_COMPLETE,
-	SMTP_REPLY_GARBLED	/* no SMTP, or beyond the limits: nothing after it can be trusted */
+	SMTP_REPLY_GARBLED	/* no SMTP, or without an end: nothing after it can be trusted */
 };
 
 /* A reply while its lines come in. */
 struct smtp_reply {
 	struct reply reply;	/* remote; code 0 when garbled; enhanced only of the code's class */
+	bool after_dot;	/* the caller's to set: a last line that begins with 2 is a yes */
+	bool contradictory;	/* its lines have codes of different classes */
 	unsigned lines;
 	size_t octets;
 	size_t text_length;
 };
 
 void smtp_reply_begin(struct smtp_reply *reply);
-/* One line without its line end. After COMPLETE and GARBLED no more lines are taken. */
+/* One line without its line end, of which the first LIMIT_SMTP_REPLY_LINE octets are enough. Text
+ * for which there is no room is dropped. After COMPLETE and GARBLED no more lines are taken. */
 enum smtp_reply_state smtp_reply_add(struct smtp_reply *reply, const char *line, size_t length);
-/* A line that was longer than LIMIT_SMTP_REPLY_LINE, of which this is the beginning. */
+/* A line that never ends, of which this is the beginning. */
 void smtp_reply_garble(struct smtp_reply *reply, const char *line, size_t length);
 /* "5.1.1" at the beginning of text: its length, or 0. Only of the class of code. */
 size_t smtp_enhanced_length(int code, const char *text, size_t length);

@@ -226,6 +226,22 @@ hear_last_words(struct smtp_client *client, enum stream_status failure, enum smt
 	return SMTP_FATE_ELSEWHERE;
 }
 
+/* An answer ahead of its question would be taken for the one to the dot: a message that was refused
+ * would count as delivered. */
+static enum smtp_fate
+hear_too_early(struct smtp_client *client, enum smtp_status *status)
+{
+	struct reply *reply = &client->reply;
+	char line[REPLY_LINE_MAX + 1];
+
+	*status = smtp_client_answer(client, "", deadline_in(LAST_WORDS_MS));
+	reply_line(reply, line);
+	reply_set(reply, 0, NULL, "before the message was over: %s",
+	    *status == SMTP_ANSWERED ? line : reply->text);
+	*status = SMTP_GARBLED;
+	return SMTP_FATE_ELSEWHERE;
+}
+
 /* All but the final dot. false: it is not to be given, and fate tells what that means. */
 static bool
 send_content(struct smtp_client *client, struct smtp_message *message, char *chunk,
@@ -255,9 +271,12 @@ send_content(struct smtp_client *client, struct smtp_message *message, char *chu
 	if (got < 0)
 		return false;
 	/* A host known to be gone is tried elsewhere; one that is lost after the dot cannot be. */
-	if (written == STREAM_OK && !stream_peer_gone(client->stream))
+	if (written != STREAM_OK || stream_peer_gone(client->stream))
+		*fate = hear_last_words(client, written, status);
+	else if (stream_look(client->stream, client->data_deadline))
+		*fate = hear_too_early(client, status);
+	else
 		return true;
-	*fate = hear_last_words(client, written, status);
 	return false;
 }
 

@@ -54,6 +54,11 @@ REMOTE = [
     ("data", "250 2.0.0 Ok", "451 4.5.0", ""),
     ("dot", "354 Go on", "451 4.5.0", ""),
     ("dot", b"what?\r\n", "451 4.5.0", ""),
+    # Answers to the dot that came before it.
+    ("data", b"354 Go on\r\n250 2.0.0 Ok: queued\r\n", "451 4.5.0", "before the message was over"),
+    ("data", b"354 Go on\r\n554 5.7.1 Spam\r\n", "451 4.5.0", "before the message was over"),
+    # Both yes and no.
+    ("dot", b"250-scanned\r\n554 5.7.1 Spam\r\n", "451 4.5.0", "scanned"),
     # Greeting and EHLO, refused by every host.
     ("greeting", "554 5.3.2 No SMTP here", "451 4.4.0", "No SMTP here"),
     ("greeting", "421 4.3.2 Too busy", "451 4.4.0", "Too busy"),
@@ -92,6 +97,47 @@ def test_what_the_remote_said(net, mta, stage, action, short, text, policy):
     (delivery,) = mta.wait_log("delivery", domain=domain.name)
     assert delivery["status"] == ("bounced" if short[0] == "5" else "deferred")
     assert delivery["dsn"] == short[4:]
+
+
+MANY = 150    # lines
+
+
+def many_lines(code, last):
+    return "\n".join([f"{code} scanned"] * (MANY - 1) + [f"{code} {last}"])
+
+
+@pytest.mark.parametrize("policy", [None, "enforce"])
+@pytest.mark.parametrize("stage,action", [
+    ("greeting", many_lines(220, "mx")),
+    ("mail", many_lines(250, "2.1.0 Ok")),
+    ("rcpt", many_lines(250, "2.1.5 Ok")),
+    ("data", many_lines(354, "Go on")),
+    ("dot", many_lines(250, "2.0.0 Ok: queued")),
+    ("dot", "250 " + "x" * 4000),
+    ("dot", b"250-a\r\n251 b\r\n"),
+    ("dot", b"250OK\r\n"),
+    ("dot", b"250\tqueued\r\n"),
+    ("dot", b"250\r\n"),
+    ("dot", b"2\r\n"),
+    ("dot", b"550-was it spam?\r\n250 no, queued\r\n"),
+    ("dot", b"250-scanned\r\nby a scanner\r\n250 queued\r\n"),
+    ("mail", b"250OK\r\n"),
+    ("rcpt", b"250\tok\r\n"),
+    ("greeting", b"220-a\r\n221 b\r\n"),
+], ids=_name)
+def test_a_yes_in_odd_words_is_a_yes(net, mta, stage, action, policy):
+    """The host has the message: asked again it would deliver it again."""
+    domain = net.domain(policy=policy, behaviour=at(stage, action))
+    assert_reply(mta.deliver(address(domain)).only, "250 2.0.0", domain.host.name)
+    assert [len(connection.transactions) for connection in domain.host.connections] == [1]
+
+
+def test_starttls_is_found_behind_many_lines(net, mta):
+    """Text beyond the bounds is dropped, and what is offered there is not lost with it."""
+    behaviour = Behaviour(extensions=tuple(f"X-{number}" for number in range(MANY)))
+    domain = net.domain(behaviour=behaviour)
+    assert_reply(mta.deliver(address(domain)).only, "250 2.0.0")
+    assert_arrived(domain, tls=True)
 
 
 def test_who_said_it(net, mta):

@@ -32,11 +32,11 @@ check(const struct smtp_reply *reply, enum smtp_reply_state state)
 	require((state == SMTP_REPLY_GARBLED) == (made->code == 0));
 	require(made->code == 0 || (made->code >= 200 && made->code <= 599));
 	require(made->enhanced[0] == '\0' || made->enhanced[0] - '0' == made->code / 100);
-	require(state == SMTP_REPLY_GARBLED || reply->lines <= LIMIT_SMTP_REPLY_LINES);
+	require(state != SMTP_REPLY_MORE || reply->octets <= LIMIT_SMTP_REPLY);
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
+static void
+read_lines(const uint8_t *input, size_t length, bool after_dot)
 {
 	enum smtp_reply_state state = SMTP_REPLY_MORE;
 	struct smtp_features features = { 0 };
@@ -45,6 +45,7 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
 	size_t line;
 
 	smtp_reply_begin(&reply);
+	reply.after_dot = after_dot;
 	while (length > 0 && state == SMTP_REPLY_MORE) {
 		end = memchr(at, '\n', length);
 		line = end != NULL ? (size_t)(end - at) : length;
@@ -56,5 +57,12 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
 		length -= end != NULL ? line + 1 : line;
 	}
 	require(features.size_limit == 0 || features.size);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
+{
+	read_lines(input, length, false);
+	read_lines(input, length, true);
 	return 0;
 }

@@ -423,7 +423,7 @@ class _Dialogue:
         wire = self._content()
         content = (b"\r\n" + wire[:-3]).replace(b"\r\n.", b"\r\n")[2:]
         action = self._final_action()
-        accepted = action is None or _says(action, "2")
+        accepted = action is None or _accepts(action)
         self.connection.transactions.append(Message(
             self.sender, list(self.recipients), content, wire, self.in_tls,
             time.monotonic(), accepted))
@@ -482,12 +482,24 @@ class _Dialogue:
 
 
 def _says(action, code):
-    """Whether the action ends in a reply whose code begins so."""
+    """Whether the action's first reply has a code that begins so."""
+    return _words(action).startswith(code)
+
+
+def _accepts(action):
+    """Whether the last line of the action's reply is a yes."""
+    return _words(action).rstrip().rpartition("\n")[2].startswith("2")
+
+
+def _words(action):
+    """What the action says in the end."""
     while isinstance(action, Slow):
         action = action.action
     if isinstance(action, InPieces):
-        action = action.octets.decode("ascii")
-    return isinstance(action, str) and action.startswith(code)
+        action = action.octets
+    if isinstance(action, bytes):
+        return action.decode("latin-1")
+    return action if isinstance(action, str) else ""
 
 
 def _path(text):
