@@ -95,6 +95,7 @@
 #define LIMIT_NETSTRING_IN	10000
 #define LIMIT_NETSTRING_OUT	100000
 
+#define LIMIT_ALARMS	1000	/* that stand */
 #define LIMIT_LOG_VALUE	2048	/* of one field; the rest is cut */
 
 #endif

@@ -42,7 +42,8 @@ int64_t store_damaged_at(const struct store *store);
 /* value is filled only for STORE_OK. */
 enum store_result store_get(struct store *store, enum store_table table, const char *key,
     struct buf *value);
-/* purge_at: wall-clock second from which store_purge() may drop the entry, 0 for never. */
+/* purge_at: second from which store_purge() may drop the entry, 0 for never; by which clock is the
+ * table's own affair. */
 enum store_result store_put(struct store *store, enum store_table table, const char *key,
     const void *value, size_t length, int64_t purge_at, enum store_sync sync);
 enum store_result store_delete(struct store *store, enum store_table table, const char *key,
@@ -67,7 +68,7 @@ enum store_result store_change_delete(struct store_change *change, enum store_ta
     const char *key);
 
 /* drops what is past its purge_at */
-enum store_result store_purge(struct store *store, int64_t now);
+enum store_result store_purge(struct store *store, enum store_table table, int64_t now);
 /* bounds recovery time and log size */
 enum store_result store_checkpoint(struct store *store);
 

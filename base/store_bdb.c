@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/alarm.h"
 #include "base/arena.h"
 #include "base/bdb.h"
 #include "base/child.h"
@@ -42,6 +43,7 @@ struct store {
 	int64_t damaged_at;
 	bool was_damaged;
 	atomic_bool broken;	/* and said so */
+	atomic_bool is_damaged;	/* until it is opened again */
 	_Atomic int64_t recover_at;	/* monotonic ms: not before */
 	atomic_uint messages;	/* of Berkeley DB's since then */
 	atomic_int trouble;	/* why the last write failed, 0: it did not */
@@ -90,22 +92,25 @@ static enum store_result
 failed(struct store *store, const char *what, enum store_table table, const char *key, int error)
 {
 	struct log_line line;
+	const char *action = advice(error);
 	bool said = error == BDB_BROKEN ? atomic_exchange(&store->broken, true) :
 	    atomic_exchange(&store->trouble, error) == error;
 
 	metrics_count(METRIC_STORE_FAILURES, what, NULL);
-	if (said)
-		return STORE_FAILED;
-	if (is_lasting(error))
+	if (is_lasting(error) && !said) {
+		store->is_damaged = true;
 		store_mark_suspect(store->directory);
-	log_begin(&line, LOG_LEVEL_ERROR, "store");
-	log_format(&line, "msg", "%s failed", what);
-	log_text(&line, "table", table_names[table]);
-	log_text(&line, "key", key);
-	log_text(&line, "error", bdb_error_text(error));
-	log_text(&line, "directory", store->home);
-	log_text(&line, "do", advice(error));
-	log_end(&line);
+		log_begin(&line, LOG_LEVEL_ERROR, "store");
+		log_format(&line, "msg", "%s failed", what);
+		log_text(&line, "table", table_names[table]);
+		log_text(&line, "key", key);
+		log_text(&line, "error", bdb_error_text(error));
+		log_text(&line, "do", action);
+		log_end(&line);
+	}
+	alarm_begin(ALARM_STORE, "", "%s in table %s of %s failed: %s%s%s", what,
+	    table_names[table], store->home, bdb_error_text(error), action != NULL ? "; " : "",
+	    action != NULL ? action : "");
 	return STORE_FAILED;
 }
 
@@ -114,8 +119,8 @@ written(struct store *store)
 {
 	if (store->messages != 0)
 		store->messages = 0;
-	if (store->trouble != 0 && atomic_exchange(&store->trouble, 0) != 0)
-		log_message(LOG_LEVEL_WARNING, "store", "writing to %s works again", store->home);
+	if (store->trouble != 0 && atomic_exchange(&store->trouble, 0) != 0 && !store->is_damaged)
+		alarm_end(ALARM_STORE, "", "writing to %s works again", store->home);
 	return STORE_OK;
 }
 
@@ -144,7 +149,8 @@ recover(struct store *store)
 			(void)bdb_close(store->bdb);
 			store->bdb = fresh;
 			store->broken = false;
-			log_message(LOG_LEVEL_WARNING, "store", "%s was recovered", store->home);
+			store->trouble = 0;
+			alarm_end(ALARM_STORE, "", "%s was recovered", store->home);
 		}
 	}
 	(void)pthread_rwlock_unlock(&store->lock);
@@ -294,17 +300,11 @@ purge_table(struct bdb *bdb, enum store_table table, int64_t now)
 }
 
 enum store_result
-store_purge(struct store *store, int64_t now)
+store_purge(struct store *store, enum store_table table, int64_t now)
 {
-	size_t table;
-	int error;
+	int error = release(store, purge_table(acquire(store), table, now));
 
-	for (table = 0; table < TABLE_COUNT; table++) {
-		error = release(store, purge_table(acquire(store), (enum store_table)table, now));
-		if (error != 0)
-			return failed(store, "purge", (enum store_table)table, NULL, error);
-	}
-	return STORE_OK;
+	return error == 0 ? STORE_OK : failed(store, "purge", table, NULL, error);
 }
 
 enum store_result

@@ -106,6 +106,13 @@ def metric_faults():
     return differ("metrics", in_code, in_page)
 
 
+def alarm_faults():
+    in_code = set(re.findall(r'^\t\[ALARM_[A-Z_]+\] = \{ "([a-z-]+)",', code("base/alarm.c"),
+                             re.MULTILINE))
+    listed = page("stsgated.8").partition(".Li event=alarm\n")[2].partition(".El\n")[0]
+    return differ("alarms", in_code, set(re.findall(r"^\.It Li (\S+)$", listed, re.MULTILINE)))
+
+
 def program_faults(name, page_name, *sources):
     text = code(*sources)
     yield from differ(f"{name} options", options_of_code(text), options_of_page(page(page_name)))
@@ -151,7 +158,7 @@ def main():
         print("mandoc is not installed")
         return 77
     faults = [*lint_faults(), *command_faults(), *log_faults(), *milter_log_faults(), *route_faults(),
-              *metric_faults(), *lab_faults(),
+              *metric_faults(), *alarm_faults(), *lab_faults(),
               *program_faults("stsgated", "stsgated.8", "cmd/stsgated.c", "cmd/daemon_options.c"),
               *program_faults("stsgate", "stsgate.1", "cmd/stsgate.c", "cmd/stsgate_client.h",
                               "cmd/stsgate_client.c", "cmd/stsgate_transfer.c"),

@@ -170,11 +170,11 @@ store_scan(struct store *store, enum store_table table, const char *after,
 }
 
 enum store_result
-store_purge(struct store *store, int64_t now)
+store_purge(struct store *store, enum store_table table, int64_t now)
 {
 	(void)store;
 	for (struct record **at = &records; *at != NULL;) {
-		if ((*at)->purge_at != 0 && (*at)->purge_at <= now)
+		if ((*at)->table == table && (*at)->purge_at != 0 && (*at)->purge_at <= now)
 			drop(at);
 		else
 			at = &(*at)->next;

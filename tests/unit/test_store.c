@@ -282,7 +282,10 @@ test_purge(void **state)
 		(void)snprintf(key, sizeof(key), "due%04d", i);
 		put_until(store, STORE_DUE, key, i % 3 == 0 ? 0 : 500);
 	}
-	assert_int_equal(store_purge(store, 1000), STORE_OK);
+	assert_int_equal(store_purge(store, STORE_POLICIES, 1000), STORE_OK);
+	check(store, STORE_GRACE, "old", "old");	/* a table at a time */
+	assert_int_equal(store_purge(store, STORE_GRACE, 1000), STORE_OK);
+	assert_int_equal(store_purge(store, STORE_DUE, 1000), STORE_OK);
 	check(store, STORE_POLICIES, "never", "never");
 	check(store, STORE_POLICIES, "now", NULL);
 	check(store, STORE_POLICIES, "later", "later");
@@ -305,7 +308,7 @@ purge_on(void *context)
 	struct renewal *renewal = context;
 
 	while (!renewal->done)
-		assert_int_equal(store_purge(renewal->store, 1000), STORE_OK);
+		assert_int_equal(store_purge(renewal->store, STORE_POLICIES, 1000), STORE_OK);
 	return NULL;
 }
 
@@ -443,7 +446,7 @@ work(void *context)
 			assert_int_equal(store_scan(crew->store, STORE_POLICIES, "", pass, NULL),
 			    STORE_OK);
 		if (i % 500 == 499)
-			assert_int_equal(store_purge(crew->store, 5), STORE_OK);
+			assert_int_equal(store_purge(crew->store, STORE_POLICIES, 5), STORE_OK);
 		if (i % 500 == 0 && crew->keeper)
 			assert_int_equal(store_checkpoint(crew->store), STORE_OK);
 	}

@@ -21,6 +21,7 @@
 
 #include <cmocka.h>
 
+#include "base/alarm.h"
 #include "base/buf.h"
 #include "base/store.h"
 #include "tests/unit/state.h"
@@ -168,7 +169,9 @@ test_sync_works_again(void **state)
 	assert_int_equal(store_put(store, STORE_DUE, "x", "x", 1, 0, STORE_SYNC), STORE_FAILED);
 	sync_fails = false;
 	assert_int_equal(store_put(store, STORE_DUE, "y", "y", 1, 0, STORE_SYNC), STORE_FAILED);
+	assert_true(alarm_stands(ALARM_STORE, ""));
 	assert_int_equal(store_put(store, STORE_DUE, "z", "z", 1, 0, STORE_SYNC), STORE_OK);
+	assert_false(alarm_stands(ALARM_STORE, ""));
 	assert_int_equal(state_entries(store), STATE_ENTRIES);
 	store_close(store);
 }
@@ -190,7 +193,7 @@ test_broken_at_run_time(void **state)
 		    STORE_FAILED);
 		assert_int_equal(store_delete(store, STORE_DUE, "x", STORE_LAZY), STORE_FAILED);
 		assert_int_equal(store_scan(store, STORE_DUE, "", never, NULL), STORE_FAILED);
-		assert_int_equal(store_purge(store, 5), STORE_FAILED);
+		assert_int_equal(store_purge(store, STORE_DUE, 5), STORE_FAILED);
 		assert_int_equal(store_checkpoint(store), STORE_FAILED);
 	}
 	assert_int_equal(state_shell("test ! -e bdb && mv elsewhere bdb"), 0);

@@ -162,7 +162,7 @@ test_clock_steps_forward(void **state)
 	world.txt_state = DNS_FAILED;
 	assert_policy(get(fixture), "one", STS_MODE_ENFORCE, true);
 	sts_cache_tick(fixture->cache, deadline_in(0));
-	assert_int_equal(store_purge(fixture->store, sts_cache_clock(fixture->cache)), STORE_OK);
+	assert_int_equal(store_purge(fixture->store, STORE_POLICIES, sts_cache_clock(fixture->cache)), STORE_OK);
 	assert_policy(get(fixture), "one", STS_MODE_ENFORCE, true);
 	world.txt_state = DNS_INSECURE;
 	world.txt = "v=STSv1; id=two;";

@@ -193,11 +193,11 @@ test_purge(void **state)
 
 	get(fixture);
 	pass(39 * DAY);
-	store_purge(fixture->store, sts_cache_clock(fixture->cache));
+	store_purge(fixture->store, STORE_POLICIES, sts_cache_clock(fixture->cache));
 	assert_int_equal(store_get(fixture->store, STORE_POLICIES, "example.com", &value),
 	    STORE_OK);
 	pass(2 * DAY);
-	store_purge(fixture->store, sts_cache_clock(fixture->cache));
+	store_purge(fixture->store, STORE_POLICIES, sts_cache_clock(fixture->cache));
 	assert_int_equal(store_get(fixture->store, STORE_POLICIES, "example.com", &value),
 	    STORE_ABSENT);
 	buf_free(&value);

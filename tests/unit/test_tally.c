@@ -440,7 +440,7 @@ test_keep(void **state)
 	    &count), STORE_OK);
 	assert_int_equal(tally_next_day(world.tally, -1, &day), STORE_OK);
 	assert_int_equal(day, gone);
-	assert_int_equal(store_purge(world.store, now), STORE_OK);
+	assert_int_equal(store_purge(world.store, STORE_TALLY, now), STORE_OK);
 	assert_int_equal(tally_next_day(world.tally, -1, &day), STORE_OK);
 	assert_int_equal(day, gone + 1);
 	world_close(&world);
