@@ -105,32 +105,39 @@ publish(const struct recorder *recorder, struct job *job, const char *record)
 	}
 }
 
-/* The record that wants reports, or NULL. A bogus answer is nobody's wish. */
-static const char *
-record_of(struct arena *arena, const struct dns_answer *answer)
+/* As rua_parse() has it. A bogus answer is nobody's wish. */
+static bool
+read_answer(struct arena *arena, const struct dns_answer *answer, struct rua_list *list)
 {
 	struct sts_text *texts;
-	struct rua_list list;
 	size_t i, count = 0;
 
-	if (answer->state == DNS_BOGUS || answer->state == DNS_FAILED ||
-	    answer->count > LIMIT_TXT_RECORDS)
-		return NULL;
+	*list = (struct rua_list){ .why = "" };
+	if (answer->state == DNS_BOGUS || answer->state == DNS_FAILED) {
+		list->why = arena_printf(arena, "the look-up %s: %s",
+		    answer->state == DNS_BOGUS ? "fails DNSSEC validation" : "failed",
+		    answer->why);
+		return false;
+	}
+	if (answer->count > LIMIT_TXT_RECORDS) {
+		list->why = "there are too many TXT records";
+		return false;
+	}
 	texts = arena_array(arena, answer->count, sizeof(texts[0]));
 	for (i = 0; i < answer->count; i++)
 		if (dns_txt_join(arena, answer->records[i].data, answer->records[i].length,
 		    &texts[count].octets, &texts[count].length) == 0)
 			count++;
-	return rua_parse(arena, texts, count, &list) ? list.record : NULL;
+	return rua_parse(arena, texts, count, list);
 }
 
 static void
 finish(const struct recorder *recorder, struct job *job, const struct dns_answer *answer)
 {
-	const char *record = record_of(job->arena, answer);
+	struct rua_list list;
 
-	if (record != NULL)
-		publish(recorder, job, record);
+	if (read_answer(job->arena, answer, &list))
+		publish(recorder, job, list.record);
 	job_free(job);
 }
 
@@ -237,6 +244,19 @@ recorder_begin(struct recorder *recorder, const char *domain)
 	if (name != NULL)
 		resolver_want(recorder->resolver, name, DNS_TXT);
 	arena_free(arena);
+}
+
+bool
+recorder_look_up(struct recorder *recorder, struct arena *arena, const char *domain,
+    struct rua_list *list)
+{
+	struct dns_question question = { .name = record_name(arena, domain), .type = DNS_TXT };
+
+	*list = (struct rua_list){ .why = "" };
+	if (recorder == NULL || question.name == NULL)
+		return false;
+	resolver_ask(recorder->resolver, arena, &question, 1, deadline_in(PATIENT_MS));
+	return read_answer(arena, &question.answer, list);
 }
 
 static void

@@ -15,6 +15,7 @@
 #include "policy/resolver.h"
 #include "report/forward.h"
 #include "report/outcomes.h"
+#include "report/rua.h"
 #include "report/tally.h"
 
 struct recorder;
@@ -27,6 +28,9 @@ void recorder_free(struct recorder *recorder);
 
 /* Before the first connection: asks for the record of this next-hop domain, or relay. */
 void recorder_begin(struct recorder *recorder, const char *domain);
+/* What the domain's record says now, for explaining; as rua_parse(). */
+bool recorder_look_up(struct recorder *recorder, struct arena *arena, const char *domain,
+    struct rua_list *list);
 /* After the replies are out. */
 void recorder_record(struct recorder *recorder, const struct outcomes_of *of);
 

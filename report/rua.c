@@ -13,6 +13,7 @@
 
 #define EXT_NAME_MAX	32	/* tlsrpt-ext-name */
 #define LOCAL_PART_MAX	64	/* RFC 5321 4.5.3.1.1 */
+#define EXCERPT_MAX	60	/* octets of a record that are told */
 
 static const char version[] = "v=TLSRPTv1";
 #define VERSION_LENGTH	(sizeof(version) - 1)
@@ -105,14 +106,19 @@ decode(struct arena *arena, const struct sts_text *text)
 	return decoded;
 }
 
-/* RFC 6068, of which reports need one address. */
+/* RFC 6068, of which reports need one address. Some write "mailto://", as of a web address. */
 static bool
 read_mailto(struct arena *arena, struct sts_text rest, struct rua *rua)
 {
 	struct sts_text address = cut(&rest, '?');
-	char *decoded = decode(arena, &address), *at;
+	char *decoded, *at;
 	struct domain domain;
 
+	if (address.length > 2 && memcmp(address.octets, "//", 2) == 0) {
+		address.octets += 2;
+		address.length -= 2;
+	}
+	decoded = decode(arena, &address);
 	if (decoded == NULL || strpbrk(decoded, "<>\"\\()") != NULL)
 		return false;
 	at = strchr(decoded, '@');
@@ -155,6 +161,57 @@ read_https(struct arena *arena, const char *uri, size_t length, struct rua *rua)
 	return true;
 }
 
+/* host[:443][/path][?query], with the host in lower case and at least "/" for the path. */
+static const char *
+plain_uri(struct arena *arena, const char *uri)
+{
+	const char *authority = uri + HTTPS_LENGTH, *path;
+	size_t length = strcspn(authority, "/?#"), i;
+	char *host = arena_strndup(arena, authority, strcspn(authority, ":/?#"));
+
+	for (i = 0; host[i] != '\0'; i++)
+		if (host[i] >= 'A' && host[i] <= 'Z')
+			host[i] = (char)(host[i] - 'A' + 'a');
+	if (i > 0 && host[i - 1] == '.')
+		host[i - 1] = '\0';
+	path = authority + length;
+	return arena_printf(arena, "%s%s%.*s", host, path[0] == '/' ? "" : "/",
+	    (int)strcspn(path, "#"), path);
+}
+
+bool
+rua_equal(const struct rua *a, const struct rua *b)
+{
+	struct arena *arena;
+	bool equal;
+
+	if (a->scheme != b->scheme)
+		return false;
+	if (a->scheme == RUA_MAILTO)
+		return strcasecmp(a->target, b->target) == 0;
+	arena = arena_new();
+	equal = strcmp(plain_uri(arena, a->target), plain_uri(arena, b->target)) == 0;
+	arena_free(arena);
+	return equal;
+}
+
+const char *
+rua_receiver(struct arena *arena, const struct rua *rua)
+{
+	char *receiver;
+
+	if (rua->scheme == RUA_HTTPS) {
+		receiver = arena_strdup(arena, plain_uri(arena, rua->target));
+		*strchr(receiver, '/') = '\0';
+		return receiver;
+	}
+	receiver = arena_strdup(arena, rua->target);
+	for (size_t i = 0; receiver[i] != '\0'; i++)
+		if (receiver[i] >= 'A' && receiver[i] <= 'Z')
+			receiver[i] = (char)(receiver[i] - 'A' + 'a');
+	return receiver;
+}
+
 bool
 rua_parse_uri(struct arena *arena, const char *uri, size_t length, struct rua *rua)
 {
@@ -175,24 +232,53 @@ is_listed(const struct rua_list *list, const struct rua *rua)
 	size_t i;
 
 	for (i = 0; i < list->count; i++)
-		if (list->at[i].scheme == rua->scheme &&
-		    strcmp(list->at[i].target, rua->target) == 0)
+		if (rua_equal(&list->at[i], rua))
 			return true;
 	return false;
 }
 
-static void
-read_uris(struct arena *arena, struct sts_text value, struct rua_list *list)
+static bool
+void_for(struct arena *arena, struct rua_list *list, const char *fault, const struct sts_text *at)
+{
+	int length = at->length < EXCERPT_MAX ? (int)at->length : EXCERPT_MAX;
+
+	list->why = arena_printf(arena, "%s: \"%.*s%s\"", fault, length, at->octets,
+	    at->length > EXCERPT_MAX ? "..." : "");
+	return false;
+}
+
+static bool
+holds_wsp(const struct sts_text *text)
+{
+	return memchr(text->octets, ' ', text->length) != NULL ||
+	    memchr(text->octets, '\t', text->length) != NULL;
+}
+
+/* tlsrpt-rua = "rua=" tlsrpt-uri *(*WSP "," *WSP tlsrpt-uri). A URI of no use to us, and one that
+ * lacks its scheme, stays out by itself. */
+static bool
+read_uris(struct arena *arena, const struct sts_text *field, struct sts_text value,
+    struct rua_list *list)
 {
 	struct sts_text uri;
 	struct rua rua;
+	bool more = true;
 
-	while (value.length > 0 && list->count < LIMIT_RUAS) {
+	if (value.length > 0 && is_wsp(value.octets[0]))
+		return void_for(arena, list, "white space follows the = of a field", field);
+	while (more) {
+		more = memchr(value.octets, ',', value.length) != NULL;
 		uri = cut(&value, ',');
 		trim(&uri);
-		if (rua_parse_uri(arena, uri.octets, uri.length, &rua) && !is_listed(list, &rua))
+		if (uri.length == 0)
+			return void_for(arena, list, "a URI is missing in a field", field);
+		if (holds_wsp(&uri))
+			return void_for(arena, list, "white space stands in a URI", &uri);
+		if (rua_parse_uri(arena, uri.octets, uri.length, &rua) && !is_listed(list, &rua) &&
+		    list->count < LIMIT_RUAS)
 			list->at[list->count++] = rua;
 	}
+	return true;
 }
 
 /* tlsrpt-extension */
@@ -217,13 +303,11 @@ read_field(struct arena *arena, const struct sts_text *field, struct rua_list *l
 {
 	struct sts_text value = *field, name = cut(&value, '=');
 
-	if (name.length == field->length)
-		return false;
-	if (name.length == 3 && memcmp(name.octets, "rua", 3) == 0) {
-		read_uris(arena, value, list);
+	if (name.length < field->length && name.length == 3 && memcmp(name.octets, "rua", 3) == 0)
+		return read_uris(arena, field, value, list);
+	if (name.length < field->length && is_extension(&name, &value))
 		return true;
-	}
-	return is_extension(&name, &value);
+	return void_for(arena, list, "a field is not name=value as RFC 8460 3 has it", field);
 }
 
 /* RFC 8460 3: tlsrpt-version 1*(field-delim tlsrpt-field) [field-delim] */
@@ -235,16 +319,21 @@ read_record(struct arena *arena, const struct sts_text *record, struct rua_list 
 
 	trim(&field);
 	if (field.length > 0)
-		return false;
+		return void_for(arena, list, "no ; follows the version", &field);
+	trim(&rest);	/* what is left at the end followed the last delimiter */
 	while (rest.length > 0) {
 		field = cut(&rest, ';');
 		trim(&field);
-		if (field.length == 0 && rest.length == 0)
-			break;	/* the delimiter at the end */
+		trim(&rest);
+		if (field.length == 0)
+			return void_for(arena, list, "a field is empty", record);
 		if (!read_field(arena, &field, list))
 			return false;
 	}
-	return list->count > 0;
+	if (list->count == 0)
+		return void_for(arena, list, "no address that can be used, mailto: or https:",
+		    record);
+	return true;
 }
 
 /* RFC 8460 3 discards what does not begin with "v=TLSRPTv1;". The grammar allows white space before
@@ -273,22 +362,51 @@ is_text(const struct sts_text *record)
 	return record->length <= LIMIT_TXT_RECORD;
 }
 
+/* Was it meant to be one, whatever the case and what follows? */
+static bool
+is_near(const struct sts_text *record)
+{
+	struct sts_text rest = *record;
+
+	trim(&rest);
+	return rest.length >= VERSION_LENGTH - 1 &&
+	    strncasecmp(rest.octets, version, VERSION_LENGTH - 1) == 0;
+}
+
+/* The record that counts; NULL with list->why. */
+static const struct sts_text *
+choose(struct arena *arena, const struct sts_text *records, size_t count, struct rua_list *list)
+{
+	const struct sts_text *found = NULL, *near = NULL;
+	size_t i, several = 0;
+
+	for (i = 0; i < count; i++) {
+		if (is_tlsrpt_record(&records[i], count == 1)) {
+			found = &records[i];
+			several++;
+		} else if (is_near(&records[i])) {
+			near = &records[i];
+		}
+	}
+	if (several > 1)
+		list->why = arena_printf(arena, "%zu records begin with v=TLSRPTv1;, so that none "
+		    "counts", several);
+	else if (found != NULL && !is_text(found))
+		list->why = "the record is too long, or holds what is not ASCII";
+	else if (found == NULL && near != NULL)
+		list->why = "the record does not begin with v=TLSRPTv1;";
+	return several == 1 && is_text(found) ? found : NULL;
+}
+
 bool
 rua_parse(struct arena *arena, const struct sts_text *records, size_t count,
     struct rua_list *list)
 {
-	const struct sts_text *found = NULL;
-	size_t i;
+	const struct sts_text *found;
 
-	*list = (struct rua_list){ 0 };
-	for (i = 0; i < count; i++) {
-		if (!is_tlsrpt_record(&records[i], count == 1))
-			continue;
-		if (found != NULL)
-			return false;
-		found = &records[i];
-	}
-	if (found == NULL || !is_text(found))
+	*list = (struct rua_list){ .why = "" };
+	found = choose(arena, records, count, list);
+	if (found == NULL)
 		return false;
 	list->record = arena_strndup(arena, found->octets, found->length);
 	list->at = arena_array(arena, LIMIT_RUAS, sizeof(list->at[0]));

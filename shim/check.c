@@ -125,6 +125,30 @@ on_wait(void *context, const char *what)
 	return !is_gone(check);
 }
 
+/* Whoever publishes a record that counts for nothing waits for reports in vain. */
+static void
+tell_reports(const struct check *check)
+{
+	const char *domain = check->facts->domain;
+	int64_t since_ms = clock_monotonic_ms();
+	struct buf receivers = { 0 };
+	struct rua_list list;
+
+	if (check->facts->mx == MX_LITERAL)
+		return;
+	if (recorder_look_up(check->deliver->recorder, check->arena, domain, &list)) {
+		for (size_t i = 0; i < list.count; i++)
+			buf_printf(&receivers, "%s%s%s", i > 0 ? ", " : "",
+			    list.at[i].scheme == RUA_MAILTO ? "mailto:" : "", list.at[i].target);
+		tell(check, "tls-rpt", since_ms, true, "TLS reports go to %s",
+		    buf_text(&receivers));
+		buf_free(&receivers);
+	} else if (list.why[0] != '\0') {
+		tell(check, "tls-rpt", since_ms, false, "_smtp._tls.%s brings no TLS reports: %s",
+		    domain, list.why);
+	}
+}
+
 static void
 plan(struct check *check)
 {
@@ -149,6 +173,8 @@ gather(struct check *check)
 		plan(check);
 	}
 	tell_policy(check, &sts, since_ms);
+	if (!is_gone(check))
+		tell_reports(check);
 }
 
 /* "secure: 3 1 1 ABCD, 2 0 1 CDEF (not usable)", or why there is none. */

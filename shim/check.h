@@ -18,8 +18,8 @@
 #include "shim/deliver.h"
 
 struct check_step {
-	/* "dns", "policy", "plan", "connect", "greeting", "ehlo", "starttls", "handshake",
-	 * "certificate", "ehlo-tls" */
+	/* "dns", "policy", "tls-rpt", "plan", "connect", "greeting", "ehlo", "starttls",
+	 * "handshake", "certificate", "ehlo-tls" */
 	const char *step;
 	const char *host, *address;	/* NULL: about the domain, or about the host as a whole */
 	bool ok;

@@ -330,6 +330,44 @@ def test_only_who_wants_reports_is_counted(net, reporting, collector):
         nothing_about(net, reporting, collector, domain.name)
 
 
+VOID = {
+    "v=TLSRPTv1; rua=mailto:a@b.example;;": "a field is empty",
+    "v=TLSRPTv1; rua = mailto:a@b.example": "not name=value",
+    "v=TLSRPTv1; rua= mailto:a@b.example": "white space follows the =",
+    "v=TLSRPTv1; rua=mailto:a@b.example; p= ": "not name=value",
+    "v=TLSRPTv1; rua=mailto:a@b.example,": "a URI is missing",
+    "V=TLSRPTv1; rua=mailto:a@b.example": "does not begin with v=TLSRPTv1;",
+    "v=TLSRPTv1; rua=http://b.example/": "no address that can be used",
+}
+
+
+def report_row(daemon, name):
+    done = daemon.ask("check", name, "--json")
+    rows = [step for step in json.loads(done.stdout)["steps"] if step["step"] == "tls-rpt"]
+    return done.returncode, rows
+
+
+@pytest.mark.parametrize("text", VOID)
+def test_what_breaks_the_grammar_voids_the_record(net, reporting, collector, text):
+    domain = net.domain(policy="enforce")
+    net.zones.add("_smtp._tls." + domain.name, "TXT", f'"{text}"', ttl=1)
+    assert reporting.deliver(address(domain)).only.short == "250 2.0.0"
+    nothing_about(net, reporting, collector, domain.name)
+    status, (row,) = report_row(reporting, domain.name)
+    assert not row["ok"] and VOID[text] in row["detail"], row
+    assert status == 0
+
+
+def test_check_says_where_reports_go(net, reporting, collector):
+    domain = net.domain(policy="enforce")
+    assert report_row(reporting, domain.name) == (0, [])
+    domain = net.domain(policy="enforce")
+    wish(net, domain, "v=TLSRPTv1; rua=mailto://A@b.example , https://c.example/t; x=y; ")
+    status, (row,) = report_row(reporting, domain.name)
+    assert status == 0 and row["ok"]
+    assert row["detail"] == "TLS reports go to mailto:A@b.example, https://c.example/t"
+
+
 def test_a_silent_record_delays_no_mail(net, reporting, collector):
     """26: the replies and the next message in the session do not wait for it."""
     domain = wish(net, net.domain())

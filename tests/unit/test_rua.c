@@ -51,7 +51,9 @@ static const struct rua_case cases[] = {
 	{ "I4 empty", "", { T(V "rua=") } },
 	{ "I4 noscheme", "", { T(V "rua=noscheme") } },
 	{ "I4 commas", "", { T(V "rua=,,") } },
-	{ "I4 a comma too many", "mailto=a@x mailto=b@x", { T(V "rua=,mailto:a@x,,mailto:b@x") } },
+	{ "I4 a comma before", "", { T(V "rua=,mailto:a@x") } },
+	{ "I4 a comma too many", "", { T(V "rua=mailto:a@x,,mailto:b@x") } },
+	{ "I4 a comma behind", "", { T(V "rua=mailto:a@x,") } },
 	{ "I4 scheme alone", "", { T(V "rua=mailto:") } },
 	{ "I4 https alone", "", { T(V "rua=https://") } },
 	{ "I5", "mailto=a,b!c;d@x", { T(V "rua=mailto:a%2cb%21c%3Bd@x") } },
@@ -74,6 +76,18 @@ static const struct rua_case cases[] = {
 	{ "leading space", "", { T(" " V "rua=mailto:a@x") } },
 	{ "rua twice", "mailto=a@x mailto=b@x", { T(V "rua=mailto:a@x;rua=mailto:b@x") } },
 	{ "the same twice", "mailto=a@x", { T(V "rua=mailto:a@x,MAILTO:a@X") } },
+	{ "the same address in other letters", "mailto=a@x", { T(V "rua=mailto:a@x,mailto:A@x") } },
+	{ "the same URI written otherwise", "https=https://y/",
+	    { T(V "rua=https://y/,HTTPS://Y:443,https://y,https://y./#b") } },
+	{ "another path", "https=https://y/t https=https://y/T",
+	    { T(V "rua=https://y/t,https://y/T") } },
+	{ "slashes as of a web address", "mailto=a@x", { T(V "rua=mailto://a@x") } },
+	{ "slashes, and once without", "mailto=a@x", { T(V "rua=mailto://a@x,mailto:a@x") } },
+	{ "slashes alone", "", { T(V "rua=mailto://") } },
+	{ "three slashes", "mailto=/a@x", { T(V "rua=mailto:///a@x") } },
+	{ "a slash is part of the address", "mailto=/a@x", { T(V "rua=mailto:/a@x") } },
+	{ "slashes that are escaped", "mailto=//a@x", { T(V "rua=mailto:%2F%2Fa@x") } },
+	{ "slashes behind", "", { T(V "rua=mailto://a@x/") } },
 	{ "query", "mailto=a@x", { T(V "rua=mailto:a@x?subject=b") } },
 	{ "scheme in capitals", "mailto=a@x https=HTTPS://y/",
 	    { T(V "rua=MailTo:a@x,HTTPS://y/") } },
@@ -89,6 +103,20 @@ static const struct rua_case cases[] = {
 	{ "IPv6", "", { T(V "rua=https://[::1]/") } },
 	{ "space in it", "", { T(V "rua=https://y/a b") } },
 	{ "escape stays", "https=https://y/a%2Cb", { T(V "rua=https://y/a%2Cb") } },
+	{ "white space round =", "", { T(V "rua = mailto:a@x") } },
+	{ "white space behind =", "", { T(V "rua= mailto:a@x") } },
+	{ "white space within a URI", "", { T(V "rua=mailto:a @x,mailto:b@x") } },
+	{ "white space round a comma", "mailto=a@x mailto=b@x",
+	    { T(V "rua=mailto:a@x\t ,\t mailto:b@x") } },
+	{ "extension of white space", "", { T(V "rua=mailto:a@x; p= ") } },
+	{ "extension of white space in the middle", "", { T(V "p= ; rua=mailto:a@x") } },
+	{ "two delimiters at the end", "", { T(V "rua=mailto:a@x;;") } },
+	{ "two delimiters at the end, apart", "", { T(V "rua=mailto:a@x ; ; ") } },
+	{ "two delimiters in the middle", "", { T(V "rua=mailto:a@x;;a=b") } },
+	{ "extension name of 32", "mailto=a@x",
+	    { T(V "a123456789012345678901234567890b=c;rua=mailto:a@x") } },
+	{ "extension name of 33", "",
+	    { T(V "a1234567890123456789012345678901b=c;rua=mailto:a@x") } },
 	{ "empty field", "", { T(V ";rua=mailto:a@x") } },
 	{ "a field without =", "", { T(V "foo;rua=mailto:a@x") } },
 	{ "extension", "mailto=a@x", { T(V "1.a_-=<>!\"$;rua=mailto:a@x") } },
@@ -103,6 +131,70 @@ static const struct rua_case cases[] = {
 	    { T(V "rua=mailto:a@x,mailto:b@x,mailto:c@x,mailto:d@x,mailto:e@x,mailto:f@x,"
 	    "mailto:g@x,mailto:h@x,mailto:i@x,mailto:j@x,mailto:k@x") } },
 };
+
+/* What an administrator is told. */
+static const struct {
+	const char *why;	/* begins with */
+	struct sts_text records[RECORDS_MAX];
+} faults[] = {
+	{ "", { T("v=spf1 -all") } },
+	{ "the record does not begin with v=TLSRPTv1;", { T("V=TLSRPTv1;rua=mailto:a@x") } },
+	{ "the record does not begin with v=TLSRPTv1;", { T("v=TLSRPTv2;rua=mailto:a@x") } },
+	{ "the record does not begin with v=TLSRPTv1;", { T(" " V "rua=mailto:a@x") } },
+	{ "no ; follows the version: \"rua=mailto:a@x\"", { T("v=TLSRPTv1 rua=mailto:a@x") } },
+	{ "2 records begin with v=TLSRPTv1;", { T(V "rua=mailto:a@x"), T(V "a=b") } },
+	{ "a field is empty: \"v=TLSRPTv1;rua=mailto:a@x;;\"", { T(V "rua=mailto:a@x;;") } },
+	{ "a field is not name=value as RFC 8460 3 has it: \"rua = mailto:a@x\"",
+	    { T(V "rua = mailto:a@x") } },
+	{ "a field is not name=value as RFC 8460 3 has it: \"p=\"", { T(V "rua=mailto:a@x; p= ") } },
+	{ "white space follows the = of a field: \"rua= mailto:a@x\"", { T(V "rua= mailto:a@x") } },
+	{ "a URI is missing in a field: \"rua=mailto:a@x,\"", { T(V "rua=mailto:a@x,") } },
+	{ "white space stands in a URI: \"mailto:a @x\"", { T(V "rua=mailto:a @x") } },
+	{ "no address that can be used", { T(V "rua=http://y/") } },
+	{ "the record is too long, or holds what is not ASCII", { T(V "rua=mailto:\xc3\xa9@x") } },
+};
+
+static void
+tells_what_is_wrong(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+		struct arena *arena = arena_new();
+		struct rua_list list;
+		size_t count = 0;
+
+		while (count < RECORDS_MAX && faults[i].records[count].octets != NULL)
+			count++;
+		assert_false(rua_parse(arena, faults[i].records, count, &list));
+		if (strncmp(list.why, faults[i].why, strlen(faults[i].why)) != 0 ||
+		    (faults[i].why[0] == '\0' && list.why[0] != '\0'))
+			fail_msg("%s: \"%s\"", faults[i].why, list.why);
+		arena_free(arena);
+	}
+}
+
+static void
+names_the_receiver(void **state)
+{
+	static const struct {
+		const char *uri, *receiver;
+	} cases_of[] = {
+		{ "mailto:Reports@X.example", "reports@x.example" },
+		{ "https://Y.example:443/a?b#c", "y.example" },
+		{ "HTTPS://y.example.?q", "y.example" },
+		{ "https://y.example", "y.example" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases_of) / sizeof(cases_of[0]); i++) {
+		struct arena *arena = arena_new();
+		struct rua rua;
+
+		assert_true(rua_parse_uri(arena, cases_of[i].uri, strlen(cases_of[i].uri), &rua));
+		assert_string_equal(rua_receiver(arena, &rua), cases_of[i].receiver);
+		arena_free(arena);
+	}
+}
 
 static const char *
 words_of(struct arena *arena, const struct rua_list *list)
@@ -177,6 +269,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_records_as_the_rfc_says),
+		cmocka_unit_test(tells_what_is_wrong),
+		cmocka_unit_test(names_the_receiver),
 		cmocka_unit_test(strings_are_joined_without_space),
 		cmocka_unit_test(nothing_and_too_much_are_no_record),
 	};
