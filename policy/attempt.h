@@ -31,6 +31,8 @@ struct proof {
 	enum proof_tls tls;
 	int starttls_code;	/* PROOF_REFUSED: the reply's code, 0 when it made no sense */
 	char failure[96];	/* HANDSHAKE_FAILED and TIMEOUT: one token, "tls-remote-alert-70" */
+	int alert;	/* HANDSHAKE_FAILED: the peer's alert, 0 without one */
+	bool offered;	/* a session of before was offered to be resumed */
 	bool chain_ok;	/* today, to a root of today's trust store */
 	bool name_ok;	/* a SAN dNSName matches one of the host's names (RFC 8461 4.1) */
 	int x509_error;	/* X509_V_ERR_ nearest the leaf; 0 with chain_ok and name_ok */

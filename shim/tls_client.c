@@ -22,9 +22,12 @@
 #include "shim/tls_chains.h"
 #include "shim/tls_client.h"
 #include "shim/tls_dane.h"
+#include "shim/tls_omit.h"
 #include "shim/tls_proof.h"
 #include "shim/tls_sessions.h"
 #include "shim/tls_wire.h"
+
+#define SILENCE_MS	(20 * 1000)	/* of a host that is offered a session */
 
 struct tls_client {
 	struct x509_trust *trust;
@@ -195,8 +198,10 @@ name_failure(const struct tls_io *io, struct proof *proof)
 
 	proof->tls = PROOF_HANDSHAKE_FAILED;
 	if (of_ssl && reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256)
+		proof->alert = reason - SSL_AD_REASON_OFFSET;
+	if (proof->alert != 0)
 		snprintf(proof->failure, sizeof(proof->failure), "tls-remote-alert-%d",
-		    reason - SSL_AD_REASON_OFFSET);
+		    proof->alert);
 	else if (io->wire.overrun)
 		snprintf(proof->failure, sizeof(proof->failure), "handshake-too-long");
 	else if (io->wire.ended || io->wire.error != 0 || error == 0)
@@ -216,8 +221,11 @@ note_late_refusal(struct tls_io *io)
 {
 	int saved = errno;
 
-	if (io->unheard != NULL)
+	if (io->unheard != NULL) {
 		name_failure(io, io->unheard);
+		if (io->key != NULL)
+			tls_sessions_forget(io->sessions, io->key);
+	}
 	io->unheard = NULL;
 	errno = saved;
 }
@@ -352,10 +360,21 @@ time_out(struct proof *proof)
 	snprintf(proof->failure, sizeof(proof->failure), "io-timeout-during-handshake");
 }
 
+/* A host that passes over what it does not like in silence has not yet said a word. */
+static struct deadline
+patience(const struct tls_io *io, struct deadline deadline, struct deadline silence,
+    const struct proof *proof)
+{
+	if (!proof->offered || io->wire.budget < LIMIT_TLS_HANDSHAKE)
+		return deadline;
+	return deadline_earlier(deadline, silence);
+}
+
 static void
 handshake(struct tls_io *io, struct deadline deadline, const struct watch *watch,
     struct proof *proof)
 {
+	struct deadline silence = deadline_in(SILENCE_MS);
 	int result, status;
 
 	io->wire.deadline = deadline;
@@ -370,8 +389,8 @@ handshake(struct tls_io *io, struct deadline deadline, const struct watch *watch
 			return;
 		}
 		/* A descriptor that cannot be waited on is not worth another word. */
-		if (wait_for(io->wire.fd, status == -STREAM_WANTS_IN ? POLLIN : POLLOUT, deadline,
-		    watch) != WAIT_READY) {
+		if (wait_for(io->wire.fd, status == -STREAM_WANTS_IN ? POLLIN : POLLOUT,
+		    patience(io, deadline, silence, proof), watch) != WAIT_READY) {
 			io->broken = true;
 			time_out(proof);
 			return;
@@ -428,13 +447,15 @@ offer_session(const struct tls_client *tls, struct tls_io *io, const struct tls_
 	SSL_SESSION *session;
 
 	io->shaken_ms = clock_monotonic_ms();
-	while (io->key != NULL && (session = tls_sessions_take(tls->sessions, io->key,
+	while (io->key != NULL && (wish->omit & TLS_OMIT_SESSION) == 0 &&
+	    (session = tls_sessions_take(tls->sessions, io->key,
 	    clock_monotonic_ms(), &shaken_ms)) != NULL) {
 		if (SSL_set_session(io->ssl, session) == 1)
 			measure(tls, io, wish, proof);
 		SSL_SESSION_free(session);
 		if (proves(wish, proof)) {
 			io->shaken_ms = shaken_ms;
+			proof->offered = true;
 			return;
 		}
 		(void)SSL_set_session(io->ssl, NULL);
@@ -509,6 +530,8 @@ tls_client_start(struct tls_client *tls, struct stream *stream, const struct tls
 		tls_close(io);
 		return;
 	}
+	if (io->key != NULL && (wish->omit & TLS_OMIT_SESSION) != 0)
+		tls_sessions_shun(tls->sessions, io->key, clock_monotonic_ms());
 	prove(tls, io, wish, proof);
 	io->unheard = proof;
 }

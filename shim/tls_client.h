@@ -50,6 +50,7 @@ struct tls_wish {
 	enum conf_tls_version min_protocol;
 	const char *session_key;	/* who may resume whose sessions; it tells strict from not
 			   strict. NULL: nothing is resumed and no session kept */
+	unsigned omit;	/* of enum tls_omit: what an earlier handshake may have failed for */
 };
 
 /*
@@ -57,6 +58,8 @@ struct tls_wish {
  * stream upgraded. proof->tls is ESTABLISHED, HANDSHAKE_FAILED or TIMEOUT, which is also what a
  * watch (or NULL) that breaks it off makes of it. The certificate is measured by the strict rules
  * whatever was wished, since it is the judge who forgives.
+ * A host that is offered a session has 20 s to say its first word; and where a handshake succeeds
+ * with TLS_OMIT_SESSION, no session of that key is offered for an hour.
  *
  * With TLS 1.3 a client is done before the server has said yes: until the first octet comes in
  * under TLS, a loss turns *proof into HANDSHAKE_FAILED. So it must live as long as the stream.

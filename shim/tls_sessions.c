@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,8 @@
 struct entry {
 	TAILQ_ENTRY(entry) in_bucket;
 	TAILQ_ENTRY(entry) in_age;
-	void *session;
-	int64_t shaken_ms;
+	void *session;	/* NULL: the host accepts none; the only entry of its key */
+	int64_t shaken_ms;	/* without a session: when that was seen */
 	char key[];
 };
 
@@ -60,6 +61,12 @@ bucket_of(struct tls_sessions *sessions, const char *key)
 	return &sessions->buckets[hash % BUCKETS];
 }
 
+static bool
+is_over(const struct entry *entry, int64_t now_ms)
+{
+	return now_ms - entry->shaken_ms >= LIFETIME_MS;
+}
+
 /* Returns the session, which is the caller's. */
 static void *
 detach(struct tls_sessions *sessions, struct entry *entry)
@@ -73,12 +80,21 @@ detach(struct tls_sessions *sessions, struct entry *entry)
 	return session;
 }
 
+static void
+drop(struct tls_sessions *sessions, struct entry *entry)
+{
+	void *session = detach(sessions, entry);
+
+	if (session != NULL)
+		sessions->release(session);
+}
+
 void
 tls_sessions_clear(struct tls_sessions *sessions)
 {
 	pthread_mutex_lock(&sessions->lock);
 	while (!TAILQ_EMPTY(&sessions->ages))
-		sessions->release(detach(sessions, TAILQ_FIRST(&sessions->ages)));
+		drop(sessions, TAILQ_FIRST(&sessions->ages));
 	pthread_mutex_unlock(&sessions->lock);
 }
 
@@ -126,8 +142,8 @@ surplus(struct tls_sessions *sessions, const char *key)
 	return oldest_beyond(sessions, key, LIMIT_TLS_SESSIONS_PER_KEY);
 }
 
-void
-tls_sessions_put(struct tls_sessions *sessions, const char *key, void *session, int64_t shaken_ms)
+static void
+add(struct tls_sessions *sessions, const char *key, void *session, int64_t shaken_ms)
 {
 	size_t size = strlen(key) + 1;
 	struct entry *entry = xcalloc(1, sizeof(*entry) + size), *victim;
@@ -135,12 +151,38 @@ tls_sessions_put(struct tls_sessions *sessions, const char *key, void *session, 
 	memcpy(entry->key, key, size);
 	entry->session = session;
 	entry->shaken_ms = shaken_ms;
-	pthread_mutex_lock(&sessions->lock);
 	TAILQ_INSERT_HEAD(bucket_of(sessions, key), entry, in_bucket);
 	TAILQ_INSERT_TAIL(&sessions->ages, entry, in_age);
 	sessions->count++;
 	while ((victim = surplus(sessions, key)) != NULL)
-		sessions->release(detach(sessions, victim));
+		drop(sessions, victim);
+}
+
+static void
+forget(struct tls_sessions *sessions, const char *key)
+{
+	struct entry *entry;
+
+	while ((entry = newest(sessions, key)) != NULL)
+		drop(sessions, entry);
+}
+
+static bool
+is_shunned(struct tls_sessions *sessions, const char *key)
+{
+	const struct entry *entry = newest(sessions, key);
+
+	return entry != NULL && entry->session == NULL;
+}
+
+void
+tls_sessions_put(struct tls_sessions *sessions, const char *key, void *session, int64_t shaken_ms)
+{
+	pthread_mutex_lock(&sessions->lock);
+	if (is_shunned(sessions, key))
+		sessions->release(session);
+	else
+		add(sessions, key, session, shaken_ms);
 	pthread_mutex_unlock(&sessions->lock);
 }
 
@@ -152,13 +194,11 @@ tls_sessions_take(struct tls_sessions *sessions, const char *key, int64_t now_ms
 	void *session = NULL;
 
 	pthread_mutex_lock(&sessions->lock);
-	while (session == NULL && (entry = newest(sessions, key)) != NULL) {
+	while ((entry = newest(sessions, key)) != NULL && is_over(entry, now_ms))
+		drop(sessions, entry);
+	if (entry != NULL && entry->session != NULL) {
 		*shaken_ms = entry->shaken_ms;
 		session = detach(sessions, entry);
-		if (now_ms - *shaken_ms < LIFETIME_MS)
-			break;
-		sessions->release(session);
-		session = NULL;
 	}
 	pthread_mutex_unlock(&sessions->lock);
 	return session;
@@ -167,10 +207,17 @@ tls_sessions_take(struct tls_sessions *sessions, const char *key, int64_t now_ms
 void
 tls_sessions_forget(struct tls_sessions *sessions, const char *key)
 {
-	struct entry *entry;
-
 	pthread_mutex_lock(&sessions->lock);
-	while ((entry = newest(sessions, key)) != NULL)
-		sessions->release(detach(sessions, entry));
+	if (!is_shunned(sessions, key))
+		forget(sessions, key);
+	pthread_mutex_unlock(&sessions->lock);
+}
+
+void
+tls_sessions_shun(struct tls_sessions *sessions, const char *key, int64_t now_ms)
+{
+	pthread_mutex_lock(&sessions->lock);
+	forget(sessions, key);
+	add(sessions, key, NULL, now_ms);
 	pthread_mutex_unlock(&sessions->lock);
 }

@@ -26,6 +26,8 @@ void tls_sessions_put(struct tls_sessions *sessions, const char *key, void *sess
 void *tls_sessions_take(struct tls_sessions *sessions, const char *key, int64_t now_ms,
     int64_t *shaken_ms);
 void tls_sessions_forget(struct tls_sessions *sessions, const char *key);
+/* Sessions of this key are not accepted by its host: none is kept for an hour. */
+void tls_sessions_shun(struct tls_sessions *sessions, const char *key, int64_t now_ms);
 void tls_sessions_clear(struct tls_sessions *sessions);
 
 #endif

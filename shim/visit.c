@@ -11,9 +11,11 @@
 #include "shim/deliver_log.h"
 #include "shim/smtp_client.h"
 #include "shim/tls_client.h"
+#include "shim/tls_omit.h"
 #include "shim/visit.h"
 #include "shim/visit_call.h"
 
+#define HANDSHAKES_MOST	3	/* of one message with one address, plaintext instead included */
 #define FAIR_WAIT_MS	(10 * 1000)	/* who has not said a word for so long is not there */
 
 static void
@@ -156,6 +158,12 @@ greet(struct call *call)
 }
 
 const char *
+visit_sni(const struct visit *visit)
+{
+	return (visit->omit & TLS_OMIT_SNI) != 0 ? NULL : visit->host->sni;
+}
+
+const char *
 visit_hostname(const struct delivery *delivery)
 {
 	if (delivery->destination != NULL && delivery->destination->hostname != NULL)
@@ -207,31 +215,6 @@ weight_of(const struct reply *reply)
 	    VISIT_WEIGHT_TROUBLE;
 }
 
-static bool
-judge(struct call *call)
-{
-	struct visit *visit = call->visit;
-	struct finding earlier = visit->judgement.finding;
-
-	plan_judge(call->delivery->plan, visit->host, &visit->proof, visit->address,
-	    &visit->judgement);
-	visit->judged = true;
-	visit->is_session = !visit->plaintext;
-	/* Why there is no TLS was found out on the visit before. */
-	if (visit->plaintext && visit->judgement.finding.type == RESULT_OK)
-		visit->judgement.finding = earlier;
-	switch (visit->judgement.step) {
-	case JUDGEMENT_GO_ON:
-		return true;
-	case JUDGEMENT_PLAINTEXT:
-		return visit_over(call, VISIT_PLAINTEXT, VISIT_WEIGHT_NONE);
-	case JUDGEMENT_NEXT_HOST:
-		break;
-	}
-	visit->reply = visit->judgement.reply;
-	return visit_over(call, VISIT_NEXT, weight_of(&visit->reply));
-}
-
 static struct tls_wish
 wish_of(const struct call *call)
 {
@@ -239,7 +222,7 @@ wish_of(const struct call *call)
 	const struct demand *policy = plan_host_policy(host);
 
 	return (struct tls_wish){
-		.sni = host->sni,
+		.sni = visit_sni(call->visit),
 		.names = host->names,
 		.name_count = host->name_count,
 		.tlsa = host->usable,
@@ -249,8 +232,73 @@ wish_of(const struct call *call)
 		.by_tlsa = policy != NULL && policy->need == NEED_TLSA,
 		.strict = plan_host_enforces(host),
 		.min_protocol = call->delivery->plan->min_protocol,
-		.session_key = call->key.data,
+		/* Who only looks wants to see what the host shows today. */
+		.session_key = call->visit->watch == NULL ? call->key.data : NULL,
+		.omit = call->visit->omit,
 	};
+}
+
+/* Nothing follows from this handshake before another one; but where a failure is only to be told,
+ * as in mode testing, it is told, and the other one is no session of its own. */
+static bool
+try_without(struct call *call, unsigned omit)
+{
+	struct visit *visit = call->visit;
+	bool only_told = visit->host->demand_count > 0 && !plan_host_enforces(visit->host);
+
+	visit->judged = visit->judged && only_told;
+	visit->is_session = visit->is_session && only_told;
+	visit->told = visit->told || visit->is_session;
+	visit->omit |= omit;
+	visit->handshakes++;
+	reply_set(&visit->reply, 451, "4.7.5",
+	    "%s: the TLS handshake failed (%s); once more without %s",
+	    call->who, visit->proof.failure, tls_omit_text(omit));
+	return visit_over(call, VISIT_OMIT, VISIT_WEIGHT_NONE);
+}
+
+static bool
+go_plaintext(struct call *call)
+{
+	struct reply *reply = &call->visit->reply;
+
+	if (call->visit->handshakes + 1 < HANDSHAKES_MOST)
+		return visit_over(call, VISIT_PLAINTEXT, VISIT_WEIGHT_NONE);
+	reply_set(reply, 451, "4.4.2", "%s: %d TLS handshakes failed, the last one so: %s; the "
+	    "receiving site must mend its TLS", call->who, HANDSHAKES_MOST,
+	    call->visit->proof.failure);
+	return visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
+}
+
+static bool
+judge(struct call *call)
+{
+	struct visit *visit = call->visit;
+	struct finding earlier = visit->judgement.finding;
+	struct tls_wish wish = wish_of(call);
+	unsigned omit = 0;
+
+	if (visit->handshakes + 1 < HANDSHAKES_MOST)
+		omit = tls_omit_after(&visit->proof, &wish);
+	plan_judge(call->delivery->plan, visit->host, &visit->proof, visit->address,
+	    &visit->judgement);
+	visit->judged = true;
+	visit->is_session = !visit->plaintext && !visit->told;
+	if (omit != 0)
+		return try_without(call, omit);
+	/* Why there is no TLS was found out on the visit before. */
+	if (visit->plaintext && visit->judgement.finding.type == RESULT_OK)
+		visit->judgement.finding = earlier;
+	switch (visit->judgement.step) {
+	case JUDGEMENT_GO_ON:
+		return true;
+	case JUDGEMENT_PLAINTEXT:
+		return go_plaintext(call);
+	case JUDGEMENT_NEXT_HOST:
+		break;
+	}
+	visit->reply = visit->judgement.reply;
+	return visit_over(call, VISIT_NEXT, weight_of(&visit->reply));
 }
 
 static void

@@ -52,6 +52,7 @@ enum visit_end {
 	VISIT_AGAIN,	/* the connection ended after a delivery: the rest once more here */
 	VISIT_FRESH,	/* a kept connection failed: once more on one of its own */
 	VISIT_PLAINTEXT,	/* once more, same address, without TLS */
+	VISIT_OMIT,	/* the handshake failed: once more, same address, with the visit's omit */
 	VISIT_STOP	/* abandoned: nothing more is to be tried */
 };
 
@@ -71,6 +72,9 @@ struct visit {
 	const struct ip *ip;
 	bool plaintext;	/* by the judgement on an earlier visit, whose finding stays below */
 	bool fresh;	/* no kept connection will do */
+	unsigned omit;	/* of enum tls_omit: what the handshakes so far may have failed for */
+	unsigned handshakes;	/* that failed at this address and were tried once more */
+	bool told;	/* one of them is a session of RFC 8460, so that no later one is */
 	struct deadline deadline;	/* for everything up to the content */
 	struct deadline slot_deadline;	/* no address is begun with after it */
 	const struct visit_watch *watch;	/* NULL for a delivery */
@@ -89,7 +93,8 @@ struct visit {
 	bool logged;	/* its line is written, or none is to be */
 };
 
-/* plaintext, fresh, judgement.finding and all above "what it showed" are the caller's to set. */
+/* plaintext, fresh, judgement.finding and all above "what it showed" are the caller's to set; omit,
+ * handshakes and told begin as 0, and a visit that ends with VISIT_OMIT changes them. */
 enum visit_end visit_run(const struct delivery *delivery, struct visit *visit);
 
 /* Settles a recipient and logs it; visit is where its reply comes from, or NULL. The line of the

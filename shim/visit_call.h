@@ -59,6 +59,7 @@ void visit_converse(struct call *call);
  * do. */
 bool visit_accept(struct call *call);
 const char *visit_hostname(const struct delivery *delivery);	/* for EHLO */
+const char *visit_sni(const struct visit *visit);	/* NULL: none is sent */
 
 /* Is the transaction abandoned? context is a call. */
 bool visit_is_abandoned(void *context);

@@ -15,6 +15,7 @@
 #include "shim/host_memory.h"
 #include "shim/keep.h"
 #include "shim/slots.h"
+#include "shim/tls_omit.h"
 #include "shim/visit_call.h"
 
 #define CLOCK_TEXT	sizeof("00:00:00")
@@ -196,12 +197,15 @@ static void
 make_key(struct call *call)
 {
 	const struct plan_host *host = call->visit->host;
+	const char *sni = visit_sni(call->visit);
 	char source[IP_TEXT_MAX];
 	size_t i;
 
+	buf_clear(&call->key);
+
 	ip_format(&call->at.source, source);
 	buf_printf(&call->key, "%s\n%s\n%u\n%s\n%s\n%s\n%s", host->name, call->visit->address,
-	    (unsigned)call->at.port, host->sni != NULL ? host->sni : "", source,
+	    (unsigned)call->at.port, sni != NULL ? sni : "", source,
 	    visit_hostname(call->delivery), plan_host_enforces(host) ? "enforced" :
 	    host->demand_count > 0 ? "demanded" : "free");
 	for (i = 0; i < host->name_count; i++)
@@ -279,16 +283,13 @@ use(struct call *call)
 		host_memory_tell(hosts, &call->at, clock_monotonic_ms(), false, HOST_SERVED, NULL);
 }
 
-/* false: none is kept that this plan would have allowed. */
+/* One of this key. */
 static bool
-reuse(struct call *call)
+reuse_one(struct call *call)
 {
 	struct keep *keep = call->delivery->context->keep;
 	struct kept kept;
 
-	if (keep == NULL || call->visit->watch != NULL || call->visit->fresh ||
-	    call->visit->plaintext)
-		return false;
 	while (keep_take(keep, call->key.data, &kept)) {
 		take_over(call, &kept);
 		if (visit_accept(call)) {
@@ -297,6 +298,30 @@ reuse(struct call *call)
 		}
 		turn_down(call, &kept);
 	}
+	return false;
+}
+
+/* false: none is kept that this plan would have allowed. */
+static bool
+reuse(struct call *call)
+{
+	struct visit *visit = call->visit;
+	unsigned omit = visit->omit;
+
+	if (call->delivery->context->keep == NULL || visit->watch != NULL || visit->fresh ||
+	    visit->plaintext)
+		return false;
+	if (reuse_one(call))
+		return true;
+	/* To a host that takes no server name, there are connections without one. */
+	if (visit->host->demand_count > 0 || visit_sni(visit) == NULL)
+		return false;
+	visit->omit |= TLS_OMIT_SNI;
+	make_key(call);
+	if (reuse_one(call))
+		return true;
+	visit->omit = omit;
+	make_key(call);
 	return false;
 }
 

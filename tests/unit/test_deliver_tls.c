@@ -146,6 +146,61 @@ test_attacks_where_nothing_is_demanded(void **state)
 	}
 }
 
+/* A host that does not know its own name does TLS without it, rather than plaintext. */
+static void
+test_a_host_that_takes_no_server_name(void **state)
+{
+	const char *const *refused = WORLD_SCRIPT(TO_STARTTLS, "S 220 go", "H", "G 112");
+	const char *const *good = WORLD_SCRIPT(HELLO_TLS, TAKE);
+	struct world world;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		world_init(&world, 1);
+		if (i == 1)
+			world_enforce(&world, 0, false);
+		world_deliver_logged(&world, WORLD_SCRIPTS(refused, good), NULL);
+		assert_starts(world_reply(&world, 0), "250 2.0.0 mx1.example.net");
+		assert_int_equal(world.connections, 2);
+		assert_has(world.heard, "2t MAIL FROM");
+		assert_null(strstr(world.heard, "p MAIL FROM"));
+		assert_string_equal(peer_sni(world.peer), "");
+		assert_has(world.log.data, "the TLS handshake failed (tls-remote-alert-112); once "
+		    "more without the server name (SNI)");
+		/* What is only watched is told the first time. */
+		if (i == 1)
+			assert_has(world.log.data, "result=validation-failure");
+		else
+			assert_null(strstr(world.log.data, "result=validation-failure"));
+		world_free(&world);
+	}
+	world_init(&world, 1);
+	world_enforce(&world, 0, true);
+	world_deliver(&world, WORLD_SCRIPTS(refused, good), NULL);
+	assert_starts(world_reply(&world, 0), "451 4.7.5");
+	assert_int_equal(world.connections, 1);
+	world_free(&world);
+}
+
+static void
+test_three_connections_at_most(void **state)
+{
+	const char *const *refused = WORLD_SCRIPT(TO_STARTTLS, "S 220 go", "H", "G 112");
+	const char *const *plain = WORLD_SCRIPT("S 220 mx", "C EHLO", "S 250-mx", "S 250 STARTTLS",
+	    TAKE);
+	const char *const *never = WORLD_SCRIPT(NO_MORE);
+	struct world world;
+
+	(void)state;
+	world_init(&world, 1);
+	world_deliver(&world, WORLD_SCRIPTS(refused, refused, plain, never), NULL);
+	assert_starts(world_reply(&world, 0), "250 2.0.0 mx1.example.net");
+	assert_int_equal(world.connections, 3);
+	assert_has(world.heard, "3p MAIL FROM");
+	world_free(&world);
+}
+
 static void
 test_no_plaintext_when_told(void **state)
 {
@@ -293,6 +348,8 @@ main(void)
 		cmocka_unit_test(test_plaintext_without_policy),
 		cmocka_unit_test(test_attacks_where_tls_is_demanded),
 		cmocka_unit_test(test_attacks_where_nothing_is_demanded),
+		cmocka_unit_test(test_a_host_that_takes_no_server_name),
+		cmocka_unit_test(test_three_connections_at_most),
 		cmocka_unit_test(test_no_plaintext_when_told),
 		cmocka_unit_test(test_no_plaintext_after_a_time_out),
 		cmocka_unit_test(test_weak_tls),

@@ -19,6 +19,7 @@
 #include "base/limits.h"
 #include "shim/dial.h"
 #include "shim/tls_client.h"
+#include "shim/tls_omit.h"
 #include "shim/tls_sessions.h"
 #include "tests/unit/mx_certs.h"
 #include "tests/unit/peer.h"
@@ -94,23 +95,32 @@ host(const struct cert *cert, int max_version)
 	return peer_start(&tls, scripts);
 }
 
-/* One connection to the host, in the course of which its sessions come in. */
-static struct proof
-meet(const struct peer *peer, const char *name, const char *key)
+static struct stream *
+dial_and_start(const struct peer *peer, const char *name, const char *key, unsigned omit,
+    struct proof *proof)
 {
 	struct ip ip = peer_ip();
 	int fd = dial_connect(&ip, peer_port(peer), NULL, deadline_in(PATIENCE_MS), NULL);
 	struct tls_wish wish = { .sni = MX, .names = &name, .name_count = 1, .strict = true,
-		.min_protocol = TLS_VERSION_1_2, .session_key = key };
+		.min_protocol = TLS_VERSION_1_2, .session_key = key, .omit = omit };
 	struct stream *stream;
-	struct proof proof;
-	char line[100];
-	size_t length;
 
 	assert_true(fd >= 0);
 	stream = stream_new_fd(fd);
-	memset(&proof, 0xff, sizeof(proof));
-	tls_client_start(client, stream, &wish, deadline_in(PATIENCE_MS), NULL, &proof);
+	memset(proof, 0xff, sizeof(*proof));
+	tls_client_start(client, stream, &wish, deadline_in(PATIENCE_MS), NULL, proof);
+	return stream;
+}
+
+/* One connection to the host, in the course of which its sessions come in. */
+static struct proof
+meet_without(const struct peer *peer, const char *name, const char *key, unsigned omit)
+{
+	struct proof proof;
+	struct stream *stream = dial_and_start(peer, name, key, omit, &proof);
+	char line[100];
+	size_t length;
+
 	assert_int_equal(proof.tls, PROOF_ESTABLISHED);
 	assert_int_equal(stream_read_line(stream, line, sizeof(line), &length,
 	    deadline_in(PATIENCE_MS)), STREAM_OK);
@@ -118,6 +128,12 @@ meet(const struct peer *peer, const char *name, const char *key)
 	assert_int_equal(stream_flush(stream, deadline_in(PATIENCE_MS)), STREAM_OK);
 	stream_free(stream);
 	return proof;
+}
+
+static struct proof
+meet(const struct peer *peer, const char *name, const char *key)
+{
+	return meet_without(peer, name, key, 0);
 }
 
 static void
@@ -245,6 +261,67 @@ test_measured_again(void **state)
 	peer_free(peer);
 }
 
+/* A host, or what stands before it, that closes or sends an alert at a session to be resumed. */
+static void
+rejects_with(int version, const char *const *rejection, int alert)
+{
+	const char *const *const rejecting[] = { talk, rejection, talk, NULL };
+	struct peer_tls tls = { .cert = good, .max_version = version };
+	struct peer *peer = peer_start(&tls, rejecting);
+	struct proof proof = meet(peer, MX, "rejected");
+	int i;
+
+	assert_false(proof.offered);
+	stream_free(dial_and_start(peer, MX, "rejected", 0, &proof));
+	assert_int_equal(proof.tls, PROOF_HANDSHAKE_FAILED);
+	assert_true(proof.offered);
+	assert_int_equal(proof.alert, alert);
+	assert_false(proof.chain_ok || proof.name_ok);
+	proof = meet_without(peer, MX, "rejected", TLS_OMIT_SESSION);
+	assert_false(proof.offered);
+	/* And it is not tried again and again. */
+	for (i = 0; i < 2; i++) {
+		proof = meet(peer, MX, "rejected");
+		assert_proof(&proof, false, true, true);
+		assert_false(proof.offered);
+	}
+	peer_free(peer);
+	tls_client_free(client);
+	client = tls_client_new(ca_file, (char[200]){ 0 }, 200);
+	assert_non_null(client);
+}
+
+static void
+test_a_host_that_rejects_sessions(void **state)
+{
+	static const char *const closes[] = { "H", "X", NULL }, *const resets[] = { "H", "R", NULL };
+	static const char *const alerts[] = { "H", "G 40", NULL };
+	int version;
+
+	(void)state;
+	for (version = TLS_1_2; version <= TLS_1_3; version++) {
+		rejects_with(version, closes, 0);
+		rejects_with(version, resets, 0);
+		rejects_with(version, alerts, 40);
+	}
+}
+
+/* A session that is offered and not accepted costs nothing. */
+static void
+test_a_session_that_the_host_has_forgotten(void **state)
+{
+	struct peer *first = host(good, 0), *second = host(good, 0);
+	struct proof proof = meet(first, MX, "forgotten");
+
+	(void)state;
+	proof = meet(second, MX, "forgotten");
+	assert_true(proof.offered && !proof.resumed);
+	proof = meet(second, MX, "forgotten");
+	assert_true(proof.offered && proof.resumed);
+	peer_free(first);
+	peer_free(second);
+}
+
 static int released;
 
 static void
@@ -288,6 +365,34 @@ test_the_pool(void **state)
 	assert_int_equal(released, 5 + LIMIT_TLS_SESSIONS_PER_KEY + LIMIT_TLS_SESSIONS);
 }
 
+static void
+test_a_key_that_is_shunned(void **state)
+{
+	struct tls_sessions *sessions = tls_sessions_new(release);
+	int values[3];
+	int64_t shaken;
+
+	(void)state;
+	released = 0;
+	tls_sessions_put(sessions, "a", &values[0], 0);
+	tls_sessions_shun(sessions, "a", 10);
+	assert_int_equal(released, 1);
+	tls_sessions_put(sessions, "a", &values[1], 20);
+	assert_int_equal(released, 2);
+	assert_null(tls_sessions_take(sessions, "a", 20, &shaken));
+	tls_sessions_forget(sessions, "a");
+	tls_sessions_put(sessions, "a", &values[1], HOUR_MS);
+	assert_int_equal(released, 3);
+	tls_sessions_put(sessions, "b", &values[2], 20);
+	assert_ptr_equal(tls_sessions_take(sessions, "b", 20, &shaken), &values[2]);
+	assert_null(tls_sessions_take(sessions, "a", HOUR_MS + 10, &shaken));
+	tls_sessions_put(sessions, "a", &values[1], HOUR_MS + 10);
+	assert_ptr_equal(tls_sessions_take(sessions, "a", HOUR_MS + 10, &shaken), &values[1]);
+	tls_sessions_shun(sessions, "a", HOUR_MS + 10);
+	tls_sessions_free(sessions);
+	assert_int_equal(released, 3);
+}
+
 static void *
 meet_often(void *argument)
 {
@@ -329,7 +434,10 @@ main(void)
 		cmocka_unit_test(test_a_certificate_that_ended_meanwhile),
 		cmocka_unit_test(test_another_host_behind_the_key),
 		cmocka_unit_test(test_measured_again),
+		cmocka_unit_test(test_a_host_that_rejects_sessions),
+		cmocka_unit_test(test_a_session_that_the_host_has_forgotten),
 		cmocka_unit_test(test_the_pool),
+		cmocka_unit_test(test_a_key_that_is_shunned),
 		cmocka_unit_test(test_many_threads),
 	};
 

@@ -1,0 +1,30 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * After a handshake that failed: which parts of our ClientHello may be the reason, and should be
+ * left out on one more connection before the failure has any consequence? Some hosts, and devices
+ * in front of them, close the connection at a session to be resumed or at a server name, and do
+ * TLS well without. Each reason is one row. Pure; any thread.
+ */
+#ifndef SHIM_TLS_OMIT_H
+#define SHIM_TLS_OMIT_H
+
+#include "policy/attempt.h"
+
+struct tls_wish;
+
+enum tls_omit {
+	TLS_OMIT_SESSION = 1 << 0,	/* the session to be resumed */
+	TLS_OMIT_SNI = 1 << 1	/* server_name */
+};
+
+/* The set to leave out beside what wish leaves out already; 0: another connection would show the
+ * same. */
+unsigned tls_omit_after(const struct proof *proof, const struct tls_wish *wish);
+/* In words, "the offered TLS session", "the server name", or both. */
+const char *tls_omit_text(unsigned omit);
+
+#endif
