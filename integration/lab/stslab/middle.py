@@ -30,6 +30,8 @@ class Manner:
     strip: bool = False             # takes STARTTLS out of the answer to EHLO
     starttls: str = None            # answers STARTTLS with this
     handshake: bytes = None         # answers the ClientHello with these octets
+    offered: bytes = None           # the same, where it offers a session; b"" closes
+    named: bytes = None             # the same, where it has a server name
     certificate: str = None         # ends TLS himself, with this kind of ca.Authorities
     inject: bytes = b""             # plaintext in one segment with the 220 to STARTTLS
 
@@ -254,9 +256,24 @@ class _Talk:
         if not reply[0].startswith("220"):
             return
         hello = tls.client_hello(self.client.sock)
+        self._reject(hello)
         name = f", for {hello.sni}" if hello and hello.sni else ""
         self.exchange.note(NOTE, f"a TLS handshake begins{name}")
         self._pump()
+        raise Gone
+
+    def _reject(self, hello):
+        """Ends the connection at a ClientHello that he lets nobody send."""
+        answer = None
+        if hello and hello.offers_session:
+            answer, what = self.does.offered, "a session to be resumed"
+        if hello and hello.sni and answer is None:
+            answer, what = self.does.named, "a server name"
+        if answer is None:
+            return
+        self.exchange.note(NOTE, f"the sender's ClientHello has {what}: the connection is ended")
+        self.client.sock.recv(65536)    # which was only looked at: closing would send RST
+        self.client.sock.sendall(answer)
         raise Gone
 
     def _pump(self):

@@ -79,6 +79,8 @@ class Behaviour:
     starttls: object = "220 2.0.0 Go ahead"  # None: not offered; anything but 220: refused
     offer_starttls: bool = True
     handshake: object = None                # an action in place of our answer to the hello
+    offered: object = None                  # the same, where the hello offers a session
+    named: object = None                    # the same, where it has a server name
     inject: bytes = b""                     # plaintext sent in one segment with the 220
     certificate: str = "good"               # a kind of ca.Authorities
     certificate_for: str = None             # a name other than the host's
@@ -132,6 +134,7 @@ class Connection:
     content_octets: int = 0
     plaintext_content_octets: int = 0
     sni: str = None
+    offers_session: bool = False
     tls_version: str = None
     cipher: str = None
     resumed: bool = False
@@ -375,21 +378,32 @@ class _Dialogue:
             self._act(does.starttls)
             return
         self.sock.sendall(_reply(does.starttls) + does.inject)
-        if does.handshake is not None:
-            tls.client_hello(self.sock)
-            self._act(does.handshake)
+        hello = tls.client_hello(self.sock)
+        if hello is not None:
+            self.connection.sni = hello.sni
+            self.connection.offers_session = hello.offers_session
+        action = self._answer_to(hello)
+        if action is not None:
+            self._act(action)
             self.connection.ended = "host"
             self._hold()
             raise _Ended
-        self._secure()
-
-    def _secure(self):
-        hello = tls.client_hello(self.sock)
         if hello is None:
             self.connection.ended = "client"
             raise _Ended
+        self._secure()
+
+    def _answer_to(self, hello):
+        """What takes the place of our answer to the hello; None: the handshake."""
+        does = self.does
+        if does.offered is not None and hello and hello.offers_session:
+            return does.offered
+        if does.named is not None and hello and hello.sni:
+            return does.named
+        return does.handshake
+
+    def _secure(self):
         time.sleep(self.does.round_trip)
-        self.connection.sni = hello.sni
         path = self.host.certificate().path
         context = tls.server_context(path, self.does.minimum_tls, self.does.maximum_tls)
         self.sock.settimeout(60)

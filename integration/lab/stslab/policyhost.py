@@ -42,6 +42,7 @@ class Site:
     manner: str = ""
     certificate: str = "good"
     maximum_tls: str = "TLSv1.3"
+    offered: bytes = None       # answers a hello that offers a session so, and closes
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,9 @@ class PolicyHost:
             if site is None or not self.accept or site.manner == "reset":
                 tls.reset(sock)
                 return
+            if hello.offers_session and site.offered is not None:
+                self._end(sock, site.offered)
+                return
             if site.manner == "hang-handshake":
                 self._hang(sock)
                 return
@@ -128,6 +132,12 @@ class PolicyHost:
             pass
         finally:
             sock.close()
+
+    @staticmethod
+    def _end(sock, octets):
+        """Say so and close: with the hello still unread that would be an RST."""
+        sock.sendall(octets)
+        sock.recv(65536)
 
     def _request(self, secure, sni):
         head = b""

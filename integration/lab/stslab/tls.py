@@ -20,12 +20,20 @@ VERSIONS = {
     "TLSv1.3": ssl.TLSVersion.TLSv1_3,
 }
 
+SERVER_NAME, SESSION_TICKET, PRE_SHARED_KEY = 0, 35, 41     # extensions
+
+
+def alert(number):
+    """A record with a fatal alert (RFC 8446 6)."""
+    return b"\x15\x03\x03\x00\x02\x02" + bytes([number])
+
 
 @dataclass
 class ClientHello:
     """What of a client's hello matters here."""
 
     sni: str = None
+    offers_session: bool = False    # pre_shared_key, or a session ticket
 
 
 def client_hello(sock, seconds=10):
@@ -48,7 +56,7 @@ def client_hello(sock, seconds=10):
 
 
 def _parse(octets):
-    """Walk to the server_name extension (RFC 6066 3) of a hello in one record."""
+    """Walk over the extensions of a hello in one record."""
     hello = ClientHello()
     at = 5 + 4 + 2 + 32
     at += 1 + octets[at]
@@ -59,8 +67,10 @@ def _parse(octets):
     while at + 4 <= end:
         kind = int.from_bytes(octets[at:at + 2], "big")
         size = int.from_bytes(octets[at + 2:at + 4], "big")
-        if kind == 0:
+        if kind == SERVER_NAME:
             hello.sni = octets[at + 9:at + 4 + size].decode("ascii", "replace")
+        elif kind == PRE_SHARED_KEY or (kind == SESSION_TICKET and size > 0):
+            hello.offers_session = True
         at += 4 + size
     return hello
 
