@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/metrics.h"
 
@@ -279,17 +280,135 @@ add_series(struct buf *text, enum metric metric,
 		add(text, row, i, atomic_load_explicit(&series[metric][i], memory_order_relaxed));
 }
 
-void
-metrics_text(struct buf *text)
+/* OpenMetrics names a family without the suffix of its samples; the plain format knows no families,
+ * and takes a sample without a line of its own name for one without help. */
+static void
+add_head(struct buf *text, const struct row *row, enum metrics_format format)
+{
+	const char *suffix = format == METRICS_PLAIN ? suffix_of(row) : "";
+
+	buf_printf(text, "# TYPE " PREFIX "%s%s %s\n", row->name, suffix, type_of(row));
+	buf_printf(text, "# HELP " PREFIX "%s%s %s.\n", row->name, suffix, row->help);
+}
+
+const char *
+metrics_text(enum metrics_format format, struct buf *text)
 {
 	for (enum metric metric = 0; metric < METRICS; metric++) {
-		const struct row *row = &rows[metric];
-
-		buf_printf(text, "# TYPE " PREFIX "%s %s\n", row->name, type_of(row));
-		buf_printf(text, "# HELP " PREFIX "%s %s.\n", row->name, row->help);
+		add_head(text, &rows[metric], format);
 		add_series(text, metric, add_sample);
 	}
+	if (format == METRICS_PLAIN)
+		return "text/plain; version=0.0.4; charset=utf-8";
 	buf_add_text(text, "# EOF\n");
+	return "application/openmetrics-text; version=1.0.0; charset=utf-8";
+}
+
+#define WEIGHT_MAX	1000
+
+/* RFC 9110 12.4.2: up to three digits behind the point. -1: no weight. */
+static int
+read_weight(const char *text, size_t length)
+{
+	int weight = 0, scale = WEIGHT_MAX;
+	size_t i;
+
+	if (length == 0 || length > 5 || (text[0] != '0' && text[0] != '1') ||
+	    (length > 1 && text[1] != '.'))
+		return -1;
+	weight = (text[0] - '0') * WEIGHT_MAX;
+	for (i = 2; i < length; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return -1;
+		weight += (text[i] - '0') * (scale /= 10);
+	}
+	return weight <= WEIGHT_MAX ? weight : -1;
+}
+
+struct piece {
+	const char *at;
+	size_t length;
+};
+
+/* Cuts what stands before the next separator off rest, without the white space round it. */
+static struct piece
+cut(struct piece *rest, char separator)
+{
+	const char *end = memchr(rest->at, separator, rest->length);
+	struct piece piece = { rest->at, end != NULL ? (size_t)(end - rest->at) : rest->length };
+	size_t used = piece.length + (end != NULL);
+
+	rest->at += used;
+	rest->length -= used;
+	while (piece.length > 0 && (piece.at[0] == ' ' || piece.at[0] == '\t')) {
+		piece.at++;
+		piece.length--;
+	}
+	while (piece.length > 0 && (piece.at[piece.length - 1] == ' ' ||
+	    piece.at[piece.length - 1] == '\t'))
+		piece.length--;
+	return piece;
+}
+
+static bool
+piece_is(const struct piece *piece, const char *text)
+{
+	return piece->length == strlen(text) && strncasecmp(piece->at, text, piece->length) == 0;
+}
+
+/* The weight that the parameters of a range give it. -1: none that can be read. */
+static int
+weight_of(struct piece parameters)
+{
+	struct piece value, name;
+
+	while (parameters.length > 0) {
+		value = cut(&parameters, ';');
+		name = cut(&value, '=');
+		if (piece_is(&name, "q"))
+			return read_weight(value.at, value.length);
+	}
+	return WEIGHT_MAX;
+}
+
+/* How well a format is liked: by the range that names it most closely (RFC 9110 12.5.1). */
+struct liking {
+	const char *names[3];	/* closest first */
+	size_t closeness;	/* of the range that counts; 0: none does yet */
+	int weight;
+};
+
+static void
+take_range(struct liking *liking, const struct piece *range, int weight)
+{
+	for (size_t i = 0; i < 3; i++)
+		if (piece_is(range, liking->names[i]) && 3 - i > liking->closeness) {
+			liking->closeness = 3 - i;
+			liking->weight = weight;
+		}
+}
+
+enum metrics_format
+metrics_format_for(const char *accept)
+{
+	struct liking open = { { "application/openmetrics-text", "application/*", "*/*" }, 0, 0 };
+	struct liking plain = { { "text/plain", "text/*", "*/*" }, 0, 0 };
+	struct piece rest = { accept, accept != NULL ? strlen(accept) : 0 }, range, name;
+	int weight;
+
+	while (rest.length > 0) {
+		range = cut(&rest, ',');
+		name = cut(&range, ';');
+		weight = weight_of(range);
+		if (weight < 0)
+			continue;
+		take_range(&open, &name, weight);
+		take_range(&plain, &name, weight);
+	}
+	if (plain.weight == open.weight)	/* one of them was named */
+		return plain.closeness > open.closeness && plain.weight > 0 ? METRICS_PLAIN :
+		    METRICS_OPEN;
+	return plain.weight > open.weight ? METRICS_PLAIN : METRICS_OPEN;
 }
 
 void

@@ -64,9 +64,15 @@ void metrics_choose(enum metric metric, const char *value);
 /* -1: not in the table. */
 int64_t metrics_get(enum metric metric, const char *first, const char *second);
 
-/* All of them as OpenMetrics 1.0 text, with its "# EOF". */
-#define METRICS_TEXT_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
-void metrics_text(struct buf *text);
+enum metrics_format {
+	METRICS_OPEN,	/* OpenMetrics 1.0, with its "# EOF" */
+	METRICS_PLAIN	/* Prometheus' text format 0.0.4 */
+};
+/* Which of them a client wants that sends this Accept header, or NULL. METRICS_OPEN where it does
+ * not say, or wants something else. */
+enum metrics_format metrics_format_for(const char *accept);
+/* All of them. Returns the media type. */
+const char *metrics_text(enum metrics_format format, struct buf *text);
 /* The same as one flat JSON object: the name without its prefix, and after dots the values of the
  * labels: "recipients_total.sent". */
 void metrics_json(struct buf *text);

@@ -246,6 +246,7 @@ answer_request(const struct listener *listener, struct control_request *request,
 	request->tlsrpt = &listener->control->context.tlsrpt;
 	request->stopping = &listener->stopping;
 	request->host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
+	request->accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept");
 	request->tcp = listener->tcp;
 	request->socket = socket_of(connection);
 	request->uid = listener->tcp ? -1 : peer_uid(connection);

@@ -115,7 +115,7 @@ health(const struct control_request *request, struct control_answer *answer)
 static void
 metrics(const struct control_request *request, struct control_answer *answer)
 {
-	control_metrics(request->gatherer, answer);
+	control_metrics(request->gatherer, request->accept, answer);
 }
 
 static void

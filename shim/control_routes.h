@@ -28,6 +28,7 @@ struct control_request {
 	const struct control_tlsrpt *tlsrpt;
 	const char *method, *path;
 	const char *host;	/* the Host header, or NULL */
+	const char *accept;	/* the Accept header, or NULL */
 	bool may_omit_host;	/* HTTP/1.0 */
 	bool tcp;
 	int socket;	/* of the connection */

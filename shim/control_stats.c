@@ -20,14 +20,16 @@ give(struct control_answer *answer, struct buf *text, const char *type)
 }
 
 void
-control_metrics(const struct gatherer *gatherer, struct control_answer *answer)
+control_metrics(const struct gatherer *gatherer, const char *accept,
+    struct control_answer *answer)
 {
 	struct buf text = { 0 };
+	const char *type;
 
 	metrics_choose(METRIC_RESOLVER_HEALTH,
 	    resolver_health_name(resolver_health(gatherer->resolver)));
-	metrics_text(&text);
-	give(answer, &text, METRICS_TEXT_TYPE);
+	type = metrics_text(metrics_format_for(accept), &text);
+	give(answer, &text, type);
 }
 
 void

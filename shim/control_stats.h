@@ -12,7 +12,9 @@
 #include "policy/gather.h"
 #include "shim/control_answer.h"
 
-void control_metrics(const struct gatherer *gatherer, struct control_answer *answer);
+/* accept is that header's value, or NULL. */
+void control_metrics(const struct gatherer *gatherer, const char *accept,
+    struct control_answer *answer);
 void control_stats(const struct gatherer *gatherer, struct control_answer *answer);
 void control_health(const struct gatherer *gatherer, struct control_answer *answer);
 

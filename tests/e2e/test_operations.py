@@ -4,10 +4,12 @@
 
 import json
 import re
+import shutil
 import socket
 import subprocess
 import time
 
+import pytest
 from checks import address, assert_nothing_leaked, wait_until
 from stslab import programs
 from stslab.internet import Mx
@@ -22,7 +24,7 @@ def control_path(daemon):
     return daemon.settings["control"]["listen"][0].removeprefix("unix:")
 
 
-def http(daemon, method, path, body=b"", where=None, host="localhost"):
+def http(daemon, method, path, body=b"", where=None, host="localhost", accept=None):
     """One request on the control socket: status, headers, body."""
     sock = socket.create_connection(where, 10) if where else socket.socket(socket.AF_UNIX)
     with sock:
@@ -30,7 +32,8 @@ def http(daemon, method, path, body=b"", where=None, host="localhost"):
         if not where:
             sock.connect(control_path(daemon))
         sock.sendall(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n"
-                     "Connection: close\r\n\r\n".encode() + body)
+                     "Connection: close\r\n".encode() +
+                     (f"Accept: {accept}\r\n" if accept else "").encode() + b"\r\n" + body)
         answer = b""
         while more := sock.recv(65536):
             answer += more
@@ -156,6 +159,47 @@ def test_metrics_over_tcp_for_the_machine_alone(start):
     with socket.create_connection(where, 10) as plain:
         plain.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
         assert plain.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+PROMETHEUS = ("application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;"
+              "version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2")
+
+
+def test_the_format_of_the_metrics_is_what_the_client_accepts(mta):
+    for accept in (None, "*/*", PROMETHEUS, "application/openmetrics-text"):
+        headers = http(mta, "GET", "/metrics", accept=accept)[1]
+        assert headers["content-type"].startswith("application/openmetrics-text; "), accept
+    for accept in ("text/plain", "text/plain;version=0.0.4;q=1,*/*;q=0.1", "text/*"):
+        headers = http(mta, "GET", "/metrics", accept=accept)[1]
+        assert headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8", accept
+
+
+def test_every_sample_of_the_plain_format_has_help_and_type(mta):
+    body = http(mta, "GET", "/metrics", accept="text/plain")[2]
+    kinds, helped, samples = {}, set(), set()
+    for line in body.decode().removesuffix("\n").split("\n"):
+        if line.startswith("# TYPE "):
+            name, kind = line.split(" ")[2:]
+            assert name not in kinds and kind in ("counter", "gauge")
+            kinds[name] = kind
+        elif line.startswith("# HELP "):
+            assert line.split(" ", 3)[3][0].isalnum()
+            helped.add(line.split(" ")[2])
+        else:
+            match = SAMPLE.match(line)
+            assert match, line
+            name = match.group(1)
+            assert name in helped and name.endswith("_total") is (kinds[name] == "counter")
+            samples.add(line.rpartition(" ")[0])
+    assert samples == set(metrics(mta)) and helped == set(kinds)
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_promtool_has_nothing_to_say(mta):
+    body = http(mta, "GET", "/metrics", accept="text/plain")[2]
+    done = subprocess.run(["promtool", "check", "metrics"], input=body, capture_output=True,
+                          check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def exported(daemon):

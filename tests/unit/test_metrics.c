@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,7 +100,8 @@ test_text(void **state)
 	(void)state;
 	metrics_count(METRIC_POLICY_FETCHES, "sts-webpki-invalid", NULL);
 	metrics_set(METRIC_CLOCK_STEP, -3600);
-	metrics_text(&text);
+	assert_string_equal(metrics_text(METRICS_OPEN, &text),
+	    "application/openmetrics-text; version=1.0.0; charset=utf-8");
 	assert_true(has_line(text.data, "# TYPE stsgate_policy_fetches counter"));
 	assert_true(has_line(text.data,
 	    "stsgate_policy_fetches_total{result=\"sts-webpki-invalid\"} 1"));
@@ -112,6 +114,116 @@ test_text(void **state)
 	assert_non_null(end);
 	assert_string_equal(end, "# EOF\n");
 	buf_free(&text);
+}
+
+/* The name that a comment line such as "# HELP NAME words" is about, or that of a sample. */
+static size_t
+name_length(const char *name)
+{
+	return strcspn(name, " {\n");
+}
+
+/* Each sample stands behind a TYPE and a HELP line of its family, which come once and next to each
+ * other; names and suffixes are those of the format. */
+static void
+check_text(const char *text, enum metrics_format format)
+{
+	char family[100] = "", type[20] = "";
+	bool open = format == METRICS_OPEN;
+	size_t families = 0, length, suffix;
+	const char *line, *words;
+
+	for (line = text; *line != '\0' && strcmp(line, "# EOF\n") != 0;
+	    line = strchr(line, '\n') + 1) {
+		if (strncmp(line, "# TYPE ", 7) == 0) {
+			families++;
+			length = name_length(line + 7);
+			assert_in_range(length, strlen("stsgate_") + 1, sizeof(family) - 1);
+			(void)snprintf(family, sizeof(family), "%.*s", (int)length, line + 7);
+			assert_int_equal(sscanf(line + 7 + length, " %19s", type), 1);
+			line = strchr(line, '\n') + 1;
+			assert_int_equal(strncmp(line, "# HELP ", 7), 0);
+			assert_int_equal(strncmp(line + 7, family, length), 0);
+			words = line + 7 + length;
+			assert_true(words[0] == ' ' && words[1] >= '0' && words[1] <= 'Z');
+			assert_int_equal(strchr(words, '\n')[-1], '.');
+			continue;
+		}
+		assert_int_equal(strncmp(line, "stsgate_", 8), 0);
+		length = name_length(line);
+		suffix = strcmp(type, "counter") == 0 ? strlen("_total") : 0;
+		assert_int_equal(length, strlen(family) + (open ? suffix : 0));
+		assert_int_equal(strncmp(line, family, strlen(family)), 0);
+		assert_int_equal(strncmp(line + length - suffix, "_total", suffix), 0);
+	}
+	assert_int_equal(families, METRICS);
+	assert_int_equal(*line == '#', open);
+}
+
+static void
+test_each_format_has_help_and_type(void **state)
+{
+	struct buf text = { 0 };
+
+	(void)state;
+	(void)metrics_text(METRICS_OPEN, &text);
+	check_text(text.data, METRICS_OPEN);
+	buf_clear(&text);
+	assert_string_equal(metrics_text(METRICS_PLAIN, &text),
+	    "text/plain; version=0.0.4; charset=utf-8");
+	check_text(text.data, METRICS_PLAIN);
+	assert_true(has_line(text.data, "# TYPE stsgate_policy_fetches_total counter"));
+	assert_true(has_line(text.data, "# HELP stsgate_policy_fetches_total MTA-STS policy "
+	    "fetches."));
+	buf_free(&text);
+}
+
+static void
+test_the_format_is_what_the_client_accepts(void **state)
+{
+	static const struct {
+		const char *accept;
+		enum metrics_format format;
+	} cases[] = {
+		{ NULL, METRICS_OPEN },
+		{ "", METRICS_OPEN },
+		{ "*/*", METRICS_OPEN },
+		{ "application/json", METRICS_OPEN },
+		{ "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+		    METRICS_OPEN },
+		{ "application/openmetrics-text", METRICS_OPEN },
+		{ "text/plain", METRICS_PLAIN },
+		{ "TEXT/Plain ; version=0.0.4", METRICS_PLAIN },
+		{ "text/*", METRICS_PLAIN },
+		{ "text/plain, */*", METRICS_PLAIN },
+		{ "*/*, text/plain", METRICS_PLAIN },
+		{ "text/plain;q=0, */*", METRICS_OPEN },
+		{ "text/plain;q=0", METRICS_OPEN },
+		{ "text/plain;q=0.2,*/*;q=0.1", METRICS_PLAIN },
+		{ "text/plain;q=0.1,*/*;q=0.2", METRICS_OPEN },
+		{ "text/plain;q=0.5, application/openmetrics-text;q=0.50", METRICS_OPEN },
+		{ "text/plain;q=0.501, application/openmetrics-text;q=0.5", METRICS_PLAIN },
+		{ "application/openmetrics-text;q=0, */*", METRICS_PLAIN },
+		{ "text/plain;Q=1.000;x=y", METRICS_PLAIN },
+		/* Prometheus 2 and 3 */
+		{ "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;"
+		    "version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2", METRICS_OPEN },
+		{ "text/plain;version=0.0.4;q=1,*/*;q=0.1", METRICS_PLAIN },
+		{ "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;"
+		    "version=1.0.0;escaping=allow-utf-8;q=0.4,*/*;q=0.2", METRICS_OPEN },
+		/* weights that are none */
+		{ "text/plain;q=2", METRICS_OPEN },
+		{ "text/plain;q=1.1", METRICS_OPEN },
+		{ "text/plain;q=0.1234", METRICS_OPEN },
+		{ "text/plain;q=", METRICS_OPEN },
+		{ "text/plain;q=-1", METRICS_OPEN },
+		{ ";,=;;,q=1", METRICS_OPEN },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (metrics_format_for(cases[i].accept) != cases[i].format)
+			fail_msg("%s", cases[i].accept);
 }
 
 static void
@@ -159,6 +271,8 @@ main(void)
 		cmocka_unit_test(test_what_is_not_in_the_table),
 		cmocka_unit_test(test_the_words_of_others),
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_each_format_has_help_and_type),
+		cmocka_unit_test(test_the_format_is_what_the_client_accepts),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_threads),
 	};
