@@ -12,12 +12,17 @@
 #include "base/limits.h"
 #include "shim/smtp_client.h"
 
+#define KEPT_ANSWER_MS	(20 * 1000)	/* a kept connection may have lost its other end unseen */
 #define QUIT_MS	1000	/* to hand QUIT to the kernel; nobody waits for the answer */
 
 struct deadline
 smtp_client_command_deadline(const struct smtp_client *client)
 {
-	return deadline_earlier(deadline_in(client->command_timeout), client->deadline);
+	int64_t timeout = client->command_timeout;
+
+	if (client->kept && timeout > KEPT_ANSWER_MS)
+		timeout = KEPT_ANSWER_MS;
+	return deadline_earlier(deadline_in(timeout), client->deadline);
 }
 
 static enum smtp_status
@@ -94,6 +99,7 @@ answer(struct smtp_client *client, const char *awaited, struct deadline deadline
 	reply.after_dot = client->committed;
 	status = read_lines(client, &reply, deadline, features);
 	client->reply = reply.reply;
+	client->kept = false;
 	/* RFC 5321 3.8: 421 may come at any time, and the host hangs up after it. */
 	if (status != SMTP_ANSWERED || client->reply.code == 421)
 		client->spent = client->gone = true;

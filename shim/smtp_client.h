@@ -35,6 +35,7 @@ struct smtp_client {
 	struct smtp_features features;	/* of the last EHLO */
 	struct reply reply;	/* the last one */
 	const char *awaited;	/* what the last wait was for: "its answer to MAIL" */
+	bool kept;	/* between two messages until now: its next answer is the first since */
 	bool in_transaction;	/* MAIL was accepted and not ended by a final dot */
 	bool spent;	/* no further transaction can be had on it */
 	bool gone;	/* and nothing more may be said, not even QUIT */

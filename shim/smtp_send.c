@@ -85,6 +85,24 @@ take_open(struct smtp_message *message)
 			message->rcpts[i].state = SMTP_RCPT_TAKEN;
 }
 
+/* "Too many mails per connection", "bad sequence of commands": what a connection that has served
+ * hears need not be about the message, and no bounce must come of it. */
+static bool
+may_be_the_connection(const struct smtp_message *message, const struct reply *reply)
+{
+	return message->worn && reply_is_permanent(reply);
+}
+
+/* At RCPT a plain 5xx is about the recipient. */
+static bool
+rcpt_may_be_the_connection(const struct smtp_message *message, const struct reply *reply)
+{
+	const char *subject = reply->enhanced[0] != '\0' ? reply->enhanced + 1 : "";
+
+	return message->worn && (reply->code == 503 || reply->code == 554 ||
+	    strncmp(subject, ".5.", 3) == 0 || strncmp(subject, ".7.", 3) == 0);
+}
+
 static enum turn
 hear_mail(struct smtp_client *client, struct smtp_message *message)
 {
@@ -93,17 +111,20 @@ hear_mail(struct smtp_client *client, struct smtp_message *message)
 		return TURN_ON;
 	}
 	client->spent = true;	/* with answers to a whole flight still to come */
-	if (!reply_is_permanent(&client->reply))
+	if (!reply_is_permanent(&client->reply) ||
+	    may_be_the_connection(message, &client->reply))
 		return TURN_ELSEWHERE;
 	take_open(message);
 	return TURN_REFUSED;
 }
 
 /* RFC 5321 4.5.3.1.10: "too many recipients" is no verdict on this one, as long as others were
- * taken. 452 is the code for it, and x.5.3 says it beyond doubt. */
+ * taken. 452 is the code for it, 552 that of older hosts, and x.5.3 says it beyond doubt. */
 static bool
 is_too_many(const struct reply *reply)
 {
+	if (reply->code == 552)
+		return strcmp(reply->enhanced, "5.2.2") != 0;	/* mailbox full */
 	if (reply->enhanced[0] == '\0')
 		return reply->code == 452;
 	return strcmp(reply->enhanced + 1, ".5.3") == 0;
@@ -120,6 +141,9 @@ hear_rcpt(struct smtp_client *client, struct smtp_message *message, size_t numbe
 		rcpt->state = SMTP_RCPT_TAKEN;
 	} else if (is_too_many(&client->reply) && count_state(message, SMTP_RCPT_TAKEN) > 0) {
 		rcpt->state = SMTP_RCPT_LATER;
+	} else if (rcpt_may_be_the_connection(message, &client->reply)) {
+		rcpt->state = SMTP_RCPT_AGAIN;
+		message->again = client->reply;
 	} else {
 		rcpt->state = SMTP_RCPT_REFUSED;
 		message->refused(message->context, number, &client->reply);
@@ -136,6 +160,8 @@ hear_data(struct smtp_client *client, const struct smtp_message *message)
 		return anybody ? TURN_ELSEWHERE : TURN_REFUSED;
 	if (client->reply.code / 100 == 3)
 		return anybody ? TURN_CONTENT : TURN_EMPTY;
+	if (anybody && may_be_the_connection(message, &client->reply))
+		return TURN_ELSEWHERE;
 	/* Whether it now waits for content or not, nobody can tell. */
 	if (reply_is_positive(&client->reply))
 		client->spent = true;
@@ -313,9 +339,25 @@ content(struct smtp_client *client, struct smtp_message *message, enum smtp_stat
 	return fate;
 }
 
+/* What nobody asked for would be taken for the answer to the next command, and every answer after
+ * it for that of the next recipient. */
 static bool
-begin(struct smtp_client *client, enum smtp_status *status)
+is_out_of_step(struct smtp_client *client, enum smtp_status *status)
 {
+	if (!stream_look(client->stream, smtp_client_command_deadline(client)))
+		return false;
+	*status = smtp_client_answer(client, "its answer to MAIL", deadline_in(LAST_WORDS_MS));
+	if (*status == SMTP_ANSWERED)
+		*status = SMTP_GARBLED;
+	client->spent = true;
+	return true;
+}
+
+static bool
+begin(struct smtp_client *client, const struct smtp_message *message, enum smtp_status *status)
+{
+	if (message->worn && is_out_of_step(client, status))
+		return false;
 	if (!client->in_transaction)
 		return true;
 	client->in_transaction = false;
@@ -329,7 +371,7 @@ begin(struct smtp_client *client, enum smtp_status *status)
 static enum smtp_fate
 transact(struct smtp_client *client, struct smtp_message *message, enum smtp_status *status)
 {
-	if (!begin(client, status))
+	if (!begin(client, message, status))
 		return SMTP_FATE_ELSEWHERE;
 	switch (envelope(client, message, status)) {
 	case TURN_CONTENT:

@@ -35,6 +35,7 @@ struct call {
 	struct batch batch;
 	char who[WHO_MAX];	/* "mx.example.net[192.0.2.1]" */
 	bool served;	/* a transaction came to its end on this connection */
+	bool accepted;	/* some recipient was, on this visit */
 	bool unfit;	/* some recipient needs what this host lacks */
 
 	struct host_key at;	/* from where to where */

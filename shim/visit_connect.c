@@ -219,8 +219,11 @@ may_keep(const struct call *call)
 	const struct visit *visit = call->visit;
 
 	if (call->delivery->context->keep == NULL || call->client.spent || call->client.gone ||
-	    call->client.stream == NULL || !(call->served || visit->reused) ||
-	    call->end == VISIT_STOP)
+	    call->client.stream == NULL || call->end == VISIT_STOP)
+		return false;
+	/* A connection on which everybody is refused would refuse the next message too, where a new
+	 * one may be served. */
+	if (!call->accepted && (call->served || !visit->reused))
 		return false;
 	return visit->proof.tls == PROOF_ESTABLISHED ||
 	    (visit->proof.tls == PROOF_NOT_OFFERED && visit->host->demand_count == 0);
@@ -256,6 +259,7 @@ take_over(struct call *call, const struct kept *kept)
 	call->client.features = kept->client.features;
 	call->client.in_transaction = kept->client.in_transaction;
 	call->visit->proof = kept->proof;
+	call->client.kept = true;
 	call->visit->reused = true;
 	call->dialled_ms = kept->dialled_ms;
 	call->measured_s = kept->measured_s;
@@ -268,7 +272,7 @@ turn_down(struct call *call, struct kept *kept)
 	keep_close(kept);
 	memset(&call->visit->proof, 0, sizeof(call->visit->proof));
 	call->client.stream = NULL;
-	call->client.in_transaction = call->visit->reused = false;
+	call->client.in_transaction = call->client.kept = call->visit->reused = false;
 	call->messages = 0;
 }
 

@@ -187,6 +187,15 @@ settled(struct call *call, const struct reply *reply, enum smtp_status status)
 	return true;
 }
 
+/* A worn connection said no: once more on a fresh one, before anybody is told. */
+static bool
+ask_again(struct call *call, const struct reply *said)
+{
+	call->client.spent = true;
+	visit_relay_refusal(call->who, said, &call->visit->reply);
+	return visit_over(call, VISIT_FRESH, VISIT_WEIGHT_TROUBLE);
+}
+
 /* What became of one transaction. true: on to the next on this connection. */
 static bool
 conclude(struct call *call, enum smtp_fate fate, enum smtp_status status)
@@ -201,6 +210,8 @@ conclude(struct call *call, enum smtp_fate fate, enum smtp_status status)
 		visit_relay_refusal(call->who, &call->client.reply, &reply);
 		return settled(call, &reply, status);
 	case SMTP_FATE_ELSEWHERE:
+		if (status == SMTP_ANSWERED && reply_is_permanent(&call->client.reply))
+			return ask_again(call, &call->client.reply);
 		return visit_trouble(call, status);
 	case SMTP_FATE_UNKNOWN:
 		/* It may have been delivered: trying elsewhere might deliver it twice. */
@@ -219,6 +230,17 @@ conclude(struct call *call, enum smtp_fate fate, enum smtp_status status)
 }
 
 static bool
+has_state(const struct call *call, enum smtp_rcpt_state state)
+{
+	size_t i;
+
+	for (i = 0; i < call->batch.count; i++)
+		if (call->batch.rcpts[i].state == state)
+			return true;
+	return false;
+}
+
+static bool
 transact(struct call *call)
 {
 	const struct smtp_features *features = &call->client.features;
@@ -228,12 +250,14 @@ transact(struct call *call)
 		.smtputf8 = message_needs_utf8(txn),
 		.requiretls = txn->wish == WISH_REQUIRETLS && features->requiretls,
 		.body = txn->body,
+		.worn = call->visit->reused || call->served,
 		.refused = rcpt_refused,
 		.abandoned = visit_is_abandoned,
 		.context = call,
 	};
 	enum smtp_status status;
 	enum smtp_fate fate;
+	bool on;
 
 	load(call, &message);
 	if (message.rcpt_count == 0)
@@ -241,7 +265,11 @@ transact(struct call *call)
 	message.eightbit = features->eightbitmime &&
 	    (message.smtputf8 || txn->body_8bitmime || body_has_8bit(txn->body));
 	fate = smtp_send(&call->client, &message, &status);
-	return conclude(call, fate, status);
+	call->accepted = call->accepted || has_state(call, SMTP_RCPT_TAKEN);
+	on = conclude(call, fate, status);
+	if (has_state(call, SMTP_RCPT_AGAIN) && call->end != VISIT_STOP && anybody_open(call))
+		return ask_again(call, &message.again);
+	return on;
 }
 
 void

@@ -71,6 +71,114 @@ def test_a_kept_connection_after_a_refused_recipient(net, mta):
     assert message.recipients == [address(domain, "yes")]
 
 
+STAGES = {    # what the kept connection comes to say
+    "MAIL": {"mail": "550 Too many mails per connection"},
+    "RCPT": {"rcpt": {"late": "503 5.5.1 Bad sequence of commands"}},
+    "RCPT 554": {"rcpt": {"late": "554 Too many errors"}},
+    "RCPT 5.7.1": {"rcpt": {"late": "550 5.7.1 Too much from you"}},
+    "DATA": {"data": "503 5.5.1 Bad sequence of commands"},
+}
+LOCK_STEP = ("8BITMIME",)
+
+
+def turned(domain, changes):
+    """The connection that is kept says this; new ones are served as before."""
+    kept = domain.host.behaviour
+    domain.host.behaviour = Behaviour(extensions=kept.extensions)
+    for name, action in changes.items():
+        setattr(kept, name, action)
+
+
+@pytest.mark.parametrize("extensions", [Behaviour.extensions, LOCK_STEP],
+                         ids=["pipelined", "lock-step"])
+@pytest.mark.parametrize("policy", [None, "enforce"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_no_on_a_kept_connection_is_asked_once_more(net, mta, stage, policy, extensions):
+    domain = net.domain(policy=policy, mx=[Mx(10, behaviour=Behaviour(extensions=extensions)),
+                                           Mx(20)])
+    send(mta, domain, 1)
+    turned(domain, STAGES[stage])
+    assert_reply(mta.deliver(address(domain, "late")).only, "250 2.0.0", domain.host.name)
+    assert [len(connection.messages) for connection in domain.host.connections] == [1, 1]
+    assert domain.hosts[1].connections == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_no_on_the_fresh_connection_is_final(net, mta, stage):
+    """It is asked twice, not three times, and no other host is."""
+    domain = net.domain(mx=[Mx(10), Mx(20)])
+    send(mta, domain, 1)
+    for name, action in STAGES[stage].items():
+        setattr(domain.host.behaviour, name, action)
+    assert mta.deliver(address(domain, "late")).only.code in (550, 503, 554)
+    first, second = domain.host.connections
+    asked = "MAIL" if stage == "MAIL" else "RCPT"
+    assert (len(first.said(asked)), len(second.said(asked))) == (2, 1)
+    assert_arrived(domain, times=1)
+
+
+@pytest.mark.parametrize("stage,action", [
+    ("rcpt", {"late": "550 5.1.1 No such user"}), ("dot", "554 5.7.1 Spam")])
+def test_what_a_kept_connection_says_of_recipient_and_content_is_final(net, mta, stage, action):
+    domain = net.domain()
+    send(mta, domain, 1)
+    turned(domain, {stage: action})
+    assert mta.deliver(address(domain, "late")).only.code in (550, 554)
+    assert len(domain.host.connections) == 1
+
+
+def test_recipients_of_one_message_are_asked_once_more(net, mta):
+    """Those that the kept connection took have it from there, once."""
+    domain = net.domain()
+    send(mta, domain, 1)
+    turned(domain, {"rcpt": {"b": "554 5.5.1 Enough", "c": "550 5.1.1 No"}})
+    result = mta.deliver([address(domain, local) for local in "abc"])
+    assert [reply.short for reply in result.final] == ["250 2.0.0", "250 2.0.0", "550 5.1.1"]
+    assert [message.recipients for message in domain.messages()[1:]] == [
+        [address(domain, "a")], [address(domain, "b")]]
+
+
+def test_a_connection_on_which_nobody_was_accepted_is_not_kept(net, mta):
+    """A new one is served."""
+    away = "450 4.3.2 Service currently unavailable"
+    domain = net.domain(behaviour=Behaviour(rcpt={"u0": away, "u1": away}))
+    assert_reply(mta.deliver(address(domain, "u0")).only, "450 4.3.2")
+    domain.host.behaviour = Behaviour()
+    send(mta, domain, 2)
+    assert [connection.ended for connection in domain.host.connections] == ["quit", ""]
+
+
+def test_a_kept_connection_whose_host_is_gone(net, start):
+    """No FIN tells of it: the first answer is waited for 20 s, then there is a fresh one."""
+    mta = start({"smtp": {"command-timeout": "5m"}})
+    domain = net.domain(policy="enforce")
+    send(mta, domain, 1)
+    turned(domain, {"mail": Silence()})
+    began = time.monotonic()
+    assert_reply(mta.deliver(address(domain)).only, "250 2.0.0")
+    assert 19 < time.monotonic() - began < 40
+    assert [len(connection.messages) for connection in domain.host.connections] == [1, 1]
+
+
+def test_too_many_recipients_go_in_a_further_transaction(net, mta):
+    """RFC 5321 4.5.3.1.10: 552 as well, but for a mailbox that is full."""
+    domain = net.domain(behaviour=Behaviour(rcpt={"c": "552 5.2.2 Mailbox full"},
+                                            most_recipients=2))
+    result = mta.deliver([address(domain, local) for local in "abcde"])
+    assert [reply.short for reply in result.final] == [
+        "250 2.0.0", "250 2.0.0", "552 5.2.2", "250 2.0.0", "250 2.0.0"]
+    assert [len(message.recipients) for message in domain.messages()] == [2, 2]
+    assert len(domain.host.connections) == 1
+
+
+def test_a_552_to_the_first_recipient_is_a_no(net, mta):
+    domain = net.domain(behaviour=Behaviour(rcpt={"a": "552 Too many recipients"}))
+    result = mta.deliver([address(domain, local) for local in "ab"])
+    assert [reply.short for reply in result.final] == ["552 5.0.0", "250 2.0.0"]
+    assert [line.text for line in domain.host.lines if "<a@" in line.text] == [
+        f"RCPT TO:<{address(domain, 'a')}>"]
+
+
 def test_reused_in_the_log(net, mta):
     domain = net.domain(policy="enforce")
     send(mta, domain, 2)

@@ -135,13 +135,41 @@ hang_up(void *argument)
 	return NULL;
 }
 
+/* The messages that go first. */
+static void
+run_before(struct world *world, struct deliver_context *context)
+{
+	struct address sender;
+	struct rcpt *rcpt;
+	struct txn *txn;
+	unsigned i;
+
+	parse(world, "earlier@example.org", &sender);
+	for (i = 0; i < world->before; i++) {
+		rcpt = arena_alloc(world->arena, sizeof(*rcpt));
+		parse(world, "before@" DOMAIN, &rcpt->address);
+		txn = txn_new(world->arena, "t0", &sender, rcpt, 1, world->txn->body,
+		    deadline_in(world->time_ms));
+		deliver_group(context, txn, &txn->groups[0]);
+		require(rcpt->settled);
+		txn_free(txn);
+	}
+}
+
 static void
 run(struct world *world)
 {
+	static const struct keep_rules rules = { .idle_ms = 60000, .time_ms = 60000,
+		.messages = 100 };
 	struct deliver_context context = { .conf = &world->conf, .tls = tls,
 		.slots = world->slots, .hosts = world->memory };
-	int64_t began = clock_monotonic_ms();
+	int64_t began;
 	pthread_t mta;
+
+	if (world->before > 0)
+		context.keep = keep_new(&rules, world->slots);
+	run_before(world, &context);
+	began = clock_monotonic_ms();
 
 	context.gatherer.conf = &world->conf;
 	if (world->abandon_after != NULL)
@@ -150,6 +178,7 @@ run(struct world *world)
 	world->took_ms = clock_monotonic_ms() - began;
 	if (world->abandon_after != NULL)
 		pthread_join(mta, NULL);
+	keep_free(context.keep);
 }
 
 void

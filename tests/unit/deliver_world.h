@@ -36,6 +36,8 @@ struct world {
 	int64_t time_ms;	/* of the transaction */
 	const char *abandon_after;	/* once a host has heard this the MTA hangs up; NULL: it stays */
 	struct slots *slots;
+	unsigned before;	/* messages to before@example.net that go first, and on whose connections
+				   the one of the test may go */
 	struct host_memory *memory;	/* the test's own; NULL: nothing is remembered */
 	const char *sigalgs;	/* of the peer, see struct peer_tls */
 	int max_version;

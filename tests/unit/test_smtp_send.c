@@ -313,17 +313,54 @@ test_too_many_recipients_for_the_host(void **state)
 
 	(void)state;
 	world_init(&world, 1);
-	world_deliver(&world, ALL_SCRIPTS(HELLO,
+	/* A host may count them by connection. */
+	world_deliver(&world, WORLD_SCRIPTS(WORLD_SCRIPT(HELLO,
 	    "C MAIL", "S 250", "U 1", "C RCPT", "S 452 4.5.3 Too many", "C RCPT",
 	    "S 452 4.5.3 Too many", "C DATA", "S 354", "D", "S 250 first",
 	    "C MAIL", "S 250", "C RCPT TO:<b@", "S 250", "C RCPT TO:<c@", "S 452 Too many",
 	    "C DATA", "S 354", "D", "S 250 second",
 	    "C MAIL", "S 250", "C RCPT TO:<c@", "S 452 4.5.3 Too many still", "C DATA", "S 554",
-	    "C QUIT"), recipients);
+	    "C QUIT"), WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "C RCPT TO:<c@",
+	    "S 452 4.5.3 Too many even so", "C DATA", "S 554", "C QUIT")), recipients);
 	assert_null(strchr(world.heard, '!'));
 	assert_non_null(strstr(world_reply(&world, 0), "first"));
 	assert_non_null(strstr(world_reply(&world, 1), "second"));
 	assert_starts(world_reply(&world, 2), "452 4.5.3 ");
+	assert_non_null(strstr(world_reply(&world, 2), "even so"));
+	world_free(&world);
+}
+
+/* RFC 5321 4.5.3.1.10: 552 is what older hosts say; but a full mailbox is a no, and so is a 552 to
+ * the first. */
+static void
+test_552_as_too_many_recipients(void **state)
+{
+	static const char *const recipients[] = { "a@example.net", "b@example.net",
+		"c@example.net", NULL };
+	struct world world;
+
+	(void)state;
+	world_init(&world, 1);
+	world_deliver(&world, ALL_SCRIPTS(HELLO,
+	    "C MAIL", "S 250", "U 1", "C RCPT TO:<b@", "S 552 Too many recipients", "C RCPT TO:<c@",
+	    "S 552 5.2.2 Mailbox full", "C DATA", "S 354", "D", "S 250 first",
+	    "C MAIL", "S 250", "U 1", "C DATA", "S 354", "D", "S 250 second", "C QUIT"), recipients);
+	assert_null(strchr(world.heard, '!'));
+	assert_non_null(strstr(world_reply(&world, 0), "first"));
+	assert_non_null(strstr(world_reply(&world, 1), "second"));
+	assert_starts(world_reply(&world, 2), "552 5.2.2 ");
+	world_free(&world);
+
+	world_init(&world, 1);
+	world_deliver(&world, ALL_SCRIPTS(HELLO,
+	    "C MAIL", "S 250", "C RCPT TO:<a@", "S 552 Too many recipients", "C RCPT TO:<b@", "S 250",
+	    "C RCPT TO:<c@", "S 552 5.3.4 Too big", "C DATA", "S 354", "D", "S 250 first",
+	    "C MAIL", "S 250", "C RCPT TO:<c@", "S 552 5.3.4 Too big", "C DATA", "S 554", "C QUIT"),
+	    recipients);
+	assert_null(strchr(world.heard, '!'));
+	assert_starts(world_reply(&world, 0), "552 5.0.0 ");
+	assert_non_null(strstr(world_reply(&world, 1), "first"));
+	assert_starts(world_reply(&world, 2), "552 5.3.4 ");
 	world_free(&world);
 }
 
@@ -534,6 +571,7 @@ main(void)
 		cmocka_unit_test(test_recipients_that_need_smtputf8),
 		cmocka_unit_test(test_a_hundred_recipients_at_a_time),
 		cmocka_unit_test(test_too_many_recipients_for_the_host),
+		cmocka_unit_test(test_552_as_too_many_recipients),
 		cmocka_unit_test(test_reset_between_transactions),
 		cmocka_unit_test(test_one_message_a_connection),
 		cmocka_unit_test(test_lost_after_the_dot_with_others_waiting),

@@ -88,6 +88,7 @@ class Behaviour:
     maximum_tls: str = "TLSv1.3"
     mail: object = "250 2.1.0 Sender ok"
     rcpt: dict = field(default_factory=dict)  # local part -> action
+    most_recipients: int = None             # of one message; the next gets 552
     data: object = "354 End with a dot"
     drop_in_data: int = None                # close after so many octets of content
     dot: object = None                      # None: 250 with a queue id
@@ -423,6 +424,8 @@ class _Dialogue:
     def _rcpt(self, text):
         address = _path(text)
         action = self.does.rcpt.get(address.rpartition("@")[0], "250 2.1.5 Recipient ok")
+        if _says(action, "2") and len(self.recipients) == self.does.most_recipients:
+            action = "552 Too many recipients"
         if _says(action, "2"):
             self.recipients.append(address)
         self._act(action)
