@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -17,6 +18,7 @@
 #include <openssl/x509v3.h>
 
 #include "base/arena.h"
+#include "base/domain.h"
 #include "base/ip.h"
 #include "base/limits.h"
 #include "base/x509.h"
@@ -145,6 +147,22 @@ x509_error_text(int x509_error)
 }
 
 int
+x509_add_name(void *verify_param, const char *host, size_t length)
+{
+	const char *below = memchr(host, '.', length);
+	char wild[DOMAIN_MAX + 1];
+
+	if (X509_VERIFY_PARAM_add1_host(verify_param, host, length) != 1)
+		return -1;
+	if (below == NULL || length > DOMAIN_MAX)
+		return 0;
+	/* OpenSSL lets "*" stand for letters, digits and hyphens alone, and for nothing where what
+	 * is below holds an underscore or is a single label. What always matches "*" is itself. */
+	(void)snprintf(wild, sizeof(wild), "*%.*s", (int)(length - (size_t)(below - host)), below);
+	return X509_VERIFY_PARAM_add1_host(verify_param, wild, 0) == 1 ? 0 : -1;
+}
+
+int
 x509_restrict_names(void *verify_param, const char *host)
 {
 	X509_VERIFY_PARAM *param = verify_param;
@@ -153,13 +171,64 @@ x509_restrict_names(void *verify_param, const char *host)
 
 	if (length > 0 && host[length - 1] == '.')
 		length--;
-	if (length == 0 || host[0] == '.' || ip_parse(host, &literal) == 0)
+	if (length == 0 || host[0] == '.' || strchr(host, '*') != NULL ||
+	    ip_parse(host, &literal) == 0)
 		return -1;
 	/* RFC 8461 4.1: the SAN alone counts, "*" is a whole label. Without the flag for
 	 * multi-label wildcards it stands for exactly one. */
 	X509_VERIFY_PARAM_set_hostflags(param,
 	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-	return X509_VERIFY_PARAM_set1_host(param, host, length) == 1 ? 0 : -1;
+	return X509_VERIFY_PARAM_set1_host(param, NULL, 0) == 1 ?
+	    x509_add_name(param, host, length) : -1;
+}
+
+static bool
+equal(const char *a, size_t a_length, const char *b, size_t b_length)
+{
+	return a_length == b_length && strncasecmp(a, b, a_length) == 0;
+}
+
+/* "*.example.net" on either side stands for one label. */
+static bool
+name_matches(const char *san, size_t san_length, const char *name, size_t length)
+{
+	const char *san_below = memchr(san, '.', san_length), *below = memchr(name, '.', length);
+	size_t san_label, label;
+
+	if (memchr(san, '\0', san_length) != NULL)
+		return false;
+	if (san_below == NULL || below == NULL)
+		return equal(san, san_length, name, length) && memchr(san, '*', san_length) == NULL;
+	san_label = (size_t)(san_below - san);
+	label = (size_t)(below - name);
+	if (san_label == 0 || label == 0 || length - label < 2 ||
+	    !equal(san_below, san_length - san_label, below, length - label) ||
+	    memchr(below, '*', length - label) != NULL)
+		return false;
+	if (equal(san, san_label, "*", 1))
+		return equal(name, label, "*", 1) || memchr(name, '*', label) == NULL;
+	return memchr(san, '*', san_label) == NULL &&
+	    (equal(name, label, "*", 1) || equal(san, san_label, name, label));
+}
+
+bool
+x509_has_name(const void *certificate, const char *name)
+{
+	GENERAL_NAMES *sans = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+	size_t length = strlen(name);
+	bool found = false;
+
+	if (length > 0 && name[length - 1] == '.')
+		length--;
+	for (int i = 0; length > 0 && !found && i < sk_GENERAL_NAME_num(sans); i++) {
+		const GENERAL_NAME *san = sk_GENERAL_NAME_value(sans, i);
+
+		found = san->type == GEN_DNS &&
+		    name_matches((const char *)ASN1_STRING_get0_data(san->d.dNSName),
+		    (size_t)ASN1_STRING_length(san->d.dNSName), name, length);
+	}
+	GENERAL_NAMES_free(sans);
+	return found;
 }
 
 int

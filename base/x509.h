@@ -20,8 +20,14 @@ const char *x509_error_name(int x509_error);
 /* The same in words: "certificate has expired". */
 const char *x509_error_text(int x509_error);
 
+/* Does an X509 hold a SAN dNSName that is this host's, or with "*.example.net" that of any one
+ * label below it? The names alone: its chain and dates say whether it can be believed. */
+bool x509_has_name(const void *certificate, const char *name);
+/* Makes an X509_VERIFY_PARAM take host, of length octets, as one more name; what else counts beside
+ * SANs, its host flags say. 0 or -1. */
+int x509_add_name(void *verify_param, const char *host, size_t length);
 /* Makes an X509_VERIFY_PARAM demand host as above. 0, or -1: no host name (empty, an address, a
- * leading dot), since OpenSSL would take it as no demand or as a wider one. */
+ * leading dot, an asterisk), since OpenSSL would take it as no demand or as a wider one. */
 int x509_restrict_names(void *verify_param, const char *host);
 /* Makes a client SSL_CTX (as void, for libcurl's hook) demand a chain and host as above. 0 or -1.
  */

@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "base/limits.h"
+#include "base/x509.h"
 #include "shim/tls_dane.h"
 
 #define AUTH_LEVEL	2	/* 112 bits, as of tls_proof.c */
@@ -84,7 +85,7 @@ set_names(X509_VERIFY_PARAM *param, const struct tls_wish *wish)
 
 	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	for (i = 0; i < wish->tlsa_name_count; i++)
-		if (X509_VERIFY_PARAM_add1_host(param, wish->tlsa_names[i], 0) != 1)
+		if (x509_add_name(param, wish->tlsa_names[i], strlen(wish->tlsa_names[i])) != 0)
 			return -1;
 	/* OpenSSL takes no name for any name. */
 	return wish->tlsa_name_count > 0 ? 0 : -1;

@@ -16,6 +16,7 @@
 #include <openssl/x509v3.h>
 
 #include "base/limits.h"
+#include "base/x509.h"
 #include "shim/tls_proof.h"
 
 #define AUTH_LEVEL	2	/* 112 bits: RSA of 2048, no SHA-1 */
@@ -152,36 +153,13 @@ measure_chain(const struct tls_roots *roots, X509 *leaf, STACK_OF(X509) *chain,
 		proof->local_fault = true;
 }
 
-/* RFC 8461 4.1: a SAN dNSName, never the CN; "*" is a whole label and stands for one. */
-static int
-matches(X509 *leaf, const char *name)
-{
-	unsigned flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
-
-	/* OpenSSL spells "any one label below" as a leading dot. */
-	if (name[0] == '*' && name[1] == '.' && name[2] != '\0') {
-		flags |= X509_CHECK_FLAG_SINGLE_LABEL_SUBDOMAINS;
-		name++;
-	} else if (name[0] == '\0' || name[0] == '.') {
-		return 0;
-	}
-	if (strchr(name, '*') != NULL)
-		return 0;
-	return X509_check_host(leaf, name, strlen(name), flags, NULL);
-}
-
 static void
 measure_names(X509 *leaf, const char *const *names, size_t name_count, struct proof *proof)
 {
 	size_t i;
-	int match;
 
-	for (i = 0; i < name_count && !proof->name_ok; i++) {
-		match = matches(leaf, names[i]);
-		proof->name_ok = match == 1;
-		if (match < 0)
-			proof->local_fault = true;
-	}
+	for (i = 0; i < name_count && !proof->name_ok; i++)
+		proof->name_ok = x509_has_name(leaf, names[i]);	/* RFC 8461 4.1 */
 	if (!proof->name_ok && proof->x509_error == X509_V_OK)
 		proof->x509_error = X509_V_ERR_HOSTNAME_MISMATCH;
 }

@@ -205,6 +205,27 @@ def test_certificates_that_are_good(net, mta, kind):
     assert_arrived(domain, tls=True)
 
 
+@pytest.mark.parametrize("label", ["mx_1", "_", "mx-1"])
+def test_a_wildcard_stands_for_any_label(net, mta, label):
+    """A host name may hold an underscore, which OpenSSL's own wildcards never stand for."""
+    name = net.fresh_name()
+    host = f"{label}.{name}"
+    domain = net.domain(name=name, policy="enforce", mx=(
+        Mx(name=host, behaviour=Behaviour(certificate="wildcard")),))
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    assert_arrived(domain, tls=True)
+    assert domain.host.connections[0].sni == host
+
+
+def test_an_underscore_does_not_widen_a_wildcard(net, mta, unguarded):
+    name = net.fresh_name()
+    domain = net.domain(name=name, policy="enforce", mx=(
+        Mx(name=f"a.mx_1.{name}", behaviour=Behaviour(certificate="wildcard-two-labels")),))
+    assert_reply(mta.deliver(address(domain)).only, "451 4.7.5", domain.host.name)
+    assert_nothing_leaked(domain)
+    assert unguarded.deliver(address(domain)).only.short == "250 2.0.0"
+
+
 def test_refused_by_every_host(net, mta):
     """H10: all hosts fail in different ways; nobody is told anything."""
     domain = net.domain(policy="enforce", policy_id="hopeless", mx=[

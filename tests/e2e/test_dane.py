@@ -78,6 +78,15 @@ def test_dane_ta_matches(net, mta, fields, kind):
     assert attempt(mta, domain)["tls"] == "verified"
 
 
+def test_dane_ta_with_a_wildcard_for_an_underscore(net, mta):
+    name = net.fresh_name()
+    domain = net.domain(name=name, mx=(
+        Mx(name=f"mx_1.{name}", behaviour=Behaviour(certificate="own-ca-wildcard")),))
+    publish(net, domain.host, "2 1 1")
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    assert attempt(mta, domain)["tls"] == "verified"
+
+
 @pytest.mark.parametrize("fields", [
     ["0 0 1", "3 1 1", "1 1 1"],
     [tlsa.wrong("3 1 1"), "3 1 1"],

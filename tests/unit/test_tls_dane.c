@@ -297,6 +297,31 @@ test_resumption(void **state)
 	peer_free(peer);
 }
 
+/* DANE-TA: any label under the wildcard, as for a public authority. */
+static void
+test_a_wildcard_stands_for_any_label(void **state)
+{
+	static const char *const hosts[] = { "mx_1.example.net", "a.mail_out.example.net" };
+	static const char *const wildcards[] = { "*.example.net", "*.mail_out.example.net" };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct cert *cert = leaf(own, wildcards[i], 0, 0);
+		struct tlsa tlsa = record(2, 1, 1, own);
+		struct tls_wish wish = wish_for(&tlsa, 1);
+		struct peer_tls tls = { .cert = cert, .intermediate = own };
+		struct peer *peer = peer_start(&tls, scripts);
+
+		wish.tlsa_names = (const char **)(uintptr_t)&hosts[i];
+		wish.tlsa_name_count = 1;
+		assert_true(meet(peer, &wish).dane_ok);
+		wish.tlsa_names = (const char **)(uintptr_t)&hosts[1 - i];
+		assert_int_equal(meet(peer, &wish).dane_error, X509_V_ERR_HOSTNAME_MISMATCH);
+		peer_free(peer);
+		cert_free(cert);
+	}
+}
+
 int
 main(void)
 {
@@ -304,6 +329,7 @@ main(void)
 		cmocka_unit_test(test_matches),
 		cmocka_unit_test(test_apart_from_the_public_authorities),
 		cmocka_unit_test(test_any_record_will_do),
+		cmocka_unit_test(test_a_wildcard_stands_for_any_label),
 		cmocka_unit_test(test_records_that_openssl_refuses),
 		cmocka_unit_test(test_resumption),
 	};

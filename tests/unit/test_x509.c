@@ -142,7 +142,23 @@ static const struct name_case {
 	{ "x", "DNS:*", "mail", 62 },
 	{ "x", "DNS:*", "mail.example.com", 62 },
 	{ "x", "DNS:*.", "mail.example.com", 62 },
-	{ "x", "DNS:*.com", "example.com", 62 },
+	{ "x", "DNS:*.com", "example.com", 0 },	/* no authority would sign it */
+	{ "x", "DNS:*.example", "mx_1.example", 0 },
+	/* any label, with whatever is below it */
+	{ "x", "DNS:*.example.com", "mx_1.example.com", 0 },
+	{ "x", "DNS:*.example.com", "_.example.com", 0 },
+	{ "x", "DNS:*.example.com", "-mx-.example.com", 0 },
+	{ "x", "DNS:*.EXAMPLE.com", "MX_1.example.COM.", 0 },
+	{ "x", "DNS:*.mail_out.example.com", "mx.mail_out.example.com", 0 },
+	{ "x", "DNS:*.-a-.example.com", "mx_1.-a-.example.com", 0 },
+	{ "x", "DNS:mx_1.example.com", "mx_1.example.com", 0 },
+	{ "x", "DNS:mx_*.example.com", "mx_1.example.com", 62 },
+	{ "x", "DNS:*_1.example.com", "mx_1.example.com", 62 },
+	{ "x", "DNS:*.example.com", "a.mx_1.example.com", 62 },
+	{ "x", "DNS:*.mx_1.example.com", "mx_1.example.com", 62 },
+	{ "*.example.com", NULL, "mx_1.example.com", 62 },
+	{ "x", "DNS:*.*.example.com", "a.b.example.com", 62 },
+	{ "x", "DNS:*..example.com", "a.example.com", 62 },
 	/* one label only, also where the host is deep below */
 	{ "x", "DNS:*.example.com", "a.b.c.d.example.com", 62 },
 	{ "x", "DNS:*.b.example.com", "a.b.example.com", 0 },
@@ -159,10 +175,14 @@ test_names(void **state)
 		const struct cert_wish wish = { .cn = one->cn, .san = one->san };
 		X509 *leaf = certs_make(&wish, leaf_key, ca, ca_key);
 		int got = verify(leaf, one->host);
+		bool has = x509_has_name(leaf, one->host);
 
 		if (got != one->expected)
 			print_error("%s / %s for %s\n", one->cn, one->san, one->host);
 		assert_int_equal(got, one->expected);
+		if (has != (one->expected == 0))
+			print_error("%s / %s has %s\n", one->cn, one->san, one->host);
+		assert_int_equal(has, one->expected == 0);
 		X509_free(leaf);
 	}
 }
@@ -171,7 +191,8 @@ test_names(void **state)
 static void
 test_no_host(void **state)
 {
-	static const char *const bad[] = { "", ".", ".example.com", "192.0.2.1", "2001:db8::1" };
+	static const char *const bad[] = { "", ".", ".example.com", "192.0.2.1", "2001:db8::1",
+		"*.example.com", "*" };
 	X509_VERIFY_PARAM *param = X509_VERIFY_PARAM_new();
 	size_t i;
 

@@ -147,6 +147,8 @@ class Authorities:
             return self.rogue.leaf(["other.elsewhere.example"], kind=kind, chain=True)
         if kind == "own-ca-domain-only":
             return self.rogue.leaf([parent], kind=kind, chain=True)
+        if kind == "own-ca-wildcard":
+            return self.rogue.leaf(["*." + parent], kind=kind, chain=True)
         if kind == "self-signed-expired":
             return leaf(["other.elsewhere.example"], valid=(-90, -1), self_signed=True, kind=kind)
         if kind == "cn-only":
