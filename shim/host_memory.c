@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/queue.h>
 
 #include "base/arena.h"
@@ -21,7 +22,9 @@
 struct entry {
 	LIST_ENTRY(entry) in_bucket;
 	TAILQ_ENTRY(entry) in_age;
-	struct host_key key;
+	struct host_key key;	/* without domains */
+	enum host_scope scope;
+	char *next_hop, *sender;	/* NULL where the scope is wider */
 	unsigned failures;	/* in a row */
 	int64_t next_ms;	/* not to be tried before */
 	bool probed;	/* somebody is trying it */
@@ -67,27 +70,46 @@ hash_ip(uint32_t hash, const struct ip *ip)
 	return hash;
 }
 
+static uint32_t
+hash_domain(uint32_t hash, const char *domain)
+{
+	for (; *domain != '\0'; domain++)
+		hash = (hash ^ (unsigned char)(*domain | 0x20)) * 16777619u;
+	return hash;
+}
+
 static struct bucket *
-bucket_of(struct host_memory *memory, const struct host_key *key)
+bucket_of(struct host_memory *memory, const struct host_key *key, enum host_scope scope)
 {
 	uint32_t hash = hash_ip(hash_ip(2166136261u, &key->ip), &key->source);
 
+	if (scope >= HOST_SCOPE_NEXT_HOP)
+		hash = hash_domain(hash, key->next_hop);
+	if (scope >= HOST_SCOPE_SENDER)
+		hash = hash_domain(hash, key->sender);
 	return &memory->buckets[(hash ^ key->port) % BUCKETS];
 }
 
 static bool
-is_same(const struct host_key *a, const struct host_key *b)
+is_of(const struct entry *entry, const struct host_key *key, enum host_scope scope)
 {
-	return a->port == b->port && ip_equal(&a->ip, &b->ip) && ip_equal(&a->source, &b->source);
+	const struct host_key *own = &entry->key;
+
+	if (entry->scope != scope || own->port != key->port || !ip_equal(&own->ip, &key->ip) ||
+	    !ip_equal(&own->source, &key->source))
+		return false;
+	if (scope >= HOST_SCOPE_NEXT_HOP && strcasecmp(entry->next_hop, key->next_hop) != 0)
+		return false;
+	return scope < HOST_SCOPE_SENDER || strcasecmp(entry->sender, key->sender) == 0;
 }
 
 static struct entry *
-find(struct host_memory *memory, const struct host_key *key)
+find(struct host_memory *memory, const struct host_key *key, enum host_scope scope)
 {
 	struct entry *entry;
 
-	LIST_FOREACH(entry, bucket_of(memory, key), in_bucket)
-		if (is_same(&entry->key, key))
+	LIST_FOREACH(entry, bucket_of(memory, key, scope), in_bucket)
+		if (is_of(entry, key, scope))
 			break;
 	return entry;
 }
@@ -98,6 +120,8 @@ forget(struct host_memory *memory, struct entry *entry)
 	LIST_REMOVE(entry, in_bucket);
 	TAILQ_REMOVE(&memory->ages, entry, in_age);
 	memory->count--;
+	free(entry->next_hop);
+	free(entry->sender);
 	free(entry);
 }
 
@@ -113,14 +137,17 @@ host_memory_free(struct host_memory *memory)
 }
 
 static struct entry *
-add(struct host_memory *memory, const struct host_key *key)
+add(struct host_memory *memory, const struct host_key *key, enum host_scope scope)
 {
 	struct entry *entry = xcalloc(1, sizeof(*entry));
 
 	if (memory->count >= LIMIT_FAILED_ADDRESSES)
 		forget(memory, TAILQ_FIRST(&memory->ages));
-	entry->key = *key;
-	LIST_INSERT_HEAD(bucket_of(memory, key), entry, in_bucket);
+	entry->key = (struct host_key){ .ip = key->ip, .port = key->port, .source = key->source };
+	entry->next_hop = scope >= HOST_SCOPE_NEXT_HOP ? xstrdup(key->next_hop) : NULL;
+	entry->sender = scope >= HOST_SCOPE_SENDER ? xstrdup(key->sender) : NULL;
+	entry->scope = scope;
+	LIST_INSERT_HEAD(bucket_of(memory, key, scope), entry, in_bucket);
 	TAILQ_INSERT_TAIL(&memory->ages, entry, in_age);
 	memory->count++;
 	return entry;
@@ -141,10 +168,25 @@ interval_ms(const struct host_memory *memory, unsigned failures)
 }
 
 static bool
-passes(const struct entry *entry, int64_t now_ms, struct host_note *note)
+is_passed(const struct entry *entry, int64_t now_ms)
 {
-	if (entry == NULL || (!entry->probed && entry->next_ms <= now_ms))
+	return entry != NULL && (entry->probed || entry->next_ms > now_ms);
+}
+
+/* For all mail, or for less. */
+static bool
+passes(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
+    struct host_note *note)
+{
+	const struct entry *entry = NULL;
+	enum host_scope scope;
+
+	for (scope = HOST_SCOPE_ALL; scope <= HOST_SCOPE_SENDER; scope++)
+		if (is_passed(entry = find(memory, key, scope), now_ms))
+			break;
+	if (scope > HOST_SCOPE_SENDER)
 		return false;
+	note->scope = scope;
 	note->failures = entry->failures;
 	note->wait_ms = entry->next_ms > now_ms ? entry->next_ms - now_ms : 0;
 	memcpy(note->last, entry->last, sizeof(note->last));
@@ -158,24 +200,28 @@ host_memory_passes(struct host_memory *memory, const struct host_key *key, int64
 	bool passed;
 
 	pthread_mutex_lock(&memory->lock);
-	passed = passes(find(memory, key), now_ms, note);
+	passed = passes(memory, key, now_ms, note);
 	pthread_mutex_unlock(&memory->lock);
 	return passed;
 }
 
 bool
 host_memory_claim(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
-    bool *probing, struct host_note *note)
+    struct host_probe *probe, struct host_note *note)
 {
+	enum host_scope scope;
 	struct entry *entry;
 	bool passed;
 
+	memset(probe, 0, sizeof(*probe));
 	pthread_mutex_lock(&memory->lock);
-	entry = find(memory, key);
-	passed = passes(entry, now_ms, note);
-	*probing = entry != NULL && !passed;
-	if (*probing)
-		entry->probed = true;
+	passed = passes(memory, key, now_ms, note);
+	for (scope = HOST_SCOPE_ALL; !passed && scope <= HOST_SCOPE_SENDER; scope++) {
+		entry = find(memory, key, scope);
+		probe->of[scope] = entry != NULL;
+		if (entry != NULL)
+			entry->probed = true;
+	}
 	pthread_mutex_unlock(&memory->lock);
 	return passed;
 }
@@ -195,24 +241,21 @@ fail(struct host_memory *memory, struct entry *entry, int64_t now_ms, const char
 
 void
 host_memory_tell(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
-    bool probing, enum host_news news, const char *how)
+    const struct host_probe *probe, const struct host_news *news)
 {
+	enum host_scope scope;
 	struct entry *entry;
 
 	pthread_mutex_lock(&memory->lock);
-	entry = find(memory, key);
-	if (entry != NULL && probing)
-		entry->probed = false;
-	switch (news) {
-	case HOST_SERVED:
-		if (entry != NULL)
+	for (scope = HOST_SCOPE_ALL; scope <= HOST_SCOPE_SENDER; scope++) {
+		entry = find(memory, key, scope);
+		if (entry != NULL && probe->of[scope])
+			entry->probed = false;
+		if (scope == news->failed)
+			fail(memory, entry != NULL ? entry : add(memory, key, scope), now_ms,
+			    news->how);
+		else if (entry != NULL && scope <= news->served)
 			forget(memory, entry);
-		break;
-	case HOST_FAILED:
-		fail(memory, entry != NULL ? entry : add(memory, key), now_ms, how);
-		break;
-	case HOST_UNTOLD:
-		break;
 	}
 	pthread_mutex_unlock(&memory->lock);
 }

@@ -4,10 +4,12 @@
  */
 
 /*
- * Which addresses have lately failed, so that nobody waits for them again (smtp.host-retry)? One
- * that failed is passed over for an interval, which doubles with each failure in a row. When it is
- * over, one delivery probes the address while all others go on passing it over. Only what says
- * that nobody serves there counts: refused, timed out, lost, greeted with 421. The table is
+ * Which addresses have lately failed, and for whom, so that nobody waits for them again
+ * (smtp.host-retry)? One that failed is passed over for an interval, which doubles with each
+ * failure in a row. When it is over, one delivery probes the address while all others go on passing
+ * it over. An address that does not serve, up to its greeting, is passed over by everybody. What
+ * fails later may be the doing of one next-hop domain of many that share the host, and counts for
+ * that one alone; what is refused at MAIL, for that one and the sender's domain. The table is
  * bounded, and forgets what failed longest ago. Any thread; time is monotonic, in milliseconds,
  * and the caller's.
  */
@@ -28,15 +30,26 @@ struct host_memory *host_memory_new(int64_t retry_ms);
 void host_memory_set_retry(struct host_memory *memory, int64_t retry_ms);
 void host_memory_free(struct host_memory *memory);	/* NULL is allowed */
 
-/* What is remembered. */
+/* For whom an address failed. Each includes less mail than the one before. */
+enum host_scope {
+	HOST_SCOPE_NONE,	/* nobody: for reasons that are not the host's */
+	HOST_SCOPE_ALL,
+	HOST_SCOPE_NEXT_HOP,	/* mail for one next-hop domain */
+	HOST_SCOPE_SENDER	/* the same, from one sender's domain */
+};
+
+/* From where to where, and with what mail. */
 struct host_key {
 	struct ip ip;
 	uint16_t port;
 	struct ip source;	/* all zero when the system chooses */
+	const char *next_hop;	/* the domain */
+	const char *sender;	/* its domain, in any case; "" for the null sender */
 };
 
 /* Why an address is passed over. */
 struct host_note {
+	enum host_scope scope;
 	unsigned failures;	/* in a row */
 	int64_t wait_ms;	/* until it may be probed; 0: it is being probed */
 	char last[HOST_MEMORY_TEXT];	/* how it failed the last time */
@@ -45,18 +58,23 @@ struct host_note {
 /* Is it passed over now? Then fills note. Claims nothing. */
 bool host_memory_passes(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
     struct host_note *note);
-/* The same, for one who tries the address at once when it is not: false obliges him to tell what
- * came of it. *probing is for him to hand back. */
-bool host_memory_claim(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
-    bool *probing, struct host_note *note);
-
-enum host_news {
-	HOST_SERVED,	/* somebody is there: the address is forgotten */
-	HOST_FAILED,
-	HOST_UNTOLD	/* tried to no end, for reasons that are not the host's */
+/* Which of the failures that are remembered a delivery probes. */
+struct host_probe {
+	bool of[HOST_SCOPE_SENDER + 1];
 };
-/* how is NULL but for HOST_FAILED. */
+
+/* As host_memory_passes(), for a delivery that tries the address at once when it is not passed
+ * over: with false it has to tell what came of it, and to hand *probe back. */
+bool host_memory_claim(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
+    struct host_probe *probe, struct host_note *note);
+
+/* What came of a try. */
+struct host_news {
+	enum host_scope served;	/* failures of this scope and those before it are forgotten */
+	enum host_scope failed;
+	const char *how;	/* it failed; else NULL */
+};
 void host_memory_tell(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
-    bool probing, enum host_news news, const char *how);
+    const struct host_probe *probe, const struct host_news *news);
 
 #endif

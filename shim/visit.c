@@ -90,10 +90,9 @@ describe_trouble(const struct call *call, enum smtp_status status, struct reply 
 	}
 }
 
-/* Does this say that nobody serves at the address? Not what TLS was the reason for, not the end
- * of a connection that was good for something, and not a wait that our own lack of time cut off. */
+/* Our own lack of time may have cut the wait off. */
 static bool
-is_blamed(const struct call *call, enum smtp_status status)
+was_waited_fairly(const struct call *call)
 {
 	const struct conf *conf = call->delivery->context->conf;
 	int64_t fair = FAIR_WAIT_MS;
@@ -102,17 +101,40 @@ is_blamed(const struct call *call, enum smtp_status status)
 		fair = conf->smtp.command_timeout;
 	if (fair > conf->smtp.connect_timeout)
 		fair = conf->smtp.connect_timeout;
-	if (call->blameless || call->served || call->visit->reused)
-		return false;
-	return status == SMTP_LOST || (status == SMTP_TIMEOUT &&
-	    clock_monotonic_ms() - call->dialled_ms >= fair);
+	return clock_monotonic_ms() - call->dialled_ms >= fair;
+}
+
+/* A 4xx to EHLO that is not 421 is no word about mail at all. */
+static enum host_scope
+scope_of_answer(const struct call *call)
+{
+	int code = call->client.reply.code;
+
+	if (code == 421)
+		return HOST_SCOPE_NEXT_HOP;
+	return call->mailing && code / 100 == 4 ? HOST_SCOPE_SENDER : HOST_SCOPE_NONE;
+}
+
+/* Of whom does this say that the address does not serve them? Of nobody: what TLS was the reason
+ * for, the end of a connection that was good for something, and what follows MAIL, when it may be
+ * for a recipient's sake. */
+static enum host_scope
+scope_of(const struct call *call, enum smtp_status status)
+{
+	if (call->blameless || call->served || call->visit->reused || call->client.in_transaction)
+		return HOST_SCOPE_NONE;
+	if (status == SMTP_ANSWERED)
+		return call->greeted ? scope_of_answer(call) : HOST_SCOPE_NONE;
+	if (status == SMTP_LOST || (status == SMTP_TIMEOUT && was_waited_fairly(call)))
+		return call->greeted ? HOST_SCOPE_NEXT_HOP : HOST_SCOPE_ALL;
+	return HOST_SCOPE_NONE;
 }
 
 bool
 visit_trouble(struct call *call, enum smtp_status status)
 {
 	describe_trouble(call, status, &call->visit->reply);
-	call->host_failed = is_blamed(call, status);
+	call->failed = scope_of(call, status);
 	if (status == SMTP_STOPPED)
 		return visit_over(call, VISIT_STOP, VISIT_WEIGHT_TROUBLE);
 	/* What a kept connection comes to says nothing about a new one. */
@@ -128,6 +150,7 @@ turned_away(struct call *call)
 
 	reply_line(&call->client.reply, line);
 	reply_set(&call->visit->reply, 451, "4.4.0", "%s said: %s", call->who, line);
+	call->failed = scope_of(call, SMTP_ANSWERED);
 	return visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
 }
 
@@ -153,8 +176,12 @@ greet(struct call *call)
 	if (status != SMTP_ANSWERED)
 		return visit_trouble(call, status);
 	call->greeted = reply_is_positive(&call->client.reply);
-	call->host_failed = call->client.reply.code == 421;
-	return call->greeted || turned_away(call);
+	if (call->greeted)
+		return true;
+	(void)turned_away(call);
+	if (call->client.reply.code == 421)
+		call->failed = HOST_SCOPE_ALL;
+	return false;
 }
 
 const char *

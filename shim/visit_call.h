@@ -46,8 +46,9 @@ struct call {
 	unsigned messages;	/* that the connection has served, earlier ones too */
 	bool parked;	/* the connection is kept for others, and the slot is given back */
 	bool greeted;	/* with 220 */
+	bool mailing;	/* EHLO and TLS are done */
 	bool blameless;	/* what goes wrong now is no sign that nobody serves there */
-	bool host_failed;	/* to be passed over for a while */
+	enum host_scope failed;	/* for whom the address is to be passed over for a while */
 	enum visit_end end;
 };
 

@@ -74,7 +74,8 @@ cannot_dial(struct call *call, const struct ip *source, int error)
 		(void)visit_trouble(call, SMTP_LOST);
 		return;
 	}
-	call->host_failed = !is_our_own(error);
+	if (!is_our_own(error))
+		call->failed = HOST_SCOPE_ALL;
 	if (source != NULL)
 		ip_format(source, from);
 	reply_set(reply, 451, "4.4.1", "%s: cannot connect to port %u%s%s: %s", call->who,
@@ -138,16 +139,30 @@ clock_text(int64_t at, char text[CLOCK_TEXT])
 		text[0] = '\0';
 }
 
+/* For whom, after "passed over". */
+static void
+name_scope(const struct call *call, enum host_scope scope, char *text, size_t room)
+{
+	text[0] = '\0';
+	if (scope == HOST_SCOPE_NEXT_HOP)
+		snprintf(text, room, " for %s", call->at.next_hop);
+	if (scope == HOST_SCOPE_SENDER)
+		snprintf(text, room, " for %s from %s", call->at.next_hop,
+		    call->at.sender[0] != '\0' ? call->at.sender : "<>");
+}
+
 /* No connection is made, and so there is no line event=attempt. */
 static void
 pass_over(struct call *call, const struct host_note *note)
 {
-	char until[CLOCK_TEXT];
+	char until[CLOCK_TEXT], whom[2 * DOMAIN_MAX + 16];
 
 	clock_text(clock_wall_s() + (note->wait_ms + 999) / 1000, until);
+	name_scope(call, note->scope, whom, sizeof(whom));
 	reply_set(&call->visit->reply, 451, "4.4.1",
-	    "%s: passed over until %s UTC (smtp.host-retry), having failed %u time%s, at last so: "
-	    "%s", call->who, until, note->failures, note->failures == 1 ? "" : "s", note->last);
+	    "%s: passed over%s until %s UTC (smtp.host-retry), having failed %u time%s, at last "
+	    "so: %s", call->who, whom, until, note->failures, note->failures == 1 ? "" : "s",
+	    note->last);
 	call->visit->logged = true;
 	(void)visit_over(call, VISIT_NEXT, VISIT_WEIGHT_PASSED);
 }
@@ -165,29 +180,38 @@ words_of_failure(const struct call *call)
 	return text + strspn(text, ": ");
 }
 
-static enum host_news
+static struct host_news
 news_of(const struct call *call)
 {
-	if (call->host_failed)
-		return HOST_FAILED;
-	return call->greeted ? HOST_SERVED : HOST_UNTOLD;
+	struct host_news news = { .failed = call->failed };
+
+	if (news.failed != HOST_SCOPE_NONE)
+		news.how = words_of_failure(call);
+	if (call->greeted)
+		news.served = HOST_SCOPE_ALL;
+	if (call->failed == HOST_SCOPE_SENDER)
+		news.served = HOST_SCOPE_NEXT_HOP;
+	if (call->served || call->client.in_transaction)
+		news.served = HOST_SCOPE_SENDER;
+	return news;
 }
 
 static void
 dial_and_tell(struct call *call)
 {
 	struct host_memory *hosts = hosts_for(call);
+	struct host_probe probe;
 	struct host_note note;
-	bool probing = false;
+	struct host_news news;
 
 	if (hosts == NULL) {
 		dial(call);
-	} else if (host_memory_claim(hosts, &call->at, clock_monotonic_ms(), &probing, &note)) {
+	} else if (host_memory_claim(hosts, &call->at, clock_monotonic_ms(), &probe, &note)) {
 		pass_over(call, &note);
 	} else {
 		dial(call);
-		host_memory_tell(hosts, &call->at, clock_monotonic_ms(), probing, news_of(call),
-		    words_of_failure(call));
+		news = news_of(call);
+		host_memory_tell(hosts, &call->at, clock_monotonic_ms(), &probe, &news);
 	}
 }
 
@@ -279,12 +303,14 @@ turn_down(struct call *call, struct kept *kept)
 static void
 use(struct call *call)
 {
+	static const struct host_news served = { .served = HOST_SCOPE_SENDER };
+	static const struct host_probe none;
 	struct host_memory *hosts = hosts_for(call);
 
 	visit_send(call);
 	part(call);
 	if (hosts != NULL && call->served)
-		host_memory_tell(hosts, &call->at, clock_monotonic_ms(), false, HOST_SERVED, NULL);
+		host_memory_tell(hosts, &call->at, clock_monotonic_ms(), &none, &served);
 }
 
 /* One of this key. */
@@ -363,6 +389,8 @@ visit_connect(struct call *call)
 
 	call->at.ip = *call->visit->ip;
 	call->at.port = port_for(delivery);
+	call->at.next_hop = delivery->group->domain;
+	call->at.sender = delivery->txn->sender.next_hop;
 	if (source != NULL)
 		call->at.source = *source;
 	call->slot = delivery->destination != NULL ? delivery->destination->name :

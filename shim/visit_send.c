@@ -275,6 +275,7 @@ transact(struct call *call)
 void
 visit_send(struct call *call)
 {
+	call->mailing = true;
 	if (!fits(call))
 		return;
 	while (transact(call))

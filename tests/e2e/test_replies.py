@@ -10,7 +10,7 @@ from checks import address, assert_arrived, assert_nothing_leaked, assert_reply
 from stslab import lmtp
 from stslab.forwarder import Forged
 from stslab.internet import Mx
-from stslab.mx import Behaviour, Drop, Endless, Reset, Silence
+from stslab.mx import Behaviour, Drop, Endless, InPieces, Reset, Silence
 
 ONE = "someone"
 
@@ -232,6 +232,54 @@ def test_a_host_that_is_passed_over_does_not_hide_the_next(net, start):
     attempts = [line for line in mta.log("attempt") if line["domain"] == domain.name]
     assert [line["mx"] for line in attempts] == [domain.hosts[0].name, domain.hosts[1].name,
                                                  domain.hosts[1].name]
+
+
+def beside(net, domain):
+    """Another domain on the same host."""
+    other = net.domain(mx=[])
+    net.zones.add(other.name, "MX", f"10 {domain.host.name}.")
+    return other
+
+
+REFUSALS = {
+    "refused at RCPT and closed": InPieces(b"550 5.7.1 Not for you\r\n", 100, close=True),
+    "closed at RCPT": Drop(),
+    "reset at RCPT": Reset(),
+    "421 at RCPT": "421 4.7.0 Go away",
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS.keys())
+def test_a_refused_recipient_marks_no_host(net, start, refusal):
+    """Else a recipient of one domain could keep the mail of all others on its host away."""
+    mta = start({"smtp": {"host-retry": "5m", "keep-idle": "0s"}})
+    domain = net.domain(behaviour=Behaviour(rcpt={"trap": refusal}))
+    other = beside(net, domain)
+    assert mta.deliver(address(domain, "trap")).only.code in (451, 550)
+    assert mta.deliver(address(other)).only.short == "250 2.0.0"
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+
+
+def test_421_at_mail_counts_for_the_next_hop_alone(net, start):
+    mta = start({"smtp": {"host-retry": "5m", "keep-idle": "0s"}})
+    domain = net.domain(behaviour=Behaviour(mail="421 4.7.0 [TSS04] Deferred"))
+    other = beside(net, domain)
+    mta.deliver(address(domain))
+    domain.host.behaviour = Behaviour()
+    assert mta.deliver(address(other)).only.short == "250 2.0.0"
+    assert_reply(mta.deliver(address(domain)).only, "451 4.4.1", f"for {domain.name}", "TSS04")
+    assert len(domain.host.connections) == 2
+
+
+def test_a_4xx_at_mail_counts_for_that_senders_domain_alone(net, start):
+    mta = start({"smtp": {"host-retry": "5m", "keep-idle": "0s"}})
+    domain = net.domain(behaviour=Behaviour(mail="451 4.7.1 Not from you, now"))
+    mta.deliver(address(domain), sender="one@refused.example")
+    domain.host.behaviour = Behaviour()
+    assert mta.deliver(address(domain), sender="one@liked.example").only.short == "250 2.0.0"
+    assert_reply(mta.deliver(address(domain), sender="two@REFUSED.example").only, "451 4.4.1",
+                 f"for {domain.name} from refused.example")
+    assert len(domain.host.connections) == 2
 
 
 def test_policy_failures_never_mark_a_host(net, start):

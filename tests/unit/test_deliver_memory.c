@@ -17,7 +17,7 @@ struct end {
 	const char *what;
 	const char *const *script;
 	bool enforce;
-	bool marked;	/* is the address passed over from then on? */
+	enum host_scope marked;	/* for whom is the address passed over from then on? */
 };
 
 #define END(...)	(const char *const[]){ __VA_ARGS__, NULL }
@@ -25,8 +25,10 @@ struct end {
 static bool
 is_passed_over(const struct world *world, struct host_memory *hosts, struct host_note *note)
 {
-	struct host_key at = { .ip = peer_ip(), .port = peer_port(world->peer) };
+	struct host_key at = { .ip = peer_ip(), .port = peer_port(world->peer),
+		.next_hop = "example.net", .sender = "example.org" };
 
+	memset(note, 0, sizeof(*note));
 	return host_memory_passes(hosts, &at, clock_monotonic_ms(), note);
 }
 
@@ -35,9 +37,9 @@ static bool
 is_right(const struct end *end, int64_t ms, bool last)
 {
 	struct host_memory *hosts = host_memory_new(60000);
-	struct host_note note = { 0 };
+	struct host_note note;
 	struct world world;
-	bool marked;
+	bool marked, right;
 
 	world_init(&world, 1);
 	world.conf.smtp.command_timeout = ms;
@@ -48,14 +50,15 @@ is_right(const struct end *end, int64_t ms, bool last)
 		world_enforce(&world, 0, true);
 	world_deliver(&world, (const char *const *const[]){ end->script, NULL }, NULL);
 	marked = is_passed_over(&world, hosts, &note);
-	if (marked != end->marked && last)
-		print_error("%s: %s, %s\n", end->what, marked ? "marked" : "not marked",
+	right = note.scope == end->marked;
+	if (!right && last)
+		print_error("%s: marked %d, %s\n", end->what, (int)note.scope,
 		    world_reply(&world, 0));
 	if (marked)
 		assert_null(strstr(note.last, "127.0.0.1"));
 	world_free(&world);
 	host_memory_free(hosts);
-	return marked == end->marked;
+	return right;
 }
 
 static void
@@ -73,26 +76,39 @@ static void
 test_what_marks_an_address(void **state)
 {
 	const struct end ends[] = {
-		{ "greeted with 421", END("S 421 4.3.2 Busy"), false, true },
-		{ "greeted with 450", END("S 450 4.3.2 Busy", "C QUIT"), false, false },
-		{ "greeted with 554", END("S 554 5.3.2 No", "C QUIT"), false, false },
-		{ "hung up on us", END("X"), false, true },
-		{ "says nothing", END("Z"), false, true },
-		{ "lost at EHLO", END("S 220 mx", "C EHLO", "X"), false, true },
-		{ "lost at MAIL", END(HELLO, "C MAIL", "R"), false, true },
-		{ "silent at MAIL", END(HELLO, "C MAIL", "Z"), false, true },
-		{ "EHLO refused", END("S 220 mx", "C EHLO", "S 450 no", "C QUIT"), false, false },
-		{ "421 at MAIL", END(HELLO, "C MAIL", "S 421 4.3.2 no"), false, false },
-		{ "lost after the dot", END(HELLO, MAIL_TO_DATA, "D", "X"), false, false },
-		{ "silent after the dot", END(HELLO, MAIL_TO_DATA, "D", "Z"), false, false },
-		{ "delivered", END(HELLO, TAKE), false, false },
-		{ "nonsense", END("S what?", "Z"), false, false },
-		{ "no STARTTLS", END(HELLO, "C QUIT"), true, false },
-		{ "lost at STARTTLS", END(TO_STARTTLS, "X"), true, false },
-		{ "lost in the handshake", END(TO_STARTTLS, "S 220 go", "H", "R"), true, false },
-		{ "silent in the handshake", END(TO_STARTTLS, "S 220 go", "H", "Z"), true, false },
-		{ "lost after it", END(TO_STARTTLS, "S 220 go", "T", "C EHLO", "R"), true, false },
-		{ "lost in TLS", END(HELLO_TLS, "C MAIL", "R"), true, true },
+		{ "greeted with 421", END("S 421 4.3.2 Busy"), false, HOST_SCOPE_ALL },
+		{ "greeted with 450", END("S 450 4.3.2 Busy", "C QUIT"), false, HOST_SCOPE_NONE },
+		{ "greeted with 554", END("S 554 5.3.2 No", "C QUIT"), false, HOST_SCOPE_NONE },
+		{ "hung up on us", END("X"), false, HOST_SCOPE_ALL },
+		{ "says nothing", END("Z"), false, HOST_SCOPE_ALL },
+		{ "lost at EHLO", END("S 220 mx", "C EHLO", "X"), false, HOST_SCOPE_NEXT_HOP },
+		{ "lost at MAIL", END(HELLO, "C MAIL", "R"), false, HOST_SCOPE_NEXT_HOP },
+		{ "silent at MAIL", END(HELLO, "C MAIL", "Z"), false, HOST_SCOPE_NEXT_HOP },
+		{ "EHLO refused", END("S 220 mx", "C EHLO", "S 450 no", "C QUIT"), false, HOST_SCOPE_NONE },
+		{ "421 at MAIL", END(HELLO, "C MAIL", "S 421 4.3.2 no"), false, HOST_SCOPE_NEXT_HOP },
+		{ "421 at EHLO", END("S 220 mx", "C EHLO", "S 421 no"), false, HOST_SCOPE_NEXT_HOP },
+		{ "451 at MAIL", END(HELLO, "C MAIL", "S 451 4.7.1 no"), false, HOST_SCOPE_SENDER },
+		{ "550 at MAIL", END(HELLO, "C MAIL", "S 550 5.7.1 no"), false, HOST_SCOPE_NONE },
+		{ "lost at RCPT", END(HELLO, "C MAIL", "S 250 ok", "C RCPT", "R"), false,
+		    HOST_SCOPE_NONE },
+		{ "421 at RCPT", END(HELLO, "C MAIL", "S 250 ok", "C RCPT", "S 421 no"), false,
+		    HOST_SCOPE_NONE },
+		{ "closed after a no to RCPT", END(HELLO, "C MAIL", "S 250 ok", "C RCPT",
+		    "S 550 5.1.1 no", "X"), false, HOST_SCOPE_NONE },
+		{ "lost at DATA", END(HELLO, "C MAIL", "S 250 ok", "C RCPT", "S 250 ok", "C DATA",
+		    "R"), false, HOST_SCOPE_NONE },
+		{ "silent at RCPT", END(HELLO, "C MAIL", "S 250 ok", "C RCPT", "Z"), false,
+		    HOST_SCOPE_NONE },
+		{ "lost after the dot", END(HELLO, MAIL_TO_DATA, "D", "X"), false, HOST_SCOPE_NONE },
+		{ "silent after the dot", END(HELLO, MAIL_TO_DATA, "D", "Z"), false, HOST_SCOPE_NONE },
+		{ "delivered", END(HELLO, TAKE), false, HOST_SCOPE_NONE },
+		{ "nonsense", END("S what?", "Z"), false, HOST_SCOPE_NONE },
+		{ "no STARTTLS", END(HELLO, "C QUIT"), true, HOST_SCOPE_NONE },
+		{ "lost at STARTTLS", END(TO_STARTTLS, "X"), true, HOST_SCOPE_NONE },
+		{ "lost in the handshake", END(TO_STARTTLS, "S 220 go", "H", "R"), true, HOST_SCOPE_NONE },
+		{ "silent in the handshake", END(TO_STARTTLS, "S 220 go", "H", "Z"), true, HOST_SCOPE_NONE },
+		{ "lost after it", END(TO_STARTTLS, "S 220 go", "T", "C EHLO", "R"), true, HOST_SCOPE_NONE },
+		{ "lost in TLS", END(HELLO_TLS, "C MAIL", "R"), true, HOST_SCOPE_NEXT_HOP },
 	};
 	size_t i;
 

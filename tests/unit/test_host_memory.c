@@ -20,7 +20,7 @@
 static struct host_key
 key(uint32_t number)
 {
-	struct host_key made = { .port = 25 };
+	struct host_key made = { .port = 25, .next_hop = "a.example", .sender = "s.example" };
 
 	made.ip.octets[0] = 10;
 	made.ip.octets[1] = (uint8_t)(number >> 16);
@@ -37,16 +37,22 @@ passes(struct host_memory *memory, const struct host_key *at, int64_t now)
 	return host_memory_passes(memory, at, now, &note);
 }
 
+static const struct host_news untold;
+static const struct host_news served = { .served = HOST_SCOPE_SENDER };
+static const struct host_news refused = { .failed = HOST_SCOPE_ALL, .how = "refused" };
+static const struct host_probe none;
+
 /* One try with its end. true: it was allowed. */
 static bool
-try(struct host_memory *memory, const struct host_key *at, int64_t now, enum host_news news)
+try(struct host_memory *memory, const struct host_key *at, int64_t now,
+    const struct host_news *news)
 {
 	struct host_note note;
-	bool probing;
+	struct host_probe probe;
 
-	if (host_memory_claim(memory, at, now, &probing, &note))
+	if (host_memory_claim(memory, at, now, &probe, &note))
 		return false;
-	host_memory_tell(memory, at, now, probing, news, news == HOST_FAILED ? "refused" : NULL);
+	host_memory_tell(memory, at, now, &probe, news);
 	return true;
 }
 
@@ -63,7 +69,7 @@ test_intervals(void **state)
 	(void)state;
 	assert_false(passes(memory, &at, now));
 	for (i = 0; i < sizeof(minutes) / sizeof(minutes[0]); i++) {
-		assert_true(try(memory, &at, now, HOST_FAILED));
+		assert_true(try(memory, &at, now, &refused));
 		assert_true(host_memory_passes(memory, &at, now + 1000, &note));
 		assert_int_equal(note.failures, i + 1);
 		assert_int_equal(note.wait_ms, minutes[i] * MINUTE - 1000);
@@ -72,8 +78,8 @@ test_intervals(void **state)
 		assert_true(passes(memory, &at, now - 1));
 		assert_false(passes(memory, &at, now));
 	}
-	assert_true(try(memory, &at, now, HOST_SERVED));
-	assert_true(try(memory, &at, now, HOST_FAILED));
+	assert_true(try(memory, &at, now, &served));
+	assert_true(try(memory, &at, now, &refused));
 	assert_true(host_memory_passes(memory, &at, now, &note));
 	assert_int_equal(note.wait_ms, 5 * MINUTE);
 	host_memory_free(memory);
@@ -86,9 +92,9 @@ test_a_long_interval_never_shrinks(void **state)
 	struct host_key at = key(1);
 
 	(void)state;
-	assert_true(try(memory, &at, 0, HOST_FAILED));
+	assert_true(try(memory, &at, 0, &refused));
 	assert_true(passes(memory, &at, 60 * MINUTE - 1));
-	assert_true(try(memory, &at, 60 * MINUTE, HOST_FAILED));
+	assert_true(try(memory, &at, 60 * MINUTE, &refused));
 	assert_true(passes(memory, &at, 120 * MINUTE - 1));
 	assert_false(passes(memory, &at, 120 * MINUTE));
 	host_memory_free(memory);
@@ -104,7 +110,7 @@ test_what_makes_another_host(void **state)
 	port.port = 2525;
 	source.source = key(9).ip;
 	six.ip.v6 = true;
-	assert_true(try(memory, &at, 0, HOST_FAILED));
+	assert_true(try(memory, &at, 0, &refused));
 	assert_true(passes(memory, &at, 0));
 	assert_false(passes(memory, &port, 0) || passes(memory, &source, 0) ||
 	    passes(memory, &six, 0));
@@ -114,31 +120,117 @@ test_what_makes_another_host(void **state)
 static void
 test_one_probe_an_interval(void **state)
 {
+	static const struct host_news lost = { .failed = HOST_SCOPE_ALL, .how = "lost again" };
 	struct host_memory *memory = host_memory_new(MINUTE);
+	struct host_probe probe, other;
 	struct host_key at = key(1);
 	struct host_note note;
-	bool probing, other;
 
 	(void)state;
-	assert_false(host_memory_claim(memory, &at, 0, &probing, &note));
-	assert_false(probing);
-	host_memory_tell(memory, &at, 0, probing, HOST_FAILED, "lost");
-	assert_false(host_memory_claim(memory, &at, MINUTE, &probing, &note));
-	assert_true(probing);
+	assert_false(host_memory_claim(memory, &at, 0, &probe, &note));
+	assert_false(probe.of[HOST_SCOPE_ALL]);
+	host_memory_tell(memory, &at, 0, &probe, &refused);
+	assert_false(host_memory_claim(memory, &at, MINUTE, &probe, &note));
+	assert_true(probe.of[HOST_SCOPE_ALL]);
 	assert_true(host_memory_claim(memory, &at, MINUTE, &other, &note));
-	assert_false(other);
+	assert_false(other.of[HOST_SCOPE_ALL]);
 	assert_int_equal(note.wait_ms, 0);
 	assert_true(passes(memory, &at, 5 * MINUTE));
-	/* Who began before it failed takes nothing from the probe. */
-	host_memory_tell(memory, &at, MINUTE, false, HOST_UNTOLD, NULL);
+	/* A try that began before it failed takes nothing from the probe. */
+	host_memory_tell(memory, &at, MINUTE, &none, &untold);
 	assert_true(passes(memory, &at, MINUTE));
 	/* A probe to no end leaves the place to the next one. */
-	host_memory_tell(memory, &at, MINUTE, probing, HOST_UNTOLD, NULL);
-	assert_false(host_memory_claim(memory, &at, MINUTE, &probing, &note));
-	host_memory_tell(memory, &at, MINUTE, probing, HOST_FAILED, "lost again");
+	host_memory_tell(memory, &at, MINUTE, &probe, &untold);
+	assert_false(host_memory_claim(memory, &at, MINUTE, &probe, &note));
+	host_memory_tell(memory, &at, MINUTE, &probe, &lost);
 	assert_true(host_memory_passes(memory, &at, MINUTE, &note));
 	assert_int_equal(note.wait_ms, 2 * MINUTE);
 	assert_string_equal(note.last, "lost again");
+	host_memory_free(memory);
+}
+
+/* Which mail passes an address over that failed for the mail of key(1). */
+static const struct scope_case {
+	enum host_scope failed;
+	bool same, other_case, other_sender, other_next_hop;
+} scopes[] = {
+	{ HOST_SCOPE_NONE, false, false, false, false },
+	{ HOST_SCOPE_ALL, true, true, true, true },
+	{ HOST_SCOPE_NEXT_HOP, true, true, true, false },
+	{ HOST_SCOPE_SENDER, true, true, false, false },
+};
+
+static void
+test_for_whom(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
+		const struct host_news news = { .failed = scopes[i].failed, .how = "no" };
+		struct host_memory *memory = host_memory_new(MINUTE);
+		struct host_key at = key(1), other_case = at, sender = at, next_hop = at;
+		struct host_note note = { 0 };
+
+		other_case.sender = "S.Example";
+		sender.sender = "";
+		next_hop.next_hop = "b.example";
+		assert_true(try(memory, &at, 0, &news));
+		assert_int_equal(host_memory_passes(memory, &at, 0, &note), scopes[i].same);
+		assert_int_equal(note.scope, scopes[i].failed);
+		assert_int_equal(passes(memory, &other_case, 0), scopes[i].other_case);
+		assert_int_equal(passes(memory, &sender, 0), scopes[i].other_sender);
+		assert_int_equal(passes(memory, &next_hop, 0), scopes[i].other_next_hop);
+		host_memory_free(memory);
+	}
+}
+
+/* What is served ends what failed for as much mail or more, and nothing else. */
+static void
+test_what_is_forgotten(void **state)
+{
+	static const enum host_scope all[] = { HOST_SCOPE_NONE, HOST_SCOPE_ALL,
+		HOST_SCOPE_NEXT_HOP, HOST_SCOPE_SENDER };
+	size_t i, j;
+
+	(void)state;
+	for (i = 0; i < 4; i++)
+		for (j = 1; j < 4; j++) {
+			const struct host_news news = { .failed = all[j], .how = "no" };
+			const struct host_news good = { .served = all[i] };
+			struct host_memory *memory = host_memory_new(MINUTE);
+			struct host_key at = key(1);
+
+			assert_true(try(memory, &at, 0, &news));
+			host_memory_tell(memory, &at, 0, &none, &good);
+			assert_int_equal(passes(memory, &at, 0), j > i);
+			host_memory_free(memory);
+		}
+}
+
+/* One domain of many that share a host cannot take it from the others, nor hide it for good. */
+static void
+test_one_probe_for_every_scope(void **state)
+{
+	static const struct host_news busy = { .served = HOST_SCOPE_ALL,
+		.failed = HOST_SCOPE_NEXT_HOP, .how = "busy" };
+	struct host_memory *memory = host_memory_new(MINUTE);
+	struct host_key at = key(1), other = at;
+	struct host_probe probe;
+	struct host_note note;
+
+	(void)state;
+	other.next_hop = "b.example";
+	assert_true(try(memory, &at, 0, &refused));
+	assert_true(try(memory, &at, MINUTE, &busy));
+	assert_false(passes(memory, &other, MINUTE));
+	assert_true(passes(memory, &at, MINUTE));
+	assert_false(host_memory_claim(memory, &at, 2 * MINUTE, &probe, &note));
+	assert_true(probe.of[HOST_SCOPE_NEXT_HOP] && !probe.of[HOST_SCOPE_ALL]);
+	assert_true(passes(memory, &at, 2 * MINUTE));
+	assert_false(passes(memory, &other, 2 * MINUTE));
+	host_memory_tell(memory, &at, 2 * MINUTE, &probe, &served);
+	assert_false(passes(memory, &at, 2 * MINUTE));
 	host_memory_free(memory);
 }
 
@@ -153,7 +245,7 @@ test_failures_side_by_side(void **state)
 
 	(void)state;
 	for (i = 0; i < 20; i++)
-		host_memory_tell(memory, &at, i, false, HOST_FAILED, "lost");
+		host_memory_tell(memory, &at, i, &none, &refused);
 	assert_true(host_memory_passes(memory, &at, 20, &note));
 	assert_int_equal(note.failures, 1);
 	assert_int_equal(note.wait_ms, MINUTE - 20);
@@ -170,7 +262,7 @@ test_bounded(void **state)
 	(void)state;
 	for (i = 0; i < LIMIT_FAILED_ADDRESSES + 10; i++) {
 		at = key(i);
-		assert_true(try(memory, &at, 0, HOST_FAILED));
+		assert_true(try(memory, &at, 0, &refused));
 	}
 	for (i = 0; i < LIMIT_FAILED_ADDRESSES + 10; i++) {
 		at = key(i);
@@ -189,20 +281,20 @@ try_often(void *argument)
 {
 	struct crowd *crowd = argument;
 	struct host_key at = key(1);
+	struct host_probe probe;
 	struct host_note note;
-	bool probing;
 	int64_t now;
 	int together;
 
 	for (now = MINUTE; now < 2 * MINUTE; now += 30) {
-		if (host_memory_claim(crowd->memory, &at, now, &probing, &note))
+		if (host_memory_claim(crowd->memory, &at, now, &probe, &note))
 			continue;
 		together = atomic_fetch_add(&crowd->trying, 1) + 1;
 		if (together > atomic_load(&crowd->most))
 			atomic_store(&crowd->most, together);
 		atomic_fetch_add(&crowd->tries, 1);
 		atomic_fetch_sub(&crowd->trying, 1);
-		host_memory_tell(crowd->memory, &at, now, probing, HOST_UNTOLD, NULL);
+		host_memory_tell(crowd->memory, &at, now, &probe, &untold);
 	}
 	return NULL;
 }
@@ -216,7 +308,7 @@ test_many_threads(void **state)
 	size_t i;
 
 	(void)state;
-	assert_true(try(crowd.memory, &at, 0, HOST_FAILED));
+	assert_true(try(crowd.memory, &at, 0, &refused));
 	for (i = 0; i < 8; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, try_often, &crowd), 0);
 	for (i = 0; i < 8; i++)
@@ -234,6 +326,9 @@ main(void)
 		cmocka_unit_test(test_a_long_interval_never_shrinks),
 		cmocka_unit_test(test_what_makes_another_host),
 		cmocka_unit_test(test_one_probe_an_interval),
+		cmocka_unit_test(test_for_whom),
+		cmocka_unit_test(test_what_is_forgotten),
+		cmocka_unit_test(test_one_probe_for_every_scope),
 		cmocka_unit_test(test_failures_side_by_side),
 		cmocka_unit_test(test_bounded),
 		cmocka_unit_test(test_many_threads),
