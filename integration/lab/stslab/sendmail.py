@@ -16,12 +16,14 @@ PIECES = pathlib.Path(__file__).resolve().parents[2] / "sendmail"
 PACKAGES = ("sendmail-base", "sendmail-bin", "sendmail-cf")
 SENDMAIL = "/usr/libexec/sendmail/sendmail"
 CF = "/usr/share/sendmail/cf"
-# What sendmailconfig does on a real system, and a mailbox.
+# What sendmailconfig does on a real system, and a mailbox. On a busy machine Sendmail would only queue.
 LAB = """\
 define(`confDOMAIN_NAME', `{hostname}')dnl
 define(`confLOG_LEVEL', `9')dnl
 define(`LOCAL_MAILER_PATH', `/usr/local/bin/mailbox')dnl
 define(`LOCAL_MAILER_ARGS', `mailbox $u')dnl
+define(`confQUEUE_LA', `10000')dnl
+define(`confREFUSE_LA', `10000')dnl
 define(`confDONT_PROBE_INTERFACES', `true')dnl
 """
 
