@@ -191,6 +191,7 @@ serve(struct conf *conf, const char *path)
 	log_open("stsgate-milter", conf->log_to_syslog, conf->log_level);
 	if (privileges_find(&privileges, conf->user, why, sizeof(why)) != 0) {
 		complain(conf, why, "");
+		conf_free(conf);
 		return EX_CONFIG;
 	}
 	if (pipe2(events, O_CLOEXEC) != 0 || start(conf, &privileges) != 0)

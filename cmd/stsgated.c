@@ -171,6 +171,7 @@ serve(const struct conf *conf, const char *path)
 	block_signals(&signals);
 	if (privileges_find(&engines.privileges, conf->user, why, sizeof(why)) != 0) {
 		complain(conf, why, "");
+		conf_now_free(engines.now);
 		return EX_CONFIG;
 	}
 	status = engines_start(&engines);
