@@ -17,7 +17,7 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "e2e"), str(HERE / "mta"), str(HERE.parent / "integration" / "lab")]
 
-from stslab import sanitizer  # noqa: E402
+from stslab import pace, sanitizer  # noqa: E402
 from stslab.internet import Internet  # noqa: E402
 from stslab.milter import StsgateMilter  # noqa: E402
 
@@ -36,6 +36,10 @@ def pytest_collection_modifyitems(items):
     share, _, shares = os.environ.get("STSLAB_SHARE", "0/1").partition("/")
     everything = len(items)
     items[:] = items[int(share)::int(shares)]
+    for item in items:
+        mark = item.get_closest_marker("timeout")
+        seconds = float(mark.args[0] if mark else item.config.getini("timeout"))
+        item.add_marker(pytest.mark.timeout(pace.patience(seconds)), append=False)
     _note(collected=["tests/" + item.nodeid for item in items], all=everything)
 
 

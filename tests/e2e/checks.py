@@ -4,6 +4,8 @@
 
 import time
 
+from stslab.pace import patience
+
 HARMLESS = {"EHLO", "HELO", "STARTTLS", "QUIT", "RSET", "NOOP"}
 
 
@@ -39,7 +41,7 @@ def assert_reply(reply, short, *words):
 
 def wait_until(true, seconds=5, what="it"):
     """Poll until `true()`; fails when it does not come true in time."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + patience(seconds)
     while not true():
         assert time.monotonic() < end, f"{what} did not happen within {seconds} s"
         time.sleep(0.02)

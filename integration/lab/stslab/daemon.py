@@ -17,7 +17,7 @@ import signal
 import subprocess
 import time
 
-from . import forwarder, lmtp, programs, sanitizer
+from . import forwarder, lmtp, pace, programs, sanitizer
 
 USER = "nobody"
 _FIELD = re.compile(r'([A-Za-z][\w-]*)=(?:"((?:[^"\\]|\\.)*)"|(\S*))')
@@ -141,7 +141,7 @@ class Stsgated:
             self.reconfigure(changes)
         before = len(self.log("reload"))
         self.process.send_signal(signal.SIGHUP)
-        end = time.monotonic() + seconds
+        end = time.monotonic() + pace.patience(seconds)
         while not any(re.search("in force|stays as it was:", line["msg"])
                       for line in self.log("reload")[before:]):
             if time.monotonic() > end:
@@ -154,7 +154,7 @@ class Stsgated:
             self.process = subprocess.Popen(
                 [*prefix, programs.find("stsgated"), "-c", str(self.config)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
-        end = time.monotonic() + seconds
+        end = time.monotonic() + pace.patience(seconds)
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > end:
                 status = self.process.poll()
@@ -177,7 +177,7 @@ class Stsgated:
             return 0
         self.process.send_signal(signal.SIGTERM)
         try:
-            status = self.process.wait(seconds)
+            status = self.process.wait(pace.patience(seconds))
         except subprocess.TimeoutExpired:
             self.kill()
             raise DaemonFailed(f"stsgated did not end in {seconds} s after SIGTERM:\n"
@@ -189,7 +189,7 @@ class Stsgated:
         """SIGKILL."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(pace.patience(10))
             self.process = None
 
     def restart(self):
@@ -223,7 +223,7 @@ class Stsgated:
 
     def wait_log(self, event=None, seconds=5, **fields):
         """log(), waiting until there is at least one such line."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + pace.patience(seconds)
         while True:
             lines = self.log(event, **fields)
             if lines or time.monotonic() > end:

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 
-from . import processes
+from . import pace, processes
 
 EXIM = "/usr/sbin/exim4"
 OWNER = "Debian-exim"
@@ -76,7 +76,7 @@ class Exim:
                                    stderr=subprocess.PIPE)
         self._running.add(process.pid)
         try:
-            out, errors = process.communicate(stdin, timeout=seconds)
+            out, errors = process.communicate(stdin, timeout=pace.patience(seconds))
         finally:
             self._running.discard(process.pid)
         if check and process.returncode:

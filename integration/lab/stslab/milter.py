@@ -19,7 +19,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from . import daemon, programs, sanitizer
+from . import daemon, pace, programs, sanitizer
 
 VERSION = 6
 ADD_HEADERS, CHANGE_HEADERS, SET_MACROS = 0x01, 0x10, 0x100
@@ -187,7 +187,7 @@ class StsgateMilter:
             self.process = subprocess.Popen(
                 [programs.find("stsgate-milter"), "-c", str(self.config)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
-        end = time.monotonic() + seconds
+        end = time.monotonic() + pace.patience(seconds)
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > end:
                 status = self.process.poll()
@@ -215,7 +215,7 @@ class StsgateMilter:
         if self.process is None:
             return 0
         self.signal(signal.SIGTERM)
-        status = self.process.wait(seconds)
+        status = self.process.wait(pace.patience(seconds))
         self.process = None
         complaint = self.stderr.complaint()
         if complaint:
@@ -225,7 +225,7 @@ class StsgateMilter:
     def kill(self):
         if self.process is not None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(pace.patience(10))
             self.process = None
 
     def log_text(self):
@@ -240,7 +240,7 @@ class StsgateMilter:
                 if all(line.get(key) == value for key, value in wanted.items())]
 
     def wait_log(self, event, seconds=30, **fields):
-        end = time.monotonic() + seconds
+        end = time.monotonic() + pace.patience(seconds)
         while True:
             lines = self.log(event, **fields)
             if lines or time.monotonic() > end:

@@ -6,7 +6,7 @@ import json
 import pathlib
 import time
 
-from . import namespace, processes, roots
+from . import namespace, pace, processes, roots
 
 PIECES = pathlib.Path(__file__).resolve().parents[2] / "postfix"
 ADDRESS = "127.0.0.25"   # its SMTP server's
@@ -105,7 +105,7 @@ class Postfix:
 
     def settle(self, seconds=50):
         """Wait until nothing is under way: all is delivered or deferred."""
-        end, calm = time.monotonic() + seconds, 0
+        end, calm = time.monotonic() + pace.patience(seconds), 0
         while calm < 2:
             if time.monotonic() > end:
                 raise PostfixFailed("Postfix has not come to rest:\n" + self.log_text())

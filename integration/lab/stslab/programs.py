@@ -12,7 +12,7 @@ import pathlib
 import shutil
 import subprocess
 
-from . import sanitizer
+from . import pace, sanitizer
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
 
@@ -42,7 +42,7 @@ def find(name):
 
 def run(name, *arguments, stdin=b"", seconds=30):
     """Run one of our programs; its result has returncode, stdout and stderr as text."""
-    done = subprocess.run([find(name), *arguments], input=stdin, timeout=seconds,
+    done = subprocess.run([find(name), *arguments], input=stdin, timeout=pace.patience(seconds),
                           capture_output=True, check=False)
     complaint = sanitizer.complaint(done.stderr)
     if complaint:

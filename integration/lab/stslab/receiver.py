@@ -16,7 +16,7 @@ import socket
 import subprocess
 import time
 
-from . import exim
+from . import exim, pace
 
 NAME = "receiver.example"
 CONFIG = """\
@@ -87,7 +87,7 @@ class Receiver:
         self.process = subprocess.Popen([exim.EXIM, "-C", str(self.config), "-bdf", "-odi"],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)
-        end = time.monotonic() + seconds
+        end = time.monotonic() + pace.patience(seconds)
         while True:
             try:
                 socket.create_connection((self.address, 25), 2).close()
@@ -101,10 +101,10 @@ class Receiver:
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(10)
+                self.process.wait(pace.patience(10))
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait(10)
+                self.process.wait(pace.patience(10))
             self.process = None
 
     def arrivals(self):
@@ -119,7 +119,7 @@ class Receiver:
 
     def got(self, text, seconds=0):
         """How a message with `text` in it arrived: "tls", "clear", or "" when none did."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + pace.patience(seconds)
         while text not in self.mailbox():
             if time.monotonic() > end:
                 return ""

@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 
-from . import scenarios
+from . import pace, scenarios
 from .senders import available
 from .terminal import Terminal
 from .world import World
@@ -71,7 +71,7 @@ def launch(launcher):
             [str(launcher / "private-network"), "/usr/bin/python3", "-m", "stslab.resident"],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/")
     PID.write_text(f"{child.pid}\n", encoding="ascii")
-    end = time.monotonic() + START
+    end = time.monotonic() + pace.patience(START)
     while not _alive():
         if child.poll() is not None or time.monotonic() > end:
             sys.stderr.write(LOG.read_text("utf-8", "replace"))
@@ -137,7 +137,7 @@ def _ours(pid):
 
 
 def _gone(pid, seconds):
-    end = time.monotonic() + seconds
+    end = time.monotonic() + pace.patience(seconds)
     while _ours(pid):
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)     # when `up` itself has to end it

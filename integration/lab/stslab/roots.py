@@ -15,6 +15,8 @@ import socket
 import subprocess
 import threading
 
+from . import pace
+
 DEBS = os.environ.get("STSLAB_DEBS", "/var/cache/stsgate-lab")
 DEVICES = ("null", "zero", "random", "urandom")
 
@@ -105,7 +107,7 @@ class Root:
         """Run a command to its end; gives its output as text."""
         process = self.start(*command)
         try:
-            out, errors = process.communicate(stdin, timeout=seconds)
+            out, errors = process.communicate(stdin, timeout=pace.patience(seconds))
         except subprocess.TimeoutExpired:
             process.kill()
             raise

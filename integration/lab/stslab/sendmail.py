@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 
-from . import processes, roots
+from . import pace, processes, roots
 
 PIECES = pathlib.Path(__file__).resolve().parents[2] / "sendmail"
 PACKAGES = ("sendmail-base", "sendmail-bin", "sendmail-cf")
@@ -87,7 +87,7 @@ class Sendmail:
         process = self.root.start(SENDMAIL, "-Am", *arguments)
         self._running.add(process.pid)
         try:
-            out, errors = process.communicate(stdin, timeout=seconds)
+            out, errors = process.communicate(stdin, timeout=pace.patience(seconds))
         except subprocess.TimeoutExpired:
             processes.kill_tree(process.pid)
             raise

@@ -16,7 +16,7 @@ import json
 import time
 from dataclasses import dataclass, field
 
-from . import middle, places
+from . import middle, pace, places
 from .internet import Internet
 from .receiver import Receiver
 from .senders import HOSTNAME, LMTP_PORT, Senders
@@ -167,7 +167,7 @@ class World:
 
     @staticmethod
     def _wait(true, seconds=20):
-        end = time.monotonic() + seconds
+        end = time.monotonic() + pace.patience(seconds)
         while not true() and time.monotonic() < end:
             time.sleep(0.02)
 

@@ -30,7 +30,7 @@ import dns.rrset
 import dns.update
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from . import namespace
+from . import namespace, pace
 
 ADDRESS, PORT = "127.0.0.54", 5300
 NAME_SERVER = "11.0.0.53"   # the lab's own, for resolvers that do not ask loopback
@@ -219,7 +219,7 @@ class Zones:
                 encoding="ascii")
 
     def _wait_until_signed(self, seconds=15):
-        end = time.monotonic() + seconds
+        end = time.monotonic() + pace.patience(seconds)
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 break
