@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/number.h"
 #include "policy/sts_grace.h"
 
 #define FORGET_S	(24 * 3600)	/* without a failure */
@@ -41,10 +42,10 @@ load(struct store *store, const char *domain, struct sts_failures *failures)
 {
 	struct buf text = { 0 };
 	enum store_result result = store_get(store, STORE_GRACE, domain, &text);
+	const char *at = buf_text(&text);
 
-	*failures = (struct sts_failures){ 0 };
-	if (result == STORE_OK && sscanf(buf_text(&text), "%" SCNd64 " %" SCNd64,
-	    &failures->first, &failures->last) != 2)
+	if (result != STORE_OK || !number_take_wall(&at, &failures->first) ||
+	    !number_skip(&at, ' ') || !number_take_wall(&at, &failures->last))
 		*failures = (struct sts_failures){ 0 };
 	buf_free(&text);
 	return result;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/number.h"
 #include "policy/sts_record.h"
 
 /*
@@ -148,6 +149,17 @@ take_patterns(struct reader *reader, struct arena *arena, struct sts_policy *pol
 		policy->mx[i] = take_string(reader, arena);
 }
 
+/* 0 stands for none. What lies beyond all dates would overflow where time is added to it. */
+static int64_t
+take_wall(struct reader *reader)
+{
+	uint64_t second = take_number(reader, 8);
+
+	if (second > NUMBER_WALL_MAX)
+		reader->bad = true;
+	return reader->bad ? 0 : (int64_t)second;
+}
+
 /* Could a fetched policy look like this? */
 static bool
 is_sound(const struct sts_policy *policy)
@@ -194,10 +206,10 @@ sts_record_read(struct arena *arena, const char *domain, const void *octets, siz
 	mode = take_number(&reader, 1);
 	capped = take_number(&reader, 1);
 	policy->max_age = (uint32_t)take_number(&reader, 4);
-	read.fetched = (int64_t)take_number(&reader, 8);
-	read.expires = (int64_t)take_number(&reader, 8);
-	read.refresh = (int64_t)take_number(&reader, 8);
-	read.used = (int64_t)take_number(&reader, 8);
+	read.fetched = take_wall(&reader);
+	read.expires = take_wall(&reader);
+	read.refresh = take_wall(&reader);
+	read.used = take_wall(&reader);
 	take_id(&reader, arena, policy);
 	read.last_error = take_string(&reader, arena);
 	policy->body = take_text(&reader, arena, &policy->body_length);

@@ -8,13 +8,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buf.h"
+#include "base/number.h"
 #include "report/outbox.h"
 
 /* "i " or "w SECOND ", DAY, DOMAIN, RECORD and RUA with blanks between them */
 #define KEY_ROOM	(16 + DAY_TEXT + DOMAIN_MAX + 2 * DIGEST_TEXT)
 #define ERROR_MAX	300
+#define TRIES_MAX	1000000
 
 static const char *const state_names[] = {
 	[OUTBOX_WAITING] = "waiting",
@@ -62,26 +65,46 @@ write_entry(struct arena *arena, const struct outbox_entry *entry)
 	    entry->target, ERROR_MAX, entry->error);
 }
 
+/* What a report can be sent to. */
+static bool
+read_target(const char *scheme, const char *target, struct outbox_entry *entry)
+{
+	const size_t https = strlen("https://");
+
+	entry->target = target;
+	if (strcmp(scheme, rua_scheme_name(RUA_MAILTO)) == 0) {
+		entry->scheme = RUA_MAILTO;
+		return strchr(target, '@') != NULL;
+	}
+	entry->scheme = RUA_HTTPS;
+	return strcmp(scheme, rua_scheme_name(RUA_HTTPS)) == 0 &&
+	    strncasecmp(target, "https://", https) == 0 && target[https] != '\0';
+}
+
 static int
 read_entry(struct arena *arena, const char *value, size_t length, struct outbox_entry *entry)
 {
-	char *text = arena_strndup(arena, value, length), *line = strchr(text, '\n'), *target;
-	char scheme[8];
-	int state, at = 0;
+	char *text = arena_strndup(arena, value, length), *line = strchr(text, '\n'), *scheme, *end;
+	const char *at = text;
+	uint64_t state, tries;
 
 	if (line == NULL)
 		return -1;
 	*line = '\0';
-	if (sscanf(text, "%d %u %" SCNd64 " %" SCNd64 " %7s %n", &state, &entry->tries,
-	    &entry->first_s, &entry->next_s, scheme, &at) != 5 || at == 0 ||
-	    state < OUTBOX_WAITING || state > OUTBOX_GIVEN_UP)
+	if (!number_take(&at, OUTBOX_GIVEN_UP, &state) || !number_skip(&at, ' ') ||
+	    !number_take(&at, TRIES_MAX, &tries) || !number_skip(&at, ' ') ||
+	    !number_take_wall(&at, &entry->first_s) || !number_skip(&at, ' ') ||
+	    !number_take_wall(&at, &entry->next_s) || !number_skip(&at, ' '))
 		return -1;
-	target = text + at;
+	scheme = text + (at - text);
+	end = strchr(scheme, ' ');
+	if (end == NULL)
+		return -1;
+	*end = '\0';
 	entry->state = (enum outbox_state)state;
-	entry->scheme = strcmp(scheme, rua_scheme_name(RUA_MAILTO)) == 0 ? RUA_MAILTO : RUA_HTTPS;
-	entry->target = target;
+	entry->tries = (unsigned)tries;
 	entry->error = line + 1;
-	return 0;
+	return read_target(scheme, end + 1, entry) ? 0 : -1;
 }
 
 /* day, domain and record from "DAY DOMAIN RECORD RUA" */
@@ -247,12 +270,15 @@ take_due(void *context, const char *key, const void *value, size_t length)
 {
 	const struct due *due = context;
 	int64_t next_s;
-	int at = 0;
+	const char *at = key;
 
 	(void)value, (void)length;
-	if (sscanf(key, "w %" SCNd64 " %n", &next_s, &at) != 1 || at == 0 || next_s > due->now)
+	/* What is damaged stands in the way of none behind it. */
+	if (!number_skip(&at, 'w'))
 		return false;
-	return due->each(due->context, key + at);
+	if (!number_skip(&at, ' ') || !number_take_wall(&at, &next_s) || !number_skip(&at, ' '))
+		return true;
+	return next_s <= due->now && due->each(due->context, at);
 }
 
 enum store_result
@@ -312,21 +338,35 @@ day_key(char room[KEY_ROOM], int64_t day)
 	(void)snprintf(room, KEY_ROOM, "p %s", text);
 }
 
+/* "SEND_AT DONE DOMAIN" */
+static int
+read_day(const char *text, struct outbox_day *state)
+{
+	uint64_t done;
+
+	if (!number_take_wall(&text, &state->send_at_s) || !number_skip(&text, ' ') ||
+	    !number_take(&text, 1, &done) || !number_skip(&text, ' ') ||
+	    strlen(text) >= sizeof(state->domain))
+		return -1;
+	state->done = done == 1;
+	memcpy(state->domain, text, strlen(text) + 1);
+	return 0;
+}
+
 enum store_result
 outbox_day_read(struct store *store, int64_t day, struct outbox_day *state)
 {
 	struct buf value = { 0 };
 	char key[KEY_ROOM];
 	enum store_result result;
-	int done = 0;
 
 	*state = (struct outbox_day){ .send_at_s = 0 };
 	day_key(key, day);
 	result = store_get(store, STORE_OUTBOX, key, &value);
-	if (result == STORE_OK && sscanf(buf_text(&value), "%" SCNd64 " %d %253s",
-	    &state->send_at_s, &done, state->domain) < 2)
+	if (result == STORE_OK && read_day(buf_text(&value), state) != 0) {
+		*state = (struct outbox_day){ .send_at_s = 0 };
 		result = STORE_ABSENT;
-	state->done = done != 0;
+	}
 	buf_free(&value);
 	return result;
 }

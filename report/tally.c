@@ -13,6 +13,7 @@
 #include "base/domain.h"
 #include "base/limits.h"
 #include "base/metrics.h"
+#include "base/number.h"
 #include "report/tally.h"
 #include "report/tally_form.h"
 #include "report/tally_inside.h"
@@ -84,16 +85,19 @@ put_text(const struct addition *addition, struct store_change *change, const cha
 	return store_change_put(change, STORE_TALLY, key, text, strlen(text), addition->purge_at);
 }
 
-/* The number that the entry begins with; text what follows behind a line feed. 0 for none. */
+/* The number that the entry begins with, behind which a line feed or nothing stands. 0 for none. */
 static enum store_result
-get_number(struct store_change *change, const char *key, struct buf *entry, uint64_t *number,
-    const char **text)
+get_number(struct store_change *change, const char *key, uint64_t *number)
 {
-	enum store_result result = store_change_get(change, STORE_TALLY, key, entry);
-	char *end = (char *)(uintptr_t)buf_text(entry);
+	struct buf entry = { 0 };
+	enum store_result result = store_change_get(change, STORE_TALLY, key, &entry);
+	const char *at = buf_text(&entry);
 
-	*number = result == STORE_OK ? strtoull(end, &end, 10) : 0;
-	*text = *end == '\n' ? end + 1 : "";
+	*number = 0;
+	if (result == STORE_OK && (!number_take(&at, NUMBER_COUNT_MAX, number) ||
+	    (*at != '\n' && *at != '\0')))
+		*number = 0;
+	buf_free(&entry);
 	return result;
 }
 
@@ -101,16 +105,13 @@ get_number(struct store_change *change, const char *key, struct buf *entry, uint
 static enum store_result
 add_record(struct addition *addition, struct store_change *change)
 {
-	struct buf entry = { 0 };
 	char key[DAY_TEXT + DOMAIN_MAX], text[24];
 	uint64_t records;
-	const char *rest;
 	enum store_result result;
 
 	(void)snprintf(key, sizeof(key), "%.*s", (int)(strrchr(addition->key, ' ') -
 	    addition->key), addition->key);
-	result = get_number(change, key, &entry, &records, &rest);
-	buf_free(&entry);
+	result = get_number(change, key, &records);
 	if (result == STORE_FAILED)
 		return result;
 	addition->beyond = records >= LIMIT_REPORT_RECORDS;
@@ -136,10 +137,12 @@ get_counts(struct verdict *verdict, struct store_change *change)
 {
 	struct buf entry = { 0 };
 	enum store_result result = store_change_get(change, STORE_TALLY, verdict->key, &entry);
+	const char *at = buf_text(&entry);
 
-	verdict->succeeded = verdict->failed = verdict->details = 0;
-	(void)sscanf(buf_text(&entry), "%" SCNu64 " %" SCNu64 " %" SCNu64, &verdict->succeeded,
-	    &verdict->failed, &verdict->details);
+	if (result != STORE_OK || !number_take(&at, NUMBER_COUNT_MAX, &verdict->succeeded) ||
+	    !number_skip(&at, ' ') || !number_take(&at, NUMBER_COUNT_MAX, &verdict->failed) ||
+	    !number_skip(&at, ' ') || !number_take(&at, NUMBER_COUNT_MAX, &verdict->details))
+		verdict->succeeded = verdict->failed = verdict->details = 0;
 	buf_free(&entry);
 	return result;
 }
@@ -148,12 +151,9 @@ get_counts(struct verdict *verdict, struct store_change *change)
 static enum store_result
 add_policy(struct addition *addition, struct verdict *verdict, struct store_change *change)
 {
-	struct buf entry = { 0 };
 	uint64_t policies;
-	const char *rest;
-	enum store_result result = get_number(change, addition->key, &entry, &policies, &rest);
+	enum store_result result = get_number(change, addition->key, &policies);
 
-	buf_free(&entry);
 	if (result == STORE_ABSENT)
 		result = add_record(addition, change);
 	if (result == STORE_OK && policies >= LIMIT_REPORT_POLICIES) {
@@ -189,18 +189,16 @@ add_failure(struct verdict *verdict, const struct outcome_failure *failure,
 {
 	const struct addition *addition = verdict->addition;
 	struct outcome_failure without = { failure->type, "", "", "", "", "", "" };
-	const char *text = tally_failure_write(addition->arena, failure), *rest;
+	const char *text = tally_failure_write(addition->arena, failure);
 	const char *key = detail_key(verdict, text);
-	struct buf entry = { 0 };
 	uint64_t sessions;
-	enum store_result result = get_number(change, key, &entry, &sessions, &rest);
+	enum store_result result = get_number(change, key, &sessions);
 
 	if (result == STORE_ABSENT && verdict->details >= LIMIT_REPORT_DETAILS) {
 		text = tally_failure_write(addition->arena, &without);
 		key = detail_key(verdict, text);
-		result = get_number(change, key, &entry, &sessions, &rest);
+		result = get_number(change, key, &sessions);
 	}
-	buf_free(&entry);
 	if (result == STORE_FAILED)
 		return result;
 	if (result == STORE_ABSENT)

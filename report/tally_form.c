@@ -184,18 +184,34 @@ read_array(struct arena *arena, const json_t *array, size_t *count)
 	return strings;
 }
 
+static bool
+read_type(json_int_t number, enum outcome_type *type)
+{
+	static const enum outcome_type types[] = { OUTCOME_TLSA, OUTCOME_STS, OUTCOME_NO_POLICY };
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (number == (json_int_t)types[i]) {
+			*type = types[i];
+			return true;
+		}
+	return false;
+}
+
 int
 tally_policy_read(struct arena *arena, const char *text, size_t length,
     struct outcome_policy *form)
 {
 	json_t *json = json_loadb(text, length, 0, NULL), *strings, *mx;
 	const char *domain;
-	int type, failed;
+	json_int_t type;
+	int failed;
 
-	failed = json_unpack(json, "{s:i,s:s,s:o,s:o}", "type", &type, "domain", &domain,
+	failed = json_unpack(json, "{s:I,s:s,s:o,s:o}", "type", &type, "domain", &domain,
 	    "strings", &strings, "mx", &mx);
+	if (failed == 0 && (!read_type(type, &form->type) || domain[0] == '\0' ||
+	    strlen(domain) > LIMIT_REPORT_NAME))
+		failed = -1;
 	if (failed == 0) {
-		form->type = (enum outcome_type)type;
 		form->domain = arena_strdup(arena, domain);
 		form->strings = read_array(arena, strings, &form->string_count);
 		form->mx = read_array(arena, mx, &form->mx_count);

@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/deadline.h"
 #include "base/domain.h"
+#include "base/number.h"
 #include "report/tally.h"
 #include "report/tally_form.h"
 #include "report/tally_inside.h"
@@ -165,19 +166,21 @@ begin_policy(struct scan *scan, const struct words *words, const char *value, si
 	scan->detail_room = 0;
 	scan->policy_digest = arena_strndup(scan->arena, words->word[3].at,
 	    words->word[3].length);
-	(void)sscanf(text, "%" SCNu64 " %" SCNu64, &policy->succeeded, &policy->failed);
+	if (!number_take(&text, NUMBER_COUNT_MAX, &policy->succeeded) ||
+	    !number_skip(&text, ' ') || !number_take(&text, NUMBER_COUNT_MAX, &policy->failed))
+		policy->succeeded = policy->failed = 0;
 }
 
 static void
 add_detail(struct scan *scan, struct tally_policy *policy, const char *value, size_t length)
 {
-	const char *end = memchr(value, '\n', length);
+	const char *end = memchr(value, '\n', length), *at = value;
 	struct tally_detail detail = { .sessions = 0 };
 
-	if (end == NULL || tally_failure_read(scan->arena, end + 1,
+	if (end == NULL || !number_take(&at, NUMBER_COUNT_MAX, &detail.sessions) || at != end ||
+	    tally_failure_read(scan->arena, end + 1,
 	    length - (size_t)(end + 1 - value), &detail.failure) != 0)
 		return;
-	detail.sessions = strtoull(value, NULL, 10);
 	policy->details = grown(scan->arena, policy->details, policy->detail_count,
 	    &scan->detail_room, sizeof(*policy->details));
 	policy->details[policy->detail_count++] = detail;

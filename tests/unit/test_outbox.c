@@ -195,7 +195,14 @@ what_a_damaged_store_holds(void **state)
 {
 	static const char *const values[] = { "", "\n", "0", "0 1 2 3\n", "0 1 2 3 mailto \x80",
 		"7 1 2 3 mailto a@b.example\n", "-1 1 2 3 mailto a@b.example\n",
-		"x 1 2 3 mailto a@b.example\n", "0 1 2 3 mailtomailto a@b.example" };
+		"x 1 2 3 mailto a@b.example\n", "0 1 2 3 mailtomailto a@b.example",
+		"3 1 2 3 mailto a@b.example\n", "0 -1 2 3 mailto a@b.example\n",
+		"0 4294967295 2 3 mailto a@b.example\n", "0 1 -2 3 mailto a@b.example\n",
+		"0 1 9223372036854775807 3 mailto a@b.example\n",
+		"0 1 2 253402300800 mailto a@b.example\n", "0 1 2 3 mailto \n",
+		"0 1 2 3 mailto ab.example\n", "0 1 2 3 https \n", "0 1 2 3 https a@b.example\n",
+		"0 1 2 3 https https://\n", "0 1 2 3 ftp https://b.example/\n",
+		"0 1 2 3  a@b.example\n", " 0 1 2 3 mailto a@b.example\n" };
 	struct arena *arena = arena_new();
 	struct outbox_entry entry = entry_of("a.example", "r@r.example");
 	char key[512];
@@ -212,6 +219,114 @@ what_a_damaged_store_holds(void **state)
 		assert_int_equal(seen.count, 0);
 	}
 	arena_free(arena);
+}
+
+/* Nor does it keep from what stands behind it. */
+static void
+a_damaged_mark_hides_no_other(void **state)
+{
+	static const char *const keys[] = { "w  2024-10-04 a.example 0 0", "w -1 2024-10-04 a.example",
+		"w 00000000000000000000009223372036854775808 2024-10-04 a.example 0 0" };
+	struct outbox_entry entry = entry_of("a.example", "r@r.example");
+	struct seen seen = { .count = 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		assert_int_equal(store_put(store, STORE_OUTBOX, keys[i], "", 0, 0, STORE_SYNC),
+		    STORE_OK);
+	assert_int_equal(outbox_add(store, &entry, PURGE, NOW), STORE_OK);
+	assert_int_equal(outbox_due(store, NOW, see_key, &seen), STORE_OK);
+	assert_string_equal(seen.text, "a.example\n");
+}
+
+static void
+what_a_damaged_day_holds(void **state)
+{
+	static const char *const values[] = { "", "1", "1 0", "-1 0 a.example", "1 2 a.example",
+		"1 -1 a.example", "9223372036854775807 0 a.example", "x 0 ", "1 x " };
+	struct outbox_day found;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		assert_int_equal(store_put(store, STORE_OUTBOX, "p 2024-10-04", values[i],
+		    strlen(values[i]), 0, STORE_SYNC), STORE_OK);
+		if (outbox_day_read(store, DAY, &found) != STORE_ABSENT || found.send_at_s != 0 ||
+		    found.done || found.domain[0] != '\0')
+			fail_msg("%s", values[i]);
+	}
+}
+
+/* What is in a report for one value of the store, of a policy, its figures or a failure. */
+struct figures {
+	unsigned type;
+	uint64_t succeeded, failed, details, sessions;
+};
+
+static struct figures
+read_figures(const char *counts, const char *policy, const char *detail)
+{
+	static const char key[] = "%s a.example 0123456789abcdef0123%s";
+	static const char *const behind[] = { "", " 0123456789abcdef0123",
+		" 0123456789abcdef0123 !", " 0123456789abcdef0123 0123456789abcdef0123" };
+	const char *const values[] = { "1\nv=TLSRPTv1;rua=mailto:a@b", counts, policy, detail };
+	struct tally *tally = tally_new(store, 14 * DAY_S);
+	struct arena *arena = arena_new();
+	struct figures figures = { 0 };
+	struct tally_report *reports;
+	char day[DAY_TEXT], name[200];
+	size_t count = 0;
+
+	day_format(day_of(clock_wall_s()), day);
+	for (size_t i = 0; i < 4; i++) {
+		(void)snprintf(name, sizeof(name), key, day, behind[i]);
+		assert_int_equal(store_put(store, STORE_TALLY, name, values[i], strlen(values[i]), 0,
+		    STORE_SYNC), STORE_OK);
+	}
+	if (tally_read(tally, day_of(clock_wall_s()), "a.example", arena, &reports, &count) ==
+	    STORE_OK && count == 1 && reports[0].policy_count == 1) {
+		const struct tally_policy *one = &reports[0].policies[0];
+
+		figures = (struct figures){ one->policy.type, one->succeeded, one->failed,
+			one->detail_count, one->detail_count > 0 ? one->details[0].sessions : 0 };
+	}
+	arena_free(arena);
+	tally_free(tally);
+	return figures;
+}
+
+#define COUNTS	"7 2 1"
+#define POLICY(type, domain) \
+    "{\"type\":" type ",\"domain\":\"" domain "\",\"strings\":[],\"mx\":[]}"
+#define DETAIL	"[\"certificate-expired\",\"\",\"\",\"\",\"\",\"\",\"\"]"
+
+static void
+what_a_damaged_tally_holds(void **state)
+{
+	static const char *const counts[] = { "", "x", "-7 2 1", "7 -2 1", "7,2,1", "7",
+		"18446744073709551615 18446744073709551615 1", "9007199254740993 2 1", " 7 2 1" };
+	static const char *const policies[] = { POLICY("0", "a"), POLICY("3", "a"),
+		POLICY("-1", "a"), POLICY("4294967297", "a"), POLICY("\"1\"", "a"),
+		POLICY("1.0", "a"), POLICY("9", ""), "" };
+	static const char *const details[] = { "\n" DETAIL, "-3\n" DETAIL, "x\n" DETAIL,
+		"3x\n" DETAIL, "18446744073709551615\n" DETAIL, "3" DETAIL, "3\n[]" };
+	struct figures figures;
+	size_t i;
+
+	(void)state;
+	figures = read_figures(COUNTS, POLICY("2", "a"), "3\n" DETAIL);
+	assert_true(figures.type == OUTCOME_STS && figures.succeeded == 7 && figures.failed == 2 &&
+	    figures.details == 1 && figures.sessions == 3);
+	for (i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		if (read_figures(counts[i], POLICY("1", "a"), "3\n" DETAIL).type != 0)
+			fail_msg("%s", counts[i]);
+	for (i = 0; i < sizeof(policies) / sizeof(policies[0]); i++)
+		if (read_figures(COUNTS, policies[i], "3\n" DETAIL).type != 0)
+			fail_msg("%s", policies[i]);
+	for (i = 0; i < sizeof(details) / sizeof(details[0]); i++) {
+		figures = read_figures(COUNTS, POLICY("9", "a"), details[i]);
+		if (figures.type != OUTCOME_NO_POLICY || figures.details != 0)
+			fail_msg("%s", details[i]);
+	}
 }
 
 static void
@@ -290,6 +405,9 @@ main(void)
 		TEST(due_in_order_of_time),
 		TEST(entries_of_a_day),
 		TEST(what_a_damaged_store_holds),
+		TEST(a_damaged_mark_hides_no_other),
+		TEST(what_a_damaged_day_holds),
+		TEST(what_a_damaged_tally_holds),
 		TEST(days_are_planned_once),
 		TEST(a_store_that_fails_is_told),
 		TEST(a_session_that_cannot_be_counted_is_lost),

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "policy/sts_record.h"
 
 static char first[] = "mail.example.com", second[] = "*.m\xc3\xb8x.example";
@@ -86,8 +87,8 @@ test_there_and_back(void **state)
 	entry.policy.max_age_capped = false;
 	entry.last_error = "";
 	entry.refresh = 0;
-	entry.used = INT64_MAX;
-	entry.fetched = -1;
+	entry.used = (int64_t)NUMBER_WALL_MAX;
+	entry.fetched = 0;
 	assert_returns(&entry);
 	entry.policy.mode = STS_MODE_NONE;
 	entry.policy.mx_count = 0;
@@ -153,7 +154,7 @@ static void
 test_unsound(void **state)
 {
 	static char *many[LIMIT_STS_MX_PATTERNS + 1];
-	struct sts_entry bad[5], back;
+	struct sts_entry bad[10], back;
 	struct arena *arena = arena_new();
 	struct buf octets = { 0 };
 	size_t i;
@@ -170,6 +171,11 @@ test_unsound(void **state)
 	bad[3].policy.mx_count = LIMIT_STS_MX_PATTERNS + 1;
 	bad[4].policy.mode = STS_MODE_TESTING;
 	bad[4].policy.mx_count = 0;
+	bad[5].fetched = -1;
+	bad[6].expires = INT64_MAX;
+	bad[7].refresh = (int64_t)NUMBER_WALL_MAX + 1;
+	bad[8].used = INT64_MIN;
+	bad[9].policy.mode = (enum sts_mode)255;
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		buf_clear(&octets);
 		sts_record_write(&bad[i], &octets);
