@@ -10,34 +10,17 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-#include <curl/curl.h>
-
 #include "base/arena.h"
 #include "base/domain.h"
 #include "base/http_engine.h"
+#include "base/http_work.h"
 #include "base/limits.h"
-
-#define X509_NAME_MISMATCH	62	/* X509_V_ERR_HOSTNAME_MISMATCH */
 
 struct http_engine {
 	struct x509_trust *trust;
 	const char *proxy;	/* "" : none */
 	CURLM *multi;
-	CURLSH *share;	/* TLS sessions */
-};
-
-struct http_work {
-	struct http_engine *engine;
-	CURL *easy;
-	CURLcode setup;	/* the first option refused */
-	struct curl_slist *resolve, *headers;
-	char port[6];
-	char peer[IP_TEXT_MAX];	/* dialled last, "" before */
-	char error[CURL_ERROR_SIZE];
-	size_t header_octets;
-	void *ssl_ctx;	/* NULL before the TLS handshake */
-	bool chunked;
-	bool tls_ended;	/* the peer has said so */
+	struct http_work_sessions *sessions;
 };
 
 static bool
@@ -77,23 +60,14 @@ on_ssl_ctx(CURL *easy, void *ssl_ctx, void *context)
 	struct http_transfer *transfer = context;
 
 	(void)easy;
-	x509_unwatch_end(transfer->work->ssl_ctx);
+	x509_unwatch(transfer->work->ssl_ctx);
 	transfer->work->ssl_ctx = ssl_ctx;
-	x509_watch_end(ssl_ctx, &transfer->work->tls_ended);
+	x509_watch(ssl_ctx, &transfer->work->seen);
 	if (x509_trust_use(transfer->work->engine->trust, ssl_ctx) == 0 &&
 	    x509_require_host(ssl_ctx, transfer->host) == 0)
 		return CURLE_OK;
 	http_transfer_decide(transfer, HTTP_TLS, "%s: TLS cannot be set up", transfer->host);
 	return CURLE_SSL_CERTPROBLEM;
-}
-
-static void
-decide_certificate(struct http_transfer *transfer, int x509_error)
-{
-	transfer->answer.x509_error = x509_error;
-	http_transfer_decide(transfer, HTTP_TLS,
-	    "the certificate of %s [%s] is not valid for it: %s (%s)", transfer->host,
-	    transfer->work->peer, x509_error_name(x509_error), x509_error_text(x509_error));
 }
 
 /* Runs once the connection stands, before the first octet of the request. */
@@ -116,7 +90,10 @@ on_connected(void *context, char *peer, char *own, int peer_port, int own_port)
 	x509_error = x509_verify_resumed(tls->internals);
 	if (x509_error == 0)
 		return CURL_PREREQFUNC_OK;
-	decide_certificate(transfer, x509_error);
+	/* The host may have another certificate today. */
+	transfer->work->stale = !transfer->work->afresh;
+	if (!transfer->work->stale)
+		http_work_decide_certificate(transfer, x509_error);
 	return CURL_PREREQFUNC_ABORT;
 }
 
@@ -139,56 +116,6 @@ header_differs(const char *line, size_t length, const char *name, const char *al
 	return length != strlen(allowed) || strncasecmp(line, allowed, length) != 0;
 }
 
-/* A body without a length of its own ends where the peer says so, not where the connection is cut
- * (RFC 9112 9.8). */
-static bool
-is_cut(const struct http_transfer *transfer)
-{
-	curl_off_t announced = -1;
-
-	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T,
-	    &announced);
-	return announced < 0 && !transfer->work->chunked && !transfer->work->tls_ended &&
-	    transfer->unix_path == NULL && transfer->answer.body.length > 0;
-}
-
-static void
-decide_answered(struct http_transfer *transfer)
-{
-	struct http_answer *answer = &transfer->answer;
-	struct curl_header *own;
-	const char *type = NULL;
-
-	if (is_cut(transfer)) {
-		http_transfer_decide(transfer, HTTP_GARBLED, "the answer of %s [%s] was cut off",
-		    transfer->host, transfer->work->peer);
-		return;
-	}
-	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_RESPONSE_CODE, &answer->status);
-	/* libcurl would give an interim answer's, too. */
-	if (curl_easy_header(transfer->work->easy, "Content-Type", 0, CURLH_HEADER, -1, &own) ==
-	    CURLHE_OK)
-		(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_CONTENT_TYPE, &type);
-	(void)snprintf(answer->content_type, sizeof(answer->content_type), "%s",
-	    type != NULL ? type : "");
-	http_transfer_decide(transfer, HTTP_ANSWERED, "HTTP status %ld from %s [%s]",
-	    answer->status, transfer->host, transfer->work->peer);
-}
-
-/* Where no body is wanted the status is the whole answer, whatever is wrong with the rest of it. */
-static bool
-decide_by_status(struct http_transfer *transfer)
-{
-	long status = 0;
-
-	if (transfer->max_body == 0 && transfer->work->header_octets > 0)
-		(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (status < 200)	/* none yet, or an interim one */
-		return false;
-	decide_answered(transfer);
-	return true;
-}
-
 /* Who answers early is still sent the rest of the request. */
 static bool
 is_sent(const struct http_transfer *transfer)
@@ -208,8 +135,9 @@ on_header(char *line, size_t size, size_t count, void *context)
 
 	transfer->work->header_octets += length;
 	if (last && is_sent(transfer))
-		(void)decide_by_status(transfer);
-	if (transfer->work->header_octets > LIMIT_HTTP_HEADERS && !decide_by_status(transfer))
+		(void)http_work_decide_by_status(transfer);
+	if (transfer->work->header_octets > LIMIT_HTTP_HEADERS &&
+	    !http_work_decide_by_status(transfer))
 		http_transfer_decide(transfer, HTTP_TOO_LARGE,
 		    "the headers from %s are larger than %d octets", transfer->host,
 		    LIMIT_HTTP_HEADERS);
@@ -223,17 +151,6 @@ on_header(char *line, size_t size, size_t count, void *context)
 	return transfer->decided ? 0 : length;
 }
 
-static void
-decide_too_large(struct http_transfer *transfer)
-{
-	long status = 0;
-
-	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_RESPONSE_CODE, &status);
-	http_transfer_decide(transfer, HTTP_TOO_LARGE,
-	    "the answer of %s (HTTP status %ld) is larger than %zu octets",
-	    transfer->host, status, transfer->max_body);
-}
-
 static size_t
 on_body(char *octets, size_t size, size_t count, void *context)
 {
@@ -241,8 +158,8 @@ on_body(char *octets, size_t size, size_t count, void *context)
 	size_t length = size * count;
 
 	if (length > transfer->max_body - transfer->answer.body.length) {
-		if (!decide_by_status(transfer))
-			decide_too_large(transfer);
+		if (!http_work_decide_by_status(transfer))
+			http_work_decide_too_large(transfer);
 		return length > 0 ? 0 : 1;
 	}
 	http_transfer_add(transfer, octets, length);
@@ -328,7 +245,8 @@ set_tls(struct http_transfer *transfer)
 	SET(transfer, CURLOPT_CAPATH, (char *)NULL);
 	SET(transfer, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
 	SET(transfer, CURLOPT_SSL_CTX_DATA, transfer);
-	SET(transfer, CURLOPT_SHARE, transfer->work->engine->share);
+	SET(transfer, CURLOPT_SHARE, transfer->work->sessions->share);
+	SET(transfer, CURLOPT_SSL_SESSIONID_CACHE, transfer->work->afresh ? 0L : 1L);
 }
 
 static void
@@ -346,90 +264,18 @@ set_hooks(struct http_transfer *transfer)
 	SET(transfer, CURLOPT_PRIVATE, transfer);
 }
 
-static const struct {
-	CURLcode code;
-	enum http_outcome outcome;
-} outcomes[] = {
-	{ CURLE_OPERATION_TIMEDOUT, HTTP_TIMEOUT },
-	{ CURLE_SSL_CONNECT_ERROR, HTTP_TLS },
-	{ CURLE_PEER_FAILED_VERIFICATION, HTTP_TLS },
-	{ CURLE_SSL_CIPHER, HTTP_TLS },
-	{ CURLE_SSL_CERTPROBLEM, HTTP_TLS },
-	{ CURLE_SSL_ENGINE_INITFAILED, HTTP_TLS },
-	{ CURLE_FILESIZE_EXCEEDED, HTTP_TOO_LARGE },
-	/* a header line beyond libcurl's own bound */
-	{ CURLE_OUT_OF_MEMORY, HTTP_TOO_LARGE },
-	{ CURLE_PARTIAL_FILE, HTTP_GARBLED },
-	{ CURLE_UNSUPPORTED_PROTOCOL, HTTP_GARBLED },	/* HTTP/0.9 and other unknown versions */
-	{ CURLE_WEIRD_SERVER_REPLY, HTTP_GARBLED },
-	{ CURLE_BAD_CONTENT_ENCODING, HTTP_GARBLED },
-	{ CURLE_URL_MALFORMAT, HTTP_GARBLED },
-};
-
-static enum http_outcome
-outcome_of(const struct http_transfer *transfer, CURLcode code)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++)
-		if (outcomes[i].code == code)
-			return outcomes[i].outcome;
-	/* A connection that is lost in the middle of an answer has cut it. */
-	return transfer->work->header_octets > 0 ? HTTP_GARBLED : HTTP_UNREACHABLE;
-}
-
-/* How far did it get before the time was up? */
-static const char *
-stage(const struct http_transfer *transfer)
-{
-	curl_off_t secured = 0;
-
-	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_APPCONNECT_TIME_T, &secured);
-	if (transfer->work->header_octets > 0)
-		return "in the middle of the answer";
-	if (secured > 0 || transfer->unix_path != NULL)
-		return "waiting for the answer";
-	return transfer->work->ssl_ctx != NULL ? "in the TLS handshake" : "while connecting";
-}
-
+/* Those that a request used, unless another request has done so meanwhile. */
 static void
-decide_tls(struct http_transfer *transfer, CURLcode code)
+sessions_forget(struct http_engine *engine, const struct http_work_sessions *used)
 {
-	long x509_error = 0;
+	struct http_work_sessions *others = NULL;
 
-	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_SSL_VERIFYRESULT, &x509_error);
-	/* libcurl compares the name once more by itself, and has no number for its verdict. */
-	if (x509_error == 0)
-		x509_error = X509_NAME_MISMATCH;
-	if (code == CURLE_PEER_FAILED_VERIFICATION)
-		decide_certificate(transfer, (int)x509_error);
-	else
-		http_transfer_decide(transfer, HTTP_TLS, "no TLS with %s [%s]: %s", transfer->host,
-		    transfer->work->peer, transfer->work->error);
-}
-
-static void
-decide_failure(struct http_transfer *transfer, CURLcode code)
-{
-	enum http_outcome outcome = outcome_of(transfer, code);
-	const char *text = transfer->work->error[0] != '\0' ? transfer->work->error :
-	    curl_easy_strerror(code);
-	long os_error = 0;
-
-	if (decide_by_status(transfer))
+	if (engine->sessions == used)
+		others = http_work_sessions_new();
+	if (others == NULL)
 		return;
-	if (outcome == HTTP_TLS)
-		decide_tls(transfer, code);
-	if (code == CURLE_FILESIZE_EXCEEDED)
-		decide_too_large(transfer);
-	if (outcome == HTTP_TIMEOUT)
-		http_transfer_decide(transfer, outcome, "%s [%s]: time is up %s", transfer->host,
-		    transfer->work->peer, stage(transfer));
-	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_OS_ERRNO, &os_error);
-	if (code == CURLE_COULDNT_CONNECT && os_error != 0)
-		text = strerrordesc_np((int)os_error);
-	http_transfer_decide(transfer, outcome, "%s [%s]: %s", transfer->host, transfer->work->peer,
-	    text);
+	http_work_sessions_leave(engine->sessions);
+	engine->sessions = others;
 }
 
 static void
@@ -439,7 +285,8 @@ work_free(struct http_transfer *transfer)
 
 	if (work->easy != NULL)
 		curl_easy_cleanup(work->easy);
-	x509_unwatch_end(work->ssl_ctx);
+	http_work_sessions_leave(work->sessions);
+	x509_unwatch(work->ssl_ctx);
 	curl_slist_free_all(work->resolve);
 	curl_slist_free_all(work->headers);
 	free(work);
@@ -531,13 +378,16 @@ prepare(struct http_transfer *transfer)
 	return true;
 }
 
-bool
-http_engine_start(struct http_engine *engine, struct http_transfer *transfer)
+static bool
+start(struct http_engine *engine, struct http_transfer *transfer, bool afresh)
 {
 	struct http_work *work = xcalloc(1, sizeof(*work));
 
 	transfer->work = work;
 	work->engine = engine;
+	work->sessions = engine->sessions;
+	work->sessions->users++;
+	work->afresh = afresh;
 	work->easy = curl_easy_init();
 	work->setup = work->easy != NULL ? CURLE_OK : CURLE_FAILED_INIT;
 	if (prepare(transfer) && work->setup == CURLE_OK &&
@@ -549,14 +399,66 @@ http_engine_start(struct http_engine *engine, struct http_transfer *transfer)
 	return false;
 }
 
+bool
+http_engine_start(struct http_engine *engine, struct http_transfer *transfer)
+{
+	return start(engine, transfer, false);
+}
+
 void
 http_engine_cancel(struct http_engine *engine, struct http_transfer *transfer)
 {
-	(void)decide_by_status(transfer);
+	(void)http_work_decide_by_status(transfer);
 	http_transfer_decide(transfer, HTTP_TIMEOUT, "%s: broken off %s", transfer->host,
-	    stage(transfer));
+	    http_work_stage(transfer));
 	(void)curl_multi_remove_handle(engine->multi, transfer->work->easy);
 	work_free(transfer);
+}
+
+/* Did it fail by the session that was offered, as far as can be seen? Up to the end of the
+ * handshake, and where nothing but a question was sent, up to the first octet of the answer. */
+static bool
+is_rejected(const struct http_transfer *transfer, CURLcode code)
+{
+	const struct http_work *work = transfer->work;
+	curl_off_t secured = 0;
+
+	if (code == CURLE_OK || transfer->decided || !work->seen.offered)
+		return false;
+	(void)curl_easy_getinfo(work->easy, CURLINFO_APPCONNECT_TIME_T, &secured);
+	return work->stale || secured == 0 ||
+	    (work->header_octets == 0 && strcmp(transfer->method, "GET") == 0);
+}
+
+/* Once more without a session. false: the time is up, or it cannot be started. */
+static bool
+start_afresh(struct http_engine *engine, struct http_transfer *transfer, CURLcode code)
+{
+	if (!is_rejected(transfer, code))
+		return false;
+	sessions_forget(engine, transfer->work->sessions);
+	if (deadline_left_ms(transfer->deadline) <= 0)
+		return false;
+	(void)curl_multi_remove_handle(engine->multi, transfer->work->easy);
+	work_free(transfer);
+	return start(engine, transfer, true);
+}
+
+/* false: it goes on. */
+static bool
+has_ended(struct http_engine *engine, struct http_transfer *transfer, CURLcode code)
+{
+	if (start_afresh(engine, transfer, code))
+		return false;
+	if (transfer->work == NULL)	/* decided where it could not start */
+		return true;
+	if (code == CURLE_OK)
+		http_work_decide_answered(transfer);
+	else
+		http_work_decide_failure(transfer, code);
+	(void)curl_multi_remove_handle(engine->multi, transfer->work->easy);
+	work_free(transfer);
+	return true;
 }
 
 struct http_transfer *
@@ -564,21 +466,14 @@ http_engine_ended(struct http_engine *engine)
 {
 	struct http_transfer *transfer;
 	CURLMsg *message;
-	CURLcode code;
 	int left;
 
-	message = curl_multi_info_read(engine->multi, &left);
-	if (message == NULL)
-		return NULL;
-	code = message->data.result;
-	(void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
-	if (code == CURLE_OK)
-		decide_answered(transfer);
-	else
-		decide_failure(transfer, code);
-	(void)curl_multi_remove_handle(engine->multi, transfer->work->easy);
-	work_free(transfer);
-	return transfer;
+	while ((message = curl_multi_info_read(engine->multi, &left)) != NULL) {
+		(void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+		if (has_ended(engine, transfer, message->data.result))
+			return transfer;
+	}
+	return NULL;
 }
 
 void
@@ -606,13 +501,12 @@ http_engine_new(struct x509_trust *trust, const char *proxy, char *why, size_t w
 	engine->trust = trust;
 	engine->proxy = proxy;
 	engine->multi = curl_multi_init();
-	engine->share = curl_share_init();
+	engine->sessions = http_work_sessions_new();
 	/* on_ssl_ctx() and on_connected() speak OpenSSL. */
 	if (tls == NULL || strncmp(tls, "OpenSSL/", 8) != 0)
 		(void)snprintf(why, why_room, "libcurl is built with %s, not with OpenSSL: install "
 		    "its OpenSSL flavour", tls != NULL ? tls : "no TLS");
-	else if (engine->multi == NULL || engine->share == NULL || curl_share_setopt(engine->share,
-	    CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK)
+	else if (engine->multi == NULL || engine->sessions == NULL)
 		(void)snprintf(why, why_room, "libcurl cannot start");
 	else
 		return engine;
@@ -624,7 +518,7 @@ void
 http_engine_free(struct http_engine *engine)
 {
 	(void)curl_multi_cleanup(engine->multi);
-	(void)curl_share_cleanup(engine->share);
+	http_work_sessions_leave(engine->sessions);
 	curl_global_cleanup();
 	free(engine);
 }

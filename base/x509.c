@@ -354,22 +354,29 @@ x509_verify_resumed(void *ssl)
 static void
 on_tls_event(const SSL *ssl, int where, int value)
 {
-	bool *ended = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	struct x509_seen *seen = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
-	if (ended != NULL && where == SSL_CB_READ_ALERT && (value & 0xff) == SSL_AD_CLOSE_NOTIFY)
-		*ended = true;
+	if (seen == NULL)
+		return;
+	if (where == SSL_CB_READ_ALERT && (value & 0xff) == SSL_AD_CLOSE_NOTIFY)
+		seen->ended = true;
+	/* Later the session is the one that this handshake makes. */
+	if (where == SSL_CB_HANDSHAKE_START && !seen->begun) {
+		seen->begun = true;
+		seen->offered = SSL_get_session(ssl) != NULL;
+	}
 }
 
 void
-x509_watch_end(void *ssl_ctx, bool *ended)
+x509_watch(void *ssl_ctx, struct x509_seen *seen)
 {
 	(void)SSL_CTX_up_ref(ssl_ctx);
-	SSL_CTX_set_app_data(ssl_ctx, ended);
+	SSL_CTX_set_app_data(ssl_ctx, seen);
 	SSL_CTX_set_info_callback(ssl_ctx, on_tls_event);
 }
 
 void
-x509_unwatch_end(void *ssl_ctx)
+x509_unwatch(void *ssl_ctx)
 {
 	if (ssl_ctx == NULL)
 		return;

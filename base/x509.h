@@ -52,10 +52,16 @@ void x509_trust_give(void *store);
  * against the trust and names of this SSL's SSL_CTX. */
 int x509_verify_resumed(void *ssl);
 
-/* *ended becomes true when the peer of a connection made from this SSL_CTX says in TLS that it has
- * ended; without that word (close_notify) anyone may have cut it. Holds ssl_ctx and writes to
- * *ended until x509_unwatch_end(). One thread at a time. */
-void x509_watch_end(void *ssl_ctx, bool *ended);
-void x509_unwatch_end(void *ssl_ctx);	/* NULL is allowed */
+/* What a connection shows that is made from a client SSL_CTX. */
+struct x509_seen {
+	bool begun;	/* the handshake */
+	bool offered;	/* a session of before was offered to be resumed */
+	bool ended;	/* the peer said in TLS that it has ended; without that word (close_notify)
+			   anyone may have cut the connection */
+};
+
+/* Holds ssl_ctx and writes to *seen until x509_unwatch(). One thread at a time. */
+void x509_watch(void *ssl_ctx, struct x509_seen *seen);
+void x509_unwatch(void *ssl_ctx);	/* NULL is allowed */
 
 #endif

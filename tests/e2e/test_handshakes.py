@@ -124,3 +124,14 @@ def test_check_offers_no_session(net, fresh):
     assert fresh.deliver(address(domain)).only.short == "250 2.0.0"
     assert fresh.ask("check", domain.name).returncode == 0
     assert not any(hellos(domain.host))
+
+
+@pytest.mark.parametrize("answer", [tls.alert(40), b""], ids=["alert 40", "close"])
+def test_a_policy_host_that_rejects_sessions_is_asked_without(net, fresh, answer):
+    domain = net.domain(policy="enforce")
+    domain.site.offered = answer
+    assert fresh.deliver(address(domain)).only.short == "250 2.0.0"
+    for _ in range(3):
+        assert fresh.ask("cache", "refresh", domain.name).returncode == 0
+    assert len(domain.fetches()) == 4
+    assert len(net.policy_host.connections(domain.sts_host)) == 6

@@ -23,7 +23,7 @@ ALLOWED = {
 }
 THIRD_PARTY = {
     "unbound.h": {"policy/resolver_engine.c"},
-    "curl/curl.h": {"base/http_engine.c", "base/smtp_submit.c"},
+    "curl/curl.h": {"base/http_work.h", "base/smtp_submit.c"},
     "db.h": {"base/bdb.c"},
     "microhttpd.h": {"shim/control.c"},
     "libmilter/mfapi.h": {"integration/milter.c"},

@@ -333,6 +333,7 @@ connection_main(void *context)
 	switch (server->kind) {
 	case SERVER_TLS:
 	case SERVER_TLS_1_1:
+	case SERVER_NO_OFFERS:
 		serve_tls(connection);
 		break;
 	case SERVER_PLAIN:
@@ -405,6 +406,22 @@ listen_tcp(struct server *server)
 	server->port = ntohs(address.sin_port);
 }
 
+static int
+reject_offers(SSL *ssl, int *alert, void *context)
+{
+	struct server *server = context;
+	const unsigned char *octets;
+	size_t length;
+
+	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_psk, &octets, &length) != 1 &&
+	    (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_session_ticket, &octets, &length) != 1 ||
+	    length == 0))
+		return SSL_CLIENT_HELLO_SUCCESS;
+	server->rejected++;
+	*alert = SSL_AD_HANDSHAKE_FAILURE;
+	return SSL_CLIENT_HELLO_ERROR;
+}
+
 static SSL_CTX *
 context_new(enum server_kind kind, X509 *cert, EVP_PKEY *key)
 {
@@ -430,6 +447,8 @@ server_start(enum server_kind kind, X509 *cert, EVP_PKEY *key, const char *unix_
 	server->kind = kind;
 	if (cert != NULL)
 		server->context = context_new(kind, cert, key);
+	if (kind == SERVER_NO_OFFERS)
+		SSL_CTX_set_client_hello_cb(server->context, reject_offers, server);
 	if (unix_path != NULL)
 		listen_unix(server, unix_path);
 	else

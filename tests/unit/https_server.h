@@ -20,6 +20,7 @@
 enum server_kind {
 	SERVER_TLS,
 	SERVER_TLS_1_1,	/* nothing later */
+	SERVER_NO_OFFERS,	/* alert 40 for a client that offers a session to be resumed */
 	SERVER_PLAIN,	/* HTTP without TLS */
 	SERVER_NOT_TLS,	/* greets as a mail server does */
 	SERVER_SILENT,	/* accepts and says nothing */
@@ -32,7 +33,7 @@ struct server {
 	int listener;
 	uint16_t port;	/* 0: unix_path */
 	SSL_CTX *context;
-	atomic_uint connections, handshakes, resumed, requests;
+	atomic_uint connections, handshakes, resumed, rejected, requests;
 	atomic_bool stop;
 	atomic_uint running;	/* threads */
 	pthread_mutex_t lock;	/* guards what follows */

@@ -204,6 +204,48 @@ test_resumed_session_expires(void **state)
 	X509_free(cert);
 }
 
+/* A session of a certificate that has ended proves nothing, and a new one is shown when asked. */
+static void
+test_a_renewed_host_behind_a_session(void **state)
+{
+	const struct cert_wish wish = { .cn = "x", .san = "DNS:" HOST, .from_s = -60, .to_s = 2 };
+	X509 *cert = certs_make(&wish, key, ca, ca_key);
+	struct server *server = server_start(SERVER_TLS, cert, key, NULL);
+	struct http_answer answer = fetch(server);
+
+	(void)state;
+	check_answered(&answer);
+	assert_int_equal(SSL_CTX_use_certificate(server->context, good_cert), 1);
+	(void)usleep(3000000);
+	answer = fetch(server);
+	check_answered(&answer);
+	answer = fetch(server);
+	check_answered(&answer);
+	assert_int_equal(server->requests, 3);
+	server_stop(server);
+	X509_free(cert);
+}
+
+/* A host that ends each connection that offers a session is asked without one. */
+static void
+test_a_host_that_rejects_sessions(void **state)
+{
+	struct server *server = server_start(SERVER_NO_OFFERS, good_cert, key, NULL);
+	struct http_answer answer;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		answer = fetch(server);
+		check_answered(&answer);
+	}
+	/* The second and the fourth; none is kept after the one that made up for it. */
+	assert_int_equal(server->rejected, 2);
+	assert_int_equal(server->connections, 6);
+	assert_int_equal(server->requests, 4);
+	server_stop(server);
+}
+
 static void
 test_no_tls(void **state)
 {
@@ -229,6 +271,8 @@ main(void)
 		cmocka_unit_test(test_certificates),
 		cmocka_unit_test(test_unknown_ca),
 		cmocka_unit_test(test_resumed_session_expires),
+		cmocka_unit_test(test_a_renewed_host_behind_a_session),
+		cmocka_unit_test(test_a_host_that_rejects_sessions),
 		cmocka_unit_test(test_no_tls),
 	};
 
