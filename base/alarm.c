@@ -26,6 +26,7 @@ static const struct {
 } kinds[] = {
 	[ALARM_RAN_OUT] = { "ran-out", LOG_LEVEL_ERROR },
 	[ALARM_FETCH_OUTAGE] = { "fetch-outage", LOG_LEVEL_ERROR },
+	[ALARM_RESOLVER] = { "resolver", LOG_LEVEL_ERROR },
 	[ALARM_STORE] = { "store", LOG_LEVEL_ERROR },
 	[ALARM_CLOCK] = { "clock", LOG_LEVEL_ERROR },
 };

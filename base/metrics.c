@@ -39,7 +39,7 @@ static const char *const maps[] = { "postfix", "postfix-tlsrpt", "sts", "json", 
 static const char *const map_answers[] = { "ok", "notfound", "temp", NULL };
 static const char *const dns_states[] = { "secure", "insecure", "bogus", "failed", NULL };
 static const char *const health_states[] = { "untested", "validates", "recurses", "broken",
-	"unanchored", NULL };
+	"silent", "unanchored", NULL };
 static const char *const operations[] = { "get", "put", "delete", "scan", "change", "purge",
 	"checkpoint", NULL };
 static const char *const places[] = { "memory", "file", NULL };

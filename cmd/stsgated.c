@@ -196,14 +196,18 @@ health_advice(enum resolver_health health)
 	case RESOLVER_VALIDATES:
 		return "DNS answers validate";
 	case RESOLVER_UNTESTED:
-		return "DNS did not answer: whether answers validate is not known";
+		return "DNS did not answer in time: whether answers validate is not known";
+	case RESOLVER_SILENT:
+		return "the DNS servers do not answer, or with failures alone: all mail will be"
+		    " deferred";
 	case RESOLVER_RECURSES:
-		return "the configured DNS servers drop DNSSEC; stsgated asks from the root"
-		    " instead. Set dns.mode = \"recurse\", or let the servers pass DNSSEC records";
+		return "the answers of the configured DNS servers cannot be validated; stsgated"
+		    " asks from the root instead, but for names below dns.insecure. Let the servers"
+		    " pass DNSSEC records, or set dns.mode = \"recurse\"";
 	case RESOLVER_BROKEN:
-		return "the configured DNS servers drop DNSSEC and the root cannot be asked: every"
-		    " signed domain will be deferred. Let the servers pass DNSSEC records, or"
-		    " open port 53 for dns.mode = \"recurse\"";
+		return "no DNS answer can be validated: all mail will be deferred, for unsigned"
+		    " domains too, but for names below dns.insecure. Let the DNS servers pass"
+		    " DNSSEC records, or open port 53 for dns.mode = \"recurse\"";
 	case RESOLVER_UNANCHORED:
 		return "no dns.trust-anchor is configured: nothing is validated";
 	}

@@ -20,6 +20,9 @@
 #include "base/deadline.h"
 #include "base/domain.h"
 
+#define RESOLVER_WHY_MAX	96
+#define RESOLVER_FAULT_MAX	256
+
 enum dns_type {
 	DNS_A = 1, DNS_CNAME = 5, DNS_SOA = 6, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28,
 	DNS_TLSA = 52
@@ -46,7 +49,7 @@ struct dns_answer {
 	size_t count;
 	uint32_t ttl;	/* seconds */
 	char canonical[DOMAIN_MAX];	/* after CNAMEs; the question's name without any */
-	char why[96];	/* bogus and failed: a short reason, one line */
+	char why[RESOLVER_WHY_MAX];	/* bogus and failed: a short reason, one line */
 };
 
 struct dns_question {
@@ -56,10 +59,11 @@ struct dns_question {
 };
 
 enum resolver_health {
-	RESOLVER_UNTESTED,	/* the self-test has no answer yet, or the network gave none */
+	RESOLVER_UNTESTED,	/* the self-test has not ended yet */
 	RESOLVER_VALIDATES,
-	RESOLVER_RECURSES,	/* the forwarder drops DNSSEC: fell back to asking from the root */
-	RESOLVER_BROKEN,	/* no path validates: every signed name will be bogus */
+	RESOLVER_RECURSES,	/* the servers drop DNSSEC: asked from the root until they do not */
+	RESOLVER_BROKEN,	/* no path validates: every name will be bogus, unsigned ones too */
+	RESOLVER_SILENT,	/* the servers give no answer, or failures alone */
 	RESOLVER_UNANCHORED	/* no trust anchor is configured: nothing is validated */
 };
 const char *resolver_health_name(enum resolver_health health);
@@ -67,7 +71,8 @@ const char *resolver_health_name(enum resolver_health health);
 struct resolver;
 
 /* conf must outlive it. NULL with why: a trust anchor or resolv.conf that cannot be used. The
- * self-test runs beside; resolver_health() tells its result and a bad one is logged as an error. */
+ * self-test runs beside, and again each hour, soon after a bad result, and when answers give reason
+ * for it; resolver_health() tells its result, and a bad one is logged as an error. */
 struct resolver *resolver_new(const struct conf *conf, char *why, size_t why_room);
 /* The same with another file for /etc/resolv.conf, which must outlive it: for tests. */
 struct resolver *resolver_new_with(const struct conf *conf, const char *resolv_conf, char *why,
@@ -82,7 +87,9 @@ void resolver_stop(struct resolver *resolver);
 void resolver_free(struct resolver *resolver);	/* no resolver_ask() may be running */
 
 /* Asks all questions side by side and returns when the last is answered, at the deadline or after
- * dns.timeout, whichever is first; what is unanswered then is DNS_FAILED. */
+ * dns.timeout, whichever is first; what is unanswered then is DNS_FAILED. A bogus answer is given
+ * when the self-test has told whose fault it is. While the servers are passed by, a name that the
+ * root alone finds absent is DNS_FAILED. */
 void resolver_ask(struct resolver *resolver, struct arena *arena, struct dns_question *questions,
     size_t count, struct deadline deadline);
 
@@ -95,6 +102,9 @@ void resolver_ask_afresh(struct resolver *resolver, struct arena *arena,
     struct dns_question *question, int64_t interval_ms, struct deadline deadline);
 
 enum resolver_health resolver_health(struct resolver *resolver);
+/* The same, with words for a fault that is this site's own: what it is and what to do, "" for
+ * none. */
+enum resolver_health resolver_fault(struct resolver *resolver, char words[RESOLVER_FAULT_MAX]);
 /* Waits for the self-test: for stsgated -t. */
 enum resolver_health resolver_wait_health(struct resolver *resolver, struct deadline deadline);
 

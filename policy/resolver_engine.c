@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "policy/resolver_engine.h"
+#include "policy/resolver_names.h"
 
 #define ENGINE_STACK	(256 * 1024)
 #define CLASS_IN	1
@@ -210,45 +211,6 @@ cancel_open(struct resolver_engine *engine, struct batch *batch)
 	}
 }
 
-/* The words of libunbound before it speaks of servers and names, unless there is only one. */
-static size_t
-bogus_words(const char *text)
-{
-	static const char *const ends[] = { " from ", " for ", " while ", " with ", " <", "," };
-	size_t length = strlen(text);
-
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-		const char *end = strstr(text, ends[i]);
-
-		if (end != NULL && (size_t)(end - text) < length &&
-		    memchr(text, ' ', (size_t)(end - text)) != NULL)
-			length = (size_t)(end - text);
-	}
-	return length;
-}
-
-/* "validation failure <name TXT IN>: no signatures from 192.0.2.1" becomes "no-signatures". */
-static void
-bogus_token(const char *text, char *token, size_t room)
-{
-	const char *at = text == NULL ? NULL : strstr(text, ">: ");
-	size_t length, used = 0;
-
-	at = at != NULL ? at + 3 : text != NULL ? text : "bogus";
-	length = bogus_words(at);
-	for (size_t i = 0; i < length && used < room - 1 && used < 48; i++) {
-		if (isalnum((unsigned char)at[i]))
-			token[used++] = (char)tolower((unsigned char)at[i]);
-		else if (used > 0 && token[used - 1] != '-')
-			token[used++] = '-';
-	}
-	while (used > 0 && token[used - 1] == '-')
-		used--;
-	token[used] = '\0';
-	if (used == 0)
-		snprintf(token, room, "bogus");
-}
-
 static const char *
 rcode_text(int rcode)
 {
@@ -307,7 +269,7 @@ read_result(struct arena *arena, const struct ub_result *result, struct dns_answ
 {
 	if (result->bogus) {
 		answer->state = DNS_BOGUS;
-		bogus_token(result->why_bogus, answer->why, sizeof(answer->why));
+		resolver_bogus_token(result->why_bogus, answer->why);
 		return;
 	}
 	if (result->rcode != RCODE_NOERROR && result->rcode != RCODE_NXDOMAIN) {
@@ -439,19 +401,20 @@ load_trust_anchors(struct ub_ctx *ctx, const struct conf *conf)
 
 static int
 set_up(struct resolver_engine *engine, const struct conf *conf,
-    const struct resolver_servers *servers, bool small, const char **step)
+    const struct resolver_servers *servers, enum resolver_path path, bool small,
+    const char **step)
 {
 	struct buf text = { 0 };
 	int error;
 
 	ub_ctx_debugout(engine->ctx, NULL);
 	*step = "its settings";
-	resolver_setup_unbound(conf, servers, small, &text);
+	resolver_setup_unbound(conf, servers, path, small, &text);
 	error = load_settings(engine->ctx, &text);
 	buf_free(&text);
 	if (error == UB_NOERROR)
 		error = ub_ctx_async(engine->ctx, 1);	/* a thread; it would fork otherwise */
-	if (error == UB_NOERROR)
+	if (error == UB_NOERROR && path != RESOLVER_UNVALIDATED)
 		error = load_trust_anchors(engine->ctx, conf);
 	if (error != UB_NOERROR)
 		return error;
@@ -462,8 +425,8 @@ set_up(struct resolver_engine *engine, const struct conf *conf,
 }
 
 struct resolver_engine *
-resolver_engine_new(const struct conf *conf, const struct resolver_servers *servers, bool small,
-    char *why, size_t why_room)
+resolver_engine_new(const struct conf *conf, const struct resolver_servers *servers,
+    enum resolver_path path, bool small, char *why, size_t why_room)
 {
 	struct resolver_engine *engine = xcalloc(1, sizeof(*engine));
 	const char *step = "";
@@ -478,7 +441,7 @@ resolver_engine_new(const struct conf *conf, const struct resolver_servers *serv
 		snprintf(why, why_room, "the resolver library does not start: %s", strerror(errno));
 		goto fail;
 	}
-	error = set_up(engine, conf, servers, small, &step);
+	error = set_up(engine, conf, servers, path, small, &step);
 	if (error != UB_NOERROR) {
 		snprintf(why, why_room, "the resolver library does not take %s: %s", step,
 		    ub_strerror(error));

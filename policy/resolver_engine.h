@@ -5,7 +5,7 @@
 
 /*
  * One libunbound context with its thread: the only place that knows libunbound. A resolver holds
- * one engine, and a new one after a change of resolv.conf or a fall-back to recursion.
+ * one engine, and a new one after a change of resolv.conf or of the path by which it asks.
  */
 #ifndef POLICY_RESOLVER_ENGINE_H
 #define POLICY_RESOLVER_ENGINE_H
@@ -19,10 +19,11 @@
 
 struct resolver_engine;
 
-/* conf gives trust anchors, insecure names and zones; everything else is asked of servers, or
- * from the root when there are none. NULL with why: a file or setting that cannot be used. */
+/* conf gives trust anchors, insecure names and zones; all else is asked by that path.
+ * NULL with why: a file or setting that cannot be used. */
 struct resolver_engine *resolver_engine_new(const struct conf *conf,
-    const struct resolver_servers *servers, bool small, char *why, size_t why_room);
+    const struct resolver_servers *servers, enum resolver_path path, bool small, char *why,
+    size_t why_room);
 /* Ends all waiting, now and from now on: what has no answer yet is DNS_FAILED. */
 void resolver_engine_stop(struct resolver_engine *engine);
 void resolver_engine_free(struct resolver_engine *engine);	/* no question may be running */

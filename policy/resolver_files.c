@@ -111,7 +111,7 @@ resolver_files_describe(const struct conf *conf, const struct resolver_servers *
 {
 	struct resolver_file file;
 
-	resolver_setup_unbound(conf, servers, false, text);
+	resolver_setup_unbound(conf, servers, RESOLVER_BY_SERVERS, false, text);
 	for (size_t i = 0; i < conf->dns.trust_anchors.count; i++) {
 		const char *path = conf->dns.trust_anchors.at[i];
 

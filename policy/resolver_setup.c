@@ -6,9 +6,11 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/arena.h"
 #include "base/ip.h"
 #include "policy/resolver_setup.h"
 
@@ -18,7 +20,6 @@
  * would need many seconds for the addresses that come with a hundred MX records. */
 static const char server_options[] =
     "server:\n"
-    "  module-config: \"validator iterator\"\n"
     "  num-threads: 1\n"
     "  do-daemonize: no\n"
     "  use-syslog: no\n"
@@ -101,6 +102,25 @@ add_names(const struct conf *conf, struct buf *text)
 		add_own_name(text, conf->dns.zones[i].name);
 }
 
+static bool
+is_below(const char *name, size_t length, const char *zone)
+{
+	size_t zone_length = strlen(zone);
+
+	return zone_length == 0 || (length >= zone_length &&
+	    strncasecmp(name + length - zone_length, zone, zone_length) == 0 &&
+	    (length == zone_length || name[length - zone_length - 1] == '.'));
+}
+
+static bool
+has_zone(const struct conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->dns.zone_count; i++)
+		if (is_below(name, strlen(name), conf->dns.zones[i].name))
+			return true;
+	return false;
+}
+
 /*
  * A zone's servers are forwarded to, not made a stub: they get RD and answer for the whole zone,
  * which suits resolvers and authoritative servers alike. Only delegations further down inside an
@@ -126,20 +146,81 @@ add_zones(const struct conf *conf, struct buf *text)
 	return root;
 }
 
-void
-resolver_setup_unbound(const struct conf *conf, const struct resolver_servers *servers,
-    bool small, struct buf *text)
+static void
+forward(struct buf *text, const char *name, const struct resolver_servers *servers)
 {
-	buf_add_text(text, server_options);
-	buf_add_text(text, small ? small_caches : large_caches);
-	if (servers->count > 0)
-		buf_add_text(text, servers->count == 1 ? one_forwarder : several_forwarders);
-	add_names(conf, text);
-	if (add_zones(conf, text) || servers->count == 0)
-		return;
-	buf_add_text(text, "forward-zone:\n  name: \".\"\n");
+	buf_printf(text, "forward-zone:\n  name: \"%s.\"\n", name);
 	for (size_t i = 0; i < servers->count; i++)
 		buf_printf(text, "  forward-addr: %s\n", servers->at[i]);
+}
+
+/* The root does not know the names of this site. One with a zone has its own servers. */
+static void
+forward_insecure(const struct conf *conf, const struct resolver_servers *servers,
+    struct buf *text)
+{
+	for (size_t i = 0; i < conf->dns.insecure.count; i++)
+		if (!has_zone(conf, conf->dns.insecure.at[i]))
+			forward(text, conf->dns.insecure.at[i], servers);
+}
+
+void
+resolver_setup_unbound(const struct conf *conf, const struct resolver_servers *servers,
+    enum resolver_path path, bool small, struct buf *text)
+{
+	bool around = path == RESOLVER_AROUND;
+
+	buf_add_text(text, server_options);
+	buf_printf(text, "  module-config: \"%siterator\"\n",
+	    path == RESOLVER_UNVALIDATED ? "" : "validator ");
+	buf_add_text(text, small ? small_caches : large_caches);
+	if (servers->count > 0 && !around)
+		buf_add_text(text, servers->count == 1 ? one_forwarder : several_forwarders);
+	add_names(conf, text);
+	if (!add_zones(conf, text) && servers->count > 0 && !around)
+		forward(text, "", servers);
+	if (servers->count > 0 && around)
+		forward_insecure(conf, servers, text);
+}
+
+struct resolver_sites {
+	size_t count;
+	char *names[];
+};
+
+struct resolver_sites *
+resolver_sites_new(const struct conf *conf)
+{
+	size_t i, insecure = conf->dns.insecure.count;
+	struct resolver_sites *sites = xcalloc(1, sizeof(*sites) +
+	    (insecure + conf->dns.zone_count) * sizeof(sites->names[0]));
+
+	for (i = 0; i < insecure; i++)
+		sites->names[sites->count++] = xstrdup(conf->dns.insecure.at[i]);
+	for (i = 0; i < conf->dns.zone_count; i++)
+		sites->names[sites->count++] = xstrdup(conf->dns.zones[i].name);
+	return sites;
+}
+
+void
+resolver_sites_free(struct resolver_sites *sites)
+{
+	for (size_t i = 0; sites != NULL && i < sites->count; i++)
+		free(sites->names[i]);
+	free(sites);
+}
+
+bool
+resolver_sites_have(const struct resolver_sites *sites, const char *name)
+{
+	size_t length = strlen(name);
+
+	if (length > 0 && name[length - 1] == '.')
+		length--;
+	for (size_t i = 0; i < sites->count; i++)
+		if (is_below(name, length, sites->names[i]))
+			return true;
+	return false;
 }
 
 /* An address, for IPv6 perhaps with %interface: nothing that could mean more in unbound.conf. */

@@ -36,9 +36,21 @@ struct resolver_anchors {
 /* false: there are RESOLVER_SERVERS_MAX already. */
 bool resolver_servers_add(struct resolver_servers *servers, const struct conf_server *server);
 
+enum resolver_path {
+	RESOLVER_BY_SERVERS,	/* the servers, or the root where there are none */
+	RESOLVER_AROUND,	/* the root; the servers for names below dns.insecure alone */
+	RESOLVER_UNVALIDATED	/* the servers, whatever they answer */
+};
+
+/* Names that the servers of this site answer for by any path: of dns.insecure and dns.zone. */
+struct resolver_sites;
+struct resolver_sites *resolver_sites_new(const struct conf *conf);
+void resolver_sites_free(struct resolver_sites *sites);	/* NULL is allowed */
+bool resolver_sites_have(const struct resolver_sites *sites, const char *name);
+
 /* unbound.conf(5) for one context. small: little is kept, for a context that lives shortly. */
 void resolver_setup_unbound(const struct conf *conf, const struct resolver_servers *servers,
-    bool small, struct buf *text);
+    enum resolver_path path, bool small, struct buf *text);
 
 /* The nameserver lines of a resolv.conf(5), or 127.0.0.1 when there are none, as it says. */
 void resolver_setup_resolv_conf(const char *text, struct resolver_servers *servers);

@@ -50,6 +50,7 @@ control_health(const struct gatherer *gatherer, struct control_answer *answer)
 	struct buf text = { 0 };
 
 	buf_printf(&text, "{\"status\":\"%s\",\"resolver\":\"%s\"}",
-	    health == RESOLVER_BROKEN ? "degraded" : "ok", resolver_health_name(health));
+	    health == RESOLVER_BROKEN || health == RESOLVER_SILENT ? "degraded" : "ok",
+	    resolver_health_name(health));
 	give(answer, &text, NULL);
 }

@@ -37,8 +37,8 @@ start_engine(struct fixture *fixture)
 {
 	char why[256] = "";
 
-	fixture->engine = resolver_engine_new(&fixture->conf, &fixture->servers, true, why,
-	    sizeof(why));
+	fixture->engine = resolver_engine_new(&fixture->conf, &fixture->servers, RESOLVER_BY_SERVERS,
+	    true, why, sizeof(why));
 	if (fixture->engine == NULL)
 		fail_msg("no engine: %s", why);
 }
@@ -347,7 +347,8 @@ test_a_broken_trust_anchor_is_said(void **state)
 
 	fputs("this is no key\n", file);
 	fclose(file);
-	assert_null(resolver_engine_new(&fixture->conf, &fixture->servers, true, why, sizeof(why)));
+	assert_null(resolver_engine_new(&fixture->conf, &fixture->servers, RESOLVER_BY_SERVERS,
+	    true, why, sizeof(why)));
 	assert_non_null(strstr(why, "trust anchor"));
 }
 

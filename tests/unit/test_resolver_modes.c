@@ -11,6 +11,10 @@
  *	192.0.2.2	drops DNSSEC
  *	192.0.2.3	never answers
  *	none	the root: validates when root_validates
+ *
+ * Whether one drops DNSSEC is a matter of the moment: heals, and strips, say otherwise. Names that
+ * begin with "only" exist at the servers alone, those that begin with "no" nowhere, and the servers
+ * fail for those that begin with "fail".
  */
 #include "config.h"
 
@@ -31,17 +35,18 @@
 
 struct resolver_engine {
 	char server[RESOLVER_SERVER_TEXT];
+	bool validates;
 	atomic_int asking;
 	atomic_bool stopped;
 };
 
-static atomic_bool root_validates;
+static atomic_bool root_validates, heals, strips;
 static atomic_int engines;	/* alive */
 static atomic_int anchors_asked;
 
 struct resolver_engine *
-resolver_engine_new(const struct conf *conf, const struct resolver_servers *servers, bool small,
-    char *why, size_t why_room)
+resolver_engine_new(const struct conf *conf, const struct resolver_servers *servers,
+    enum resolver_path path, bool small, char *why, size_t why_room)
 {
 	struct resolver_engine *engine = xcalloc(1, sizeof(*engine));
 
@@ -49,7 +54,9 @@ resolver_engine_new(const struct conf *conf, const struct resolver_servers *serv
 	(void)small;
 	(void)why;
 	(void)why_room;
-	strcpy(engine->server, servers->count > 0 ? servers->at[0] : "root");
+	strcpy(engine->server, servers->count > 0 && path != RESOLVER_AROUND ? servers->at[0] :
+	    "root");
+	engine->validates = path != RESOLVER_UNVALIDATED;
 	engines++;
 	return engine;
 }
@@ -73,14 +80,30 @@ resolver_engine_stop(struct resolver_engine *engine)
 static enum dns_state
 state_of(const struct resolver_engine *engine)
 {
+	if (!engine->validates)
+		return DNS_INSECURE;
 	if (strcmp(engine->server, "192.0.2.1@53") == 0)
+		return strips ? DNS_BOGUS : DNS_SECURE;
+	if (strcmp(engine->server, "192.0.2.2@53") == 0 && heals)
 		return DNS_SECURE;
 	if (strcmp(engine->server, "root") == 0)
 		return root_validates ? DNS_SECURE : DNS_BOGUS;
 	return strcmp(engine->server, "192.0.2.2@53") == 0 ? DNS_BOGUS : DNS_FAILED;
 }
 
-/* "slow" is answered only after a while, and the server's name is the answer's. */
+static bool
+exists(const struct resolver_engine *engine, const char *name)
+{
+	if (strncmp(name, "no", 2) == 0 || strncmp(name, "fail", 4) == 0)
+		return false;
+	return strncmp(name, "only", 4) != 0 || strcmp(engine->server, "root") != 0;
+}
+
+/* Of whom the last question was asked, on the thread that asked. */
+static _Thread_local char asked_of[RESOLVER_SERVER_TEXT];
+static struct dns_record record[] = { { (const uint8_t *)"", 0 } };
+
+/* "slow" is answered only after a while. */
 void
 resolver_engine_ask(struct resolver_engine *engine, struct arena *arena,
     struct dns_question *questions, size_t count, struct deadline deadline)
@@ -89,10 +112,16 @@ resolver_engine_ask(struct resolver_engine *engine, struct arena *arena,
 	(void)deadline;
 	engine->asking++;
 	for (size_t i = 0; i < count; i++) {
-		questions[i].answer = (struct dns_answer){ .state = state_of(engine) };
-		strcpy(questions[i].answer.canonical, engine->server);
+		questions[i].answer = (struct dns_answer){ .state = state_of(engine),
+			.exists = exists(engine, questions[i].name), .ttl = 60 };
+		questions[i].answer.count = questions[i].answer.exists;
+		questions[i].answer.records = record;
+		strcpy(questions[i].answer.canonical, questions[i].name);
+		strcpy(asked_of, engine->server);
 		if (questions[i].type == DNS_SOA)
 			anchors_asked++;
+		if (!engine->validates && strncmp(questions[i].name, "fail", 4) == 0)
+			questions[i].answer.state = DNS_FAILED;
 		if (strcmp(questions[i].name, "slow") == 0)
 			usleep(300 * 1000);
 	}
@@ -144,6 +173,7 @@ setup(void **state)
 	fixture->server.port = 53;
 	fixture->arena = arena_new();
 	root_validates = true;
+	heals = strips = false;
 	anchors_asked = 0;
 	*state = fixture;
 	return 0;
@@ -176,15 +206,25 @@ start(struct fixture *fixture, enum conf_dns_mode mode, const char *server)
 		fail_msg("%s", why);
 }
 
-static const char *
-asked(struct fixture *fixture)
+static const struct dns_answer *
+ask(struct fixture *fixture, const char *name, enum dns_type type)
 {
 	struct dns_question *question = arena_alloc(fixture->arena, sizeof(*question));
 
-	question->name = "host.example";
-	question->type = DNS_A;
+	question->name = name;
+	question->type = type;
 	resolver_ask(fixture->resolver, fixture->arena, question, 1, deadline_in(1000));
-	return question->answer.canonical;
+	return &question->answer;
+}
+
+/* The server that is asked for a name that was not asked for before. */
+static const char *
+asked(struct fixture *fixture)
+{
+	static unsigned number;
+
+	ask(fixture, arena_printf(fixture->arena, "host%u.example", number++), DNS_A);
+	return asked_of;
 }
 
 static enum resolver_health
@@ -233,7 +273,108 @@ test_forwarder_that_drops_dnssec_is_passed_by(void **state)
 	start(*state, DNS_MODE_FORWARD, "192.0.2.2");
 	assert_int_equal(health(*state), RESOLVER_RECURSES);
 	assert_string_equal(asked(*state), "root");
+	assert_engines(2);	/* one asks the servers whether a name that is absent is so there */
+}
+
+static void
+assert_health(struct fixture *fixture, enum resolver_health expected)
+{
+	struct deadline deadline = deadline_in(15 * 1000);
+
+	while (resolver_health(fixture->resolver) != expected && !deadline_passed(deadline))
+		usleep(10 * 1000);
+	assert_int_equal(resolver_health(fixture->resolver), expected);
+}
+
+/* They are tried again after 5 s. */
+static void
+test_forwarder_that_works_again_is_asked_again(void **state)
+{
+	start(*state, DNS_MODE_FORWARD, "192.0.2.2");
+	assert_int_equal(health(*state), RESOLVER_RECURSES);
+	heals = true;
+	assert_health(*state, RESOLVER_VALIDATES);
+	assert_string_equal(asked(*state), "192.0.2.2@53");
 	assert_engines(1);
+}
+
+static void
+test_broken_is_left_when_the_servers_work_again(void **state)
+{
+	char words[RESOLVER_FAULT_MAX];
+
+	root_validates = false;
+	start(*state, DNS_MODE_FORWARD, "192.0.2.2");
+	assert_int_equal(health(*state), RESOLVER_BROKEN);
+	assert_int_equal(resolver_fault(((struct fixture *)*state)->resolver, words),
+	    RESOLVER_BROKEN);
+	assert_non_null(strstr(words, "192.0.2.2"));
+	heals = true;
+	assert_health(*state, RESOLVER_VALIDATES);
+	assert_int_equal(resolver_fault(((struct fixture *)*state)->resolver, words),
+	    RESOLVER_VALIDATES);
+	assert_string_equal(words, "");
+}
+
+/* What the root alone finds absent is not known; what the servers do not know either is absent. */
+static void
+test_absence_while_the_servers_are_passed_by(void **state)
+{
+	static const struct {
+		const char *name;
+		enum dns_type type;
+		enum dns_state state;
+	} rows[] = {
+		{ "host.example", DNS_MX, DNS_SECURE },
+		{ "nobody.example", DNS_MX, DNS_SECURE },
+		{ "only.example", DNS_MX, DNS_FAILED },
+		{ "only.example", DNS_A, DNS_FAILED },
+		{ "only.example", DNS_AAAA, DNS_FAILED },
+		{ "only.example", DNS_TXT, DNS_SECURE },	/* nothing bounces for that */
+		{ "fail.example", DNS_MX, DNS_FAILED },
+		{ "only.corp.lan", DNS_MX, DNS_SECURE },	/* asked of the servers anyway */
+		{ "only.Zone.lan", DNS_MX, DNS_SECURE },
+		{ "only.xcorp.lan", DNS_MX, DNS_FAILED },
+	};
+	static char corp[] = "corp.lan", zone[] = "zone.lan";
+	struct fixture *fixture = *state;
+	char *insecure[] = { corp };
+	struct conf_zone zones[] = { { .name = zone } };
+
+	fixture->conf.dns.insecure = (struct conf_strings){ insecure, 1 };
+	fixture->conf.dns.zones = zones;
+	fixture->conf.dns.zone_count = 1;
+	start(fixture, DNS_MODE_FORWARD, "192.0.2.2");
+	assert_int_equal(health(fixture), RESOLVER_RECURSES);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (ask(fixture, rows[i].name, rows[i].type)->state != rows[i].state)
+			fail_msg("%s %d", rows[i].name, rows[i].type);
+	/* At the servers themselves absence is absence. */
+	heals = true;
+	assert_health(fixture, RESOLVER_VALIDATES);
+	assert_int_equal(ask(fixture, "nobody.example", DNS_MX)->state, DNS_SECURE);
+	assert_true(ask(fixture, "only.example", DNS_MX)->exists);
+}
+
+/* A bogus answer waits for the test that tells whose fault it is, once the last is old; here many
+ * of them make it old. */
+static void
+test_bogus_answers_are_given_after_a_test(void **state)
+{
+	struct fixture *fixture = *state;
+	struct deadline deadline = deadline_in(15 * 1000);
+	enum dns_state seen = DNS_BOGUS;
+
+	start(fixture, DNS_MODE_FORWARD, "192.0.2.1");
+	assert_int_equal(health(fixture), RESOLVER_VALIDATES);
+	strips = true;
+	while (seen == DNS_BOGUS && !deadline_passed(deadline)) {
+		assert_int_equal(resolver_health(fixture->resolver), RESOLVER_VALIDATES);
+		seen = ask(fixture, "host.example", DNS_MX)->state;
+		usleep(100 * 1000);
+	}
+	assert_int_equal(seen, DNS_SECURE);	/* of the root, on the question that was bogus */
+	assert_int_equal(resolver_health(fixture->resolver), RESOLVER_RECURSES);
 }
 
 static void
@@ -246,10 +387,10 @@ test_no_way_validates(void **state)
 }
 
 static void
-test_silence_tells_nothing(void **state)
+test_silence_is_no_reason_to_pass_servers_by(void **state)
 {
 	start(*state, DNS_MODE_FORWARD, "192.0.2.3");
-	assert_int_equal(health(*state), RESOLVER_UNTESTED);
+	assert_int_equal(health(*state), RESOLVER_SILENT);
 	assert_string_equal(asked(*state), "192.0.2.3@53");
 }
 
@@ -288,7 +429,7 @@ ask_slowly(void *context)
 	struct dns_question question = { .name = "slow", .type = DNS_A };
 
 	resolver_ask(fixture->resolver, arena, &question, 1, deadline_in(1000));
-	assert_string_equal(question.answer.canonical, "192.0.2.1@53");
+	assert_string_equal(asked_of, "192.0.2.1@53");
 	arena_free(arena);
 	return NULL;
 }
@@ -298,7 +439,6 @@ static void
 test_resolv_conf_changes(void **state)
 {
 	struct fixture *fixture = *state;
-	struct deadline deadline = deadline_in(5000);
 	pthread_t thread;
 
 	write_file(fixture->resolv_conf, "search example.com\nnameserver 192.0.2.1\n");
@@ -313,14 +453,11 @@ test_resolv_conf_changes(void **state)
 	assert_string_equal(asked(fixture), "192.0.2.1@53");
 	write_file(fixture->resolv_conf, "nameserver 192.0.2.2\nnameserver 192.0.2.3\n");
 	usleep(1100 * 1000);
-	assert_string_equal(asked(fixture), "192.0.2.2@53");
-	pthread_join(thread, NULL);
-	/* The new servers are tested, too: these drop DNSSEC. */
-	while (resolver_health(fixture->resolver) != RESOLVER_RECURSES &&
-	    !deadline_passed(deadline))
-		usleep(10 * 1000);
+	/* The new servers are tested, too, before a bogus answer is given: these drop DNSSEC. */
 	assert_string_equal(asked(fixture), "root");
-	assert_engines(1);
+	assert_int_equal(resolver_health(fixture->resolver), RESOLVER_RECURSES);
+	pthread_join(thread, NULL);
+	assert_engines(2);
 }
 
 static void
@@ -353,8 +490,12 @@ main(void)
 		TEST(test_recurse),
 		TEST(test_recursion_that_does_not_validate),
 		TEST(test_forwarder_that_drops_dnssec_is_passed_by),
+		TEST(test_forwarder_that_works_again_is_asked_again),
+		TEST(test_broken_is_left_when_the_servers_work_again),
+		TEST(test_absence_while_the_servers_are_passed_by),
+		TEST(test_bogus_answers_are_given_after_a_test),
 		TEST(test_no_way_validates),
-		TEST(test_silence_tells_nothing),
+		TEST(test_silence_is_no_reason_to_pass_servers_by),
 		TEST(test_without_anchors),
 		TEST(test_files_that_cannot_be_read),
 		TEST(test_resolv_conf_changes),

@@ -111,7 +111,7 @@ test_unbound_conf(void **state)
 	conf.dns.insecure = (struct conf_strings){ insecure, 1 };
 	conf.dns.zones = &zone;
 	conf.dns.zone_count = 1;
-	resolver_setup_unbound(&conf, &servers, false, &text);
+	resolver_setup_unbound(&conf, &servers, RESOLVER_BY_SERVERS, false, &text);
 	assert_non_null(strstr(text.data, "domain-insecure: \"corp.lan.\"\n"));
 	assert_non_null(strstr(text.data, "local-zone: \"corp.lan.\" transparent\n"));
 	assert_non_null(strstr(text.data, "local-zone: \"lab.test.\" transparent\n"));
@@ -120,10 +120,56 @@ test_unbound_conf(void **state)
 	assert_null(strstr(text.data, "name: \".\""));
 	buf_clear(&text);
 	assert_true(resolver_servers_add(&servers, &forwarder));
-	resolver_setup_unbound(&conf, &servers, true, &text);
+	resolver_setup_unbound(&conf, &servers, RESOLVER_BY_SERVERS, true, &text);
+	assert_non_null(strstr(text.data,
+	    "forward-zone:\n  name: \".\"\n  forward-addr: 192.0.2.53@53\n"));
+	assert_non_null(strstr(text.data, "module-config: \"validator iterator\"\n"));
+	buf_clear(&text);
+	resolver_setup_unbound(&conf, &servers, RESOLVER_UNVALIDATED, true, &text);
+	assert_non_null(strstr(text.data, "module-config: \"iterator\"\n"));
 	assert_non_null(strstr(text.data,
 	    "forward-zone:\n  name: \".\"\n  forward-addr: 192.0.2.53@53\n"));
 	buf_free(&text);
+}
+
+/* From the root on, but for the site's own names: those with a zone at its servers, and those that
+ * are insecure at the configured ones. */
+static void
+test_unbound_conf_around_the_servers(void **state)
+{
+	static char corp[] = "corp.lan", lab[] = "lab.test", below[] = "dept.lab.test";
+	static char *insecure[] = { corp, lab, below };
+	struct conf_server own = { .port = 5300 }, forwarder = { .port = 53 };
+	struct conf_zone zone = { lab, &own, 1 };
+	struct resolver_servers servers = { .count = 0 };
+	struct conf conf = { .hostname = NULL };
+	struct resolver_sites *sites;
+	struct buf text = { 0 };
+
+	(void)state;
+	ip_parse("192.0.2.99", &own.ip);
+	ip_parse("192.0.2.53", &forwarder.ip);
+	conf.dns.insecure = (struct conf_strings){ insecure, 3 };
+	conf.dns.zones = &zone;
+	conf.dns.zone_count = 1;
+	assert_true(resolver_servers_add(&servers, &forwarder));
+	resolver_setup_unbound(&conf, &servers, RESOLVER_AROUND, false, &text);
+	assert_non_null(strstr(text.data,
+	    "forward-zone:\n  name: \"corp.lan.\"\n  forward-addr: 192.0.2.53@53\n"));
+	assert_non_null(strstr(text.data,
+	    "forward-zone:\n  name: \"lab.test.\"\n  forward-addr: 192.0.2.99@5300\n"));
+	assert_null(strstr(text.data, "name: \"dept.lab.test.\""));
+	assert_null(strstr(text.data, "name: \".\""));
+	assert_non_null(strstr(text.data, "domain-insecure: \"corp.lan.\"\n"));
+	buf_free(&text);
+	sites = resolver_sites_new(&conf);
+	assert_true(resolver_sites_have(sites, "corp.lan"));
+	assert_true(resolver_sites_have(sites, "A.Corp.LAN."));
+	assert_true(resolver_sites_have(sites, "x.dept.lab.test"));
+	assert_false(resolver_sites_have(sites, "xcorp.lan"));
+	assert_false(resolver_sites_have(sites, "lan"));
+	assert_false(resolver_sites_have(sites, ""));
+	resolver_sites_free(sites);
 }
 
 int
@@ -134,6 +180,7 @@ main(void)
 		cmocka_unit_test(test_more_servers_than_there_is_room_for),
 		cmocka_unit_test(test_anchor_owners),
 		cmocka_unit_test(test_unbound_conf),
+		cmocka_unit_test(test_unbound_conf_around_the_servers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
