@@ -61,6 +61,33 @@ take_ascii(const char *name, size_t length, struct domain *domain)
 	return 0;
 }
 
+/* Characters that UTS 46 maps one way and IDNA 2008 another: sharp s, final sigma, the joiners. */
+static bool
+has_deviation(const uint8_t *text)
+{
+	static const char *const characters[] = {
+		"\xc3\x9f", "\xe1\xba\x9e", "\xcf\x82", "\xe2\x80\x8c", "\xe2\x80\x8d"
+	};
+
+	for (size_t i = 0; i < sizeof(characters) / sizeof(characters[0]); i++)
+		if (strstr((const char *)text, characters[i]) != NULL)
+			return true;
+	return false;
+}
+
+/* RFC 5891 5, after the mapping of UTS 46, as people type capitals and wide dots. Symbols, emoji
+ * among them, are no letters for IDNA 2008, but such names are in use, and MTAs convert them by
+ * UTS 46: a policy must not be missed because the name is odd. */
+static int
+to_ascii(const uint8_t *text, uint8_t **ascii)
+{
+	int error = idn2_lookup_u8(text, ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+
+	if ((error == IDN2_DISALLOWED || error == IDN2_UNASSIGNED) && !has_deviation(text))
+		error = idn2_lookup_u8(text, ascii, IDN2_NFC_INPUT | IDN2_TRANSITIONAL);
+	return error;
+}
+
 static int
 take_utf8(const char *name, size_t length, struct domain *domain)
 {
@@ -71,8 +98,7 @@ take_utf8(const char *name, size_t length, struct domain *domain)
 	if (length > U_LABELS_MAX)
 		return -1;
 	memcpy(text, name, length);
-	/* RFC 5891 5, after the mapping of UTS 46, as people type capitals and wide dots. */
-	if (idn2_lookup_u8(text, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK)
+	if (to_ascii(text, &ascii) == IDN2_OK)
 		result = take_ascii((const char *)ascii, strlen((const char *)ascii), domain);
 	idn2_free(ascii);
 	return result;

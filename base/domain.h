@@ -20,7 +20,8 @@ struct domain {
 };
 
 /* 0, or -1: empty, too long, an empty or over-long label, or no valid IDN. One trailing dot is
- * dropped; UTF-8 U-labels become A-labels; only letters, digits, '-' and '_' may be left. */
+ * dropped; UTF-8 U-labels become A-labels, also those with emoji; only letters, digits, '-' and '_'
+ * may be left. */
 int domain_parse(const char *text, size_t length, struct domain *domain);
 /* Is this a name that may be dialled and logged: labels of 1 to 63 letters, digits, '-' and '_',
  * 253 octets in all, and no trailing dot? */

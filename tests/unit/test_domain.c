@@ -47,6 +47,10 @@ test_accepted(void **state)
 		{ "例え.テスト。", "xn--r8jz45g.xn--zckzah" },
 		{ "my_host.bücher.example", "my_host.xn--bcher-kva.example" },
 		{ "παράδειγμα.δοκιμή", "xn--hxajbheg2az3al.xn--jxalpdlp" },
+		{ "i❤.example", "xn--i-7iq.example" },
+		{ "I❤.Example.", "xn--i-7iq.example" },
+		{ "💩.bücher.example", "xn--ls8h.xn--bcher-kva.example" },
+		{ "☃.example", "xn--n3h.example" },
 	};
 	struct domain domain, again;
 	size_t i;
@@ -73,7 +77,10 @@ test_refused(void **state)
 		"\xff.example", "\xc3.example", "b\xc3\xbc\xe2.example", "\xed\xa0\x80.example",
 		"\xc0\xaf.example", "ü..example", ".ü.example", "。", "ü.example..", "ü.example.。",
 		"ü ü.example", "ü/x.example", "\xe2\x84\x80.example", "x\xe2\x80\xae.example",
-		"xn--999999999.ü.example", "ü@example", "\xef\xbc\x8f.example"
+		"xn--999999999.ü.example", "ü@example", "\xef\xbc\x8f.example",
+		/* Another name by one mapping than by another. */
+		"fa\xc3\x9f❤.example", "❤\xcf\x82.example", "👨\xe2\x80\x8d👩.example",
+		"❤ ❤.example", "❤/x.example", "❤..example", "❤\xe2\x80\xae.example"
 	};
 	struct domain domain = { "untouched" };
 	size_t i;
