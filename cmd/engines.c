@@ -283,7 +283,7 @@ unserve_policy_map(void *context, int fd)
 static int
 start_policy_map(struct engines *e)
 {
-	e->policy_map = policy_map_new(e->conf, &e->deliver->gatherer);
+	e->policy_map = policy_map_new(&e->deliver->gatherer);
 	return listeners_serve(e->listeners, "policy-map", serve_policy_map,
 	    unserve_policy_map, e->policy_map);
 }

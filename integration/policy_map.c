@@ -278,12 +278,11 @@ turn_away(void *context, int fd)
 }
 
 struct policy_map *
-policy_map_new(const struct conf *conf, const struct gatherer *gatherer)
+policy_map_new(const struct gatherer *gatherer)
 {
 	struct policy_map *map = xcalloc(1, sizeof(*map));
 
 	map->desk = (struct policy_map_desk){
-		.conf = conf,
 		.gatherer = *gatherer,
 		.answers = policy_map_answers_new(),
 		.flights = flights_new(gatherer),

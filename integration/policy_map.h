@@ -20,7 +20,7 @@
 struct policy_map;
 
 /* What is passed must outlive it; gatherer is copied. */
-struct policy_map *policy_map_new(const struct conf *conf, const struct gatherer *gatherer);
+struct policy_map *policy_map_new(const struct gatherer *gatherer);
 /* Starts accepting on a bound, listening socket, which it then owns. 0 or -1 with errno. */
 int policy_map_listen(struct policy_map *map, int listener);
 /* Stops accepting there, and closes it; connections go on. */

@@ -33,8 +33,7 @@ struct entry {
 	int64_t began_ms;	/* when it was asked for */
 	size_t users;	/* those who joined, and the thread that flies it */
 	struct entry *next;	/* of its bucket */
-	struct gatherer gatherer;	/* whose configuration the plan speaks of */
-	bool flown;	/* and so it is to be given back */
+	struct gatherer gatherer;	/* whose configuration the plan speaks of; unset: WAITING */
 	struct entry *after;	/* in the queue of those that wait, or of those that have landed */
 };
 
@@ -113,7 +112,7 @@ release(struct entry *entry)
 	if (--entry->users > 0)
 		return;
 	arena_free(entry->arena);
-	if (entry->flown)
+	if (entry->phase != WAITING)
 		gatherer_give(&entry->gatherer);
 	free(entry);
 }
@@ -148,16 +147,11 @@ forget_old(struct flights *flights, int64_t now_ms)
 }
 
 static void
-fly(struct flights *flights, struct entry *entry)
+fly(struct entry *entry)
 {
-	const struct conf *conf;
+	const struct conf *conf = entry->gatherer.conf;
 	struct facts *facts;
 
-	entry->gatherer = gatherer_take(&flights->gatherer);
-	entry->gatherer.skip_relay = entry->as_mta;
-	entry->flown = true;
-	conf = entry->gatherer.conf;
-	entry->flight.changes = *entry->flight.watched;
 	entry->flight.plan = gather_plan(&entry->gatherer, entry->arena, entry->domain.name, NULL,
 	    deadline_in(conf->sts.fetch_timeout + 3 * conf->dns.timeout), &facts);
 	entry->flight.facts = facts;
@@ -205,10 +199,15 @@ land(struct flights *flights, struct entry *entry)
 static void
 take_off(struct flights *flights, struct entry *entry)
 {
+	/* In this order: a reload puts its configuration in force, and then counts as a change. */
+	entry->flight.changes = *entry->flight.watched;
+	entry->gatherer = gatherer_take(&flights->gatherer);
+	entry->gatherer.skip_relay = entry->as_mta;
+	entry->flight.gatherer = &entry->gatherer;
 	entry->phase = FLYING;
 	entry->users++;
 	pthread_mutex_unlock(&flights->lock);
-	fly(flights, entry);
+	fly(entry);
 	pthread_mutex_lock(&flights->lock);
 	land(flights, entry);
 	release(entry);
@@ -250,19 +249,34 @@ call_worker(struct flights *flights)
 	pthread_cond_signal(&flights->waiting_changed);
 }
 
+static bool
+may_share(const struct entry *entry, const struct conf *in_force, int64_t now_ms)
+{
+	switch (entry->phase) {
+	case WAITING:
+		return true;
+	case FLYING:
+		return entry->gatherer.conf == in_force;
+	case LANDED:
+		break;
+	}
+	return entry->gatherer.conf == in_force && entry->flight.until_ms > now_ms &&
+	    entry->flight.changes == *entry->flight.watched;
+}
+
 /* With the lock held. */
 static struct entry *
 find(struct flights *flights, const char *domain, bool as_mta, int64_t now_ms)
 {
+	struct gatherer gatherer = gatherer_take(&flights->gatherer);
 	struct entry *entry;
 
 	for (entry = *bucket_of(flights, domain); entry != NULL; entry = entry->next)
 		if (entry->as_mta == as_mta && strcmp(entry->domain.name, domain) == 0 &&
-		    (entry->phase != LANDED || (entry->flight.changes ==
-		    *entry->flight.watched &&
-		    entry->flight.until_ms > now_ms)))
-			return entry;
-	return NULL;
+		    may_share(entry, gatherer.conf, now_ms))
+			break;
+	gatherer_give(&gatherer);
+	return entry;
 }
 
 /* With the lock held. */

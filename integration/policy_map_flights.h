@@ -23,6 +23,7 @@ struct flights;
 struct flight {
 	const struct facts *facts;
 	const struct plan *plan;
+	const struct gatherer *gatherer;	/* by whose configuration */
 	int64_t until_ms;	/* monotonic: how long answers from it may be given again */
 	const _Atomic uint64_t *watched;	/* sts_cache_changes() */
 	uint64_t changes;	/* what it held at the start */
@@ -31,7 +32,8 @@ struct flight {
 /* gatherer, which is copied, and what it points to must outlive it. */
 struct flights *flights_new(const struct gatherer *gatherer);
 /* To be left with flight_leave(). as_mta: for an MTA that delivers by itself, so that a
- * destination's relay does not count. NULL: too many are under way. */
+ * destination's relay does not count. What was begun under another configuration than that in force
+ * is not shared. NULL: too many are under way. */
 struct flight *flights_join(struct flights *flights, const char *domain, bool as_mta);
 /* false: the deadline came first, or flights_stop(); the flight goes on. One of 0 does not wait. */
 bool flight_wait(struct flights *flights, struct flight *flight, struct deadline deadline);

@@ -57,6 +57,17 @@ next_word(const char **at, const char *end, size_t *length)
 	return word;
 }
 
+/* The host that an MTA is about to use. That of an address literal may be an address. */
+static bool
+take_host(struct question *question, const char *host, size_t length)
+{
+	struct domain other;
+
+	question->has_host = domain_parse(host, length, &question->host) == 0;
+	return question->has_host || (length > 0 && question->key == MAP_KEY_WITHOUT_POLICY &&
+	    map_next_hop(host, length, &other) == MAP_KEY_WITHOUT_POLICY);
+}
+
 static void
 read_line(struct question *question)
 {
@@ -67,13 +78,11 @@ read_line(struct question *question)
 	domain = next_word(&at, end, &domain_length);
 	host = next_word(&at, end, &host_length);
 	(void)next_word(&at, end, &rest);
-	question->has_domain = map_next_hop(domain, domain_length, &question->domain) == 0;
-	if (verb_length == 6 && memcmp(verb, "policy", 6) == 0) {
+	question->key = map_next_hop(domain, domain_length, &question->domain);
+	if (verb_length == 6 && memcmp(verb, "policy", 6) == 0)
 		question->known = domain_length > 0 && host_length == 0;
-	} else if (verb_length == 2 && memcmp(verb, "mx", 2) == 0) {
-		question->has_host = domain_parse(host, host_length, &question->host) == 0;
-		question->known = question->has_host && rest == 0;
-	}
+	else if (verb_length == 2 && memcmp(verb, "mx", 2) == 0)
+		question->known = take_host(question, host, host_length) && rest == 0;
 }
 
 /* "example.com requiretls" is about a message with that wish. Gives the length of the domain. */
@@ -101,7 +110,7 @@ read_map(struct question *question)
 	name_length = (size_t)(space - question->text);
 	question->known = map_find(question->text, name_length, &question->map) == 0;
 	key_length = read_wish(question, space + 1, question->length - name_length - 1);
-	question->has_domain = map_next_hop(space + 1, key_length, &question->domain) == 0;
+	question->key = map_next_hop(space + 1, key_length, &question->domain);
 }
 
 /* What is in JSON is about stsgated's own deliveries. */
@@ -112,16 +121,23 @@ is_about_mta(const struct question *question)
 }
 
 void
-question_ask(struct policy_map_desk *desk, const char *text, size_t length, bool line,
-    struct question *question)
+question_read(const char *text, size_t length, bool line, struct question *question)
 {
 	*question = (struct question){ .text = text, .length = length, .line = line,
-		.deadline = deadline_in(desk->answer_ms) };
+		.key = MAP_KEY_BAD };
 	if (line)
 		read_line(question);
 	else
 		read_map(question);
-	if (question->known && question->has_domain)
+}
+
+void
+question_ask(struct policy_map_desk *desk, const char *text, size_t length, bool line,
+    struct question *question)
+{
+	question_read(text, length, line, question);
+	question->deadline = deadline_in(desk->answer_ms);
+	if (question->known && question->key == MAP_KEY_DOMAIN)
 		question->flight = flights_join(desk->flights, question->domain.name,
 		    is_about_mta(question));
 }
@@ -134,44 +150,43 @@ question_wait(struct policy_map_desk *desk, const struct question *question,
 	    flight_wait(desk->flights, question->flight, deadline);
 }
 
+/* By the configuration that the flight gathered for: another would have asked other things. */
 static void
-weigh(const struct policy_map_desk *desk, struct arena *arena, const struct question *question,
-    struct map_policy *policy)
+weigh(struct arena *arena, const struct question *question, struct map_policy *policy)
 {
-	struct gatherer gatherer = gatherer_take(&desk->gatherer);
-	const struct conf *conf = gatherer.conf;
+	const struct flight *flight = question->flight;
+	const struct conf *conf = flight->gatherer->conf;
 	const struct conf_destination *destination = conf_destination_find(conf,
 	    question->domain.name);
 	struct map_rules rules = {
 		.tls = destination != NULL ? destination->tls : TLS_POLICY,
 		.sts_enforce = conf->sts.enforce,
-		.dane_by_mta = conf->policy_map.dane_by_mta && conf->dane.enforce == ENFORCE_ON
+		.dane_enforce = conf->dane.enforce,
+		.dane_by_mta = conf->policy_map.dane_by_mta
 	};
 
-	plan_map_weigh(arena, question->flight->facts, question->flight->plan, &rules, policy);
-	gatherer_give(&gatherer);
+	plan_map_weigh(arena, flight->facts, flight->plan, &rules, policy);
 }
 
 /* What is known of the domain, for a message with a wish of its own. */
 static const struct plan *
-plan_for_wish(const struct policy_map_desk *desk, struct arena *arena,
-    const struct question *question)
+plan_for_wish(struct arena *arena, const struct question *question)
 {
+	const struct flight *flight = question->flight;
 	struct plan_rules rules;
 
 	if (question->wish == WISH_NONE)
-		return question->flight->plan;
-	gather_rules(&desk->gatherer, question->domain.name, &rules);
+		return flight->plan;
+	gather_rules(flight->gatherer, question->domain.name, &rules);
 	rules.wish = question->wish;
-	return plan_make(arena, question->flight->facts, &rules);
+	return plan_make(arena, flight->facts, &rules);
 }
 
 static enum map_answer
-answer_json(const struct policy_map_desk *desk, struct arena *arena,
-    const struct question *question, struct buf *answer)
+answer_json(struct arena *arena, const struct question *question, struct buf *answer)
 {
 	char *text = plan_text_json(question->domain.name, question->flight->facts,
-	    plan_for_wish(desk, arena, question));
+	    plan_for_wish(arena, question));
 	enum map_answer kind = MAP_ANSWER_OK;
 
 	if (strlen(text) + 3 <= LIMIT_NETSTRING_OUT)
@@ -183,8 +198,7 @@ answer_json(const struct policy_map_desk *desk, struct arena *arena,
 }
 
 static enum map_answer
-answer_by_plan(const struct policy_map_desk *desk, const struct question *question,
-    struct buf *answer)
+answer_by_plan(const struct question *question, struct buf *answer)
 {
 	struct map_policy policy;
 	enum map_answer kind;
@@ -192,12 +206,12 @@ answer_by_plan(const struct policy_map_desk *desk, const struct question *questi
 
 	arena = arena_new();
 	if (is_about_mta(question))
-		weigh(desk, arena, question, &policy);
+		weigh(arena, question, &policy);
 	if (question->line)
 		kind = plan_map_line(&policy, question->has_host ? question->host.name : NULL,
 		    answer);
 	else if (question->map == MAP_JSON)
-		kind = answer_json(desk, arena, question, answer);
+		kind = answer_json(arena, question, answer);
 	else
 		kind = plan_map_answer(question->map, &policy, answer);
 	arena_free(arena);
@@ -214,10 +228,20 @@ answer_unknown(const struct question *question, const char *why, struct buf *ans
 }
 
 static enum map_answer
-answer_without_policy(const struct question *question, struct buf *answer)
+answer_without_policy(const struct policy_map_desk *desk, const struct question *question,
+    struct buf *answer)
 {
-	buf_add_text(answer, question->line ? "mode=none match=yes id=" : "NOTFOUND ");
-	return MAP_ANSWER_NOTFOUND;
+	struct gatherer gatherer;
+	enum map_answer kind = MAP_ANSWER_NOTFOUND;
+
+	if (!question->line) {
+		buf_add_text(answer, "NOTFOUND ");
+		return kind;
+	}
+	gatherer = gatherer_take(&desk->gatherer);
+	kind = plan_map_line_without_policy(gatherer.conf->policy_map.dane_by_mta, answer);
+	gatherer_give(&gatherer);
+	return kind;
 }
 
 static enum map_answer
@@ -226,15 +250,18 @@ answer(struct policy_map_desk *desk, const struct question *question, struct buf
 	if (!question->known)
 		return answer_unknown(question, "there is no such map: postfix, postfix-tlsrpt, "
 		    "sts and json are known", answer);
-	if (!question->has_domain)
-		return answer_without_policy(question, answer);
+	if (question->key == MAP_KEY_BAD)
+		return answer_unknown(question, "the next hop that is asked about is no domain "
+		    "name", answer);
+	if (question->key == MAP_KEY_WITHOUT_POLICY)
+		return answer_without_policy(desk, question, answer);
 	if (question->flight == NULL)
 		return answer_unknown(question, "too many look-ups are under way", answer);
 	if (!flight_wait(desk->flights, question->flight, question->deadline)) {
 		metrics_count(METRIC_MAP_TIMEOUTS, NULL, NULL);
 		return answer_unknown(question, too_late, answer);
 	}
-	return answer_by_plan(desk, question, answer);
+	return answer_by_plan(question, answer);
 }
 
 static void

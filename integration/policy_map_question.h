@@ -21,7 +21,6 @@
 
 /* What answering takes, for all sessions. */
 struct policy_map_desk {
-	const struct conf *conf;
 	struct gatherer gatherer;
 	struct policy_map_answers *answers;
 	struct flights *flights;
@@ -35,8 +34,8 @@ struct question {
 	bool known;	/* map, or the line's verb, is one of ours */
 	enum map map;
 	enum sender_wish wish;	/* of a message that the question is about; MAP_JSON alone */
-	struct domain domain;
-	bool has_domain;	/* it is one that can have a policy */
+	enum map_key key;
+	struct domain domain;	/* MAP_KEY_DOMAIN */
 	struct domain host;	/* of a line */
 	bool has_host;
 	struct flight *flight;	/* NULL: none is needed, or none is to be had */
@@ -46,6 +45,8 @@ struct question {
 /* Is it a question of a map that was answered just now? Then its answer is added to out. */
 bool question_answer_again(struct policy_map_desk *desk, const char *text, size_t length,
     struct buf *out);
+/* What its words say; nothing is asked. Pure. */
+void question_read(const char *text, size_t length, bool line, struct question *question);
 /* Reads it and sends for what is not known. To be followed by question_answer(). */
 void question_ask(struct policy_map_desk *desk, const char *text, size_t length, bool line,
     struct question *question);

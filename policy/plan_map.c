@@ -18,15 +18,6 @@ wait_for(struct arena *arena, struct map_policy *policy, enum map_need need, con
 	    why[0] != '\0' ? ": " : "", why);
 }
 
-static bool
-has_tlsa(const struct facts *facts, enum tlsa_state state)
-{
-	for (size_t i = 0; i < facts->host_count; i++)
-		if (facts->hosts[i].tlsa_state == state)
-			return true;
-	return false;
-}
-
 static int
 compare_hosts(const void *a, const void *b)
 {
@@ -66,19 +57,11 @@ name_listed(struct arena *arena, const struct facts *facts, struct map_policy *p
 }
 
 static void
-weigh_enforced(struct arena *arena, const struct facts *facts, const struct map_rules *rules,
-    struct map_policy *policy)
+weigh_enforced(struct arena *arena, const struct facts *facts, struct map_policy *policy)
 {
 	if (facts->mx == MX_UNKNOWN) {
 		wait_for(arena, policy, MAP_NEED_UNKNOWN, "the look-up of its MX records failed",
 		    facts->mx_why);
-		return;
-	}
-	/* Postfix takes "secure" for an order not to look for TLSA records itself. */
-	if (rules->dane_by_mta && has_tlsa(facts, TLSA_UNKNOWN) &&
-	    facts->mx_state == DNS_SECURE) {
-		wait_for(arena, policy, MAP_NEED_UNKNOWN, "the look-up of TLSA records of its MX "
-		    "hosts failed, so that DANE may apply", "");
 		return;
 	}
 	name_listed(arena, facts, policy);
@@ -109,7 +92,7 @@ weigh_policy(struct arena *arena, const struct facts *facts, const struct map_ru
 		break;
 	}
 	if (rules->sts_enforce == ENFORCE_ON) {
-		weigh_enforced(arena, facts, rules, policy);
+		weigh_enforced(arena, facts, policy);
 		return;
 	}
 	name_listed(arena, facts, policy);
@@ -126,15 +109,11 @@ weigh_absence(struct arena *arena, const struct facts *facts, const struct map_r
 		wait_for(arena, policy, MAP_NEED_UNKNOWN, what, facts->sts.why);
 }
 
-/* What the domain publishes, DANE before MTA-STS (RFC 8461 2). */
+/* What the domain publishes, but for DANE. */
 static void
 weigh_published(struct arena *arena, const struct facts *facts, const struct map_rules *rules,
     struct map_policy *policy)
 {
-	if (policy->under_dane) {
-		policy->need = MAP_NEED_DANE;
-		return;
-	}
 	switch (facts->sts.state) {
 	case STS_NOT_ASKED:
 	case STS_NONE:
@@ -192,17 +171,61 @@ weigh_verify(struct arena *arena, const struct plan *plan, struct map_policy *po
 		    "verified certificate (tls = \"verify\"), and there is no name to verify", "");
 }
 
+/* Do TLSA records count for the asking MTA? RFC 7672 2.2.1: behind an MX answer that is not secure
+ * DANE does not show that the host is the domain's, and MTAs refuse to demand it there. An MX
+ * answer that failed may be a secure one. */
+static bool
+dane_counts(const struct facts *facts, const struct map_rules *rules)
+{
+	if (!rules->dane_by_mta ||
+	    (facts->mx_state != DNS_SECURE && facts->mx != MX_UNKNOWN))
+		return false;
+	switch (rules->tls) {
+	case TLS_POLICY:
+		return rules->dane_enforce == ENFORCE_ON;
+	case TLS_DANE:	/* does not hang on dane.enforce */
+		return true;
+	case TLS_MAY:
+	case TLS_AUDIT:
+	case TLS_ENCRYPT:
+	case TLS_VERIFY:
+		break;
+	}
+	return false;
+}
+
+static void
+weigh_share(const struct facts *facts, struct map_policy *policy)
+{
+	size_t usable = 0, reachable = 0;
+
+	policy->facts = facts;
+	for (size_t i = 0; i < facts->host_count; i++) {
+		const struct host_facts *host = &facts->hosts[i];
+
+		if (host->tlsa_state == TLSA_USABLE)
+			usable++;
+		else if (host->tlsa_state == TLSA_UNKNOWN)
+			policy->share_unknown = true;
+		else if (host->address_count > 0)
+			reachable++;
+	}
+	if (usable == 0)
+		policy->share = MAP_SHARE_NONE;
+	else if (usable == facts->host_count)
+		policy->share = MAP_SHARE_ALL;
+	else
+		policy->share = reachable > 0 ? MAP_SHARE_SOME : MAP_SHARE_REACHABLE;
+}
+
 void
 plan_map_weigh(struct arena *arena, const struct facts *facts, const struct plan *plan,
     const struct map_rules *rules, struct map_policy *policy)
 {
-	*policy = (struct map_policy){ .need = MAP_NEED_NOTHING, .domain = facts->domain };
-	/* RFC 7672 2.2.1: behind an MX answer that is not secure DANE does not show that the host
-	 * is the domain's, and Postfix refuses "dane-only" there. */
-	policy->under_dane = rules->dane_by_mta && facts->mx_state == DNS_SECURE &&
-	    has_tlsa(facts, TLSA_USABLE);
-	policy->may_switch_off = !rules->dane_by_mta || !(has_tlsa(facts, TLSA_USABLE) ||
-	    has_tlsa(facts, TLSA_UNUSABLE) || has_tlsa(facts, TLSA_UNKNOWN));
+	*policy = (struct map_policy){ .need = MAP_NEED_NOTHING, .domain = facts->domain,
+		.says_dane = rules->dane_by_mta };
+	if (dane_counts(facts, rules))
+		weigh_share(facts, policy);
 	switch (rules->tls) {
 	case TLS_POLICY:
 		weigh_published(arena, facts, rules, policy);

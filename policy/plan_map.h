@@ -25,21 +25,32 @@ enum map { MAP_POSTFIX, MAP_POSTFIX_TLSRPT, MAP_STS, MAP_JSON };
 const char *map_name(enum map map);	/* "postfix", "postfix-tlsrpt", "sts", "json" */
 int map_find(const char *name, size_t length, enum map *map);	/* -1: there is none */
 
-/* The policy domain of a next hop as MTAs write it: "example.com", "example.com.", "[host]",
- * "host:25", "[host]:25". -1: none has a policy: an address, a parent domain (".example.com"), or
- * no domain at all. */
-int map_next_hop(const char *text, size_t length, struct domain *domain);
+/* What an MTA has as a next hop: "example.com", "example.com.", "[host]", "host:25", "[host]:25" */
+enum map_key {
+	MAP_KEY_DOMAIN,	/* one that can have a policy */
+	MAP_KEY_WITHOUT_POLICY,	/* an address, a parent domain (".example.com"), nothing at all */
+	MAP_KEY_BAD	/* no domain name: what an MTA makes of it is not known */
+};
+/* domain is set for MAP_KEY_DOMAIN alone. */
+enum map_key map_next_hop(const char *text, size_t length, struct domain *domain);
 
-/* What is asked of the MTA at the next hop. */
+/* What MTA-STS or a destination's tls asks of the MTA at the next hop. */
 enum map_need {
 	MAP_NEED_NOTHING,	/* its own settings hold */
-	MAP_NEED_TESTING,	/* the same, and the policy is for reports */
+	MAP_NEED_TESTING,	/* the same: a policy in mode testing, or an audit */
 	MAP_NEED_ENCRYPTION,	/* a destination's tls = "encrypt" */
 	MAP_NEED_NAMES,	/* a verified certificate for one of names */
-	MAP_NEED_DANE,	/* left to the MTA's own DANE */
 	MAP_NEED_DANE_ONLY,	/* a destination's tls = "dane" */
 	MAP_NEED_ANOTHER_MX,	/* the enforced policy lists none of the MX hosts; why says more */
 	MAP_NEED_UNKNOWN	/* nobody knows: the message has to wait; why says more */
+};
+
+/* Which hosts have usable TLSA records, so that the MTA's own DANE proves them. */
+enum map_share {
+	MAP_SHARE_NONE,	/* none, or DANE is not the MTA's business at this next hop */
+	MAP_SHARE_SOME,
+	MAP_SHARE_REACHABLE,	/* all that have an address now */
+	MAP_SHARE_ALL
 };
 
 struct map_policy {
@@ -50,14 +61,17 @@ struct map_policy {
 	const char *mode;	/* of the MTA-STS policy that speaks, or NULL */
 	const struct sts_policy *policy;	/* the same, or NULL */
 	const char *domain;	/* whose it is */
-	bool under_dane;	/* a host has usable TLSA records, and MX answer and MTA are fit */
-	bool may_switch_off;	/* no host has TLSA records that an MTA's own DANE would use */
+
+	bool says_dane;	/* the asking MTA does DANE: a line ends in dane= */
+	const struct facts *facts;	/* whose TLSA records count for that MTA; NULL: none do */
+	enum map_share share;
+	bool share_unknown;	/* the look-up of some host's records failed */
 };
 
 struct map_rules {
 	enum conf_tls tls;	/* of the destination; TLS_POLICY without one */
-	enum conf_enforce sts_enforce;
-	bool dane_by_mta;	/* the asking MTA does DANE, and dane.enforce is on */
+	enum conf_enforce sts_enforce, dane_enforce;
+	bool dane_by_mta;	/* policy-map.dane: the asking MTA does DANE */
 };
 
 /* What it points to lives as long as the arena, facts and plan. */
@@ -75,8 +89,11 @@ enum map_answer plan_map_answer(enum map map, const struct map_policy *policy,
 /* "TEMP " and why, whatever octets that has. */
 enum map_answer map_answer_temp(struct buf *answer, const char *why);
 
-/* Adds "mode=enforce match=yes id=2016Z" without a line end; host is an MX host, or NULL. */
+/* Adds "mode=enforce match=yes id=2016Z dane=no" without a line end; host is one that the MTA is
+ * about to use, or NULL: the domain as a whole. */
 enum map_answer plan_map_line(const struct map_policy *policy, const char *host,
     struct buf *answer);
+/* The same for what has no policy. */
+enum map_answer plan_map_line_without_policy(bool says_dane, struct buf *answer);
 
 #endif

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/ip.h"
 #include "base/limits.h"
@@ -75,23 +76,58 @@ bracketed(const char *text, size_t length)
 	return inside;
 }
 
-int
-map_next_hop(const char *text, size_t length, struct domain *domain)
+static bool
+is_address(const char *text, size_t length)
 {
-	const char *colon;
+	char copy[IP_TEXT_MAX] = "";
 	struct ip ip;
 
-	if (length > 0 && text[0] == '[') {
+	if (length >= sizeof(copy) || memchr(text, '\0', length) != NULL)
+		return false;
+	memcpy(copy, text, length);
+	return ip_parse(copy, &ip) == 0;
+}
+
+/* What stands in the brackets of an address literal (RFC 5321 4.1.3). */
+static bool
+is_literal(const char *text, size_t length)
+{
+	static const char tag[] = "IPv6:";
+	const size_t tag_length = sizeof(tag) - 1;
+
+	if (length > tag_length && strncasecmp(text, tag, tag_length) == 0) {
+		text += tag_length;
+		length -= tag_length;
+	}
+	return is_address(text, length);
+}
+
+enum map_key
+map_next_hop(const char *text, size_t length, struct domain *domain)
+{
+	struct domain name;
+	const char *colon;
+
+	if (length == 0 || is_address(text, length))
+		return MAP_KEY_WITHOUT_POLICY;
+	if (text[0] == '.')
+		return domain_parse(text + 1, length - 1, &name) == 0 ?
+		    MAP_KEY_WITHOUT_POLICY : MAP_KEY_BAD;
+	if (text[0] == '[') {
 		length = bracketed(text, length);
-		text++;
+		if (is_literal(++text, length))
+			return MAP_KEY_WITHOUT_POLICY;
 	} else if ((colon = memchr(text, ':', length)) != NULL) {
 		if (!is_port(colon + 1, length - (size_t)(colon - text) - 1))
-			return -1;
+			return MAP_KEY_BAD;
 		length = (size_t)(colon - text);
 	}
-	if (length == 0 || text[0] == '.' || domain_parse(text, length, domain) != 0)
-		return -1;
-	return ip_parse(domain->name, &ip) == 0 ? -1 : 0;
+	if (domain_parse(text, length, &name) != 0)
+		return MAP_KEY_BAD;
+	if (is_address(name.name, strlen(name.name)))
+		return MAP_KEY_WITHOUT_POLICY;
+	*domain = name;
+	return MAP_KEY_DOMAIN;
 }
 
 enum map_answer
@@ -198,43 +234,73 @@ answer_names_of(enum map map, const struct map_policy *policy, struct buf *answe
 	return MAP_ANSWER_OK;
 }
 
-/* "may" would switch off the DANE of an MTA whose default is "dane". */
-static enum map_answer
-answer_testing(enum map map, const struct map_policy *policy, struct buf *answer)
+static bool
+is_enforced(const struct map_policy *policy)
 {
-	if (map != MAP_POSTFIX_TLSRPT || !policy->may_switch_off)
-		return not_found(answer);
-	ok(answer, "may");
-	add_attributes(answer, policy);
-	return MAP_ANSWER_OK;
+	return policy->need == MAP_NEED_NAMES || policy->need == MAP_NEED_ANOTHER_MX;
+}
+
+static bool
+asks_nothing(const struct map_policy *policy)
+{
+	return policy->need == MAP_NEED_NOTHING || policy->need == MAP_NEED_TESTING;
+}
+
+/* Would the answer be another if the records were known whose look-up failed? */
+static bool
+hangs_on_unknown(const struct map_policy *policy)
+{
+	return policy->share_unknown && policy->need != MAP_NEED_DANE_ONLY &&
+	    (!asks_nothing(policy) || policy->share == MAP_SHARE_REACHABLE);
+}
+
+/* Is all left to the MTA's own DANE? Postfix takes "secure" for an order not to look for TLSA
+ * records at any host, so that an enforced policy becomes DANE at the hosts that have them.
+ * Sendmail takes a match by DANE for a verified certificate, and must not use a host of the policy
+ * without records unverified. */
+static bool
+is_left_to_dane(enum map map, const struct map_policy *policy)
+{
+	switch (policy->share) {
+	case MAP_SHARE_NONE:
+		break;
+	case MAP_SHARE_SOME:
+		return map != MAP_STS && !asks_nothing(policy);
+	case MAP_SHARE_REACHABLE:
+		return map != MAP_STS || asks_nothing(policy);
+	case MAP_SHARE_ALL:
+		return true;
+	}
+	return false;
+}
+
+static enum map_answer
+answer_dane(enum map map, struct buf *answer)
+{
+	return map == MAP_STS ? not_found(answer) : ok(answer, "dane-only");
 }
 
 static enum map_answer
 answer_need(enum map map, const struct map_policy *policy, struct buf *answer)
 {
-	bool sendmail = map == MAP_STS;
-
 	switch (policy->need) {
 	case MAP_NEED_NOTHING:
+	case MAP_NEED_TESTING:	/* Postfix verifies nothing at level "may", and would report
+				   successes that were none */
 		break;
-	case MAP_NEED_TESTING:
-		return answer_testing(map, policy, answer);
 	case MAP_NEED_ENCRYPTION:
-		if (!sendmail)
+		if (map != MAP_STS)
 			return ok(answer, "encrypt");
 		return map_answer_temp(answer, "FEATURE(sts) of Sendmail cannot be told of the "
 		    "destination's tls = \"encrypt\": use TLS_Rcpt in its access map");
 	case MAP_NEED_NAMES:
 		return answer_names_of(map, policy, answer);
-	case MAP_NEED_DANE:
-		return sendmail ? not_found(answer) : ok(answer, "dane-only");
 	case MAP_NEED_DANE_ONLY:
-		if (!sendmail)
-			return ok(answer, "dane-only");
-		if (policy->under_dane)
-			return not_found(answer);
+		if (map != MAP_STS || policy->share == MAP_SHARE_ALL)
+			return answer_dane(map, answer);
 		return map_answer_temp(answer, "the destination demands DANE (tls = \"dane\"), "
-		    "and no secure TLSA record is known, or policy-map.dane is \"none\"");
+		    "and not every MX host is known to have secure TLSA records, or "
+		    "policy-map.dane is \"none\"");
 	case MAP_NEED_ANOTHER_MX:
 	case MAP_NEED_UNKNOWN:
 		return map_answer_temp(answer, policy->why);
@@ -242,11 +308,24 @@ answer_need(enum map map, const struct map_policy *policy, struct buf *answer)
 	return not_found(answer);
 }
 
+static enum map_answer
+answer_policy(enum map map, const struct map_policy *policy, struct buf *answer)
+{
+	if (hangs_on_unknown(policy)) {
+		buf_printf(answer, "TEMP %s: the look-up of TLSA records of its MX hosts failed, "
+		    "so that DANE may apply", policy->domain);
+		return MAP_ANSWER_TEMP;
+	}
+	if (policy->need != MAP_NEED_DANE_ONLY && is_left_to_dane(map, policy))
+		return answer_dane(map, answer);
+	return answer_need(map, policy, answer);
+}
+
 enum map_answer
 plan_map_answer(enum map map, const struct map_policy *policy, struct buf *answer)
 {
 	size_t before = answer->length;
-	enum map_answer kind = answer_need(map, policy, answer);
+	enum map_answer kind = answer_policy(map, policy, answer);
 
 	if (answer->length - before <= LIMIT_NETSTRING_OUT)
 		return kind;
@@ -263,30 +342,93 @@ is_named(const struct map_policy *policy, const char *host)
 	return false;
 }
 
-static enum map_answer
-add_line(struct buf *answer, const char *mode, bool match, const char *id)
+/* What is known of a host's TLSA records. */
+enum known { KNOWN_NO, KNOWN_YES, KNOWN_NOT };
+
+static enum known
+known_of_host(const struct host_facts *host)
 {
-	buf_printf(answer, "mode=%s match=%s id=%s", mode, match ? "yes" : "no", id);
+	switch (host->tlsa_state) {
+	case TLSA_USABLE:
+		return KNOWN_YES;
+	case TLSA_UNKNOWN:
+		return KNOWN_NOT;
+	case TLSA_NOT_ASKED:	/* as no address was known, and the MTA has found one */
+		return host->address_count == 0 && (host->address_state == DNS_FAILED ||
+		    host->address_state == DNS_BOGUS) ? KNOWN_NOT : KNOWN_NO;
+	case TLSA_NONE:
+	case TLSA_UNUSABLE:
+		break;
+	}
+	return KNOWN_NO;
+}
+
+/* Some MTAs give the name that a CNAME leads to. */
+static bool
+is_host(const struct host_facts *host, const char *name)
+{
+	return domain_equal(host->name, name) ||
+	    (host->canonical != NULL && domain_equal(host->canonical, name));
+}
+
+/* Has the host usable TLSA records, or, without one, has any of the domain's? */
+static enum known
+known_dane(const struct map_policy *policy, const char *host)
+{
+	const struct facts *facts = policy->facts;
+
+	if (facts == NULL)
+		return KNOWN_NO;
+	for (size_t i = 0; host != NULL && i < facts->host_count; i++)
+		if (is_host(&facts->hosts[i], host))
+			return known_of_host(&facts->hosts[i]);
+	/* A host that the domain has not named to us was not asked about: the policy refuses it;
+	 * where hosts of the domain are under DANE, the MTA's MX answer is another than ours. */
+	if (host != NULL && is_enforced(policy))
+		return KNOWN_NO;
+	if (facts->mx == MX_UNKNOWN)
+		return KNOWN_NOT;
+	if (policy->share != MAP_SHARE_NONE)
+		return host != NULL ? KNOWN_NOT : KNOWN_YES;
+	return policy->share_unknown ? KNOWN_NOT : KNOWN_NO;
+}
+
+static enum map_answer
+add_line(struct buf *answer, const struct map_policy *policy, const char *mode, bool match,
+    enum known dane)
+{
+	buf_printf(answer, "mode=%s match=%s id=%s", mode, match ? "yes" : "no",
+	    policy->policy != NULL ? policy->policy->id : "");
+	if (policy->says_dane)
+		buf_add_text(answer, dane == KNOWN_YES ? " dane=yes" : " dane=no");
 	return strcmp(mode, "none") == 0 ? MAP_ANSWER_NOTFOUND : MAP_ANSWER_OK;
+}
+
+enum map_answer
+plan_map_line_without_policy(bool says_dane, struct buf *answer)
+{
+	struct map_policy policy = { .says_dane = says_dane };
+
+	return add_line(answer, &policy, "none", true, KNOWN_NO);
 }
 
 enum map_answer
 plan_map_line(const struct map_policy *policy, const char *host, struct buf *answer)
 {
-	const char *id = policy->policy != NULL ? policy->policy->id : "";
+	enum known dane = known_dane(policy, host);
+	enum map_need need = dane == KNOWN_NOT ? MAP_NEED_UNKNOWN : policy->need;
 
-	switch (policy->need) {
+	switch (need) {
 	case MAP_NEED_NOTHING:
-	case MAP_NEED_DANE:
-		return add_line(answer, "none", true, id);
+		return add_line(answer, policy, "none", true, dane);
 	case MAP_NEED_TESTING:
-		return add_line(answer, "testing", is_named(policy, host), id);
+		return add_line(answer, policy, "testing", is_named(policy, host), dane);
 	case MAP_NEED_NAMES:
 	case MAP_NEED_ANOTHER_MX:
-		return add_line(answer, "enforce", is_named(policy, host), id);
+		return add_line(answer, policy, "enforce", is_named(policy, host), dane);
 	case MAP_NEED_DANE_ONLY:
-		if (policy->under_dane)
-			return add_line(answer, "none", true, id);
+		if (dane == KNOWN_YES)
+			return add_line(answer, policy, "none", true, dane);
 		break;
 	case MAP_NEED_ENCRYPTION:
 	case MAP_NEED_UNKNOWN:

@@ -84,11 +84,10 @@ def test_report_attributes(net, client):
         " {policy_string=max_age: 600} {policy_string=ext: a%7Bb%7Dc}")
 
 
-def test_report_attributes_of_a_test(net, client):
-    domain = net.domain(policy="testing")
-    answer = client.ask("postfix-tlsrpt", domain.name)
-    assert answer.startswith(f"OK may policy_type=sts policy_domain={domain.name} "), answer
-    assert client.ask("postfix-tlsrpt", net.domain().name) == "NOTFOUND "
+@pytest.mark.parametrize("policy", [None, "none", "testing"])
+def test_nothing_to_report_where_nothing_is_verified(net, client, policy):
+    """Postfix verifies nothing at level "may", and would report successes that were none."""
+    assert client.ask("postfix-tlsrpt", net.domain(policy=policy).name) == "NOTFOUND "
 
 
 def test_next_hops(net, client):
@@ -99,9 +98,42 @@ def test_next_hops(net, client):
     for hop in (f"[{name}]:123", f"[{name}]", f"{name}:587", f"{name}.", f"[{name}.]:submission"):
         assert client.ask("postfix", hop) == good, hop
     for hop in (f".{name}", "[a:bb::dd]:25", "[192.0.2.1]", "[192.0.2.1]:25", "192.0.2.1",
-                "[IPv6:2001:db8::1]", "2001:db8::1", f"[{name}", f"[{name}]x", f"[{name}]:", "",
-                ".", "..", f"a b.{name}", f"{name}:", "\N{SNOWMAN}" * 300):
+                "[IPv6:2001:db8::1]", "2001:db8::1", ""):
         assert client.ask("postfix", hop) == "NOTFOUND ", hop
+
+
+NO_NAMES = ("{}/x", "x/{}", "a b.{}", "{} ", " {}", "{}\0", "\0{}", "{}\n", "x@{}", "*.{}", "{}..",
+            "x..{}", "..{}", ".a b.{}", "[{}", "[{}]x", "[{}]:", "{}:", ".", "..", "[]", "[IPv6:{}]",
+            "\N{SNOWMAN}" * 300, "x" * 64 + ".{}", "a." * 127 + "{}", "\N{ZERO WIDTH JOINER}.{}")
+
+
+def test_keys_that_are_no_names(net, mta, client):
+    """What an MTA makes of them is not known, so that nothing may go without a policy."""
+    name = net.domain(policy="enforce").name
+    for key in NO_NAMES:
+        for map_name in (*MAPS, "json"):
+            answer = client.ask(map_name, key.format(name))
+            assert answer.startswith("TEMP "), (map_name, key, answer)
+        for line in (f"policy {key.format(name)}\n", f"mx {key.format(name)} mx1.{name}\n"):
+            if key.strip(" ") == key and "\n" not in key:
+                assert socketmap.ask_line(where(mta), line) == "mode=error\n", line
+
+
+def test_names_as_people_write_them(net, mta, client):
+    """U-labels are converted, with emoji too: a policy is not missed since its name is odd."""
+    base = net.fresh_name()
+    for written, label in (("B\u00dcCHER", "xn--bcher-kva"), ("i\N{HEAVY BLACK HEART}", "xn--i-7iq"),
+                           ("\N{SNOWMAN}", "xn--n3h")):
+        domain = net.domain(policy="enforce", name=f"{label}.{base}", policy_id="odd1")
+        for key in (f"{written}.{base}", f"{written}.{base.upper()}.", f"[{written}.{base}]:25"):
+            assert client.ask("postfix", key) == secure(domain.host), key
+            assert client.ask("sts", key) == secure(domain.host), key
+            line = f"mx {key} {written.lower()}.{base}\n"
+            assert socketmap.ask_line(where(mta), line).startswith("mode=enforce match=no "), line
+            line = f"mx {key} {domain.host.name.upper()}.\n"
+            assert socketmap.ask_line(where(mta), line).startswith("mode=enforce match=yes "), line
+    longest = ".".join(["a"] * 126) + "." + "x"
+    assert client.ask("postfix", longest) == "NOTFOUND "
 
 
 def test_no_such_map(net, client):
@@ -218,7 +250,7 @@ def test_what_is_no_netstring(net, mta, bad):
         assert client.closed()
     with socketmap.Client(where(mta)) as client:
         client.send(netstring("postfix " + "x" * (10000 - len("postfix "))))
-        assert client.answer() == "NOTFOUND "
+        assert client.answer().startswith("TEMP ")
 
 
 def test_lines_for_exim(net, mta):
@@ -230,20 +262,35 @@ def test_lines_for_exim(net, mta):
     testing = net.domain(policy="testing", policy_id="exim3")
     for half_close in (True, False):
         for line, answer in (
-                (f"policy {domain.name}\n", "mode=enforce match=yes id=exim1\n"),
-                (f"mx {domain.name} {domain.hosts[0].name}\n", "mode=enforce match=yes id=exim1\n"),
-                (f"mx {domain.name} {domain.hosts[1].name}\r\n", "mode=enforce match=no id=exim1\n"),
-                (f"mx {domain.name} mx.evil.example\n", "mode=enforce match=no id=exim1\n"),
-                (f"policy {lone.name}\n", "mode=enforce match=no id=exim2\n"),
-                (f"policy {testing.name}\n", "mode=testing match=yes id=exim3\n"),
-                (f"policy {net.domain().name}\n", "mode=none match=yes id=\n"),
+                (f"policy {domain.name}\n", "mode=enforce match=yes id=exim1 dane=no\n"),
+                (f"mx {domain.name} {domain.hosts[0].name}\n", "mode=enforce match=yes id=exim1 dane=no\n"),
+                (f"mx {domain.name} {domain.hosts[1].name}\r\n", "mode=enforce match=no id=exim1 dane=no\n"),
+                (f"mx {domain.name} mx.evil.example\n", "mode=enforce match=no id=exim1 dane=no\n"),
+                (f"policy {lone.name}\n", "mode=enforce match=no id=exim2 dane=no\n"),
+                (f"policy {testing.name}\n", "mode=testing match=yes id=exim3 dane=no\n"),
+                (f"policy {net.domain().name}\n", "mode=none match=yes id= dane=no\n"),
                 (f"policy {failing.name}\n", "mode=error\n"),
                 (f"mx {failing.name} mx.evil.example\n", "mode=error\n"),
+                ("policy [192.0.2.1]\n", "mode=none match=yes id= dane=no\n"),
+                ("mx [IPv6:2001:db8::1] 2001:db8::1\n", "mode=none match=yes id= dane=no\n"),
+                ("policy .example\n", "mode=none match=yes id= dane=no\n"),
+                (f"mx {domain.name} a/b.example\n", "mode=error\n"),
+                (f"mx {domain.name} {domain.hosts[0].name}\0\n", "mode=error\n"),
+                (f"mx {domain.name} {domain.hosts[0].name} x\n", "mode=error\n"),
                 ("policy\n", "mode=error\n"), ("mx a.example\n", "mode=error\n"),
                 (f"nosuch {domain.name}\n", "mode=error\n"), ("\n", "mode=error\n")):
             assert socketmap.ask_line(where(mta), line, half_close) == answer, line
     assert socketmap.ask_line(where(mta), f"policy {domain.name}").startswith("mode=enforce ")
     assert socketmap.ask_line(where(mta), "x" * 5000) == ""
+
+
+def test_lines_without_dane(net, start):
+    """An MTA that does no DANE is told of MTA-STS alone."""
+    mta = start({"policy-map": {"dane": "none"}})
+    domain = net.domain(policy="enforce", policy_id="exim4")
+    assert socketmap.ask_line(where(mta), f"mx {domain.name} {domain.host.name}\n") == \
+        "mode=enforce match=yes id=exim4\n"
+    assert socketmap.ask_line(where(mta), "policy [192.0.2.1]\n") == "mode=none match=yes id=\n"
 
 
 def test_destinations(net, start):

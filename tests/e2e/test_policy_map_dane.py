@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""The policy map and domains under DANE: MTA-STS never switches off the DANE of the MTA that asks."""
+"""The policy map and hosts under DANE: MTA-STS never switches off the DANE of the MTA that asks, nor
+DANE at one host MTA-STS at another."""
 
 import json
 
@@ -27,8 +28,11 @@ def answers(daemon, domain):
                  for one in given)
 
 
-def line(daemon, domain):
-    return socketmap.ask_line(where(daemon), f"policy {domain.name}\n").split(" id=")[0]
+def line(daemon, domain, host=None):
+    """What Exim is answered about the domain, or one host of it, without the id."""
+    words = f"mx {domain.name} {host.name}\n" if host else f"policy {domain.name}\n"
+    answer = socketmap.ask_line(where(daemon), words).split()
+    return " ".join(word for word in answer if not word.startswith("id="))
 
 
 def secure(*hosts):
@@ -61,16 +65,51 @@ def leaves_it(net):
 
 
 @pytest.mark.parametrize("policy", [None, "none", "testing", "enforce"])
-@pytest.mark.parametrize("at", [0, 1])
-def test_usable_records_at_any_host(net, mta, leaves_it, policy, at):
+def test_usable_records_at_all_hosts(net, mta, leaves_it, policy):
     """G1, G11: whether they match is found out by the MTA."""
     domain = net.domain(policy=policy, mx=[Mx(10), Mx(20)])
-    publish(net, domain.hosts[at], tlsa.wrong("1 1 1"), tlsa.wrong("3 1 1"))
+    for host in domain.hosts:
+        publish(net, host, tlsa.wrong("1 1 1"), tlsa.wrong("3 1 1"))
     assert answers(mta, domain) == UNDER_DANE
-    assert line(mta, domain) == "mode=none match=yes"
-    expected = {"enforce": secure(*domain.hosts), "testing": ("NOTFOUND ", "OK may", "NOTFOUND ")}
-    assert answers(leaves_it, domain) == expected.get(policy, NOTHING)
-    assert line(leaves_it, domain) == f"mode={policy or 'none'} match=yes"
+    for host in (None, *domain.hosts):
+        assert line(mta, domain, host) == f"mode={policy or 'none'} match=yes dane=yes"
+        assert line(leaves_it, domain, host) == f"mode={policy or 'none'} match=yes"
+    assert answers(leaves_it, domain) == (secure(*domain.hosts) if policy == "enforce" else NOTHING)
+
+
+@pytest.mark.parametrize("policy", [None, "none", "testing", "enforce"])
+@pytest.mark.parametrize("at", [0, 1])
+def test_usable_records_at_one_host(net, mta, leaves_it, policy, at):
+    """Without a policy Postfix uses the other host too; with one Sendmail verifies it there."""
+    domain = net.domain(policy=policy, mx=[Mx(10), Mx(20)])
+    publish(net, domain.hosts[at], tlsa.wrong("3 1 1"))
+    if policy == "enforce":
+        assert answers(mta, domain) == (*UNDER_DANE[:2], secure(*domain.hosts)[0])
+        assert answers(leaves_it, domain) == secure(*domain.hosts)
+    else:
+        assert answers(mta, domain) == answers(leaves_it, domain) == NOTHING
+    mode = f"mode={policy or 'none'} match=yes"
+    assert line(mta, domain) == line(mta, domain, domain.hosts[at]) == mode + " dane=yes"
+    assert line(mta, domain, domain.hosts[1 - at]) == mode + " dane=no"
+    assert line(leaves_it, domain, domain.hosts[at]) == mode
+
+
+def test_other_host_without_an_address(net, mta):
+    """One that cannot be used does not count."""
+    domain = net.domain()
+    publish(net, domain.host, "3 1 1")
+    net.zones.add(domain.name, "MX", f"20 nowhere.{domain.name}.")
+    assert answers(mta, domain) == UNDER_DANE
+
+
+def test_records_of_a_host_that_is_not_listed(net, mta):
+    """DANE proves the host, and Exim refuses it all the same."""
+    domain = net.domain(policy="enforce", mx=[Mx(10), Mx(20)])
+    domain.set_policy(patterns=[domain.hosts[1].name])
+    publish(net, domain.hosts[0], "3 1 1")
+    assert answers(mta, domain) == (*UNDER_DANE[:2], secure(domain.hosts[1])[0])
+    assert line(mta, domain, domain.hosts[0]) == "mode=enforce match=no dane=yes"
+    assert line(mta, domain, domain.hosts[1]) == "mode=enforce match=yes dane=no"
 
 
 def test_records_count_where_no_host_is_listed(net, mta, leaves_it):
@@ -78,7 +117,17 @@ def test_records_count_where_no_host_is_listed(net, mta, leaves_it):
     domain = net.domain(policy="enforce", patterns=["mx.elsewhere.example"])
     publish(net, domain.host, "3 1 1")
     assert answers(mta, domain) == UNDER_DANE
+    assert line(mta, domain, domain.host) == "mode=enforce match=no dane=yes"
     assert answers(leaves_it, domain) == TEMP
+
+
+def test_host_that_the_domain_does_not_name(net, mta):
+    """Exim's MX answer is another than the secure one, and it was not asked about such a host."""
+    under_dane, without = net.domain(), net.domain()
+    publish(net, under_dane.host, "3 1 1")
+    other = net.domain().host
+    assert line(mta, under_dane, other) == "mode=error"
+    assert line(mta, without, other) == "mode=none match=yes dane=no"
 
 
 @pytest.mark.parametrize("records", [["0 0 1"], ["1 1 1"], ["3 2 1"], ["255 1 1"],
@@ -102,9 +151,30 @@ def test_look_up_of_records_fails(net, mta, leaves_it, fault):
         publish(net, domain.host, "3 1 1")
         net.dns.fault(tlsa.at(domain.host.name), "TLSA", fault)
     assert answers(mta, guarded) == TEMP
-    assert line(mta, guarded) == "mode=error\n"
+    for domain in (guarded, free):
+        assert line(mta, domain) == line(mta, domain, domain.host) == "mode=error"
+    # Postfix finds the failure itself, and Sendmail.
     assert answers(mta, free) == NOTHING
     assert answers(leaves_it, guarded) == secure(guarded.host)
+
+
+@pytest.mark.parametrize("policy", [None, "testing", "enforce"])
+def test_look_up_of_one_hosts_records_fails(net, mta, policy):
+    """Whether all hosts are under DANE is not known, and whether the policy is all that counts."""
+    domain = net.domain(policy=policy, mx=[Mx(10), Mx(20)])
+    for host in domain.hosts:
+        publish(net, host, "3 1 1")
+    net.dns.fault(tlsa.at(domain.hosts[1].name), "TLSA", "servfail")
+    assert answers(mta, domain) == TEMP
+    assert line(mta, domain, domain.hosts[0]) == f"mode={policy or 'none'} match=yes dane=yes"
+    assert line(mta, domain, domain.hosts[1]) == "mode=error"
+
+
+def test_addresses_that_fail_hide_no_records(net, mta):
+    domain = net.domain()
+    publish(net, domain.host, "3 1 1")
+    net.dns.fault(domain.host.name, "*", "servfail")
+    assert line(mta, domain, domain.host) == "mode=error"
 
 
 def test_records_in_an_unsigned_zone(net, mta):
@@ -119,6 +189,7 @@ def test_mx_answer_is_not_secure(net, mta):
     own with records of his own: the names of the MTA-STS policy are the better proof."""
     guarded = behind_insecure_mx(net, policy="enforce")
     assert answers(mta, guarded) == secure(guarded.host)
+    assert line(mta, guarded, guarded.host) == "mode=enforce match=yes dane=no"
     for policy in (None, "testing"):
         assert answers(mta, behind_insecure_mx(net, policy=policy)) == NOTHING
 
@@ -157,22 +228,31 @@ def test_destinations(net, start):
     mta = start({("destination", domain.name): {"tls": key}
                  for made in (signed, without) for key, domain in made.items()})
     expected = {
-        "policy": (UNDER_DANE, "none match=yes"),
-        "may": (NOTHING, "none match=yes"),
-        "encrypt": (("OK encrypt", "OK encrypt", "TEMP"), "error\n"),
-        "verify": (secure(signed["verify"].host), "enforce match=yes"),
-        "dane": (UNDER_DANE, "none match=yes"),
-        "audit": (NOTHING, "none match=yes")}
+        "policy": (UNDER_DANE, "enforce match=yes dane=yes"),
+        "may": (NOTHING, "none match=yes dane=no"),
+        "encrypt": (("OK encrypt", "OK encrypt", "TEMP"), "error"),
+        "verify": (secure(signed["verify"].host), "enforce match=yes dane=no"),
+        "dane": (UNDER_DANE, "none match=yes dane=yes"),
+        "audit": (NOTHING, "none match=yes dane=no")}
     for key, domain in signed.items():
-        assert (answers(mta, domain), line(mta, domain)) == \
-            (expected[key][0], "mode=" + expected[key][1]), key
-    expected["policy"] = (secure(without["policy"].host), "enforce match=yes")
-    expected["verify"] = (secure(without["verify"].host), "enforce match=yes")
+        assert answers(mta, domain) == expected[key][0], key
+        assert line(mta, domain, domain.host) == "mode=" + expected[key][1], key
+    expected["policy"] = (secure(without["policy"].host), "enforce match=yes dane=no")
+    expected["verify"] = (secure(without["verify"].host), "enforce match=yes dane=no")
     # Sendmail and Exim have no word for a demand that they cannot meet.
-    expected["dane"] = (("OK dane-only", "OK dane-only", "TEMP"), "error\n")
+    expected["dane"] = (("OK dane-only", "OK dane-only", "TEMP"), "error")
     for key, domain in without.items():
-        assert (answers(mta, domain), line(mta, domain)) == \
-            (expected[key][0], "mode=" + expected[key][1]), key
+        assert answers(mta, domain) == expected[key][0], key
+        assert line(mta, domain, domain.host) == "mode=" + expected[key][1], key
+
+
+def test_destination_demands_dane_of_every_host(net, start):
+    domain = net.domain(mx=[Mx(10), Mx(20)])
+    publish(net, domain.hosts[0], "3 1 1")
+    mta = start({("destination", domain.name): {"tls": "dane"}, "dane": {"enforce": "off"}})
+    assert answers(mta, domain) == ("OK dane-only", "OK dane-only", "TEMP")
+    assert line(mta, domain, domain.hosts[0]) == "mode=none match=yes dane=yes"
+    assert line(mta, domain, domain.hosts[1]) == "mode=error"
 
 
 def test_records_come_and_go(net, mta):

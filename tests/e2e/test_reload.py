@@ -250,6 +250,40 @@ def test_the_policy_map_keeps_no_answer_of_the_configuration_before(net, start):
         assert client.ask("postfix", domain.name).startswith("OK secure ")
 
 
+def test_the_policy_map_speaks_of_messages_by_the_configuration_in_force(net, start):
+    """Those with a wish of their own as well: a plan is made for them from what is known."""
+    mta, domain = start(), net.domain(policy="enforce")
+
+    def verdicts():
+        with socketmap.Client(mta.settings["policy-map"]["listen"][0]) as client:
+            answers = [client.ask("json", domain.name + wish) for wish in ("", " requiretls")]
+        return [json.loads(answer.removeprefix("OK "))["verdict"] for answer in answers]
+
+    assert verdicts() == ["use", "use"]
+    mta.reload({"smtp": {"own-names": [domain.host.name]}})
+    assert "use" not in verdicts()
+    mta.reload({"smtp": {"own-names": []}})
+    assert verdicts() == ["use", "use"]
+
+
+def test_a_look_up_of_the_configuration_before_is_not_shared(net, start):
+    """It did not ask for a policy, and whether there is one must not follow from it."""
+    domain = net.domain(policy="enforce")
+    mta = start({("destination", domain.name): {"tls": "may"}, "dns": {"timeout": "60s"}})
+    endpoint = mta.settings["policy-map"]["listen"][0]
+    net.dns.fault(domain.name, "MX", "silence")
+    answers = [""]
+    with socketmap.Client(endpoint) as before, socketmap.Client(endpoint) as after:
+        before.send(socketmap.netstring(f"postfix {domain.name}"))
+        wait_until(lambda: net.dns.queries(domain.name, "MX"), 10)
+        mta.reload({("destination", domain.name): {"tls": "policy"}})
+        net.dns.heal(domain.name)
+        while not answers[-1].startswith("OK secure ") and len(answers) < 20:
+            answers.append(after.ask("postfix", domain.name))
+    assert answers[-1].startswith("OK secure "), answers
+    assert all(answer.startswith("TEMP ") for answer in answers[1:-1])
+
+
 def test_open_connections_do_not_hold_up_the_end(net, start):
     """A kept connection to an MX, idle LMTP, policy map and control connections: all ended at once."""
     mta = start({"smtp": {"keep-idle": "60s"}})

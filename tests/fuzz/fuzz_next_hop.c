@@ -3,25 +3,48 @@
  * SPDX-License-Identifier: ISC
  */
 
-/* What is taken for the domain of a next hop is one that may be asked for, and stands for itself. */
+/*
+ * What is taken for the domain of a next hop is one that may be asked for, and stands for itself; what
+ * is said to have no policy is nothing that an MTA would look up as a domain.
+ */
 #include "config.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ip.h"
 #include "policy/plan_map.h"
 #include "tests/fuzz/fuzz.h"
+
+static bool
+is_name(const char *name)
+{
+	struct ip ip;
+
+	return ip_parse(name, &ip) != 0;
+}
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
 {
+	const char *text = (const char *)input;
 	struct domain domain, again;
 
-	if (map_next_hop((const char *)input, length, &domain) != 0)
-		return 0;
-	if (!domain_is_host(domain.name) ||
-	    map_next_hop(domain.name, strlen(domain.name), &again) != 0 ||
-	    strcmp(domain.name, again.name) != 0)
-		abort();
+	switch (map_next_hop(text, length, &domain)) {
+	case MAP_KEY_BAD:
+		break;
+	case MAP_KEY_WITHOUT_POLICY:
+		if (length > 0 && text[0] != '.' && text[0] != '[' &&
+		    domain_parse(text, length, &domain) == 0 && is_name(domain.name))
+			abort();
+		break;
+	case MAP_KEY_DOMAIN:
+		if (!domain_is_host(domain.name) || map_next_hop(domain.name,
+		    strlen(domain.name), &again) != MAP_KEY_DOMAIN ||
+		    strcmp(domain.name, again.name) != 0)
+			abort();
+		break;
+	}
 	return 0;
 }

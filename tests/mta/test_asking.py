@@ -4,6 +4,8 @@
 
 import pytest
 from checks import address, assert_arrived, assert_nothing_leaked
+from stslab import tlsa
+from stslab.internet import Mx
 from stslab.mx import Behaviour
 
 ASKING = ["exim", "sendmail", "postfix"]
@@ -41,6 +43,22 @@ def test_what_a_policy_forbids_stays_queued(net, site, fault):
     if fault == "no STARTTLS":
         assert_nothing_leaked(domain)
     assert domain.name not in site.mta.mailbox()
+
+
+@pytest.mark.parametrize("fault", ["no STARTTLS", "self-signed"])
+def test_records_of_one_host_do_not_free_the_other(net, site, fault):
+    """One under DANE is away; at the other the policy holds."""
+    kinds = {"no STARTTLS": Behaviour(offer_starttls=False, starttls=None)}
+    domain = net.domain(policy="enforce", mx=[
+        Mx(10, down=True), Mx(20, behaviour=kinds.get(fault) or Behaviour(certificate=fault))])
+    net.zones.add(tlsa.at(domain.host.name), "TLSA", tlsa.of(domain.host, "3 1 1"))
+    site.mta.send(address(domain))
+    assert site.mta.waiting() == [address(domain)], site.mta.log_text()
+    assert domain.messages() == []
+    assert sum(connection.content_octets for host in domain.hosts
+               for connection in host.connections) == 0
+    if fault == "no STARTTLS":
+        assert_nothing_leaked(domain)
 
 
 @pytest.mark.parametrize("policy", [None, "testing", "none"])

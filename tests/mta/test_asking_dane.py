@@ -3,7 +3,7 @@
 """A Postfix that does DANE by itself, for which the policy map leaves domains under DANE alone."""
 
 import pytest
-from checks import address, assert_arrived
+from checks import address, assert_arrived, assert_nothing_leaked
 from stslab import tlsa
 from stslab.internet import Mx
 from stslab.mx import Behaviour
@@ -56,6 +56,26 @@ def test_only_the_second_host_has_records(net, site):
     site.mta.send(address(domain))
     assert site.mta.waiting() == [], site.mta.log_text()
     assert [len(host.messages) for host in domain.hosts] == [0, 1]
+
+
+@pytest.mark.parametrize("policy", [None, "testing"])
+def test_other_host_without_a_policy(net, site, policy):
+    """Postfix uses it as it would by itself: its own DANE is for the hosts that have records."""
+    domain = net.domain(policy=policy, mx=[Mx(10, down=True), Mx(20, behaviour=SELF_SIGNED)])
+    publish(net, domain.hosts[0], "3 1 1")
+    site.mta.send(address(domain))
+    assert site.mta.waiting() == [], site.mta.log_text()
+    assert [len(host.messages) for host in domain.hosts] == [0, 1]
+
+
+def test_host_with_records_without_a_policy(net, site):
+    """DANE is demanded there all the same."""
+    domain = net.domain(mx=[Mx(10, behaviour=Behaviour(offer_starttls=False, starttls=None)),
+                            Mx(20, down=True)])
+    publish(net, domain.hosts[0], "3 1 1")
+    site.mta.send(address(domain))
+    assert refused(site, domain), site.mta.log_text()
+    assert_nothing_leaked(domain)
 
 
 def test_records_that_cannot_be_used(net, site):

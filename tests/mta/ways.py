@@ -44,6 +44,7 @@ class Ways:
         self.net = net
         self._sites = {}
         self._servers = []
+        self._validating = None
         self._port = 2424
 
     def get(self, name):
@@ -130,13 +131,25 @@ class Ways:
     def _map(self, listener, dane="mta"):
         return self.net.daemons.start({**QUICK, "policy-map": {"listen": [listener], "dane": dane}})
 
-    def _policy_exim(self):
-        directory = self.net.directory / "policy-exim"
+    def _validator(self):
+        """What validates for the MTAs that do DANE by themselves."""
+        if self._validating is None:
+            self._validating = forwarder.Validator()
+            self._validating.start()
+            self._servers.append(self._validating)
+        return self._validating.address
+
+    def _policy_exim(self, name="policy-exim", resolver=None):
+        directory = self.net.directory / name
         directory.mkdir()
-        exim = Exim(directory, 0, macros={
+        exim = Exim(directory, 0, resolver=resolver, macros={
             "STSGATE_POLICY_MAP": "yes", "STSGATE_MAP_SOCKET": f"{directory}/policy.sock",
             "STSGATE_TRUST": self.net.authorities.ca_file, "STSGATE_IGNORE_HOSTS": ""})
-        return Site("policy-exim", exim, self._map(f"unix:{directory}/policy.sock"))
+        return Site(name, exim, self._map(f"unix:{directory}/policy.sock"))
+
+    def _policy_exim_validating(self):
+        """Its resolver validates, so that it can do DANE."""
+        return self._policy_exim("policy-exim-validating", self._validator())
 
     def _policy_sendmail(self, name="policy-sendmail", changes=()):
         mta = Sendmail(self._root(name), "sendmail-policy.mc", changes=[
@@ -152,14 +165,11 @@ class Ways:
 
     def _policy_postfix(self):
         """As Debian runs it, in its chroot, by the Unix socket; its resolver validates."""
-        validator = forwarder.Validator()
-        validator.start()
-        self._servers.append(validator)
         mta = Postfix(self._root("policy-postfix"), ["main.cf.policy"], changes=[
             ("\nsmtp_tls_policy_maps = socketmap:inet", "\n#smtp_tls_policy_maps = socketmap:inet"),
             ("\n#smtp_tls_policy_maps = socketmap:unix", "\nsmtp_tls_policy_maps = socketmap:unix"),
             ("/etc/ssl/certs/ca-certificates.crt", "/etc/postfix/lab-ca.pem")],
-            resolver=validator.address)
+            resolver=self._validator())
         mta.root.write("/etc/postfix/lab-ca.pem", open(self.net.authorities.ca_file).read())
         socket = mta.root.inside("/var/spool/postfix/stsgate/policy.sock")
         return Site("policy-postfix", mta, self._map(f"unix:{socket}"))

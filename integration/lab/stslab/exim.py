@@ -19,6 +19,7 @@ from . import pace, processes
 
 EXIM = "/usr/sbin/exim4"
 OWNER = "Debian-exim"
+WITH_RESOLVER = 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
 PIECES = pathlib.Path(__file__).resolve().parents[2] / "exim"
 
 
@@ -41,9 +42,15 @@ class Exim:
     """One Exim whose spool, logs and mailbox are below `directory`."""
 
     def __init__(self, directory, lmtp_port, hostname="out.stslab.example", address="127.0.0.1",
-                 macros=None):
-        """`macros` are set before the shipped files are read."""
+                 macros=None, resolver=None):
+        """`macros` are set before the shipped files are read; `resolver` is the name server that it
+        asks, and trusts to validate."""
         self.directory = pathlib.Path(directory)
+        self._command = [EXIM]
+        if resolver is not None:
+            names = self.directory / "resolv.conf"
+            names.write_text(f"nameserver {resolver}\noptions trust-ad\n", encoding="ascii")
+            self._command = ["unshare", "--mount", "sh", "-c", WITH_RESOLVER, "sh", names, EXIM]
         self.hostname = hostname
         self._running = set()   # process ids
         self.config = self.directory / "exim4.conf"
@@ -71,7 +78,7 @@ class Exim:
         return pieces
 
     def _run(self, *arguments, stdin=b"", seconds=60, check=True):
-        process = subprocess.Popen([EXIM, "-C", str(self.config), *arguments],
+        process = subprocess.Popen([*self._command, "-C", str(self.config), *arguments],
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE)
         self._running.add(process.pid)
