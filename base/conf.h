@@ -138,7 +138,10 @@ struct conf {
 		char *organization, *contact, *sender, *submit;
 		bool success_only;
 		int64_t keep;
+		unsigned max_per_receiver;
 		char *socket, *forward;	/* "" : none */
+		mode_t socket_mode;
+		gid_t socket_group;
 	} tlsrpt;
 	struct {
 		char *backend;

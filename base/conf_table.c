@@ -243,7 +243,10 @@ const struct conf_key conf_keys[] = {
 	{ "tlsrpt", "submit", "smtp://127.0.0.1:25", TEXT(submit, tlsrpt.submit) },
 	{ "tlsrpt", "success-only", "true", FLAG(tlsrpt.success_only) },
 	{ "tlsrpt", "keep", "14d", DURATION(tlsrpt.keep, SECOND, YEAR) },
+	{ "tlsrpt", "max-per-receiver", "100", COUNT(tlsrpt.max_per_receiver, 1, 1000000) },
 	{ "tlsrpt", "socket", "", TEXT(socket, tlsrpt.socket), .check = check_tlsrpt_socket },
+	{ "tlsrpt", "socket-mode", "0660", MODE(tlsrpt.socket_mode) },
+	{ "tlsrpt", "socket-group", "", GROUP(tlsrpt.socket_group) },
 	{ "tlsrpt", "forward", "", TEXT(socket, tlsrpt.forward),
 	    .check = check_tlsrpt_forward },
 

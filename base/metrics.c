@@ -47,7 +47,8 @@ static const char *const places[] = { "memory", "file", NULL };
 static const char *const report_policies[] = { "tlsa", "sts", "no-policy-found", NULL };
 static const char *const session_results[] = { "success", "failure", NULL };
 static const char *const losses[] = { "store", "bound", "dns", NULL };
-static const char *const datagram_results[] = { "taken", "invalid", "full", NULL };
+static const char *const datagram_results[] = { "taken", "unwanted", "invalid", "full",
+	NULL };
 static const char *const forward_results[] = { "sent", "lost", NULL };
 
 static const char *const methods[] = { "mailto", "https", NULL };

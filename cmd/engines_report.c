@@ -21,8 +21,6 @@
 
 /* What is to be sent must not be gone before it could be. */
 #define SENDING_MS	(INT64_C(3) * 86400 * 1000)
-/* Whoever may send mail here may tell of it. */
-#define TLSRPT_SOCKET_MODE	0666
 
 int
 engines_start_tally(struct engines *e)
@@ -61,7 +59,8 @@ engines_open_tlsrpt(struct engines *e)
 		complain(e->conf, socket, why);
 		return -1;
 	}
-	e->tlsrpt_fd = endpoint_receive(&endpoint, TLSRPT_SOCKET_MODE, (gid_t)-1);
+	e->tlsrpt_fd = endpoint_receive(&endpoint, e->conf->tlsrpt.socket_mode,
+	    e->conf->tlsrpt.socket_group);
 	if (e->tlsrpt_fd < 0)
 		complain(e->conf, socket, errno == EADDRINUSE ?
 		    "another process is receiving there already" : strerror(errno));
@@ -128,7 +127,7 @@ engines_start_collector(struct engines *e)
 {
 	if (e->tlsrpt_fd < 0)
 		return 0;
-	e->collector = collector_new(e->tlsrpt_fd, e->tally, e->forward);
+	e->collector = collector_new(e->tlsrpt_fd, e->recorder);
 	e->tlsrpt_fd = -1;
 	if (e->collector == NULL)
 		complain(e->conf, e->conf->tlsrpt.socket, "no thread is to be had");

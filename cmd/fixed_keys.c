@@ -32,6 +32,8 @@ static const struct fixed_key {
 	VALUE("tlsrpt.enable", tlsrpt.enable),
 	VALUE("tlsrpt.keep", tlsrpt.keep),
 	TEXT("tlsrpt.socket", tlsrpt.socket),
+	VALUE("tlsrpt.socket-mode", tlsrpt.socket_mode),
+	VALUE("tlsrpt.socket-group", tlsrpt.socket_group),
 	TEXT("tlsrpt.forward", tlsrpt.forward),
 	TEXT("store.backend", store.backend),
 #undef TEXT

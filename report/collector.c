@@ -33,8 +33,7 @@ struct item {
 };
 
 struct collector {
-	struct tally *tally;
-	struct forward *forward;
+	struct recorder *recorder;
 	int fd;
 	int end;	/* eventfd: readable when the receiver is to end */
 	char *buffer;	/* the receiver's */
@@ -112,42 +111,67 @@ refuse(struct collector *collector, const char *why)
 	    why);
 }
 
+/* Takes the arena over. */
 static void
-read_item(struct collector *collector, const struct item *item)
+read_item(struct collector *collector, const struct item *item, struct recorder_told *told,
+    size_t *count)
 {
-	struct arena *arena = arena_new();
-	struct session_outcome session;
+	struct recorder_told *one = &told[*count];
 	const char *why = "";
 
-	if (datagram_read(arena, item->octets, item->length, item->at_s, &session, &why) == 0) {
-		metrics_count(METRIC_TLSRPT_DATAGRAMS, "taken", NULL);
-		tally_add(collector->tally, &session);
-		forward_send(collector->forward, &session);
-	} else {
-		refuse(collector, why);
+	one->arena = arena_new();
+	if (datagram_read(one->arena, item->octets, item->length, item->at_s, &one->session,
+	    &why) == 0) {
+		++*count;
+		return;
 	}
-	arena_free(arena);
+	refuse(collector, why);
+	arena_free(one->arena);
+}
+
+/* With the lock held. */
+static struct item *
+take_item(struct collector *collector)
+{
+	struct item *item = STAILQ_FIRST(&collector->items);
+
+	if (item == NULL)
+		return NULL;
+	STAILQ_REMOVE_HEAD(&collector->items, queue);
+	collector->held -= item->length + sizeof(*item);
+	return item;
+}
+
+/* With the lock held, given up meanwhile. */
+static void
+read_some(struct collector *collector)
+{
+	struct item *items[RECORDER_TOLD_MAX];
+	struct recorder_told told[RECORDER_TOLD_MAX];
+	size_t i, taken = 0, count = 0;
+
+	while (taken < RECORDER_TOLD_MAX && (items[taken] = take_item(collector)) != NULL)
+		taken++;
+	pthread_mutex_unlock(&collector->lock);
+	for (i = 0; i < taken; i++) {
+		read_item(collector, items[i], told, &count);
+		free(items[i]);
+	}
+	recorder_take(collector->recorder, told, count);
+	pthread_mutex_lock(&collector->lock);
 }
 
 static void *
 read_items(void *context)
 {
 	struct collector *collector = context;
-	struct item *item;
 
 	pthread_mutex_lock(&collector->lock);
 	while (!collector->stop || !STAILQ_EMPTY(&collector->items)) {
-		item = STAILQ_FIRST(&collector->items);
-		if (item == NULL) {
+		if (STAILQ_EMPTY(&collector->items))
 			pthread_cond_wait(&collector->changed, &collector->lock);
-			continue;
-		}
-		STAILQ_REMOVE_HEAD(&collector->items, queue);
-		collector->held -= item->length + sizeof(*item);
-		pthread_mutex_unlock(&collector->lock);
-		read_item(collector, item);
-		free(item);
-		pthread_mutex_lock(&collector->lock);
+		else
+			read_some(collector);
 	}
 	pthread_mutex_unlock(&collector->lock);
 	return NULL;
@@ -160,12 +184,11 @@ start(struct collector *collector, pthread_t *thread, void *(*run)(void *context
 }
 
 struct collector *
-collector_new(int fd, struct tally *tally, struct forward *forward)
+collector_new(int fd, struct recorder *recorder)
 {
 	struct collector *collector = xcalloc(1, sizeof(*collector));
 
-	collector->tally = tally;
-	collector->forward = forward;
+	collector->recorder = recorder;
 	collector->fd = fd;
 	collector->end = eventfd(0, EFD_CLOEXEC);
 	collector->buffer = xmalloc(LIMIT_DATAGRAM + 1);

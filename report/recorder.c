@@ -19,6 +19,7 @@
 #include "report/rua.h"
 
 #define QUICK_MS	100	/* the record was asked for when the delivery began */
+#define TOLD_MS	1000	/* of those that others tell of; the next ones wait meanwhile */
 #define PATIENT_MS	5000	/* on the thread that nobody waits for */
 #define LATE_MAX	2000	/* sessions that wait there */
 #define LATE_AT_ONCE	50	/* look-ups side by side */
@@ -30,6 +31,7 @@ struct job {
 	struct arena *arena;
 	struct outcomes outcomes;
 	const char *name;	/* of the record */
+	bool told;	/* by another sender */
 };
 
 struct recorder {
@@ -99,7 +101,8 @@ publish(const struct recorder *recorder, struct job *job, const char *record)
 	for (i = 0; i < job->outcomes.count; i++) {
 		session = &job->outcomes.at[i];
 		session->record = record;
-		log_failures(session);
+		if (!job->told)	/* else its log has them */
+			log_failures(session);
 		tally_add(recorder->tally, session);
 		forward_send(recorder->forward, session);
 	}
@@ -136,8 +139,12 @@ finish(const struct recorder *recorder, struct job *job, const struct dns_answer
 {
 	struct rua_list list;
 
-	if (read_answer(job->arena, answer, &list))
+	bool wanted = read_answer(job->arena, answer, &list);
+
+	if (wanted)
 		publish(recorder, job, list.record);
+	if (job->told)
+		metrics_count(METRIC_TLSRPT_DATAGRAMS, wanted ? "taken" : "unwanted", NULL);
 	job_free(job);
 }
 
@@ -276,6 +283,50 @@ put_off(struct recorder *recorder, struct job *job)
 		return;
 	count_lost(job);
 	job_free(job);
+}
+
+static struct job *
+job_told(struct recorder_told *told)
+{
+	struct job *job = arena_alloc(told->arena, sizeof(*job));
+
+	job->arena = told->arena;
+	job->outcomes.at = arena_alloc(job->arena, sizeof(*job->outcomes.at));
+	job->outcomes.at[0] = told->session;
+	job->outcomes.count = 1;
+	job->name = record_name(job->arena, told->session.domain);
+	job->told = true;
+	return job;
+}
+
+void
+recorder_take(struct recorder *recorder, struct recorder_told *told, size_t count)
+{
+	struct deadline quick = deadline_in(TOLD_MS);
+	struct dns_question questions[RECORDER_TOLD_MAX] = { 0 };
+	struct job *jobs[RECORDER_TOLD_MAX];
+	struct arena *arena = arena_new();
+	size_t i, asked = 0;
+
+	for (i = 0; i < count; i++) {
+		struct job *job = job_told(&told[i]);
+
+		if (job->name == NULL) {
+			metrics_count(METRIC_TLSRPT_DATAGRAMS, "unwanted", NULL);
+			job_free(job);
+			continue;
+		}
+		questions[asked] = (struct dns_question){ .name = job->name, .type = DNS_TXT };
+		jobs[asked++] = job;
+	}
+	resolver_ask(recorder->resolver, arena, questions, asked, quick);
+	for (i = 0; i < asked; i++) {
+		if (questions[i].answer.state == DNS_FAILED && deadline_passed(quick))
+			put_off(recorder, jobs[i]);
+		else
+			finish(recorder, jobs[i], &questions[i].answer);
+	}
+	arena_free(arena);
 }
 
 void

@@ -12,6 +12,7 @@
 #ifndef REPORT_RECORDER_H
 #define REPORT_RECORDER_H
 
+#include "base/arena.h"
 #include "policy/resolver.h"
 #include "report/forward.h"
 #include "report/outcomes.h"
@@ -31,6 +32,15 @@ void recorder_begin(struct recorder *recorder, const char *domain);
 /* What the domain's record says now, for explaining; as rua_parse(). */
 bool recorder_look_up(struct recorder *recorder, struct arena *arena, const char *domain,
     struct rua_list *list);
+/* Sessions that another sender tells of, RECORDER_TOLD_MAX at most; their arenas are taken over.
+ * Each counts by the record that is found here for its domain, and not at all without one, whatever
+ * record the sender names. Waits a second at most. */
+#define RECORDER_TOLD_MAX	100
+struct recorder_told {
+	struct arena *arena;
+	struct session_outcome session;
+};
+void recorder_take(struct recorder *recorder, struct recorder_told *told, size_t count);
 /* After the replies are out. */
 void recorder_record(struct recorder *recorder, const struct outcomes_of *of);
 

@@ -8,6 +8,7 @@ cases in the facts.
 """
 
 import contextlib
+import grp
 import json
 import os
 import socket
@@ -562,9 +563,16 @@ def receiving(net, collector):
     assert net.daemons.discard(daemon) == 0
 
 
+def name_with_record(net, *texts):
+    """A name that wants reports; it needs no mail host here."""
+    name = net.fresh_name()
+    net.zones.add("_smtp._tls." + name, "TXT", *(f'"{text}"' for text in texts or (RECORD,)), ttl=1)
+    return name
+
+
 def test_what_postfix_sends(net, receiving, collector):
     """3, 4, 5, 6, 7, 11, 14, 82: and nothing that is hostile ends it."""
-    name = net.fresh_name()
+    name = name_with_record(net)
     send(receiving.tlsrpt, *HOSTILE, postfix(name.upper() + ".", failed=1))
     policy = collector.only(name)
     assert verdict(policy) == ("none", 1, 201)
@@ -574,12 +582,33 @@ def test_what_postfix_sends(net, receiving, collector):
     counted = stats(receiving)
     assert counted["tlsrpt_datagrams_total.invalid"] == len(HOSTILE)
     assert counted["tlsrpt_datagrams_total.taken"] == 1
-    assert oct(os.stat(receiving.tlsrpt).st_mode & 0o777) == "0o666"
+    assert oct(os.stat(receiving.tlsrpt).st_mode & 0o777) == "0o660"
+
+
+def test_a_session_that_is_told_counts_by_the_record_in_the_dns(net, receiving, collector):
+    """Any local user could name a domain, and a record with a stranger's address in it."""
+    silent, void = net.fresh_name(), name_with_record(net, RECORD + ";;")
+    wanted = name_with_record(net, "v=TLSRPTv1; rua=mailto:right@r.example")
+    send(receiving.tlsrpt, postfix(silent), postfix(void), postfix(wanted))
+    session, = collector.wait(wanted, 1)
+    assert session["pr"] == "v=TLSRPTv1; rua=mailto:right@r.example"
+    wait_until(lambda: stats(receiving)["tlsrpt_datagrams_total.unwanted"] == 2, what="the rest")
+    assert collector.about(silent) == collector.about(void) == []
+    assert stats(receiving)["tlsrpt_datagrams_total.taken"] == 1
+    reports = json.loads(receiving.ask("report", "show", "--json").stdout)
+    assert [report["policies"][0]["policy"]["policy-domain"] for report in reports] == [wanted]
+
+
+def test_the_socket_is_open_to_its_group_alone(net, collector, start):
+    path = f"{net.directory}/tlsrpt-group.sock"
+    start({"tlsrpt": {"socket": "unix:" + path, "socket-mode": "0620", "socket-group": "mail"}})
+    made = os.stat(path)
+    assert (oct(made.st_mode & 0o777), made.st_gid) == ("0o620", grp.getgrnam("mail").gr_gid)
 
 
 def test_a_burst_is_counted_to_the_last(net, receiving):
     """16: 1000 datagrams from 8 senders that wait; test_recorder.c has processes that do not."""
-    names = [net.fresh_name() for _ in range(8)]
+    names = [name_with_record(net) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: send(receiving.tlsrpt, *[postfix(name)] * 125), names))
     wait_until(lambda: stats(receiving)["tlsrpt_datagrams_total.taken"] == 1000, 60,
@@ -589,7 +618,7 @@ def test_a_burst_is_counted_to_the_last(net, receiving):
 
 
 def test_the_socket_is_taken_over_after_a_crash(net, receiving, collector):
-    name = net.fresh_name()
+    name = name_with_record(net)
     receiving.kill()
     receiving.start()
     send(receiving.tlsrpt, postfix(name))

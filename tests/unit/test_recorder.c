@@ -311,6 +311,7 @@ a_burst_of_processes(void **state)
 {
 	struct fixture *fixture = *state;
 	int64_t before = metrics_get(METRIC_TLSRPT_DATAGRAMS, "taken", NULL), lost;
+	struct recorder *recorder;
 	struct collector *collector;
 	pid_t pids[SENDERS];
 	int ends[2], status;
@@ -323,7 +324,8 @@ a_burst_of_processes(void **state)
 			send_some(fixture, ends[1]);
 	}
 	close(ends[1]);
-	collector = collector_new(fixture->fd, NULL, NULL);
+	recorder = recorder_new(NULL, NULL, NULL);
+	collector = collector_new(fixture->fd, recorder);
 	fixture->fd = -1;
 	assert_non_null(collector);
 	lost = count_octets(ends[0]);
@@ -333,6 +335,7 @@ a_burst_of_processes(void **state)
 		assert_int_equal(status, 0);
 	}
 	collector_free(collector);
+	recorder_free(recorder);
 	assert_int_equal(metrics_get(METRIC_TLSRPT_DATAGRAMS, "taken", NULL) - before,
 	    BURST - lost);
 	assert_true(lost < BURST);
@@ -343,7 +346,8 @@ static void
 a_collector_counts_and_survives(void **state)
 {
 	struct fixture *fixture = *state;
-	struct collector *collector = collector_new(fixture->fd, NULL, NULL);
+	struct recorder *recorder = recorder_new(NULL, NULL, NULL);
+	struct collector *collector = collector_new(fixture->fd, recorder);
 	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 	char *large = xcalloc(1, 200 * 1000);
 	int64_t before = metrics_get(METRIC_TLSRPT_DATAGRAMS, "taken", NULL);
@@ -361,10 +365,53 @@ a_collector_counts_and_survives(void **state)
 	for (size_t i = 0; i < 5; i++)
 		tell(fixture, fd, GOOD, sizeof(GOOD) - 1);
 	collector_free(collector);
+	recorder_free(recorder);
 	assert_int_equal(metrics_get(METRIC_TLSRPT_DATAGRAMS, "taken", NULL), before + 505);
 	assert_int_equal(metrics_get(METRIC_TLSRPT_DATAGRAMS, "full", NULL), 0);
 	close(fd);
 	free(large);
+}
+
+/* Any local user may say what he likes about a domain. */
+static void
+what_is_told_counts_by_the_record_that_is_found_here(void **state)
+{
+	static const char *const domains[] = { "none.example", "bogus.example", "servfail.example",
+		"late.example", "a.example" };
+	struct fixture *fixture = *state;
+	int64_t taken = metrics_get(METRIC_TLSRPT_DATAGRAMS, "taken", NULL);
+	int64_t unwanted = metrics_get(METRIC_TLSRPT_DATAGRAMS, "unwanted", NULL);
+	char path[128], text[300];
+	const char *why, *heard;
+	struct endpoint socket_of;
+	struct collector *collector;
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0), length;
+
+	(void)snprintf(path, sizeof(path), "unix:%s/told", fixture->directory);
+	assert_int_equal(endpoint_parse(path, &socket_of, &why), 0);
+	collector = collector_new(endpoint_receive(&socket_of, 0600, (gid_t)-1),
+	    fixture->recorder);
+	assert_non_null(collector);
+	dead = true;
+	for (size_t i = 0; i < sizeof(domains) / sizeof(domains[0]); i++) {
+		length = snprintf(text, sizeof(text), "{\"d\":\"%s\",\"pr\":\"v=TLSRPTv1;"
+		    "rua=mailto:victim@v.example\",\"policies\":[{\"policy-type\":9,\"f\":0}]}",
+		    domains[i]);
+		assert_int_equal(sendto(fd, text, (size_t)length, 0,
+		    (const struct sockaddr *)&socket_of.address, socket_of.length), length);
+	}
+	assert_int_equal(await(METRIC_TLSRPT_DATAGRAMS, "taken", taken + 1), taken + 1);
+	heard = received(fixture);
+	assert_non_null(strstr(heard, "\"d\": \"a.example\",\"pr\": \"" RECORD "\""));
+	dead = false;	/* its record comes later */
+	assert_int_equal(await(METRIC_TLSRPT_DATAGRAMS, "taken", taken + 2), taken + 2);
+	heard = received(fixture);
+	assert_non_null(strstr(heard, "\"d\": \"late.example\",\"pr\": \"" RECORD "\""));
+	collector_free(collector);
+	assert_int_equal(metrics_get(METRIC_TLSRPT_DATAGRAMS, "unwanted", NULL), unwanted + 3);
+	assert_string_equal(received(fixture), "");
+	unlink(endpoint_path(&socket_of));
+	close(fd);
 }
 
 static void
@@ -390,6 +437,7 @@ main(void)
 		TEST(a_collector_that_cannot_take_it_is_a_loss),
 		TEST(a_burst_of_processes),
 		TEST(a_collector_counts_and_survives),
+		TEST(what_is_told_counts_by_the_record_that_is_found_here),
 		TEST(a_socket_left_over_is_taken_and_one_in_use_is_not),
 	};
 
