@@ -113,6 +113,7 @@ struct conf {
 		int64_t connect_timeout, command_timeout, data_timeout, final_timeout;
 		int64_t host_retry, keep_idle, keep_time;
 		unsigned keep_messages, max_deliveries, max_per_host;
+		unsigned sessions_per_message;	/* 0: no limit */
 		struct ip source_ipv4, source_ipv6;
 		bool has_source_ipv4, has_source_ipv6;
 		bool use_ipv6, use_ipv4, ipv6_first;	/* address-families, in its order */

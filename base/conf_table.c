@@ -211,6 +211,7 @@ const struct conf_key conf_keys[] = {
 	{ "smtp", "keep-time", "5m", DURATION(smtp.keep_time, SECOND, DAY) },
 	{ "smtp", "max-deliveries", "1000", COUNT(smtp.max_deliveries, 1, 100000) },
 	{ "smtp", "max-per-host", "20", COUNT(smtp.max_per_host, 1, 100000) },
+	{ "smtp", "sessions-per-message", "5", COUNT(smtp.sessions_per_message, 0, 1000) },
 	{ "smtp", "source-ipv4", "", .kind = &conf_kind_source4,
 	    .at = FIELD(struct ip, smtp.source_ipv4), .also = FIELD(bool, smtp.has_source_ipv4) },
 	{ "smtp", "source-ipv6", "", .kind = &conf_kind_source6,

@@ -19,7 +19,11 @@ struct walk {
 	const struct delivery *delivery;
 	struct deliver_report *report;
 	size_t left;	/* addresses not tried yet */
+	size_t tries_left;	/* and how many of them may be */
+	size_t hosts_left;	/* of which no address was tried */
+	unsigned *sessions;	/* of this message with this next hop, smtp.sessions-per-message */
 	struct visit failed;	/* where the reply of those left over comes from */
+	enum visit_weight failed_last;	/* of the last address */
 };
 
 /* What must be left of the transaction's time for an address to be begun with: enough to wait out
@@ -34,32 +38,42 @@ reserve_ms(const struct conf *conf)
 }
 
 static size_t
-count_addresses(const struct plan *plan)
+addresses_of(const struct plan_host *host)
 {
-	size_t i, count = 0;
+	return host->use ? host->address_count : 0;
+}
 
-	for (i = 0; i < plan->host_count; i++)
-		if (plan->hosts[i].use)
-			count += plan->hosts[i].address_count;
-	return count < LIMIT_ADDRESSES_PER_DOMAIN ? count : LIMIT_ADDRESSES_PER_DOMAIN;
+static void
+begin(struct walk *walk)
+{
+	const struct plan *plan = walk->delivery->plan;
+	size_t i;
+
+	walk->tries_left = LIMIT_ADDRESSES_PER_DOMAIN;
+	for (i = 0; i < plan->host_count; i++) {
+		walk->left += addresses_of(&plan->hosts[i]);
+		walk->hosts_left += addresses_of(&plan->hosts[i]) > 0;
+	}
 }
 
 /* Sets the visit's deadlines: an equal share for this address and each that would come after it;
- * the last one has all that is left. false: there is no time to begin. */
+ * the last one has all that is left, and one that answers EHLO its whole smtp.command-timeout.
+ * false: there is no time to begin. */
 static bool
 allot_time(const struct walk *walk, struct visit *visit)
 {
 	const struct deadline *deadline = &walk->delivery->txn->deadline;
 	int64_t reserve = reserve_ms(walk->delivery->context->conf);
 	int64_t time = deadline->at_ms - clock_monotonic_ms() - reserve;
+	size_t shares = walk->left < walk->tries_left ? walk->left : walk->tries_left;
 
 	if (time <= 0)
 		return false;
-	visit->slot_deadline = (struct deadline){ .at_ms = deadline->at_ms - reserve };
+	visit->limit = (struct deadline){ .at_ms = deadline->at_ms - reserve };
 	visit->deadline = *deadline;
-	if (walk->left > 1)
-		visit->deadline = deadline_in(time / (int64_t)walk->left);
-	visit->slot_deadline = deadline_earlier(visit->slot_deadline, visit->deadline);
+	if (shares > 1)
+		visit->deadline = deadline_in(time / (int64_t)shares);
+	visit->slot_deadline = deadline_earlier(visit->limit, visit->deadline);
 	return true;
 }
 
@@ -68,8 +82,37 @@ allot_time(const struct walk *walk, struct visit *visit)
 static void
 remember(struct walk *walk, const struct visit *visit)
 {
+	walk->failed_last = visit->weight;
 	if (visit->weight >= walk->failed.weight)
 		walk->failed = *visit;
+}
+
+/* How often one message knocks at one domain has a bound, for the sake of its hosts; but those that
+ * lack the TLS that is demanded turned nobody away. */
+static void
+count_session(struct walk *walk, const struct visit *visit)
+{
+	switch (visit->weight) {
+	case VISIT_WEIGHT_UNPROTECTED:
+	case VISIT_WEIGHT_UNREQUIRED:
+	case VISIT_WEIGHT_POLICY:
+		return;
+	case VISIT_WEIGHT_NONE:
+	case VISIT_WEIGHT_UNFIT:
+	case VISIT_WEIGHT_PASSED:
+	case VISIT_WEIGHT_TROUBLE:
+		*walk->sessions += visit->greeted;
+		return;
+	}
+}
+
+/* May one more address be tried? */
+static bool
+may_knock(const struct walk *walk)
+{
+	unsigned most = walk->delivery->context->conf->smtp.sessions_per_message;
+
+	return walk->left > 0 && walk->tries_left > 0 && (most == 0 || *walk->sessions < most);
 }
 
 /* false: the walk is over. */
@@ -89,27 +132,42 @@ try_address(struct walk *walk, const struct plan_host *host, const struct ip *ip
 		deliver_report_visit(walk->report, &visit);
 	}
 	walk->left--;
+	walk->tries_left--;
+	count_session(walk, &visit);
 	walk->report->exhausted = end == VISIT_NEXT && walk->left == 0;
 	if (end == VISIT_DONE)
 		return false;
 	remember(walk, &visit);
-	return end == VISIT_NEXT && walk->left > 0;
+	return end == VISIT_NEXT && may_knock(walk);
 }
 
+/* The addresses of a host from number *next on, while it does not turn out to be unfit for the
+ * message. false: the walk is over. */
+static bool
+walk_addresses(struct walk *walk, const struct plan_host *host, size_t *next)
+{
+	walk->failed_last = VISIT_WEIGHT_NONE;
+	while (*next < addresses_of(host) && walk->failed_last != VISIT_WEIGHT_UNFIT)
+		if (!try_address(walk, host, &host->addresses[(*next)++]))
+			return false;
+	return true;
+}
+
+/* One after the other; but what one address of a host cannot take the others hardly can: they come
+ * after the other hosts, of which smtp.sessions-per-message shall leave none out. */
 static void
 walk_hosts(struct walk *walk)
 {
 	const struct plan *plan = walk->delivery->plan;
-	size_t i, j;
+	size_t next[LIMIT_MX_RECORDS] = { 0 }, i;
 
-	walk->left = count_addresses(plan);
-	for (i = 0; i < plan->host_count; i++) {
-		if (!plan->hosts[i].use)
-			continue;
-		for (j = 0; j < plan->hosts[i].address_count; j++)
-			if (!try_address(walk, &plan->hosts[i], &plan->hosts[i].addresses[j]))
+	begin(walk);
+	while (may_knock(walk))
+		for (i = 0; i < plan->host_count; i++) {
+			walk->hosts_left -= next[i] == 0 && addresses_of(&plan->hosts[i]) > 0;
+			if (!walk_addresses(walk, &plan->hosts[i], &next[i]))
 				return;
-	}
+		}
 }
 
 /* All that are not settled yet. */
@@ -123,12 +181,20 @@ settle_rest(const struct delivery *delivery, struct visit *visit, const struct r
 			visit_settle(delivery, visit, delivery->group->rcpts[i], reply);
 }
 
-/* A no for good takes every address to have been tried. */
+/* Were addresses left untried, and not for want of time? */
+static bool
+is_cut_short(const struct walk *walk)
+{
+	return walk->failed.weight != VISIT_WEIGHT_NONE && walk->left > 0 && !may_knock(walk);
+}
+
+/* A no for good takes every address to have been tried, or every host where that is the bound. */
 static bool
 is_final(const struct walk *walk)
 {
 	return walk->failed.weight != VISIT_WEIGHT_NONE &&
-	    (walk->left == 0 || !reply_is_permanent(&walk->failed.reply));
+	    (walk->left == 0 || !reply_is_permanent(&walk->failed.reply) ||
+	    (walk->hosts_left == 0 && is_cut_short(walk)));
 }
 
 /* Is it REQUIRETLS that the hosts which were tried did not meet? */
@@ -151,6 +217,14 @@ settle_failed(struct walk *walk)
 			settle_rest(delivery, NULL, untried);
 		else
 			settle_rest(delivery, &walk->failed, &walk->failed.reply);
+		return;
+	}
+	if (is_cut_short(walk)) {
+		/* What those that were asked have in common the others may not have. */
+		reply = walk->failed.reply;
+		reply.code = 451;
+		reply.enhanced[0] = '4';
+		settle_rest(delivery, &walk->failed, &reply);
 		return;
 	}
 	reply_set(&reply, 451, "4.4.2", "no host of %s took the message before the MTA hung up or "
@@ -177,9 +251,10 @@ settle_by_plan(struct delivery *delivery, struct deliver_report *report)
 
 /* facts NULL: the policy is not asked after once more. */
 static void
-deliver(struct delivery *delivery, struct deliver_report *report, struct facts *facts)
+deliver(struct delivery *delivery, struct deliver_report *report, struct facts *facts,
+    unsigned *sessions)
 {
-	struct walk walk = { .delivery = delivery, .report = report };
+	struct walk walk = { .delivery = delivery, .report = report, .sessions = sessions };
 	struct plan *again = NULL;
 	struct facts before;
 
@@ -199,19 +274,71 @@ deliver(struct delivery *delivery, struct deliver_report *report, struct facts *
 	delivery->plan = again;
 	deliver_log_unlisted(delivery);
 	if (again->verdict == PLAN_USE)
-		deliver(delivery, report, NULL);
+		deliver(delivery, report, NULL, sessions);
 	else
 		settle_by_plan(delivery, report);
+}
+
+/* Does anybody wait for what is looked up? What is cut off tells nothing of the domain. */
+static bool
+is_awaited(void *context, const char *what)
+{
+	struct txn *txn = context;
+
+	(void)what;
+	return !txn_is_abandoned(txn);
+}
+
+/* The MTA will ask again: nothing is looked up, and nothing counted. */
+static void
+settle_unheard(struct delivery *delivery)
+{
+	static const struct plan none = { .verdict = PLAN_DEFER };
+	struct reply reply;
+
+	delivery->plan = &none;
+	reply_set(&reply, 451, "4.4.2", "the MTA hung up, or lmtp.transaction-time was over, "
+	    "before %s had its turn", delivery->group->domain);
+	settle_rest(delivery, NULL, &reply);
+}
+
+static void
+deliver_by_plan(struct delivery *delivery, struct arena *arena, struct deliver_context *deliverer)
+{
+	const struct address *address = &delivery->group->rcpts[0]->address;
+	struct txn *txn = delivery->txn;
+	struct deliver_report report;
+	struct facts *facts = NULL;
+	unsigned sessions = 0;
+
+	deliver_report_begin(&report, arena, delivery);
+	delivery->plan = gather_plan_for(&deliverer->gatherer, arena, delivery->group->domain,
+	    address->literal ? &address->ip : NULL, txn->wish, txn->deadline, &facts);
+	/* What was gathered in haste tells nothing. */
+	if (txn_is_abandoned(txn) && !deadline_passed(txn->deadline)) {
+		settle_unheard(delivery);
+		return;
+	}
+	deliver_log_unlisted(delivery);
+	switch (delivery->plan->verdict) {
+	case PLAN_USE:
+		deliver(delivery, &report, facts, &sessions);
+		break;
+	case PLAN_DEFER:
+	case PLAN_REFUSE:
+		settle_by_plan(delivery, &report);
+		break;
+	}
+	txn_tell(txn);
+	deliver_report_end(&report, delivery, facts);
 }
 
 void
 deliver_group(void *context, struct txn *txn, struct group *group)
 {
 	struct deliver_context deliverer = *(const struct deliver_context *)context;
-	const struct address *address = &group->rcpts[0]->address;
+	const struct gather_watch watch = { is_awaited, txn };
 	struct arena *arena = arena_new();
-	struct deliver_report report;
-	struct facts *facts = NULL;
 	struct delivery delivery = {
 		.context = &deliverer,
 		.txn = txn,
@@ -221,21 +348,11 @@ deliver_group(void *context, struct txn *txn, struct group *group)
 
 	if (txn->conf != NULL)
 		deliverer.conf = deliverer.gatherer.conf = txn->conf;
+	deliverer.gatherer.watch = &watch;
 	delivery.destination = conf_destination_find(deliverer.conf, group->domain);
-	deliver_report_begin(&report, arena, &delivery);
-	delivery.plan = gather_plan_for(&deliverer.gatherer, arena, group->domain,
-	    address->literal ? &address->ip : NULL, txn->wish, txn->deadline, &facts);
-	deliver_log_unlisted(&delivery);
-	switch (delivery.plan->verdict) {
-	case PLAN_USE:
-		deliver(&delivery, &report, facts);
-		break;
-	case PLAN_DEFER:
-	case PLAN_REFUSE:
-		settle_by_plan(&delivery, &report);
-		break;
-	}
-	txn_tell(txn);
-	deliver_report_end(&report, &delivery, facts);
+	if (txn_is_abandoned(txn))
+		settle_unheard(&delivery);
+	else
+		deliver_by_plan(&delivery, arena, &deliverer);
 	arena_free(arena);
 }

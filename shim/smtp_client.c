@@ -19,10 +19,19 @@ struct deadline
 smtp_client_command_deadline(const struct smtp_client *client)
 {
 	int64_t timeout = client->command_timeout;
+	struct deadline full, half;
 
 	if (client->kept && timeout > KEPT_ANSWER_MS)
 		timeout = KEPT_ANSWER_MS;
-	return deadline_earlier(deadline_in(timeout), client->deadline);
+	full = deadline_in(timeout);
+	if (!client->known)
+		return deadline_earlier(full, client->deadline);
+	if (full.at_ms <= client->limit.at_ms)
+		return full;
+	/* A host that falls silent now leaves others some time. */
+	half = deadline_in((client->limit.at_ms - clock_monotonic_ms()) / 2);
+	return deadline_earlier(full,
+	    half.at_ms > client->deadline.at_ms ? half : client->deadline);
 }
 
 static enum smtp_status

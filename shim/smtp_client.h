@@ -31,6 +31,10 @@ struct smtp_client {
 	struct stream *stream;
 	int64_t command_timeout, data_timeout, final_timeout;	/* milliseconds */
 	struct deadline deadline;	/* of every command */
+	/* One that has answered EHLO gets more: its whole command_timeout, where that ends before
+	 * limit, and otherwise half of what is left until then. */
+	bool known;
+	struct deadline limit;
 	struct deadline data_deadline;	/* of the content, up to its final dot */
 	struct smtp_features features;	/* of the last EHLO */
 	struct reply reply;	/* the last one */

@@ -175,6 +175,7 @@ greet(struct call *call)
 
 	if (status != SMTP_ANSWERED)
 		return visit_trouble(call, status);
+	call->visit->greeted = true;
 	call->greeted = reply_is_positive(&call->client.reply);
 	if (call->greeted)
 		return true;
@@ -230,6 +231,7 @@ hello(struct call *call)
 	if (!reply_is_positive(&call->client.reply))
 		return turned_away(call);
 	note_name(call);
+	call->client.known = true;
 	return true;
 }
 
@@ -457,6 +459,7 @@ init(struct call *call, const struct delivery *delivery, struct visit *visit)
 	call->client.data_timeout = conf->smtp.data_timeout;
 	call->client.final_timeout = conf->smtp.final_timeout;
 	call->client.deadline = visit->deadline;
+	call->client.limit = visit->limit;
 	call->client.data_deadline = delivery->txn->deadline;
 	call->watch = (struct watch){ .ended = is_unwanted, .context = call };
 	visit->began_ms = clock_monotonic_ms();

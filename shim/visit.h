@@ -74,9 +74,11 @@ struct visit {
 	bool fresh;	/* no kept connection will do */
 	unsigned omit;	/* of enum tls_omit: what the handshakes so far may have failed for */
 	unsigned handshakes;	/* that failed at this address and were tried once more */
+	bool greeted;	/* some connection to this address was, whatever the code */
 	bool told;	/* one of them is a session of RFC 8460, so that no later one is */
 	struct deadline deadline;	/* for everything up to the content */
 	struct deadline slot_deadline;	/* no address is begun with after it */
+	struct deadline limit;	/* of the commands to a host that has answered EHLO */
 	const struct visit_watch *watch;	/* NULL for a delivery */
 
 	/* What it showed. */
@@ -94,7 +96,7 @@ struct visit {
 };
 
 /* plaintext, fresh, judgement.finding and all above "what it showed" are the caller's to set; omit,
- * handshakes and told begin as 0, and a visit that ends with VISIT_OMIT changes them. */
+ * handshakes, told and greeted begin as 0, and the visits to one address change them. */
 enum visit_end visit_run(const struct delivery *delivery, struct visit *visit);
 
 /* Settles a recipient and logs it; visit is where its reply comes from, or NULL. The line of the

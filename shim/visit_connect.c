@@ -283,8 +283,8 @@ take_over(struct call *call, const struct kept *kept)
 	call->client.features = kept->client.features;
 	call->client.in_transaction = kept->client.in_transaction;
 	call->visit->proof = kept->proof;
-	call->client.kept = true;
-	call->visit->reused = true;
+	call->client.kept = call->client.known = true;
+	call->visit->reused = call->visit->greeted = true;
 	call->dialled_ms = kept->dialled_ms;
 	call->measured_s = kept->measured_s;
 	call->messages = kept->messages;
@@ -296,7 +296,8 @@ turn_down(struct call *call, struct kept *kept)
 	keep_close(kept);
 	memset(&call->visit->proof, 0, sizeof(call->visit->proof));
 	call->client.stream = NULL;
-	call->client.in_transaction = call->client.kept = call->visit->reused = false;
+	call->client.in_transaction = call->client.kept = call->client.known = false;
+	call->visit->reused = false;
 	call->messages = 0;
 }
 

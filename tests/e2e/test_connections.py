@@ -353,3 +353,66 @@ def test_the_share_of_each_address(net, start):
     began = time.monotonic()
     assert_reply(mta.deliver(address(domain)).only, "250 2.0.0", domain.hosts[1].name)
     assert time.monotonic() - began < 7.5
+
+
+def test_a_slow_host_gets_the_whole_command_timeout(net, start):
+    """Not the twelfth part of the time, since it has answered EHLO."""
+    mta = start({"lmtp": {"transaction-time": "13s"},
+                 "smtp": {"command-timeout": "5s", "final-timeout": "1s"}})
+    slow = Behaviour(rcpt={"someone": Slow(2, "250 2.1.5 Ok")})
+    domain = net.domain(mx=[Mx(10, behaviour=slow, family=("loopback",) * 12)])
+    assert_reply(mta.deliver(address(domain)).only, "250 2.0.0")
+    assert sum(len(host.connections) for host in domain.hosts) == 1
+
+
+TSS = "421 4.7.0 [TSS04] Messages temporarily deferred"
+
+
+def knocks(domain):
+    return sum(len(host.connections) for host in domain.hosts)
+
+
+def crowd(net, behaviour, hosts=3, addresses=6):
+    """Many MX hosts of many addresses, which all do the same."""
+    return net.domain(mx=[Mx(10 * number, behaviour=behaviour, family=("loopback",) * addresses)
+                          for number in range(1, hosts + 1)])
+
+
+@pytest.mark.parametrize("behaviour", [
+    Behaviour(mail=TSS), Behaviour(greeting=TSS), Behaviour(greeting="554 5.3.2 No"),
+    Behaviour(ehlo="451 4.3.2 Later"), Behaviour(mail="450 4.7.1 Grey")],
+    ids=["421 at MAIL", "421", "554", "EHLO", "450 at MAIL"])
+def test_a_message_asks_five_addresses(net, mta, behaviour):
+    domain = crowd(net, behaviour)
+    assert mta.deliver(address(domain)).only.code == 451 or behaviour.mail.startswith("450")
+    assert knocks(domain) == 5
+
+
+def test_sessions_per_message_zero_is_no_limit(net, start):
+    mta = start({"smtp": {"sessions-per-message": 0}})
+    domain = crowd(net, Behaviour(mail=TSS))
+    assert mta.deliver(address(domain)).only.code == 451
+    assert knocks(domain) == 18
+
+
+def test_hosts_that_lack_tls_do_not_count(net, start):
+    mta = start({"smtp": {"sessions-per-message": 1}})
+    stripped = Behaviour(offer_starttls=False, starttls=None)
+    domain = net.domain(policy="enforce", mx=[Mx(10, behaviour=stripped), Mx(20, behaviour=stripped),
+                                              Mx(30)])
+    assert_reply(mta.deliver(address(domain)).only, "250 2.0.0", domain.hosts[2].name)
+    assert_arrived(domain, tls=True)
+
+
+def test_a_no_of_all_hosts_while_one_is_untried_is_a_451(net, start):
+    small = Behaviour(extensions=("SIZE 1000",))
+    content = b"Subject: x\r\n\r\n" + b"\r\n" * 2000
+    mta = start({"smtp": {"sessions-per-message": 2}})
+    domain = net.domain(mx=[Mx(10, behaviour=small), Mx(20, behaviour=small), Mx(30)])
+    assert_reply(mta.deliver(address(domain), content=content).only, "451 4.3.4",
+                 domain.hosts[1].name)
+    assert domain.hosts[2].connections == []
+    # Each of the hosts was asked: of their other addresses nothing else is to be expected.
+    domain = crowd(net, small, hosts=2, addresses=3)
+    assert_reply(mta.deliver(address(domain), content=content).only, "552 5.3.4")
+    assert knocks(domain) == 2

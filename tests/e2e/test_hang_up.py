@@ -130,3 +130,42 @@ def test_hanging_up_in_the_data_sends_nothing(net, patient):
     client.close()
     wait_until(lambda: sessions(patient) == 0, 30, "the end of the session")
     assert domain.host.leaked() == ([], 0)
+
+
+def hand_over_to(mta, recipients):
+    """As hand_over(), to many domains."""
+    client = mta.client()
+    client.hello()
+    client.envelope("a@b.example", recipients)
+    client.command("DATA")
+    client.send(lmtp.stuffed(lmtp.MESSAGE))
+    return client
+
+
+def test_hanging_up_ends_the_look_ups_of_the_domains_to_come(net, start):
+    """Two domains at a time, whose name servers are silent: those that wait have no turn."""
+    mta = start({"lmtp": {"parallel-domains": 2}})
+    zone = net.fresh_name()
+    net.dns.fault("*." + zone, "*", "silence")
+    names = [f"n{number:02}.{zone}" for number in range(30)]
+    client = hand_over_to(mta, [f"someone@{name}" for name in names])
+    wait_until(lambda: net.dns.queries(names[1], "MX"), 30, "the first look-ups")
+    client.close()
+    wait_until(lambda: sessions(mta) == 0, 15, "the end of the session")
+    assert not any(net.dns.queries(name) for name in names[8:])
+    lines = [line for line in mta.log("delivery") if line["domain"].endswith(zone)]
+    assert len(lines) == len(names) and {line["status"] for line in lines} == {"deferred"}
+
+
+@pytest.mark.parametrize("others", [0, 1], ids=["alone", "side by side"])
+def test_hanging_up_ends_the_wait_for_a_policy(net, start, others):
+    mta = start({"sts": {"fetch-timeout": "50s"}})
+    domain = net.domain(policy="enforce")
+    domain.site.manner = "hang"
+    client = hand_over_to(mta, [address(domain)] + [address(net.domain())] * others)
+    wait_until(domain.fetches, 30, "the fetch")
+    client.close()
+    wait_until(lambda: sessions(mta) == 0, SOON, "the end of the session")
+    assert domain.host.connections == []
+    (outcome,) = mta.log("delivery", to=address(domain))
+    assert outcome["status"] == "deferred"

@@ -168,10 +168,11 @@ run(struct world *world)
 
 	if (world->before > 0)
 		context.keep = keep_new(&rules, world->slots);
-	run_before(world, &context);
-	began = clock_monotonic_ms();
-
 	context.gatherer.conf = &world->conf;
+	run_before(world, &context);
+	if (world->gone)
+		txn_abandon(world->txn);
+	began = clock_monotonic_ms();
 	if (world->abandon_after != NULL)
 		require(pthread_create(&mta, NULL, hang_up, world) == 0);
 	deliver_group(&context, world->txn, &world->txn->groups[0]);
@@ -210,7 +211,7 @@ world_deliver(struct world *world, const char *const *const *scripts,
 	world->txn->smtputf8 = world->smtputf8;
 	world->txn->wish = world->wish;
 	require(world->txn->group_count == 1);
-	world_plan = &world->plan;
+	world_plan = world->gone ? NULL : &world->plan;
 	run(world);
 	world->heard = peer_heard(world->peer);
 	world->connections = peer_connections(world->peer);

@@ -35,6 +35,7 @@ struct world {
 	enum sender_wish wish;
 	int64_t time_ms;	/* of the transaction */
 	const char *abandon_after;	/* once a host has heard this the MTA hangs up; NULL: it stays */
+	bool gone;	/* the MTA hung up before this group had its turn: there is no plan */
 	struct slots *slots;
 	unsigned before;	/* messages to before@example.net that go first, and on whose connections
 				   the one of the test may go */

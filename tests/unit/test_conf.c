@@ -82,6 +82,7 @@ assert_default_client(const struct conf *conf)
 	assert_int_equal(conf->smtp.keep_time, 300000);
 	assert_int_equal(conf->smtp.max_deliveries, 1000);
 	assert_int_equal(conf->smtp.max_per_host, 20);
+	assert_int_equal(conf->smtp.sessions_per_message, 5);
 	assert_false(conf->smtp.has_source_ipv4 || conf->smtp.has_source_ipv6);
 	assert_true(conf->smtp.use_ipv6 && conf->smtp.use_ipv4 && conf->smtp.ipv6_first);
 	assert_int_equal(conf->smtp.own_names.count, 0);
@@ -216,7 +217,8 @@ static const char everything[] =
     "smtp {\n"
     "  port = 2525 connect-timeout = 1s command-timeout = 2s data-timeout = 3s\n"
     "  final-timeout = 4s host-retry = 5s keep-idle = 0s keep-messages = 6 keep-time = 7s\n"
-    "  max-deliveries = 8 max-per-host = 9 source-ipv4 = \"192.0.2.9\" source-ipv6 = \"::9\"\n"
+    "  max-deliveries = 8 max-per-host = 9 sessions-per-message = 0\n"
+    "  source-ipv4 = \"192.0.2.9\" source-ipv6 = \"::9\"\n"
     "  address-families = {\"ipv4\"} own-names = {\"MX.example.com\"} tls-required-no = ignore\n"
     "}\n"
     "tls { ca-file = '/dev/null' min-protocol = TLSv1.3 plaintext-retry = no }\n"
@@ -302,6 +304,7 @@ assert_everything_sent(const struct conf *conf)
 	assert_int_equal(conf->smtp.keep_time, 7000);
 	assert_int_equal(conf->smtp.max_deliveries, 8);
 	assert_int_equal(conf->smtp.max_per_host, 9);
+	assert_int_equal(conf->smtp.sessions_per_message, 0);
 	assert_true(conf->smtp.has_source_ipv4 && !conf->smtp.source_ipv4.v6);
 	assert_true(conf->smtp.has_source_ipv6 && conf->smtp.source_ipv6.v6);
 	assert_true(conf->smtp.use_ipv4 && !conf->smtp.use_ipv6 && !conf->smtp.ipv6_first);
