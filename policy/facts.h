@@ -95,6 +95,8 @@ struct facts {
 	size_t bad_names;	/* MX records dropped because their name is no host name */
 	bool relay_address;	/* MX_LITERAL that is a relay: private is allowed */
 	struct sts_facts sts;
+	enum resolver_health resolver;
+	char resolver_fault[RESOLVER_FAULT_MAX];	/* of this site's own; "": none is known */
 	uint32_t ttl;	/* seconds for which the DNS would say the same: the least of all answers */
 };
 

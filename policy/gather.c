@@ -426,6 +426,7 @@ gather_facts(const struct gatherer *gatherer, struct arena *arena, const char *d
 		deadline = await_policy(gatherer, gathering.inquiry, gathering.deadline);
 		sts_cache_finish(gatherer->sts_cache, gathering.inquiry, deadline, &facts->sts);
 	}
+	facts->resolver = resolver_fault(gatherer->resolver, facts->resolver_fault);
 	return facts;
 }
 

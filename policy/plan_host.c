@@ -278,11 +278,11 @@ why_unreachable(const struct planning *planning, const struct host_facts *facts,
 
 	switch (reach) {
 	case REACH_FAILED:
-		return arena_printf(planning->arena, "address look-up failed%s%s", colon,
-		    facts->why);
+		return arena_printf(planning->arena, "address look-up failed%s%s%s", colon,
+		    facts->why, plan_own_fault(planning->arena, planning->facts, DNS_FAILED));
 	case REACH_BOGUS:
-		return arena_printf(planning->arena, "address look-up is bogus%s%s", colon,
-		    facts->why);
+		return arena_printf(planning->arena, "address look-up is bogus%s%s%s", colon,
+		    facts->why, plan_own_fault(planning->arena, planning->facts, DNS_BOGUS));
 	case REACH_PRIVATE:
 		return "all its addresses are private";
 	case REACH_NOTHING:
@@ -296,9 +296,10 @@ why_unreachable(const struct planning *planning, const struct host_facts *facts,
 static const char *
 why_unknown_tlsa(const struct planning *planning, const struct host_facts *facts)
 {
-	return arena_printf(planning->arena, "TLSA look-up %s%s%s",
+	return arena_printf(planning->arena, "TLSA look-up %s%s%s%s",
 	    facts->tlsa_answer == DNS_BOGUS ? "is bogus" : "failed",
-	    facts->tlsa_why[0] != '\0' ? ": " : "", facts->tlsa_why);
+	    facts->tlsa_why[0] != '\0' ? ": " : "", facts->tlsa_why,
+	    plan_own_fault(planning->arena, planning->facts, facts->tlsa_answer));
 }
 
 static const char *

@@ -5,7 +5,8 @@
 
 /*
  * What the parts of plan_make() share: plan.c sees to the domain and the order of its hosts,
- * plan_host.c to one host, plan_verdict.c to what is said when none is left. For these alone.
+ * plan_host.c to one host, plan_verdict.c to what is said when none is left, and
+ * plan_blame.c to whose fault an answer of the DNS is. For these alone.
  */
 #ifndef POLICY_PLAN_MAKE_H
 #define POLICY_PLAN_MAKE_H
@@ -62,6 +63,15 @@ void plan_host_fill(const struct planning *planning, const struct host_facts *fa
 /* Is there something about the domain that no host can mend? Then the plan's verdict is set. */
 bool plan_stop(struct planning *planning);
 void plan_no_host(struct planning *planning);	/* the verdict when no host may be used */
+
+/* Is an answer of this state bogus or missing since our own resolver is broken? */
+bool plan_is_own_fault(const struct facts *facts, enum dns_state state);
+/* The end of a reply about an answer that is bogus or missing: whose fault it is, and what to do;
+ * "" for a failure that may pass. way_out: what may be done until the domain's DNS is mended. */
+const char *plan_blame(struct arena *arena, const struct facts *facts, enum dns_state state,
+    const char *domain, const char *way_out);
+/* Our own fault in parentheses, or "". */
+const char *plan_own_fault(struct arena *arena, const struct facts *facts, enum dns_state state);
 
 /* The sender's wish. Does it take what recipients publish for advice, or ask for more? */
 bool plan_wish_lowers(const struct plan_rules *rules);

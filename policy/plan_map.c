@@ -106,7 +106,8 @@ weigh_absence(struct arena *arena, const struct facts *facts, const struct map_r
     const char *what, struct map_policy *policy)
 {
 	if (rules->sts_enforce == ENFORCE_ON)
-		wait_for(arena, policy, MAP_NEED_UNKNOWN, what, facts->sts.why);
+		wait_for(arena, policy, MAP_NEED_UNKNOWN, what,
+		    facts->resolver_fault[0] != '\0' ? facts->resolver_fault : facts->sts.why);
 }
 
 /* What the domain publishes, but for DANE. */

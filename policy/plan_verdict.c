@@ -78,6 +78,8 @@ stop_for_sts(struct planning *planning)
 	const struct sts_facts *sts = &planning->facts->sts;
 	const char *domain = planning->plan->domain;
 	const char *colon = sts->why[0] != '\0' ? ": " : "";
+	const char *audit = arena_printf(planning->arena, "set tls = \"audit\" in destination "
+	    "\"%s\", or name it in dns.insecure", planning->plan->destination);
 
 	if (planning->rules->tls != TLS_POLICY || planning->rules->sts_enforce != ENFORCE_ON ||
 	    planning->lowered)
@@ -91,13 +93,14 @@ stop_for_sts(struct planning *planning)
 	case STS_TXT_FAILED:
 		defer(planning, "4.4.3",
 		    "%s: the look-up of its mta-sts record _mta-sts.%s failed, so that its policy "
-		    "is not known%s%s", domain, domain, colon, sts->why);
+		    "is not known%s%s%s", domain, domain, colon, sts->why,
+		    plan_blame(planning->arena, planning->facts, DNS_FAILED, domain, ""));
 		return true;
 	case STS_TXT_BOGUS:
 		defer(planning, "4.7.5",
 		    "%s: the answer for its mta-sts record _mta-sts.%s fails DNSSEC "
-		    "validation%s%s; the DNS of %s must be "
-		    "mended", domain, domain, colon, sts->why, domain);
+		    "validation%s%s%s", domain, domain, colon, sts->why,
+		    plan_blame(planning->arena, planning->facts, DNS_BOGUS, domain, audit));
 		return true;
 	case STS_NOT_ASKED:
 	case STS_NONE:
@@ -114,15 +117,18 @@ defer_unknown_mx(struct planning *planning)
 {
 	const struct facts *facts = planning->facts;
 	const char *colon = facts->mx_why[0] != '\0' ? ": " : "";
+	const char *blame = plan_blame(planning->arena, facts, facts->mx_state, facts->domain,
+	    arena_printf(planning->arena, "name it in dns.insecure, or set relay in destination "
+	    "\"%s\"", planning->plan->destination));
 
 	if (facts->mx_state == DNS_BOGUS)
 		defer(planning, "4.7.5",
-		    "the answer for the MX records of %s fails DNSSEC validation%s%s; the DNS of "
-		    "%s must be mended", facts->domain, colon, facts->mx_why, facts->domain);
+		    "the answer for the MX records of %s fails DNSSEC validation%s%s%s",
+		    facts->domain, colon, facts->mx_why, blame);
 	else
 		defer(planning, "4.4.3",
-		    "the look-up of the MX records of %s failed%s%s", facts->domain, colon,
-		    facts->mx_why);
+		    "the look-up of the MX records of %s failed%s%s%s", facts->domain, colon,
+		    facts->mx_why, blame);
 }
 
 static bool
@@ -296,12 +302,18 @@ static void
 defer_unknown_tlsa(struct planning *planning)
 {
 	const struct plan_host *host = &first_out(planning, OUT_TLSA_UNKNOWN)->host;
+	const char *blame = arena_printf(planning->arena, "; the DNS of %s must be mended (until "
+	    "then set tls = \"audit\" in destination \"%s\")", host->tlsa_base,
+	    planning->plan->destination);
+
+	/* The host's reason tells of it. */
+	bool own_fault = planning->facts->resolver_fault[0] != '\0';
 
 	planning->plan->source = SOURCE_DANE;
 	defer(planning, "4.7.5",
-	    "dane of %s (TLSA base domain %s): %s, so that no %s of %s can be used for now; the "
-	    "DNS of %s must be mended", host->name, host->tlsa_base, host->reason,
-	    host_word(planning), planning->plan->domain, host->tlsa_base);
+	    "dane of %s (TLSA base domain %s): %s, so that no %s of %s can be used for now%s",
+	    host->name, host->tlsa_base, host->reason, host_word(planning),
+	    planning->plan->domain, own_fault ? "" : blame);
 }
 
 static void
@@ -348,12 +360,14 @@ defer_unreachable(struct planning *planning)
 
 	if (count_unreachable(planning, REACH_FAILED) > 0)
 		defer(planning, "4.4.3",
-		    "%s: the look-up of the addresses of its %ss failed: %s", domain,
-		    host_word(planning), hosts);
+		    "%s: the look-up of the addresses of its %ss failed: %s%s", domain,
+		    host_word(planning), hosts, plan_blame(planning->arena, planning->facts,
+		    DNS_FAILED, domain, ""));
 	else if (count_unreachable(planning, REACH_BOGUS) > 0)
 		defer(planning, "4.7.5",
-		    "%s: the answers for the addresses of its %ss fail DNSSEC validation: %s",
-		    domain, host_word(planning), hosts);
+		    "%s: the answers for the addresses of its %ss fail DNSSEC validation: %s%s",
+		    domain, host_word(planning), hosts, plan_blame(planning->arena,
+		    planning->facts, DNS_BOGUS, hosts, "name their domain in dns.insecure"));
 	else if (count_unreachable(planning, REACH_PRIVATE) > 0)
 		defer_private(planning);
 	else

@@ -290,6 +290,14 @@ was_due(const struct outcomes_of *of, const struct plan_host *host)
 	return of->exhausted;
 }
 
+/* A resolver of ours that is broken finds every domain's DNSSEC invalid. */
+static bool
+is_own_fault(const struct making *making, const struct finding *finding)
+{
+	return finding->type == RESULT_DNSSEC_INVALID &&
+	    making->of->facts->resolver_fault[0] != '\0';
+}
+
 static void
 take_skipped(struct making *making, const struct plan_host *host)
 {
@@ -299,7 +307,7 @@ take_skipped(struct making *making, const struct plan_host *host)
 
 	if (finding.type == RESULT_OK && facts->address_state == DNS_BOGUS)
 		finding_set(&finding, RESULT_DNSSEC_INVALID, "%s", facts->why);
-	if (finding.type == RESULT_OK)
+	if (finding.type == RESULT_OK || is_own_fault(making, &finding))
 		return;
 	if (finding.type == RESULT_DNSSEC_INVALID || host->finding_source == SOURCE_DANE)
 		policy = tlsa_policy(making, facts);
@@ -317,12 +325,12 @@ take_domain(struct making *making)
 	const struct facts *facts = of->facts;
 	struct outcome_policy policy = { .type = OUTCOME_TLSA,
 	    .domain = copy(making, facts->domain) };
-	struct finding finding;
+	struct finding finding = { .type = RESULT_OK };
 
-	if (facts->mx == MX_UNKNOWN && facts->mx_state == DNS_BOGUS) {
+	if (facts->mx == MX_UNKNOWN && facts->mx_state == DNS_BOGUS)
 		finding_set(&finding, RESULT_DNSSEC_INVALID, "%s", facts->mx_why);
+	if (finding.type != RESULT_OK && !is_own_fault(making, &finding))
 		(void)add_outcome(making, add_session(making, of->at_s), &policy, &finding);
-	}
 	/* Beside a policy that is still in force, or where no session tells of it. */
 	if (making->sts_finding.type != RESULT_OK &&
 	    (facts->sts.state == STS_VALID || making->made->count == 0))

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: ISC
 """DNS that fails, lies or is slow; private addresses; the three modes."""
 
+import json
+import socket
 import time
 
 import pytest
@@ -358,6 +360,88 @@ def test_a_forwarder_that_begins_to_drop_dnssec(net, start):
     assert set(codes) <= {"250 2.0.0", "451 4.7.5"}
     wait_health(mta, "recurses")
     assert len(alarms(mta)) == 1
+
+
+def healthz(mta):
+    """What the load balancer sees."""
+    path = mta.settings["control"]["listen"][0].removeprefix("unix:")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(path)
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while more := sock.recv(65536):
+            answer += more
+    return json.loads(answer.partition(b"\r\n\r\n")[2])
+
+
+def test_our_own_servers_are_blamed_where_nothing_validates(net, start):
+    """They drop DNSSEC and the root cannot be asked: all mail waits, for unsigned domains too, and
+    no reply blames the recipient.  It ends by itself."""
+    net.dns.fault("*", "*", "stripped")
+    signed = net.domain(policy="enforce", behaviour=STRIPPED)
+    unsigned = net.domain(zone="plain", behaviour=STRIPPED)
+    inside = net.domain(zone="corp.lan", behaviour=STRIPPED)
+    with net.zones.without_root():
+        mta = start({"dns": {"insecure": ["corp.lan"]}})
+        for domain in (signed, unsigned):
+            reply = mta.deliver(address(domain)).only
+            assert_reply(reply, "451 4.7.5", f"by no fault of {domain.name}", "127.0.0.53",
+                         "drop DNSSEC records", "(no-signatures-for-trust-anchor)",
+                         "let them pass DNSSEC, or set dns.mode to recurse and open port 53")
+            assert "must be mended" not in reply.text
+            assert_nothing_leaked(domain)
+        assert mta.deliver(address(inside)).only.short == "250 2.0.0"
+        alarm, = alarms(mta)
+        assert "all mail waits, for unsigned domains too" in alarm["msg"]
+        assert "no-signatures-for-trust-anchor" in alarm["msg"]
+        assert healthz(mta) == {"status": "degraded", "resolver": "broken"}
+        shown = mta.ask("policy", signed.name)
+        assert "127.0.0.53" in shown.stdout + shown.stderr
+        net.dns.heal()
+        wait_health(mta, "validates")
+    assert healthz(mta) == {"status": "ok", "resolver": "validates"}
+    assert [line["ended"] for line in alarms(mta)] == ["no", "yes"]
+    assert mta.deliver(address(unsigned)).only.short == "250 2.0.0"
+    assert_reply(mta.deliver(address(signed)).only, "451 4.7.4")
+
+
+def test_servers_that_answer_nothing_are_blamed(net, start):
+    """Mail waits, /healthz is red, and both end soon after the servers answer again."""
+    net.dns.fault("*", "*", "silence")
+    mta = start({"dns": {"timeout": "1s"}})
+    domain = net.domain(policy="enforce")
+    wait_health(mta, "silent")
+    assert_reply(mta.deliver(address(domain)).only, "451 4.4.3", f"by no fault of {domain.name}",
+                 "(127.0.0.53) do not answer")
+    assert healthz(mta) == {"status": "degraded", "resolver": "silent"}
+    net.dns.heal()
+    wait_health(mta, "validates")
+    assert healthz(mta) == {"status": "ok", "resolver": "validates"}
+    assert [line["ended"] for line in alarms(mta)] == ["no", "yes"]
+    wait_until(lambda: mta.deliver(address(domain)).only.short == "250 2.0.0", 10, "a delivery")
+
+
+def test_a_way_out_of_dnssec_that_is_broken_for_good(net, start):
+    """The reply names it, and it works."""
+    mta = start()
+    wait_health(mta, "validates")
+    domain = net.domain(policy="enforce", behaviour=STRIPPED)
+    net.dns.fault("_mta-sts." + domain.name, "TXT", "stripped")
+    assert_reply(mta.deliver(address(domain)).only, "451 4.7.5", "validation: no-signatures;",
+                 f"the DNS of {domain.name} must be mended",
+                 f'set tls = "audit" in destination "{domain.name}"', "dns.insecure")
+    mta.reload({("destination", domain.name): {"tls": "audit"}})
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    mta.reload({("destination", domain.name): {"tls": "policy"}})
+    assert mta.deliver(address(domain)).only.short == "451 4.7.5"
+    mta.reload({"dns": {"insecure": [domain.name]}})
+    assert_reply(mta.deliver(address(domain)).only, "451 4.7.4", "STARTTLS")    # by its policy
+    other = net.domain(behaviour=STRIPPED)
+    net.dns.fault(other.name, "MX", "stripped")
+    assert_reply(mta.deliver(address(other)).only, "451 4.7.5", "must be mended",
+                 f'set relay in destination "{other.name}"', "dns.insecure")
+    mta.reload({("destination", other.name): {"relay": other.host.name}})
+    assert mta.deliver(address(other)).only.short == "250 2.0.0"
 
 
 def test_the_check_of_the_configuration_tells_about_dnssec(net):

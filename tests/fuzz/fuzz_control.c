@@ -88,6 +88,14 @@ resolver_stop(struct resolver *resolver)
 }
 
 enum resolver_health
+resolver_fault(struct resolver *resolver, char words[RESOLVER_FAULT_MAX])
+{
+	(void)resolver;
+	words[0] = '\0';
+	return RESOLVER_UNTESTED;
+}
+
+enum resolver_health
 resolver_health(struct resolver *resolver)
 {
 	(void)resolver;

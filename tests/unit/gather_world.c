@@ -70,6 +70,14 @@ resolver_ask(struct resolver *resolver, struct arena *in, struct dns_question *q
 	}
 }
 
+enum resolver_health
+resolver_fault(struct resolver *resolver, char words[RESOLVER_FAULT_MAX])
+{
+	(void)resolver;
+	snprintf(words, RESOLVER_FAULT_MAX, "%s", world.fault == RESOLVER_BROKEN ? "mend it" : "");
+	return world.fault;
+}
+
 struct sts_inquiry {
 	struct dns_question question;
 };

@@ -35,6 +35,7 @@ extern struct gather_world {
 	char asked[64];	/* how many questions each round, "2 4 " */
 	char sts_domain[80];
 	struct sts_facts sts, sts_anew;
+	enum resolver_health fault;	/* what resolver_fault() says */
 	bool recheck_news;
 	struct deadline left;	/* that sts_cache_finish() was given */
 	unsigned flight;	/* how often the policy is looked for before it is there */

@@ -109,6 +109,9 @@ test_facts_make(struct arena *arena, const struct test_facts *test)
 		fill_tlsa(arena, &test->tlsa[facts->host_count], &facts->hosts[facts->host_count]);
 		facts->host_count++;
 	}
+	facts->resolver = test->resolver;
+	snprintf(facts->resolver_fault, sizeof(facts->resolver_fault), "%s",
+	    test->resolver_fault != NULL ? test->resolver_fault : "");
 	facts->sts.state = test->sts;
 	if (test->sts == STS_VALID)
 		facts->sts.policy = make_policy(arena, test);

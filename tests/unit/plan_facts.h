@@ -48,6 +48,8 @@ struct test_facts {
 	enum conf_tls_version min_protocol;
 	enum sender_wish wish;
 	uint64_t seed;
+	enum resolver_health resolver;
+	const char *resolver_fault;	/* NULL: none */
 };
 
 /* The policy's id is always "2016Z". */

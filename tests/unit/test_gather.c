@@ -153,6 +153,20 @@ test_addresses(void **state)
 }
 
 static void
+test_a_fault_of_the_resolver(void **state)
+{
+	struct facts *facts;
+
+	(void)state;
+	facts = gather();
+	assert_string_equal(facts->resolver_fault, "");
+	world.fault = RESOLVER_BROKEN;
+	facts = gather();
+	assert_int_equal(facts->resolver, RESOLVER_BROKEN);
+	assert_string_equal(facts->resolver_fault, "mend it");
+}
+
+static void
 test_families_in_use(void **state)
 {
 	struct made_up *mx = add("example.com", DNS_MX, DNS_SECURE);
@@ -353,6 +367,7 @@ main(void)
 		TEST(test_kinds_of_mx),
 		TEST(test_too_many_mx_records),
 		TEST(test_addresses),
+		TEST(test_a_fault_of_the_resolver),
 		TEST(test_families_in_use),
 		TEST(test_literal),
 		TEST(test_relay),

@@ -307,6 +307,63 @@ test_verdicts(void **state)
 	}
 }
 
+#define OURS	.resolver = RESOLVER_BROKEN, .resolver_fault = "servers drop DNSSEC: mend them"
+#define DEAF	.resolver = RESOLVER_SILENT, .resolver_fault = "servers do not answer"
+#define NO_FAULT "by no fault of example.com: servers drop DNSSEC: mend them"
+
+/* Whose fault a bogus or missing answer is, and what may be done: words that must be there, and
+ * some that must not. */
+static const struct {
+	struct test_facts facts;
+	const char *start, *words, *never;
+} blames[] = {
+	{ { .mx = MX_UNKNOWN, .mx_state = DNS_BOGUS }, "451 4.7.5", "the DNS of example.com must be "
+	    "mended (until then name it in dns.insecure, or set relay in destination "
+	    "\"example.com\")", "fault" },
+	{ { .mx = MX_UNKNOWN, .mx_state = DNS_BOGUS, OURS }, "451 4.7.5", NO_FAULT, "the DNS of" },
+	{ { .mx = MX_UNKNOWN, .mx_state = DNS_FAILED, OURS }, "451 4.4.3", "MX", "fault" },
+	{ { .mx = MX_UNKNOWN, .mx_state = DNS_FAILED, DEAF }, "451 4.4.3",
+	    "by no fault of example.com: servers do not answer", "the DNS of" },
+	{ { .mx = MX_UNKNOWN, .mx_state = DNS_BOGUS, DEAF }, "451 4.7.5", "must be mended",
+	    "fault" },
+	{ { .hosts = { { MX1, 10, A, 0 } }, .sts = STS_TXT_BOGUS }, "451 4.7.5", "(until then set "
+	    "tls = \"audit\" in destination \"example.com\", or name it in dns.insecure)",
+	    "fault" },
+	{ { .hosts = { { MX1, 10, A, 0 } }, .sts = STS_TXT_BOGUS, OURS }, "451 4.7.5", NO_FAULT,
+	    "the DNS of" },
+	{ { .hosts = { { MX1, 10, A, 0 } }, .sts = STS_TXT_FAILED, DEAF }, "451 4.4.3",
+	    "by no fault of example.com: servers do not answer", "mended" },
+	{ { .hosts = { { MX1, 10, NULL, DNS_BOGUS } } }, "451 4.7.5", "the DNS of " MX1 " must be "
+	    "mended (until then name their domain in dns.insecure)", "fault" },
+	{ { .hosts = { { MX1, 10, NULL, DNS_BOGUS } }, OURS }, "451 4.7.5", "servers drop DNSSEC",
+	    "the DNS of" },
+	{ { .hosts = { { MX1, 10, NULL, DNS_FAILED } }, DEAF }, "451 4.4.3",
+	    "servers do not answer", "mended" },
+	{ { .hosts = { { MX1, 10, A, 0 } }, .tlsa = { { .state = TLSA_UNKNOWN,
+	    .answer = DNS_BOGUS } } }, "451 4.7.5", "the DNS of " MX1 " must be mended (until then "
+	    "set tls = \"audit\" in destination \"example.com\")", "fault" },
+	{ { .hosts = { { MX1, 10, A, 0 } }, .tlsa = { { .state = TLSA_UNKNOWN,
+	    .answer = DNS_BOGUS } }, OURS }, "451 4.7.5", "servers drop DNSSEC", "the DNS of" },
+	{ { .hosts = { { MX1, 10, NULL, DNS_BOGUS } }, .wish = WISH_REQUIRETLS, OURS }, "451 4.7.5",
+	    "servers drop DNSSEC", "the DNS of" },
+};
+
+static void
+test_blame(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(blames) / sizeof(blames[0]); i++) {
+		struct arena *arena = arena_new();
+		char line[REPLY_LINE_MAX + 1];
+
+		reply_line(&test_plan_make(arena, &blames[i].facts)->reply, line);
+		if (strncmp(line, blames[i].start, strlen(blames[i].start)) != 0 ||
+		    strstr(line, blames[i].words) == NULL || strstr(line, blames[i].never) != NULL)
+			fail_msg("%zu: %s", i, line);
+		arena_free(arena);
+	}
+}
+
 /* However long the names are, domain, id and host stand before the cut. */
 static void
 test_long_names_leave_the_reply_readable(void **state)
@@ -333,6 +390,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_verdicts),
+		cmocka_unit_test(test_blame),
 		cmocka_unit_test(test_long_names_leave_the_reply_readable),
 	};
 

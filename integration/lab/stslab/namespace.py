@@ -38,6 +38,11 @@ def add_address(prefix):
         time.sleep(0.005)
 
 
+def drop_address(prefix):
+    """Take an address of the loopback interface away again."""
+    subprocess.run(["ip", "address", "delete", prefix, "dev", "lo"], check=True, timeout=10)
+
+
 def _reachable(address, family):
     """The kernel puts an IPv6 address into its tables a little after the command."""
     with socket.socket(family, socket.SOCK_DGRAM) as probe:

@@ -15,6 +15,7 @@ when the call returns.  Knot also answers at the addresses of the real root
 servers, so that a resolver that recurses from the root ends up here.
 """
 
+import contextlib
 import pathlib
 import subprocess
 import time
@@ -201,6 +202,17 @@ class Zones:
         for address in (NAME_SERVER, *ROOT_SERVERS):
             namespace.add_address(address + "/32")
         return NAME_SERVER, *ROOT_SERVERS
+
+    @contextlib.contextmanager
+    def without_root(self):
+        """As where port 53 is closed: nothing answers at the addresses of the root servers."""
+        for address in ROOT_SERVERS:
+            namespace.drop_address(address + "/32")
+        try:
+            yield
+        finally:
+            for address in ROOT_SERVERS:
+                namespace.add_address(address + "/32")
 
     def _file(self, zone):
         return (zone.rstrip(".") or "root") + ".zone"
