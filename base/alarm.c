@@ -125,18 +125,21 @@ say(const struct standing *standing, const char *ended, const char *format, va_l
 }
 
 /* The line is written under the lock, so that the end of an alarm never stands before its begin. */
-void
+bool
 alarm_begin(enum alarm_kind kind, const char *domain, const char *format, ...)
 {
 	va_list args;
+	bool begins;
 
 	(void)pthread_mutex_lock(&lock);
-	if (find(kind, domain) == NULL) {
+	begins = find(kind, domain) == NULL;
+	if (begins) {
 		va_start(args, format);
 		say(add(kind, domain), "no", format, args);
 		va_end(args);
 	}
 	(void)pthread_mutex_unlock(&lock);
+	return begins;
 }
 
 void

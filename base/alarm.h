@@ -23,8 +23,8 @@ enum alarm_kind { ALARM_RAN_OUT, ALARM_FETCH_OUTAGE, ALARM_RESOLVER, ALARM_STORE
 	ALARM_CLOCK };
 
 /* domain: "" for what concerns no domain alone. Nothing happens when it stands already, or does not
- * stand. The text says what is wrong and what to do, or what ended it. */
-void alarm_begin(enum alarm_kind kind, const char *domain, const char *format, ...)
+ * stand: then begin returns false. The text says what is wrong and what to do, or what ended it. */
+bool alarm_begin(enum alarm_kind kind, const char *domain, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void alarm_end(enum alarm_kind kind, const char *domain, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

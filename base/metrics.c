@@ -33,7 +33,8 @@ static const char *const fetch_results[] = { "ok", "sts-policy-fetch-error",
 	"sts-policy-invalid", "sts-webpki-invalid", NULL };
 static const char *const tls_words[] = { "none", "encrypted", "verified", NULL };
 static const char *const answers[] = { "cache", "fetch", "none", "failed", NULL };
-static const char *const alarms[] = { "txt-gone", "stuck", "future", "fell", "given-up", NULL };
+static const char *const alarms[] = { "txt-gone", "stuck", "future", "fell", "given-up",
+	"ran-out", "fetch-outage", NULL };
 static const char *const maps[] = { "postfix", "postfix-tlsrpt", "sts", "json", "line", "unknown",
 	NULL };
 static const char *const map_answers[] = { "ok", "notfound", "temp", NULL };

@@ -53,6 +53,7 @@ static const char *const table_names[] = {
 	[STORE_POLICIES] = "policies",
 	[STORE_DUE] = "due",
 	[STORE_GRACE] = "grace",
+	[STORE_CLOCK] = "clock",
 	[STORE_TALLY] = "tally",
 	[STORE_OUTBOX] = "outbox",
 };
@@ -108,7 +109,7 @@ failed(struct store *store, const char *what, enum store_table table, const char
 		log_text(&line, "do", action);
 		log_end(&line);
 	}
-	alarm_begin(ALARM_STORE, "", "%s in table %s of %s failed: %s%s%s", what,
+	(void)alarm_begin(ALARM_STORE, "", "%s in table %s of %s failed: %s%s%s", what,
 	    table_names[table], store->home, bdb_error_text(error), action != NULL ? "; " : "",
 	    action != NULL ? action : "");
 	return STORE_FAILED;

@@ -14,13 +14,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/boot_id.h"
 #include "base/buf.h"
 #include "base/store_mark.h"
 
 #define PATH_ROOM	4096
 #define MARK_ROOM	4096
-#define BOOT_ID_ROOM	64
-#define BOOT_ID_FILE	"/proc/sys/kernel/random/boot_id"
 
 /* The file's text, "" when there is none. */
 static void
@@ -32,13 +31,6 @@ read_text(const char *path, char *text, size_t room)
 	text[got > 0 ? got : 0] = '\0';
 	if (fd >= 0)
 		(void)close(fd);
-}
-
-static void
-boot_id(char id[BOOT_ID_ROOM])
-{
-	read_text(BOOT_ID_FILE, id, BOOT_ID_ROOM);
-	id[strcspn(id, "\n")] = '\0';
 }
 
 static void
@@ -111,13 +103,13 @@ closed_text(const char *home, struct buf *text)
 bool
 store_mark_is_sound(const char *directory, const char *home)
 {
-	char path[PATH_ROOM], text[MARK_ROOM], id[BOOT_ID_ROOM], running[2 * BOOT_ID_ROOM];
+	char path[PATH_ROOM], text[MARK_ROOM], id[BOOT_ID_MAX], running[2 * BOOT_ID_MAX];
 	struct buf closed = { 0 };
 	bool sound;
 
 	mark_path(directory, path);
 	read_text(path, text, sizeof(text));
-	boot_id(id);
+	boot_id_read(id);
 	(void)snprintf(running, sizeof(running), "open %s examined\n", id);
 	closed_text(home, &closed);
 	sound = strcmp(text, buf_text(&closed)) == 0 ||
@@ -129,12 +121,12 @@ store_mark_is_sound(const char *directory, const char *home)
 void
 store_mark_opened(const char *directory, bool examined)
 {
-	char path[PATH_ROOM], before[MARK_ROOM], id[BOOT_ID_ROOM], text[2 * BOOT_ID_ROOM];
+	char path[PATH_ROOM], before[MARK_ROOM], id[BOOT_ID_MAX], text[2 * BOOT_ID_MAX];
 	bool trusted;
 
 	mark_path(directory, path);
 	read_text(path, before, sizeof(before));
-	boot_id(id);
+	boot_id_read(id);
 	trusted = examined || strncmp(before, "closed\n", 7) == 0;
 	(void)snprintf(text, sizeof(text), "open %s %s\n", id, trusted ? "examined" : "unexamined");
 	write_mark(directory, text);

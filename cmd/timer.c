@@ -41,16 +41,6 @@ stopped_before(struct timer *timer, struct deadline until)
 	return stop;
 }
 
-static void
-purge_all(struct timer *timer)
-{
-	static const enum store_table tables[] = { STORE_POLICIES, STORE_DUE, STORE_GRACE,
-		STORE_TALLY, STORE_OUTBOX };
-
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
-		store_purge(timer->store, tables[i], sts_cache_clock(timer->cache));
-}
-
 static void *
 timer_run(void *context)
 {
@@ -67,7 +57,7 @@ timer_run(void *context)
 			checkpoint = deadline_in(CHECKPOINT_EVERY_MS);
 		}
 		if (deadline_passed(purge)) {
-			purge_all(timer);
+			sts_cache_purge(timer->cache);
 			purge = deadline_in(PURGE_EVERY_MS);
 		}
 	}

@@ -22,6 +22,7 @@
 #define ALARM_EVERY_MS	(3600 * 1000)	/* for one domain */
 #define USED_EVERY_S	3600	/* how well the last use is known */
 #define PATIENCE_MS	2000	/* whoever waited less for TXT has not seen it fail */
+#define NEW_ID_MS	2000	/* a message waits for a new policy while the old one is in force */
 #define FUTURE_S	(24 * 3600)	/* a policy from later than that: the clock was wrong */
 
 /* How the fetch that an inquiry needed came out. */
@@ -40,6 +41,8 @@ struct sts_inquiry {
 	struct sts_entry entry;	/* STORE_OK */
 	bool alive;	/* entry has not expired */
 	struct flight *flight;	/* while fetching */
+	bool spare;	/* alive is good enough when the fetch takes longer than until enough */
+	struct deadline enough;
 	enum landing landing;
 	struct finding finding;	/* LANDING_FAILED */
 	const char *served;	/* the same: what came instead of a policy */
@@ -73,9 +76,10 @@ sts_cache_new(const struct conf *conf, struct resolver *resolver, struct http *h
 	cache->resolver = resolver;
 	cache->http = http;
 	cache->store = store;
-	sts_clock_start(&cache->clock);
+	sts_clock_start(&cache->clock, store);
 	cache->shelf = sts_shelf_new(store);
 	cache->notes = sts_notes_new(NOTES_MAX);
+	cache->outage = sts_outage_new();
 	cache->flights = sts_flights_new(FETCHES_MAX, sts_cache_fly, cache);
 	if (store_was_damaged(store))
 		log_message(LOG_LEVEL_ERROR, "policy", "the store was damaged and MTA-STS policies"
@@ -99,15 +103,26 @@ sts_cache_free(struct sts_cache *cache)
 		return;
 	sts_cache_stop(cache);
 	sts_flights_free(cache->flights);
+	sts_cache_anchor(cache);
 	sts_shelf_free(cache->shelf);
 	sts_notes_free(cache->notes);
+	sts_outage_free(cache->outage);
 	free(cache);
 }
 
-int64_t
-sts_cache_clock(const struct sts_cache *cache)
+bool
+sts_cache_is_over(const struct sts_cache *cache, const struct sts_entry *entry)
 {
-	return sts_clock_now(&cache->clock).earlier;
+	return sts_clock_is_over(&cache->clock, entry->fetched, entry->expires);
+}
+
+void
+sts_cache_to_wall(struct sts_cache *cache, struct sts_entry *entry)
+{
+	entry->fetched = sts_clock_wall(&cache->clock, entry->fetched);
+	entry->expires = sts_clock_wall(&cache->clock, entry->expires);
+	entry->refresh = sts_clock_wall(&cache->clock, entry->refresh);
+	entry->used = sts_clock_wall(&cache->clock, entry->used);
 }
 
 struct sts_policy
@@ -163,6 +178,8 @@ send_for_policy(struct sts_cache *cache, struct sts_inquiry *inquiry)
 		return;
 	}
 	inquiry->flight = sts_flights_join(cache->flights, inquiry->domain, inquiry->id, false);
+	inquiry->spare = inquiry->alive;
+	inquiry->enough = deadline_in(NEW_ID_MS);
 }
 
 static void
@@ -171,7 +188,7 @@ look_up(struct sts_cache *cache, struct sts_inquiry *inquiry)
 	inquiry->cached = sts_shelf_get(cache->shelf, inquiry->arena, inquiry->domain,
 	    &inquiry->entry);
 	inquiry->alive = inquiry->cached == STORE_OK &&
-	    sts_clock_now(&cache->clock).earlier < inquiry->entry.expires;
+	    !sts_cache_is_over(cache, &inquiry->entry);
 }
 
 void
@@ -182,6 +199,9 @@ sts_cache_answered(struct sts_cache *cache, struct sts_inquiry *inquiry)
 	if (inquiry->has_question)
 		inquiry->txt = sts_cache_read_txt(inquiry->arena, &inquiry->question.answer,
 		    inquiry->id, &inquiry->txt_why);
+	if (inquiry->txt == TXT_NONE && inquiry->question.answer.state == DNS_SECURE)
+		sts_cache_ran_out_ends(inquiry->domain,
+		    "the domain provably publishes no policy any more");
 	look_up(cache, inquiry);
 	if (!inquiry->alive && inquiry->txt != TXT_FAILED && inquiry->txt != TXT_BOGUS)
 		sts_grace_answered(cache->store, inquiry->domain);
@@ -215,6 +235,17 @@ take_landing(struct sts_inquiry *inquiry, const struct flight *flight)
 	inquiry->why = arena_strdup(inquiry->arena, flight->why);
 }
 
+/* How long to wait for the fetch. One that is slow holds up one message, not each of many. */
+static struct deadline
+patience(const struct sts_inquiry *inquiry, struct deadline deadline)
+{
+	const struct deadline late = { inquiry->flight->began_ms + NEW_ID_MS };
+
+	if (!inquiry->spare)
+		return deadline;
+	return deadline_earlier(deadline, deadline_earlier(inquiry->enough, late));
+}
+
 /* Waits for the fetch. The flight that was under way may have been for another id, and says nothing
  * about ours then: one more. */
 static void
@@ -223,7 +254,7 @@ land(struct sts_cache *cache, struct sts_inquiry *inquiry, struct deadline deadl
 	while (inquiry->flight != NULL) {
 		struct flight *flight = inquiry->flight, *next = NULL;
 
-		if (!sts_flights_wait(cache->flights, flight, deadline)) {
+		if (!sts_flights_wait(cache->flights, flight, patience(inquiry, deadline))) {
 			inquiry->landing = LANDING_UNKNOWN;
 			inquiry->why = "its policy is still being fetched";
 		} else if (strcmp(flight->id, inquiry->id) != 0 && !deadline_passed(deadline)) {
@@ -248,7 +279,8 @@ explain(struct sts_facts *sts, const char *format, ...)
 }
 
 static void
-use_entry(const struct sts_inquiry *inquiry, bool from_cache, struct sts_facts *sts)
+use_entry(struct sts_cache *cache, const struct sts_inquiry *inquiry, bool from_cache,
+    struct sts_facts *sts)
 {
 	struct sts_policy *policy = arena_alloc(inquiry->arena, sizeof(*policy));
 
@@ -256,8 +288,8 @@ use_entry(const struct sts_inquiry *inquiry, bool from_cache, struct sts_facts *
 	sts->state = STS_VALID;
 	sts->policy = policy;
 	sts->from_cache = from_cache;
-	sts->fetched = inquiry->entry.fetched;
-	sts->expires = inquiry->entry.expires;
+	sts->fetched = sts_clock_wall(&cache->clock, inquiry->entry.fetched);
+	sts->expires = sts_clock_wall(&cache->clock, inquiry->entry.expires);
 }
 
 static void
@@ -301,32 +333,36 @@ touch(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 {
 	struct touching *touching = context;
 	struct sts_cache *cache = touching->cache;
-	struct sts_now now = sts_clock_now(&cache->clock);
+	int64_t now = sts_clock_now(&cache->clock);
 
 	(void)arena;
 	if (!found || entry->fetched != touching->fetched)
 		return SHELF_LEAVE;
-	entry->used = now.later;
+	entry->used = now;
+	if (entry->fetched > now + FUTURE_S) {
+		entry->fetched = now;
+		entry->expires = now + entry->policy.max_age;
+		entry->refresh = now;
+	}
 	if (entry->refresh == 0)
 		entry->refresh = sts_cache_next_refresh(cache, entry->policy.max_age);
-	if (entry->refresh > now.later + FUTURE_S + cache->rules.refresh_interval / 1000)
-		entry->refresh = now.earlier;
 	return SHELF_WRITE;
 }
 
-/* A policy in use is refreshed, and one from the future soon, to get a date that can be true. */
+/* A policy in use is refreshed. One from the future, of a store whose anchor was lost, gets its
+ * max_age from now on: it must end some time. */
 static void
 remember_use(struct sts_cache *cache, const struct sts_inquiry *inquiry)
 {
 	const struct sts_entry *entry = &inquiry->entry;
 	struct touching touching = { cache, entry->fetched };
-	struct sts_now now = sts_clock_now(&cache->clock);
-	int64_t since = now.later - entry->used;
+	int64_t now = sts_clock_now(&cache->clock), since = now - entry->used;
+	bool future = entry->fetched > now + FUTURE_S;
 
-	if (entry->fetched > now.later + FUTURE_S)
+	if (future)
 		alarm_once(cache, inquiry, NOTE_FUTURE, "the policy was fetched while the clock was"
-		    " wrong: it stays in force, perhaps too long, until it can be fetched anew");
-	if (since < USED_EVERY_S && since > -USED_EVERY_S && entry->refresh != 0)
+		    " wrong: it stays in force for its max_age from now on");
+	else if (since < USED_EVERY_S && since > -USED_EVERY_S && entry->refresh != 0)
 		return;
 	sts_shelf_update(cache->shelf, inquiry->domain, STORE_LAZY, touch, &touching);
 }
@@ -346,7 +382,7 @@ use_cached(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct st
 		sts->state = STS_NONE;
 		return;
 	}
-	use_entry(inquiry, true, sts);
+	use_entry(cache, inquiry, true, sts);
 	if (inquiry->landing == LANDING_FAILED)
 		sts->finding = inquiry->finding;
 	if (inquiry->landing != LANDING_NONE)
@@ -361,9 +397,9 @@ use_cached(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct st
 static bool
 must_distrust(const struct sts_cache *cache)
 {
-	int64_t damaged_at = store_damaged_at(cache->store);
+	int64_t damaged_at = sts_clock_damaged(&cache->clock);
 
-	return damaged_at != 0 && sts_clock_now(&cache->clock).earlier - damaged_at <
+	return damaged_at != 0 && sts_clock_now(&cache->clock) - damaged_at <
 	    cache->rules.cold_failure_grace / 1000;
 }
 
@@ -450,8 +486,13 @@ bool
 sts_cache_await(struct sts_cache *cache, const struct sts_inquiry *inquiry,
     struct deadline deadline)
 {
-	return inquiry->flight == NULL ||
-	    sts_flights_wait(cache->flights, inquiry->flight, deadline);
+	struct deadline until;
+
+	if (inquiry->flight == NULL)
+		return true;
+	until = patience(inquiry, deadline);
+	return sts_flights_wait(cache->flights, inquiry->flight, until) ||
+	    until.at_ms < deadline.at_ms;
 }
 
 void
@@ -462,7 +503,7 @@ sts_cache_finish(struct sts_cache *cache, struct sts_inquiry *inquiry, struct de
 	land(cache, inquiry, deadline);
 	sts->fetch_tried = inquiry->landing != LANDING_NONE;
 	if (inquiry->landing == LANDING_FETCHED) {
-		use_entry(inquiry, false, sts);
+		use_entry(cache, inquiry, false, sts);
 	} else if (inquiry->alive) {
 		use_cached(cache, inquiry, sts);
 	} else if (inquiry->cached == STORE_FAILED) {
@@ -544,7 +585,7 @@ sts_cache_refresh_end(struct sts_cache *cache, struct sts_inquiry *inquiry,
 		take_landing(inquiry, inquiry->flight);
 	sts_flights_leave(cache->flights, inquiry->flight);
 	if (inquiry->landing == LANDING_FETCHED || inquiry->alive)
-		use_entry(inquiry, inquiry->landing != LANDING_FETCHED, sts);
+		use_entry(cache, inquiry, inquiry->landing != LANDING_FETCHED, sts);
 	else if (inquiry->landing == LANDING_FAILED)
 		sts->state = STS_FETCH_FAILED;
 	else if (inquiry->landing == LANDING_UNKNOWN)

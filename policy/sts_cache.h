@@ -55,7 +55,8 @@ struct dns_question *sts_inquiry_question(struct sts_inquiry *inquiry);
 void sts_cache_answered(struct sts_cache *cache, struct sts_inquiry *inquiry);
 void sts_cache_finish(struct sts_cache *cache, struct sts_inquiry *inquiry,
     struct deadline deadline, struct sts_facts *sts);
-/* Waits for what was sent for, before it is finished. false: it is still on its way. */
+/* Waits for what was sent for, before it is finished; where a policy is in force, two seconds at
+ * most, and the fetch goes on. false: it is still on its way, and to be waited for. */
 bool sts_cache_await(struct sts_cache *cache, const struct sts_inquiry *inquiry,
     struct deadline deadline);
 
@@ -111,8 +112,7 @@ enum store_result sts_cache_imported(struct sts_cache *cache);
  * milliseconds until it wants to be called again. */
 int64_t sts_cache_tick(struct sts_cache *cache, struct deadline deadline);
 
-/* The wall-clock second by which a policy's time is over, for store_purge(): not the wall clock
- * itself, which may have stepped. */
-int64_t sts_cache_clock(const struct sts_cache *cache);
+/* Drops from every table of the store what is long over, by no clock that may have stepped. */
+void sts_cache_purge(struct sts_cache *cache);
 
 #endif

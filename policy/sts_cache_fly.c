@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alarm.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "policy/sts_cache_inside.h"
@@ -34,6 +35,24 @@ sts_cache_say(enum log_level level, const char *domain, const struct sts_policy 
 	log_end(&line);
 }
 
+void
+sts_cache_ran_out(const struct sts_entry *entry)
+{
+	if (entry->policy.mode == STS_MODE_ENFORCE && alarm_begin(ALARM_RAN_OUT, entry->domain,
+	    "the enforced policy %s of %s ended and could not be refreshed (%s): mail to it is no"
+	    " longer protected by MTA-STS. See whether https://mta-sts.%s/ can be reached; if the"
+	    " domain has given MTA-STS up: stsgate cache forget %s", entry->policy.id,
+	    entry->domain, entry->last_error[0] != '\0' ? entry->last_error : "no fetch was due",
+	    entry->domain, entry->domain))
+		metrics_count(METRIC_POLICY_ALARMS, "ran-out", NULL);
+}
+
+void
+sts_cache_ran_out_ends(const char *domain, const char *how)
+{
+	alarm_end(ALARM_RAN_OUT, domain, "%s", how);
+}
+
 /* Somewhere in the later half of span, so that nobody can foresee it (RFC 8461 10.2). */
 static int64_t
 jittered(int64_t span_s)
@@ -51,13 +70,13 @@ sts_cache_next_refresh(const struct sts_cache *cache, uint32_t max_age)
 		return 0;
 	if (span > (int64_t)max_age * 3 / 4)	/* with time left to try again */
 		span = (int64_t)max_age * 3 / 4;
-	if (span < least)
-		span = least;
-	return sts_clock_now(&cache->clock).earlier + jittered(span);
+	span = jittered(span);
+	return sts_clock_now(&cache->clock) + (span > least ? span : least);
 }
 
-int64_t
-sts_cache_next_try(const struct sts_cache *cache, unsigned failures)
+/* The same after so many failures in a row. */
+static int64_t
+next_try(const struct sts_cache *cache, unsigned failures)
 {
 	unsigned doublings = failures > 1 ? failures - 1 : 0;
 	int64_t wait = cache->rules.retry_interval / 1000;
@@ -67,7 +86,14 @@ sts_cache_next_try(const struct sts_cache *cache, unsigned failures)
 	if (wait > cache->rules.refresh_interval / 1000)
 		wait = cache->rules.refresh_interval / 1000;
 	jitter = arc4random_uniform((uint32_t)(wait / 4 + 1));
-	return sts_clock_now(&cache->clock).earlier + wait + jitter;
+	return sts_clock_now(&cache->clock) + wait + jitter;
+}
+
+/* A policy is looked at once more when it ends. */
+static int64_t
+by_its_end(const struct sts_entry *entry, int64_t refresh)
+{
+	return refresh > entry->expires ? entry->expires : refresh;
 }
 
 static enum shelf_change
@@ -76,7 +102,7 @@ postpone(void *context, struct arena *arena, struct sts_entry *entry, bool found
 	(void)arena;
 	if (!found || entry->refresh == 0)
 		return SHELF_LEAVE;
-	entry->refresh = sts_cache_next_refresh(context, entry->policy.max_age);
+	entry->refresh = by_its_end(entry, sts_cache_next_refresh(context, entry->policy.max_age));
 	return SHELF_WRITE;
 }
 
@@ -102,7 +128,7 @@ learn_id(struct sts_cache *cache, struct flight *flight)
 	if (flight->background && txt == TXT_NONE && question.answer.state == DNS_SECURE)
 		sts_shelf_update(cache->shelf, flight->domain, STORE_LAZY, postpone, cache);
 	else if (sts_shelf_get(cache->shelf, flight->arena, flight->domain, &entry) == STORE_OK &&
-	    sts_clock_now(&cache->clock).earlier < entry.expires) {
+	    !sts_cache_is_over(cache, &entry)) {
 		snprintf(flight->id, sizeof(flight->id), "%s", entry.policy.id);
 		return true;
 	}
@@ -120,8 +146,7 @@ is_settled(struct sts_cache *cache, struct flight *flight)
 	struct note_failure failure;
 
 	if (sts_shelf_get(cache->shelf, flight->arena, flight->domain, entry) == STORE_OK &&
-	    strcmp(entry->policy.id, flight->id) == 0 &&
-	    sts_clock_now(&cache->clock).earlier < entry->expires) {
+	    strcmp(entry->policy.id, flight->id) == 0 && !sts_cache_is_over(cache, entry)) {
 		flight->outcome = FLIGHT_FETCHED;
 		return true;
 	}
@@ -146,12 +171,12 @@ replace(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 {
 	struct replacing *replacing = context;
 	struct flight *flight = replacing->flight;
-	struct sts_now now = sts_clock_now(&replacing->cache->clock);
+	struct sts_cache *cache = replacing->cache;
 
 	(void)arena;
-	replacing->fell = found && now.earlier < entry->expires &&
+	replacing->fell = found && !sts_cache_is_over(cache, entry) &&
 	    entry->policy.mode == STS_MODE_ENFORCE && flight->entry.policy.mode != STS_MODE_ENFORCE;
-	flight->entry.used = flight->refresh && found ? entry->used : now.later;
+	flight->entry.used = flight->refresh && found ? entry->used : sts_clock_now(&cache->clock);
 	*entry = flight->entry;
 	return SHELF_WRITE;
 }
@@ -166,11 +191,14 @@ keep(struct sts_cache *cache, struct flight *flight, const struct sts_policy *po
 	*entry = (struct sts_entry){ .domain = arena_strdup(flight->arena, flight->domain),
 	    .policy = *policy, .last_error = "" };
 	memcpy(entry->policy.id, flight->id, sizeof(entry->policy.id));
-	entry->fetched = sts_clock_now(&cache->clock).later;
+	entry->fetched = sts_clock_now(&cache->clock);
 	entry->expires = entry->fetched + policy->max_age;
-	entry->refresh = sts_cache_next_refresh(cache, policy->max_age);
+	entry->refresh = by_its_end(entry, sts_cache_next_refresh(cache, policy->max_age));
 	sts_shelf_update(cache->shelf, flight->domain, STORE_SYNC, replace, &replacing);
 	sts_notes_succeeded(cache->notes, flight->domain);
+	sts_outage_succeeded(cache->outage);
+	alarm_end(ALARM_FETCH_OUTAGE, "", "the policy of %s was fetched", flight->domain);
+	sts_cache_ran_out_ends(flight->domain, "a policy was fetched");
 	flight->outcome = FLIGHT_FETCHED;
 	if (replacing.fell) {
 		metrics_count(METRIC_POLICY_ALARMS, "fell", NULL);
@@ -201,7 +229,9 @@ blame(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 	entry->last_error = arena_printf(arena, "%s%s%s", result_type_name(finding->type), colon,
 	    finding->reason);
 	if (blaming->flight->refresh && entry->refresh != 0)
-		entry->refresh = sts_cache_next_try(blaming->cache, blaming->failures);
+		entry->refresh = by_its_end(entry, next_try(blaming->cache, blaming->failures));
+	if (sts_cache_is_over(blaming->cache, entry))
+		sts_cache_ran_out(entry);
 	return SHELF_WRITE;
 }
 
@@ -219,6 +249,11 @@ note_failure(struct sts_cache *cache, struct flight *flight, const char *served)
 	sts_shelf_update(cache->shelf, flight->domain, STORE_LAZY, blame, &blaming);
 	flight->outcome = FLIGHT_FAILED;
 	sts_cache_say(LOG_LEVEL_WARNING, flight->domain, NULL, &flight->finding, flight->why);
+	if (sts_outage_failed(cache->outage, flight->domain, clock_monotonic_ms()) &&
+	    alarm_begin(ALARM_FETCH_OUTAGE, "", "every policy fetch of the last ten minutes failed,"
+	    " of five domains at least: see whether this machine may connect to port 443 of other"
+	    " hosts, or sts.http-proxy works"))
+		metrics_count(METRIC_POLICY_ALARMS, "fetch-outage", NULL);
 }
 
 static int

@@ -22,7 +22,8 @@ take(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 {
 	struct importing *importing = context;
 	const struct sts_entry *import = importing->entry;
-	struct sts_now now = sts_clock_now(&importing->cache->clock);
+	struct sts_cache *cache = importing->cache;
+	int64_t now = sts_clock_now(&cache->clock);
 
 	(void)arena;
 	importing->result = STS_IMPORT_DONE;
@@ -32,30 +33,33 @@ take(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 		importing->result = STS_IMPORT_OLDER;
 		return SHELF_LEAVE;
 	}
-	importing->fell = found && now.earlier < entry->expires &&
+	importing->fell = found && !sts_cache_is_over(cache, entry) &&
 	    entry->policy.mode == STS_MODE_ENFORCE && import->policy.mode != STS_MODE_ENFORCE;
 	*entry = *import;
-	entry->used = now.later;
-	entry->refresh = sts_cache_next_refresh(importing->cache,
-	    (uint32_t)(import->expires - now.earlier));
+	entry->used = now;
+	entry->refresh = sts_cache_next_refresh(cache, (uint32_t)(import->expires - now));
 	return SHELF_WRITE;
 }
 
 enum sts_import
-sts_cache_import(struct sts_cache *cache, const struct sts_entry *entry)
+sts_cache_import(struct sts_cache *cache, const struct sts_entry *import)
 {
 	static const struct finding none = { .type = RESULT_OK };
+	struct sts_entry own = *import, *entry = &own;
 	struct importing importing = { .cache = cache, .entry = entry };
-	struct sts_now now = sts_clock_now(&cache->clock);
 
+	own.fetched = sts_clock_life(&cache->clock, import->fetched);
+	own.expires = sts_clock_life(&cache->clock, import->expires);
 	if (entry->policy.body_length > cache->rules.max_policy_size)
 		return STS_IMPORT_TOO_LARGE;
-	if (entry->fetched > now.later + FUTURE_S)
+	if (entry->fetched > sts_clock_now(&cache->clock) + FUTURE_S)
 		return STS_IMPORT_FUTURE;
-	if (now.earlier >= entry->expires)
+	if (sts_cache_is_over(cache, entry))
 		return STS_IMPORT_EXPIRED;
 	if (sts_shelf_update(cache->shelf, entry->domain, STORE_LAZY, take, &importing) != STORE_OK)
 		return STS_IMPORT_FAILED;
+	if (importing.result == STS_IMPORT_DONE)
+		sts_cache_ran_out_ends(entry->domain, "a policy was imported");
 	if (importing.fell) {
 		metrics_count(METRIC_POLICY_ALARMS, "fell", NULL);
 		sts_cache_say(LOG_LEVEL_WARNING, entry->domain, &entry->policy, &none,

@@ -16,6 +16,7 @@
 #include "policy/sts_clock.h"
 #include "policy/sts_flights.h"
 #include "policy/sts_notes.h"
+#include "policy/sts_outage.h"
 #include "policy/sts_shelf.h"
 
 /* What of the configuration the cache lives by; it may change at any time. */
@@ -35,9 +36,9 @@ struct sts_cache {
 	struct sts_shelf *shelf;
 	struct sts_notes *notes;
 	struct sts_flights *flights;
+	struct sts_outage *outage;
 	/* Of the timer thread alone. */
-	int64_t step_said;	/* seconds by which the clock had stepped at the last alarm */
-	int64_t flushed_ms;
+	int64_t flushed_ms, anchored_ms;
 };
 
 /* What a TXT answer says. */
@@ -46,15 +47,23 @@ enum txt_answer { TXT_NONE, TXT_VALID, TXT_INVALID, TXT_FAILED, TXT_BOGUS };
 /* id is written for TXT_VALID, *why for INVALID, FAILED and BOGUS. */
 enum txt_answer sts_cache_read_txt(struct arena *arena, const struct dns_answer *answer,
     char id[LIMIT_STS_ID + 1], const char **why);
+/* Entries on the shelf carry times of sts_clock.h; others see the wall clock's. */
+bool sts_cache_is_over(const struct sts_cache *cache, const struct sts_entry *entry);
+void sts_cache_to_wall(struct sts_cache *cache, struct sts_entry *entry);
 struct sts_policy sts_policy_copy(struct arena *arena, const struct sts_policy *policy);
 
 /* For sts_flights_new(): fetches, keeps what came, and notes what failed. */
 void sts_cache_fly(void *cache, struct flight *flight);
 
+/* Keeps how the clocks stand, for the next start. */
+void sts_cache_anchor(struct sts_cache *cache);
+
 /* When to refresh a policy with this max_age next, from now on; 0: never. */
 int64_t sts_cache_next_refresh(const struct sts_cache *cache, uint32_t max_age);
-/* The same after so many failures in a row. */
-int64_t sts_cache_next_try(const struct sts_cache *cache, unsigned failures);
+
+/* An enforced policy in use has ended and was not refreshed. And how that was settled. */
+void sts_cache_ran_out(const struct sts_entry *entry);
+void sts_cache_ran_out_ends(const char *domain, const char *how);
 
 /* One line about a domain's policy for the administrator. */
 void sts_cache_say(enum log_level level, const char *domain, const struct sts_policy *policy,

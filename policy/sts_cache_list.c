@@ -9,8 +9,12 @@
 enum store_result
 sts_cache_forget(struct sts_cache *cache, const char *domain)
 {
+	enum store_result result = sts_shelf_forget(cache->shelf, domain);
+
 	sts_notes_forget(cache->notes, domain);
-	return sts_shelf_forget(cache->shelf, domain);
+	if (result != STORE_FAILED)
+		sts_cache_ran_out_ends(domain, "the policy was forgotten on request");
+	return result;
 }
 
 const _Atomic uint64_t *
@@ -31,13 +35,15 @@ sts_cache_peek(struct sts_cache *cache, struct arena *arena, const char *domain,
 {
 	enum store_result result = sts_shelf_get(cache->shelf, arena, domain, entry);
 
-	if (result == STORE_OK && sts_clock_now(&cache->clock).earlier >= entry->expires)
+	if (result == STORE_OK && sts_cache_is_over(cache, entry))
 		return STORE_ABSENT;
+	if (result == STORE_OK)
+		sts_cache_to_wall(cache, entry);
 	return result;
 }
 
 struct live_listing {
-	int64_t now;
+	struct sts_cache *cache;
 	bool (*each)(void *context, const struct sts_entry *entry);
 	void *context;
 };
@@ -46,15 +52,19 @@ static bool
 list_live(void *context, const struct sts_entry *entry)
 {
 	const struct live_listing *listing = context;
+	struct sts_entry shown = *entry;
 
-	return listing->now >= entry->expires || listing->each(listing->context, entry);
+	if (sts_cache_is_over(listing->cache, entry))
+		return true;
+	sts_cache_to_wall(listing->cache, &shown);
+	return listing->each(listing->context, &shown);
 }
 
 enum store_result
 sts_cache_list(struct sts_cache *cache, const char *after,
     bool (*each)(void *context, const struct sts_entry *entry), void *context)
 {
-	struct live_listing listing = { sts_clock_now(&cache->clock).earlier, each, context };
+	struct live_listing listing = { cache, each, context };
 
 	return sts_shelf_list(cache->shelf, after, list_live, &listing);
 }

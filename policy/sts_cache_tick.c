@@ -4,8 +4,9 @@
  */
 #include "config.h"
 
-#include <stdlib.h>
+#include <inttypes.h>
 
+#include "base/alarm.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "policy/sts_cache_inside.h"
@@ -14,8 +15,8 @@
 #define BUSY_MS	250	/* until the next look while there is more to do */
 #define IDLE_MS	(60 * 1000)
 #define FLUSH_EVERY_MS	(10 * 1000)
+#define ANCHOR_EVERY_MS	(60 * 1000)
 #define IDLE_S	(180 * 24 * 3600)	/* a policy not asked for so long is no longer refreshed */
-#define STEP_S	60	/* less is no step but drift */
 #define STALE_MAX	1000	/* marks cleared in one tick */
 
 struct round {
@@ -28,20 +29,53 @@ struct round {
 static void
 watch_clock(struct sts_cache *cache)
 {
-	int64_t step = sts_clock_now(&cache->clock).step;
+	int64_t step;
 
+	switch (sts_clock_watch(&cache->clock, &step)) {
+	case STS_STEP_NONE:
+		alarm_end(ALARM_CLOCK, "", "the system clock is back where it was");
+		break;
+	case STS_STEP_SET:
+		alarm_end(ALARM_CLOCK, "", "the system clock has been set");
+		break;
+	case STS_STEP_KEPT:
+		alarm_end(ALARM_CLOCK, "", "the system clock has kept its time for a day and is"
+		    " taken for right from now on");
+		break;
+	case STS_STEP_BEHIND:
+		(void)alarm_begin(ALARM_CLOCK, "", "the system clock is %" PRId64 " seconds behind"
+		    " what it showed before this machine was started: see to its time server or"
+		    " battery. No MTA-STS policy ends early for that", -step);
+		break;
+	case STS_STEP_MADE:
+		(void)alarm_begin(ALARM_CLOCK, "", "the system clock was set %s by %" PRId64
+		    " seconds, while stsgated ran or since: see to its time server. No MTA-STS"
+		    " policy ends earlier or later for that; certificates and reports go by the"
+		    " new time", step > 0 ? "forward" : "back", step > 0 ? step : -step);
+		break;
+	}
 	metrics_set(METRIC_CLOCK_STEP, step);
-	if (llabs(step - cache->step_said) <= STEP_S)
+}
+
+void
+sts_cache_anchor(struct sts_cache *cache)
+{
+	int64_t step;
+
+	(void)sts_clock_watch(&cache->clock, &step);
+	sts_clock_save(&cache->clock, cache->store);
+}
+
+/* Often, so that little is unknown after a crash of the machine. */
+static void
+anchor_clock(struct sts_cache *cache)
+{
+	int64_t now = clock_monotonic_ms();
+
+	if (cache->anchored_ms != 0 && now - cache->anchored_ms < ANCHOR_EVERY_MS)
 		return;
-	cache->step_said = step;
-	if (llabs(step) <= STEP_S)
-		log_message(LOG_LEVEL_WARNING, "clock", "the system clock is back where it was");
-	else
-		log_message(LOG_LEVEL_ERROR, "clock", "the system clock has been set %s by %lld"
-		    " seconds since stsgated started. No MTA-STS policy is dropped for that; they"
-		    " are kept by the earlier of both times. When the clock is right, restart"
-		    " stsgated",
-		    step > 0 ? "forward" : "back", (long long)llabs(step));
+	cache->anchored_ms = now;
+	sts_clock_save(&cache->clock, cache->store);
 }
 
 static void
@@ -71,15 +105,21 @@ retire(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 static bool
 is_wanted(struct sts_cache *cache, struct arena *arena, const char *domain, int64_t at)
 {
-	struct sts_now now = sts_clock_now(&cache->clock);
 	struct sts_entry entry;
+	bool idle, over;
 
 	if (sts_shelf_get(cache->shelf, arena, domain, &entry) != STORE_OK || entry.refresh != at) {
 		sts_shelf_undue(cache->shelf, domain, at);
 		return false;
 	}
-	if (now.earlier < entry.expires && now.earlier - entry.used <= IDLE_S)
+	idle = sts_clock_now(&cache->clock) - entry.used > IDLE_S;
+	over = sts_cache_is_over(cache, &entry);
+	if (!over && !idle)
 		return true;
+	/* One that is shorter than the time between two tries is fetched when it is needed. */
+	if (over && !idle && (entry.last_error[0] != '\0' ||
+	    entry.policy.max_age >= cache->rules.retry_interval / 1000))
+		sts_cache_ran_out(&entry);
 	sts_shelf_update(cache->shelf, domain, STORE_LAZY, retire, &at);
 	return false;
 }
@@ -101,10 +141,11 @@ refresh_one(void *context, const char *domain, int64_t at)
 		return true;
 	}
 	arena = arena_new();
-	if (is_wanted(cache, arena, domain, at))
-		sts_flights_send(cache->flights, domain);
-	else
+	if (!is_wanted(cache, arena, domain, at))
 		round->stale++;
+	else if (sts_notes_once(cache->notes, domain, NOTE_REFRESH,
+	    sts_clock_now(&cache->clock) * 1000, cache->rules.retry_interval))
+		sts_flights_send(cache->flights, domain);
 	arena_free(arena);
 	return true;
 }
@@ -129,8 +170,9 @@ sts_cache_tick(struct sts_cache *cache, struct deadline deadline)
 	int64_t sleep = longest_sleep(cache), now, next;
 
 	watch_clock(cache);
+	anchor_clock(cache);
 	flush(cache);
-	now = sts_clock_now(&cache->clock).later;
+	now = sts_clock_now(&cache->clock);
 	if (sts_shelf_due(cache->shelf, now, &next, refresh_one, &round) == STORE_FAILED)
 		return sleep;
 	if (round.more || sts_flights_background(cache->flights) > 0)
@@ -138,4 +180,17 @@ sts_cache_tick(struct sts_cache *cache, struct deadline deadline)
 	if (next != 0 && (next - now) * 1000 < sleep)
 		return (next - now) * 1000;
 	return sleep;
+}
+
+/* Policies and what lies beside them go by the cache's clock; reports by days of the wall clock. */
+void
+sts_cache_purge(struct sts_cache *cache)
+{
+	static const enum store_table own[] = { STORE_POLICIES, STORE_DUE, STORE_GRACE };
+	static const enum store_table others[] = { STORE_TALLY, STORE_OUTBOX };
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		(void)store_purge(cache->store, own[i], sts_clock_certain(&cache->clock));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		(void)store_purge(cache->store, others[i], sts_clock_certain_wall(&cache->clock));
 }

@@ -60,6 +60,7 @@ state_new(const char *domain, const char *id, bool refresh)
 	state->flight.state = state;
 	state->flight.arena = arena_new();
 	state->flight.refresh = refresh;
+	state->flight.began_ms = clock_monotonic_ms();
 	snprintf(state->flight.domain, sizeof(state->flight.domain), "%s", domain);
 	snprintf(state->flight.id, sizeof(state->flight.id), "%s", id);
 	return state;

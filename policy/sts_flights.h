@@ -32,6 +32,7 @@ struct flight {
 	char domain[DOMAIN_MAX];
 	bool refresh;	/* not for a message: fly() asks for the id by itself */
 	bool background;	/* nobody waits */
+	int64_t began_ms;	/* monotonic */
 	/* For whoever has waited for it; filled by fly(). */
 	char id[LIMIT_STS_ID + 1];	/* of the TXT record; known from the start unless refresh */
 	enum flight_outcome outcome;

@@ -23,6 +23,7 @@ struct sts_notes;
 /* What is done once in a while for a domain. */
 enum note_kind {
 	NOTE_RECHECK,	/* TXT asked past the cache */
+	NOTE_REFRESH,	/* in the background; by the clock of policies */
 	NOTE_TXT_GONE,	/* alarms */
 	NOTE_STUCK,
 	NOTE_FUTURE,

@@ -122,26 +122,17 @@ resolver_stop(struct resolver *resolver)
 }
 
 void
-sts_clock_start(struct sts_clock *clock)
+sts_clock_read(struct sts_reading *reading)
 {
-	*clock = (struct sts_clock){ world.wall, world.count };
+	pthread_mutex_lock(&world.lock);
+	*reading = (struct sts_reading){ world.wall * 1000, world.count * 1000 };
+	pthread_mutex_unlock(&world.lock);
 }
 
-struct sts_now
-sts_clock_now(const struct sts_clock *clock)
+void
+sts_clock_boot(char boot[BOOT_ID_CLOCK_MAX])
 {
-	struct sts_now now;
-
-	pthread_mutex_lock(&world.lock);
-	now.earlier = clock->wall_s + (world.count - clock->count_s);
-	now.later = world.wall;
-	if (now.earlier > now.later) {
-		now.later = now.earlier;
-		now.earlier = world.wall;
-	}
-	now.step = now.later - now.earlier;
-	pthread_mutex_unlock(&world.lock);
-	return now;
+	snprintf(boot, BOOT_ID_CLOCK_MAX, "boot-%d", world.boot);
 }
 
 void
@@ -151,6 +142,17 @@ pass(int64_t seconds)
 	world.wall += seconds;
 	world.count += seconds;
 	pthread_mutex_unlock(&world.lock);
+}
+
+void
+reboot(struct fixture *fixture, int64_t off)
+{
+	sts_cache_free(fixture->cache);
+	store_close(fixture->store);
+	world.boot++;
+	world.count = 10;
+	world.wall += off;
+	open_cache(fixture);
 }
 
 void
@@ -194,6 +196,7 @@ setup(void **state)
 	world.fetch_ms = 0;
 	world.wall = START;
 	world.count = 1000;
+	world.boot = 1;
 	world.fetches = world.questions = world.afresh = 0;
 	pthread_mutex_unlock(&world.lock);
 	snprintf(fixture->directory, sizeof(fixture->directory), "/tmp/test-sts-cache-XXXXXX");

@@ -44,6 +44,7 @@ struct world {
 	unsigned fetch_ms;	/* how long a fetch takes */
 	atomic_bool stopped;	/* HTTP is: fetches end at once */
 	int64_t wall, count;	/* both clocks */
+	int boot;	/* which run of the machine */
 	atomic_uint fetches, questions, afresh;
 	char url[300];
 };
@@ -61,6 +62,7 @@ int setup(void **state);
 int teardown(void **state);
 void open_cache(struct fixture *fixture);
 void restart(struct fixture *fixture);
+void reboot(struct fixture *fixture, int64_t off);	/* the wall clock runs on meanwhile */
 void pass(int64_t seconds);	/* on both clocks */
 
 /* Of example.com. */

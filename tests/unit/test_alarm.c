@@ -77,11 +77,11 @@ test_one_line_at_begin_and_end(void **state)
 	assert_false(alarm_stands(ALARM_STORE, ""));
 	alarm_end(ALARM_STORE, "", "never begun");
 	assert_string_equal(lines(), "");
-	alarm_begin(ALARM_STORE, "", "no %s", "room");
+	assert_true(alarm_begin(ALARM_STORE, "", "no %s", "room"));
 	assert_true(alarm_stands(ALARM_STORE, ""));
 	assert_line(lines(), "event=alarm level=error alarm=store domain=",
 	    " ended=no msg=\"no room\"\n");
-	alarm_begin(ALARM_STORE, "", "still none");
+	assert_false(alarm_begin(ALARM_STORE, "", "still none"));
 	assert_string_equal(lines(), "");
 	alarm_end(ALARM_STORE, "", "room");
 	assert_false(alarm_stands(ALARM_STORE, ""));

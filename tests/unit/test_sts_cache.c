@@ -313,8 +313,36 @@ test_cold_failure_grace(void **state)
 	assert_int_equal(get(fixture)->state, STS_TXT_FAILED);
 	pass(3600);
 	assert_int_equal(get(fixture)->state, STS_TXT_GIVEN_UP);
-	pass(DAY);	/* without a failure */
+	pass(14 * DAY - 1);	/* without a failure */
+	restart(fixture);
+	assert_int_equal(get(fixture)->state, STS_TXT_GIVEN_UP);
+	pass(14 * DAY);
 	assert_int_equal(get(fixture)->state, STS_TXT_FAILED);
+}
+
+/* A message now and then: who was given up once is not waited for again. */
+static void
+test_given_up_is_remembered(void **state)
+{
+	static const struct {
+		int hours;
+		enum sts_state expected;
+	} looks[] = {
+		{ 0, STS_TXT_FAILED }, { 2, STS_TXT_GIVEN_UP }, { 28, STS_TXT_GIVEN_UP },
+		{ 30, STS_TXT_GIVEN_UP }, { 30 + 13 * 24, STS_TXT_GIVEN_UP },
+		{ 30 + 27 * 24, STS_TXT_FAILED }, { 30 + 27 * 24 + 25, STS_TXT_FAILED },
+	};
+	struct fixture *fixture = *state;
+	int hour = 0;
+
+	world.txt_state = DNS_FAILED;
+	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
+		pass((looks[i].hours - hour) * 3600LL);
+		hour = looks[i].hours;
+		sts_cache_purge(fixture->cache);
+		restart(fixture);
+		assert_int_equal(get(fixture)->state, looks[i].expected);
+	}
 }
 
 static void
@@ -526,6 +554,7 @@ main(void)
 		TEST(test_malformed_txt_is_none),
 		TEST(test_a_name_too_long_has_no_policy),
 		TEST(test_cold_failure_grace),
+		TEST(test_given_up_is_remembered),
 		TEST(test_impatience_is_no_failure),
 		TEST(test_recheck),
 		TEST(test_recheck_after_a_failure),

@@ -166,6 +166,45 @@ test_stopping_does_not_wait(void **state)
 	assert_policy(get(fixture), "one", STS_MODE_ENFORCE, false);
 }
 
+/* A policy is in force and its successor is slow: a message waits for it for two seconds, the next
+ * ones do not, and once it has come it is used. */
+static void
+test_a_slow_new_policy(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct sts_facts *sts;
+	int64_t began_ms;
+
+	get(fixture);
+	world.txt = "v=STSv1; id=two;";
+	world.body = OTHER;
+	world.fetch_ms = 4000;
+	began_ms = clock_monotonic_ms();
+	assert_policy(get(fixture), "one", STS_MODE_ENFORCE, true);
+	assert_in_range(clock_monotonic_ms() - began_ms, 1900, 3500);
+	world.txt = "v=STSv1; id=three;";
+	began_ms = clock_monotonic_ms();
+	sts = get(fixture);
+	assert_policy(sts, "one", STS_MODE_ENFORCE, true);
+	assert_string_equal(sts->why, "its policy is still being fetched");
+	assert_true(clock_monotonic_ms() - began_ms < 1000);
+	world.txt = "v=STSv1; id=two;";
+	while (strcmp(get(fixture)->policy->id, "two") != 0)
+		usleep(50 * 1000);
+	assert_int_equal(world.fetches, 2);
+	assert_string_equal(get(fixture)->policy->mx[0], "other.example");
+}
+
+/* Without one in force there is nothing to go on with. */
+static void
+test_a_slow_first_policy(void **state)
+{
+	struct fixture *fixture = *state;
+
+	world.fetch_ms = 3000;
+	assert_policy(get(fixture), "one", STS_MODE_ENFORCE, false);
+}
+
 int
 main(void)
 {
@@ -176,6 +215,8 @@ main(void)
 		TEST(test_a_new_id_during_a_fetch),
 		TEST(test_no_fetch_waits_for_its_turn),
 		TEST(test_stopping_does_not_wait),
+		TEST(test_a_slow_new_policy),
+		TEST(test_a_slow_first_policy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

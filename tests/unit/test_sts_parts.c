@@ -4,7 +4,8 @@
  */
 
 /*
- * The pure parts of the policy cache: its clock, the grace of a failing domain, its notes.
+ * The pure parts of the policy cache: the grace of a failing domain, its notes,
+ * whether all fetches fail.
  */
 #include "config.h"
 
@@ -16,90 +17,47 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "policy/sts_clock.h"
 #include "policy/sts_grace.h"
 #include "policy/sts_notes.h"
+#include "policy/sts_outage.h"
 
 #define T	1700000000
 #define DAY	(24 * 3600)
 
 static void
-test_clock(void **state)
-{
-	static const struct {
-		int64_t wall, count, earlier, later, step;
-	} cases[] = {
-		{ T, 500, T, T, 0 },
-		{ T + 100, 600, T + 100, T + 100, 0 },
-		{ T + 101, 600, T + 101, T + 101, 1 },	/* the seconds do not turn together */
-		{ T + 99, 600, T + 99, T + 99, -1 },
-		{ T + 7300, 600, T + 100, T + 7300, 7200 },
-		{ T - 7100, 600, T - 7100, T + 100, -7200 },
-		{ 0, 600, 0, T + 100, -T - 100 },
-	};
-	static const struct sts_clock clock = { T, 500 };
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct sts_now now = sts_clock_at(&clock, cases[i].wall, cases[i].count);
-
-		assert_int_equal(now.earlier, cases[i].earlier);
-		assert_true(now.later >= cases[i].later - 1 && now.later <= cases[i].later + 1);
-		assert_true(now.earlier <= now.later);
-		assert_int_equal(now.step, cases[i].step);
-	}
-}
-
-static void
-test_clock_of_this_machine(void **state)
-{
-	struct sts_clock clock;
-	struct sts_now now;
-
-	(void)state;
-	sts_clock_start(&clock);
-	now = sts_clock_now(&clock);
-	assert_in_range(now.step + 1, 0, 2);
-	assert_in_range(now.earlier - clock.wall_s, 0, 5);
-}
-
-static struct sts_now
-at(int64_t seconds)
-{
-	return (struct sts_now){ seconds, seconds, 0 };
-}
-
-static void
 test_failures(void **state)
 {
-	struct sts_failures failures = { 0, 0 };
+	struct sts_failures failures = { 0 };
 
 	(void)state;
-	assert_true(sts_failures_add(&failures, at(T)));
-	assert_false(sts_failures_over(&failures, at(T), 3600));
-	assert_false(sts_failures_add(&failures, at(T + 30)));	/* not worth writing */
-	assert_true(sts_failures_add(&failures, at(T + 60)));
+	assert_true(sts_failures_add(&failures, T, 3600));
+	assert_false(sts_failures_add(&failures, T + 30, 3600));	/* not worth writing */
+	assert_true(sts_failures_add(&failures, T + 60, 3600));
 	assert_int_equal(failures.first, T);
 	assert_int_equal(failures.last, T + 60);
-	assert_false(sts_failures_over(&failures, at(T + 3599), 3600));
-	assert_true(sts_failures_over(&failures, at(T + 3600), 3600));
-	assert_true(sts_failures_add(&failures, at(T + 60 + DAY - 1)));
-	assert_int_equal(failures.first, T);
-	assert_true(sts_failures_add(&failures, at(failures.last + DAY)));	/* a day in peace */
+	assert_true(sts_failures_add(&failures, T + 3599, 3600));
+	assert_int_equal(failures.given_up, 0);
+	assert_true(sts_failures_add(&failures, T + 3600, 3600));	/* worth it at once */
+	assert_int_equal(failures.given_up, T + 3600);
+	assert_true(sts_failures_add(&failures, failures.last + 14 * DAY - 1, 3600));
+	assert_int_equal(failures.given_up, T + 3600);
+	assert_true(sts_failures_add(&failures, failures.last + 14 * DAY, 3600));
 	assert_int_equal(failures.first, failures.last);
-	assert_false(sts_failures_over(&failures, at(failures.first), 3600));
+	assert_int_equal(failures.given_up, 0);
+	assert_true(sts_failures_add(&failures, failures.last + DAY, 2 * DAY));	/* a day in peace */
+	assert_int_equal(failures.first, failures.last);
 }
 
 static void
 test_failures_from_the_future(void **state)
 {
-	struct sts_failures failures = { T + 100 * DAY, T + 100 * DAY };
+	struct sts_failures failures = { T + 100 * DAY, T + 100 * DAY, 0 };
 
 	(void)state;
-	assert_true(sts_failures_add(&failures, at(T)));
+	assert_true(sts_failures_add(&failures, T, 3600));
 	assert_int_equal(failures.first, T);
-	failures = (struct sts_failures){ T, T + 100 * DAY };
-	assert_true(sts_failures_add(&failures, at(T + 100)));
+	failures = (struct sts_failures){ T, T + 100 * DAY, 0 };
+	assert_true(sts_failures_add(&failures, T + 100, 3600));
 	assert_int_equal(failures.first, T);
 	assert_int_equal(failures.last, T + 100);
 }
@@ -168,14 +126,42 @@ test_notes_are_bounded(void **state)
 	sts_notes_free(notes);
 }
 
+static void
+test_outage(void **state)
+{
+	static const struct {
+		const char *domain;	/* NULL: a fetch that succeeds */
+		int64_t minute;
+		bool outage;
+	} fetches[] = {
+		{ "a", 0, false }, { "b", 1, false }, { "c", 2, false }, { "d", 3, false },
+		{ "a", 4, false },	/* still four */
+		{ "e", 5, true }, { "f", 6, true },
+		{ NULL, 7, false },
+		{ "a", 8, false }, { "b", 8, false }, { "c", 8, false }, { "d", 8, false },
+		{ "e", 19, false },	/* the others were too long ago */
+		{ "a", 19, false }, { "b", 19, false }, { "c", 19, false }, { "d", 19, true },
+	};
+	struct sts_outage *outage = sts_outage_new();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(fetches) / sizeof(fetches[0]); i++) {
+		if (fetches[i].domain == NULL)
+			sts_outage_succeeded(outage);
+		else if (sts_outage_failed(outage, fetches[i].domain,
+		    fetches[i].minute * 60000) != fetches[i].outage)
+			fail_msg("fetch %zu", i);
+	}
+	sts_outage_free(outage);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_clock),
-		cmocka_unit_test(test_clock_of_this_machine),
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_failures_from_the_future),
+		cmocka_unit_test(test_outage),
 		cmocka_unit_test(test_back_off),
 		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_notes_are_bounded),
