@@ -32,6 +32,8 @@
 #define LIMIT_TLSA_RECORDS	100	/* of one host; the rest are ignored */
 #define LIMIT_ATTEMPTS	100	/* of one delivery that are reported */
 #define LIMIT_FAILED_ADDRESSES	10000	/* remembered for smtp.host-retry */
+/* remembered for what their hosts took, after the last connection */
+#define LIMIT_LINGERING_ADDRESSES	10000
 
 /* answers that are repeated without asking libunbound, each of so many octets, so long at most */
 #define LIMIT_DNS_ANSWERS	8192

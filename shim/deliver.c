@@ -123,7 +123,7 @@ try_address(struct walk *walk, const struct plan_host *host, const struct ip *ip
 	enum visit_end end = VISIT_AGAIN;
 
 	while (end == VISIT_AGAIN || end == VISIT_PLAINTEXT || end == VISIT_FRESH ||
-	    end == VISIT_OMIT) {
+	    end == VISIT_OMIT || end == VISIT_CROWDED) {
 		if (txn_is_abandoned(walk->delivery->txn) || !allot_time(walk, &visit))
 			return false;
 		visit.plaintext = visit.plaintext || end == VISIT_PLAINTEXT;

@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "base/arena.h"
+#include "base/limits.h"
 #include "base/metrics.h"
 #include "base/thread.h"
 #include "base/wait.h"
@@ -19,13 +21,27 @@
 #define BUCKETS	1024
 #define IP_KEY_PREFIX	"ip:"	/* no domain has a colon at that place */
 
-/* Connections of one address or destination. Stays while somebody holds or awaits one. */
+#define LIVED_MS	(60 * 1000)	/* a connection that ended speaks for the host so long */
+#define GROW_MS	(60 * 1000)	/* after which a host is thought to take one more */
+#define LINGER_MS	(10 * 60 * 1000)	/* what was learnt outlives the last connection */
+
+/* Connections of one address or destination. Stays while somebody holds or awaits one, and that of
+ * an address whose host greeted us a while longer. */
 struct counter {
 	struct counter *next;
 	unsigned open, idle;
 	unsigned references;
+	unsigned welcome;	/* those open that the host greeted */
+	bool lived;	/* it ever greeted one */
+	int64_t lived_ms;	/* when one was there last */
+	unsigned allowed;	/* learnt at learnt_ms; 0: no limit is known */
+	int64_t learnt_ms;
+	TAILQ_ENTRY(counter) lingering;	/* without references */
+	int64_t left_ms;	/* since when */
 	char key[];
 };
+
+TAILQ_HEAD(counters, counter);
 
 struct waiter {
 	struct waiter *next, *previous;
@@ -39,6 +55,8 @@ struct slots {
 	pthread_mutex_t lock;
 	unsigned open, idle, max_open, max_per_host;
 	struct counter *buckets[BUCKETS];
+	struct counters lingering;	/* first: those that have no reference for the longest */
+	size_t lingering_count;
 	struct waiter *first, *last;	/* in the order of arrival */
 };
 
@@ -51,16 +69,8 @@ slots_new(unsigned max_deliveries, unsigned max_per_host)
 		abort();
 	slots->max_open = max_deliveries;
 	slots->max_per_host = max_per_host;
+	TAILQ_INIT(&slots->lingering);
 	return slots;
-}
-
-void
-slots_free(struct slots *slots)
-{
-	if (slots == NULL)
-		return;
-	pthread_mutex_destroy(&slots->lock);
-	free(slots);
 }
 
 static struct counter **
@@ -78,6 +88,44 @@ find(struct slots *slots, const char *key)
 	return at;
 }
 
+static void
+counter_free(struct slots *slots, struct counter *counter)
+{
+	*find(slots, counter->key) = counter->next;
+	free(counter);
+}
+
+static void
+unlinger(struct slots *slots, struct counter *counter)
+{
+	TAILQ_REMOVE(&slots->lingering, counter, lingering);
+	slots->lingering_count--;
+}
+
+/* Those that have lingered long enough, or are too many. */
+static void
+let_go(struct slots *slots, int64_t now_ms)
+{
+	struct counter *first;
+
+	while ((first = TAILQ_FIRST(&slots->lingering)) != NULL &&
+	    (slots->lingering_count > LIMIT_LINGERING_ADDRESSES ||
+	    now_ms - first->left_ms >= LINGER_MS)) {
+		unlinger(slots, first);
+		counter_free(slots, first);
+	}
+}
+
+void
+slots_free(struct slots *slots)
+{
+	if (slots == NULL)
+		return;
+	let_go(slots, INT64_MAX);
+	pthread_mutex_destroy(&slots->lock);
+	free(slots);
+}
+
 static struct counter *
 counter_get(struct slots *slots, const char *key)
 {
@@ -87,6 +135,8 @@ counter_get(struct slots *slots, const char *key)
 	if (*at == NULL) {
 		*at = xcalloc(1, sizeof(**at) + size);
 		memcpy((*at)->key, key, size);
+	} else if ((*at)->references == 0) {
+		unlinger(slots, *at);
 	}
 	(*at)->references++;
 	return *at;
@@ -95,13 +145,16 @@ counter_get(struct slots *slots, const char *key)
 static void
 counter_drop(struct slots *slots, struct counter *counter)
 {
-	struct counter **at;
-
 	if (counter == NULL || --counter->references > 0)
 		return;
-	at = find(slots, counter->key);
-	*at = counter->next;
-	free(counter);
+	if (!counter->lived) {
+		counter_free(slots, counter);
+		return;
+	}
+	counter->left_ms = clock_monotonic_ms();
+	TAILQ_INSERT_TAIL(&slots->lingering, counter, lingering);
+	slots->lingering_count++;
+	let_go(slots, counter->left_ms);
 }
 
 static void
@@ -113,10 +166,22 @@ ip_key(const struct ip *ip, char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX])
 	snprintf(key, sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX, "%s%s", IP_KEY_PREFIX, text);
 }
 
+/* Connections to one address. */
+static unsigned
+limit_of(const struct slots *slots, const struct counter *of_ip)
+{
+	int64_t grown;
+
+	if (of_ip->allowed == 0)
+		return slots->max_per_host;
+	grown = of_ip->allowed + (clock_monotonic_ms() - of_ip->learnt_ms) / GROW_MS;
+	return grown < slots->max_per_host ? (unsigned)grown : slots->max_per_host;
+}
+
 static bool
 fits(const struct slots *slots, const struct waiter *waiter)
 {
-	return slots->open < slots->max_open && waiter->ip->open < slots->max_per_host &&
+	return slots->open < slots->max_open && waiter->ip->open < limit_of(slots, waiter->ip) &&
 	    (waiter->domain_limit == 0 || waiter->domain->open < waiter->domain_limit);
 }
 
@@ -190,6 +255,9 @@ wait_in_line(struct slots *slots, struct waiter *waiter, struct deadline deadlin
 		until = deadline_timespec(
 		    deadline_earlier(deadline, deadline_in(WAIT_LOOK_MS)));
 		pthread_cond_timedwait(&waiter->granted_now, &slots->lock, &until);
+		/* A limit that was learnt grows while nothing is given back. */
+		if (!waiter->granted && waiter->ip->allowed > 0)
+			grant_to_the_first_that_fits(slots);
 	}
 	if (!waiter->granted)
 		dequeue(slots, waiter);
@@ -281,6 +349,76 @@ slots_set_limits(struct slots *slots, unsigned max_deliveries, unsigned max_per_
 }
 
 void
+slots_welcome(struct slots *slots, const struct ip *ip)
+{
+	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
+	struct counter *of_ip;
+
+	ip_key(ip, key);
+	pthread_mutex_lock(&slots->lock);
+	of_ip = counter_held(slots, key);
+	of_ip->welcome++;
+	of_ip->lived = true;
+	of_ip->lived_ms = clock_monotonic_ms();
+	pthread_mutex_unlock(&slots->lock);
+}
+
+static void
+leave(struct counter *of_ip)
+{
+	if (of_ip->welcome == 0)
+		abort();
+	of_ip->welcome--;
+	of_ip->lived_ms = clock_monotonic_ms();
+}
+
+void
+slots_leave(struct slots *slots, const struct ip *ip)
+{
+	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
+
+	ip_key(ip, key);
+	pthread_mutex_lock(&slots->lock);
+	leave(counter_held(slots, key));
+	pthread_mutex_unlock(&slots->lock);
+}
+
+/* Several that are turned away together lower it once: they were counted beside the same others. */
+static void
+lower(const struct slots *slots, struct counter *of_ip, unsigned living)
+{
+	unsigned most = living > 0 ? living : 1;
+
+	if (most < limit_of(slots, of_ip) || of_ip->allowed == 0)
+		of_ip->allowed = most;
+	else
+		of_ip->allowed = limit_of(slots, of_ip);
+	of_ip->learnt_ms = clock_monotonic_ms();
+}
+
+enum slots_refusal
+slots_refused(struct slots *slots, const struct ip *ip)
+{
+	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
+	enum slots_refusal refusal = SLOTS_REFUSAL_OF_ALL;
+	struct counter *of_ip;
+	unsigned living;
+
+	ip_key(ip, key);
+	pthread_mutex_lock(&slots->lock);
+	of_ip = counter_held(slots, key);
+	living = of_ip->welcome + of_ip->idle;
+	if (living > 0)
+		refusal = SLOTS_REFUSAL_OF_MORE;
+	else if (of_ip->lived && clock_monotonic_ms() - of_ip->lived_ms < LIVED_MS)
+		refusal = SLOTS_REFUSAL_FOR_NOW;
+	if (refusal != SLOTS_REFUSAL_OF_ALL)
+		lower(slots, of_ip, living);
+	pthread_mutex_unlock(&slots->lock);
+	return refusal;
+}
+
+void
 slots_give(struct slots *slots, const struct ip *ip, const char *domain)
 {
 	pthread_mutex_lock(&slots->lock);
@@ -292,7 +430,12 @@ slots_give(struct slots *slots, const struct ip *ip, const char *domain)
 void
 slots_park(struct slots *slots, const struct ip *ip, const char *domain)
 {
+	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
+
+	ip_key(ip, key);
 	pthread_mutex_lock(&slots->lock);
+	if (counter_held(slots, key)->welcome > 0)
+		leave(counter_held(slots, key));
 	change(slots, ip, domain, -1, 1);
 	grant_to_the_first_that_fits(slots);
 	pthread_mutex_unlock(&slots->lock);
@@ -301,7 +444,11 @@ slots_park(struct slots *slots, const struct ip *ip, const char *domain)
 void
 slots_unpark(struct slots *slots, const struct ip *ip, const char *domain)
 {
+	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
+
+	ip_key(ip, key);
 	pthread_mutex_lock(&slots->lock);
+	counter_held(slots, key)->lived_ms = clock_monotonic_ms();
 	change(slots, ip, domain, 0, -1);
 	pthread_mutex_unlock(&slots->lock);
 }
@@ -317,7 +464,7 @@ slots_excess(struct slots *slots, const struct ip *ip, const char *domain, unsig
 	pthread_mutex_lock(&slots->lock);
 	of_ip = counter_held(slots, key);
 	of_domain = counter_held(slots, domain);
-	if (of_ip->open + of_ip->idle > slots->max_per_host)
+	if (of_ip->open + of_ip->idle > limit_of(slots, of_ip))
 		excess = SLOTS_EXCESS_IP;
 	else if (domain_limit > 0 && of_domain->open + of_domain->idle > domain_limit)
 		excess = SLOTS_EXCESS_DOMAIN;

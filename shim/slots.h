@@ -8,6 +8,10 @@
  * (smtp.max-per-host) and for one destination (max-connections). Who waits longest is served
  * first, and nobody waits for a limit that is not his, nor for connections that are kept idle:
  * these are counted apart, and closed when they are too many with those in use. Any thread.
+ *
+ * A host may take fewer connections from one client than smtp.max-per-host, and says so by turning
+ * one more away at its greeting. Its number is learnt from those that it greeted and that live at
+ * that moment, grows by one a minute, and is forgotten with the address.
  */
 #ifndef SHIM_SLOTS_H
 #define SHIM_SLOTS_H
@@ -30,6 +34,20 @@ void slots_free(struct slots *slots);	/* no slot may be taken */
 bool slots_take(struct slots *slots, const struct ip *ip, const char *domain,
     unsigned domain_limit, struct deadline deadline, bool (*gone)(void *context), void *context);
 void slots_give(struct slots *slots, const struct ip *ip, const char *domain);
+
+/* For one who has a slot: the host greeted its connection, or it is a kept one. Every welcome ends
+ * with slots_leave(), before the slot is given back, or with slots_park(). */
+void slots_welcome(struct slots *slots, const struct ip *ip);
+void slots_leave(struct slots *slots, const struct ip *ip);
+
+enum slots_refusal {
+	SLOTS_REFUSAL_OF_ALL,	/* no connection of ours lived within the minute */
+	SLOTS_REFUSAL_FOR_NOW,	/* one did, but none lives */
+	SLOTS_REFUSAL_OF_MORE	/* others live: a slot to be had later is worth the wait */
+};
+/* For one who has a slot: the host turned its connection away at the greeting. Fewer are opened
+ * from now on, unless it is SLOTS_REFUSAL_OF_ALL. */
+enum slots_refusal slots_refused(struct slots *slots, const struct ip *ip);
 
 /* Gives the slot back while its connection stays open, idle. */
 void slots_park(struct slots *slots, const struct ip *ip, const char *domain);

@@ -9,6 +9,7 @@
 
 #include "base/stream.h"
 #include "shim/deliver_log.h"
+#include "shim/slots.h"
 #include "shim/smtp_client.h"
 #include "shim/tls_client.h"
 #include "shim/tls_omit.h"
@@ -16,6 +17,7 @@
 #include "shim/visit_call.h"
 
 #define HANDSHAKES_MOST	3	/* of one message with one address, plaintext instead included */
+#define CROWDED_MOST	5	/* times that a message waits for one connection less */
 #define FAIR_WAIT_MS	(10 * 1000)	/* who has not said a word for so long is not there */
 
 static void
@@ -168,21 +170,54 @@ step(struct call *call, const char *name, bool ok)
 	return ok;
 }
 
+/* After a visit that ended at the greeting: a host that has other connections of ours, or had some
+ * a moment ago, serves, and may take no more at a time. Always false. */
+static bool
+excuse_crowd(struct call *call)
+{
+	struct visit *visit = call->visit;
+
+	switch (slots_refused(call->delivery->context->slots, visit->ip)) {
+	case SLOTS_REFUSAL_OF_ALL:
+		return false;
+	case SLOTS_REFUSAL_OF_MORE:
+		if (visit->watch == NULL && visit->crowded++ < CROWDED_MOST)
+			call->end = VISIT_CROWDED;
+		break;
+	case SLOTS_REFUSAL_FOR_NOW:
+		break;
+	}
+	call->failed = HOST_SCOPE_NONE;
+	return false;
+}
+
+bool
+visit_lost_at_greeting(struct call *call)
+{
+	(void)visit_trouble(call, SMTP_LOST);
+	return excuse_crowd(call);
+}
+
 static bool
 greet(struct call *call)
 {
 	enum smtp_status status = smtp_client_greeting(&call->client);
 
+	if (status == SMTP_LOST)
+		return visit_lost_at_greeting(call);
 	if (status != SMTP_ANSWERED)
 		return visit_trouble(call, status);
 	call->visit->greeted = true;
 	call->greeted = reply_is_positive(&call->client.reply);
-	if (call->greeted)
+	if (call->greeted) {
+		visit_welcome(call);
 		return true;
+	}
 	(void)turned_away(call);
-	if (call->client.reply.code == 421)
-		call->failed = HOST_SCOPE_ALL;
-	return false;
+	if (call->client.reply.code != 421)
+		return false;
+	call->failed = HOST_SCOPE_ALL;
+	return excuse_crowd(call);
 }
 
 const char *

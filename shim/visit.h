@@ -51,6 +51,7 @@ enum visit_end {
 	VISIT_NEXT,	/* the rest may be tried elsewhere; else reply is theirs */
 	VISIT_AGAIN,	/* the connection ended after a delivery: the rest once more here */
 	VISIT_FRESH,	/* a kept connection failed: once more on one of its own */
+	VISIT_CROWDED,	/* the host takes no more connections from us: once more, when one ends */
 	VISIT_PLAINTEXT,	/* once more, same address, without TLS */
 	VISIT_OMIT,	/* the handshake failed: once more, same address, with the visit's omit */
 	VISIT_STOP	/* abandoned: nothing more is to be tried */
@@ -75,6 +76,7 @@ struct visit {
 	unsigned omit;	/* of enum tls_omit: what the handshakes so far may have failed for */
 	unsigned handshakes;	/* that failed at this address and were tried once more */
 	bool greeted;	/* some connection to this address was, whatever the code */
+	unsigned crowded;	/* visits that ended with VISIT_CROWDED */
 	bool told;	/* one of them is a session of RFC 8460, so that no later one is */
 	struct deadline deadline;	/* for everything up to the content */
 	struct deadline slot_deadline;	/* no address is begun with after it */
@@ -96,7 +98,7 @@ struct visit {
 };
 
 /* plaintext, fresh, judgement.finding and all above "what it showed" are the caller's to set; omit,
- * handshakes, told and greeted begin as 0, and the visits to one address change them. */
+ * handshakes, crowded, told and greeted begin as 0, and the visits to one address change them. */
 enum visit_end visit_run(const struct delivery *delivery, struct visit *visit);
 
 /* Settles a recipient and logs it; visit is where its reply comes from, or NULL. The line of the

@@ -46,6 +46,7 @@ struct call {
 	unsigned messages;	/* that the connection has served, earlier ones too */
 	bool parked;	/* the connection is kept for others, and the slot is given back */
 	bool greeted;	/* with 220 */
+	bool welcome;	/* the slots know that the host has greeted this connection */
 	bool mailing;	/* EHLO and TLS are done */
 	bool blameless;	/* what goes wrong now is no sign that nobody serves there */
 	enum host_scope failed;	/* for whom the address is to be passed over for a while */
@@ -69,6 +70,11 @@ bool visit_is_abandoned(void *context);
 /* Keeps the connection for another message, if it is good for one. Nothing may be said on it any
  * more then, and somebody else may have it. */
 void visit_keep(struct call *call);
+
+/* The connection counts among those that the host has taken. */
+void visit_welcome(struct call *call);
+/* Ends the visit: the host closed the connection before it had said a word. Always false. */
+bool visit_lost_at_greeting(struct call *call);
 
 /* Ends the visit. Always false, so that a step can return it. */
 bool visit_over(struct call *call, enum visit_end end, enum visit_weight weight);

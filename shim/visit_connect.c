@@ -71,7 +71,7 @@ cannot_dial(struct call *call, const struct ip *source, int error)
 		return;
 	}
 	if (error == ECONNRESET) {	/* it was there, and has gone before we looked */
-		(void)visit_trouble(call, SMTP_LOST);
+		(void)visit_lost_at_greeting(call);
 		return;
 	}
 	if (!is_our_own(error))
@@ -84,6 +84,21 @@ cannot_dial(struct call *call, const struct ip *source, int error)
 	(void)visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
 }
 
+void
+visit_welcome(struct call *call)
+{
+	slots_welcome(call->delivery->context->slots, call->visit->ip);
+	call->welcome = true;
+}
+
+static void
+leave(struct call *call)
+{
+	if (call->welcome)
+		slots_leave(call->delivery->context->slots, call->visit->ip);
+	call->welcome = false;
+}
+
 static void
 part(struct call *call)
 {
@@ -93,6 +108,7 @@ part(struct call *call)
 	smtp_client_quit(&call->client);
 	stream_free(call->client.stream);
 	call->client.stream = NULL;
+	leave(call);
 }
 
 static void
@@ -271,6 +287,7 @@ visit_keep(struct call *call)
 	    &call->at.ip, call->slot, &kept))
 		return;
 	call->parked = true;
+	call->welcome = false;
 	call->client.spent = call->client.gone = true;
 	call->client.stream = NULL;
 }
@@ -278,6 +295,7 @@ visit_keep(struct call *call)
 static void
 take_over(struct call *call, const struct kept *kept)
 {
+	visit_welcome(call);
 	call->client.stream = kept->client.stream;
 	stream_watch(call->client.stream, &call->watch);
 	call->client.features = kept->client.features;
@@ -294,6 +312,7 @@ static void
 turn_down(struct call *call, struct kept *kept)
 {
 	keep_close(kept);
+	leave(call);
 	memset(&call->visit->proof, 0, sizeof(call->visit->proof));
 	call->client.stream = NULL;
 	call->client.in_transaction = call->client.kept = call->client.known = false;
@@ -367,7 +386,8 @@ with_slot(struct call *call)
 	if (!slots_take(slots, visit->ip, call->slot, limit, visit->slot_deadline,
 	    visit_is_abandoned, call)) {
 		reply_set(&visit->reply, 451, "4.4.5", "%s: no connection was free in time: see "
-		    "smtp.max-deliveries, smtp.max-per-host and max-connections", call->who);
+		    "smtp.max-deliveries, smtp.max-per-host and max-connections; the host may also "
+		    "take fewer", call->who);
 		(void)visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
 		return;
 	}

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from checks import address, assert_arrived, assert_nothing_leaked, assert_reply, wait_until
 from stslab.internet import Mx
-from stslab.mx import Behaviour, Silence, Slow
+from stslab.mx import Behaviour, Drop, Reset, Silence, Slow
 
 
 def send(mta, domain, count):
@@ -269,6 +269,49 @@ def test_max_per_host(net, start):
         codes = list(pool.map(lambda n: mta.deliver(address(domain, f"u{n}")).only.code, range(8)))
     assert codes == [250] * 8
     assert domain.host.most_at_once() <= 2
+
+
+TOO_MANY = {"421": "421 4.7.0 Too many connections from you", "close": Drop(), "reset": Reset()}
+
+
+@pytest.mark.parametrize("too_many", TOO_MANY.values(), ids=TOO_MANY.keys())
+@pytest.mark.parametrize("keep", ["0s", "15s"])
+def test_a_host_that_takes_three_connections_of_one_client(net, start, keep, too_many):
+    """Fewer are opened, all that was handed over arrives, and the host is not passed over."""
+    mta = start({"smtp": {"keep-idle": keep}})
+    domain = net.domain(behaviour=Behaviour(dot=Slow(0.2, "250 2.0.0 Ok"), connections_of_one=3,
+                                            too_many=too_many))
+    for _ in range(3):
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(
+                lambda n: mta.deliver(address(domain, f"u{n}")).only.code, range(8))) == [250] * 8
+    turned_away = [one for one in domain.host.connections if not one.lines]
+    assert turned_away, "the host was never asked for a fourth"
+    assert len(turned_away) < 10, f"{len(turned_away)} connections were turned away"
+    assert mta.deliver(address(domain, "alone")).only.code == 250
+
+
+def test_domains_that_share_such_a_host(net, start):
+    mta = start()
+    domain = net.domain(behaviour=Behaviour(dot=Slow(0.1, "250 2.0.0 Ok"), connections_of_one=3))
+    others = [net.domain(mx=[]) for _ in range(7)]
+    for other in others:
+        net.zones.add(other.name, "MX", f"10 {domain.host.name}.")
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda to: mta.deliver(address(to)).only.code,
+                             [domain, *others] * 2)) == [250] * 16
+
+
+def test_a_host_that_serves_nobody_is_passed_over_all_the_same(net, start):
+    """Eight at once are no sign that one of them was served."""
+    mta = start()
+    domain = net.domain(behaviour=Behaviour(connections_of_one=0))
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(lambda n: mta.deliver(address(domain, f"u{n}")).only.code, range(8)))
+    assert codes == [451] * 8
+    knocks = len(domain.host.connections)
+    assert_reply(mta.deliver(address(domain)).only, "451 4.4.1", "Too many connections")
+    assert len(domain.host.connections) == knocks <= 8
 
 
 def test_fifty_messages_at_once(net, start):

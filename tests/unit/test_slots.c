@@ -267,6 +267,66 @@ test_a_crowd_never_exceeds_the_limit(void **state)
 	slots_free(crowd.slots);
 }
 
+/* A host that takes three connections: the fourth is turned away, and the number is learnt. */
+static void
+test_a_host_that_takes_fewer(void **state)
+{
+	struct slots *slots = slots_new(100, 20);
+	struct ip to = ip("192.0.2.1"), other = ip("192.0.2.2");
+	int i;
+
+	(void)state;
+	for (i = 0; i < 5; i++)
+		assert_true(take(slots, "192.0.2.1", "a.example", 0, 0));
+	for (i = 0; i < 3; i++)
+		slots_welcome(slots, &to);
+	/* Two at the same time are one sign. */
+	assert_int_equal(slots_refused(slots, &to), SLOTS_REFUSAL_OF_MORE);
+	assert_int_equal(slots_refused(slots, &to), SLOTS_REFUSAL_OF_MORE);
+	give(slots, "192.0.2.1", "a.example");
+	give(slots, "192.0.2.1", "a.example");
+	assert_false(take(slots, "192.0.2.1", "a.example", 0, 0));
+	assert_false(take(slots, "192.0.2.1", "b.example", 0, 0));
+	assert_true(take(slots, "192.0.2.2", "a.example", 0, 0));
+	assert_int_equal(slots_refused(slots, &other), SLOTS_REFUSAL_OF_ALL);
+	give(slots, "192.0.2.2", "a.example");
+	slots_leave(slots, &to);
+	give(slots, "192.0.2.1", "a.example");
+	assert_true(take(slots, "192.0.2.1", "b.example", 0, 0));
+	assert_int_equal(slots_excess(slots, &to, "b.example", 0), SLOTS_EXCESS_NONE);
+	/* One that is kept idle is one that the host has. */
+	slots_park(slots, &to, "a.example");
+	assert_true(take(slots, "192.0.2.1", "c.example", 0, 0));
+	assert_int_equal(slots_excess(slots, &to, "c.example", 0), SLOTS_EXCESS_IP);
+	slots_unpark(slots, &to, "a.example");
+	slots_leave(slots, &to);
+	give(slots, "192.0.2.1", "a.example");
+	give(slots, "192.0.2.1", "b.example");
+	give(slots, "192.0.2.1", "c.example");
+	slots_free(slots);
+}
+
+/* Whether it serves us is remembered beyond the last connection, and one stays allowed. */
+static void
+test_a_host_that_takes_none_for_now(void **state)
+{
+	struct slots *slots = slots_new(100, 20);
+	struct ip to = ip("192.0.2.1");
+
+	(void)state;
+	assert_true(take(slots, "192.0.2.1", "a.example", 0, 0));
+	slots_welcome(slots, &to);
+	slots_leave(slots, &to);
+	give(slots, "192.0.2.1", "a.example");
+	assert_true(take(slots, "192.0.2.1", "a.example", 0, 0));
+	assert_int_equal(slots_refused(slots, &to), SLOTS_REFUSAL_FOR_NOW);
+	assert_false(take(slots, "192.0.2.1", "a.example", 0, 0));
+	give(slots, "192.0.2.1", "a.example");
+	assert_true(take(slots, "192.0.2.1", "a.example", 0, 0));
+	give(slots, "192.0.2.1", "a.example");
+	slots_free(slots);
+}
+
 int
 main(void)
 {
@@ -279,6 +339,8 @@ main(void)
 		cmocka_unit_test(test_nobody_waits_for_another_ones_limit),
 		cmocka_unit_test(test_waiting_ends_when_nobody_wants_it),
 		cmocka_unit_test(test_a_crowd_never_exceeds_the_limit),
+		cmocka_unit_test(test_a_host_that_takes_fewer),
+		cmocka_unit_test(test_a_host_that_takes_none_for_now),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

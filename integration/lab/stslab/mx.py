@@ -72,6 +72,8 @@ class Behaviour:
     """What the host does at each stage; the default is a good host."""
 
     greeting: object = None                 # None: 220 with the host's name
+    connections_of_one: int = None          # more from one client get `too_many` for a greeting
+    too_many: object = "421 4.7.0 Too many connections from you"
     ehlo: object = None                     # None: 250 with `extensions`
     helo: object = None
     extensions: tuple = ("PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8", "SIZE 0")
@@ -172,6 +174,8 @@ class MxHost:
         self.stopping = threading.Event()
         self._listener = None
         self._dialogues = set()
+        self._served = []
+        self._lock = threading.Lock()
 
     def start(self):
         family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
@@ -215,6 +219,17 @@ class MxHost:
         return max((sum(other.at <= begun.at and (other is begun or other.ended_at is None
                                                   or other.ended_at > begun.at + 0.1)
                         for other in self.connections) for begun in self.connections), default=0)
+
+    def is_crowded(self, connection):
+        """Does its client have too many others? Those that were turned away count for none."""
+        most = self.behaviour.connections_of_one
+        with self._lock:
+            others = [one for one in self._served if one.peer == connection.peer
+                      and one.ended_at is None]
+            if most is not None and len(others) >= most:
+                return True
+            self._served = [*(one for one in self._served if one.ended_at is None), connection]
+            return False
 
     @property
     def messages(self):
@@ -281,6 +296,9 @@ class _Dialogue:
     def run(self):
         self.sock.settimeout(60)
         time.sleep(self.does.round_trip)
+        if self.host.is_crowded(self.connection):
+            self._act(self.does.too_many)
+            self._end(Drop())
         self._act(self.does.greeting or f"220 {self.host.name} ESMTP stslab")
         handlers = {"EHLO": self._ehlo, "HELO": self._helo, "STARTTLS": self._starttls,
                     "MAIL": self._mail, "RCPT": self._rcpt, "DATA": self._data,
