@@ -431,6 +431,19 @@ def test_a_message_asks_five_addresses(net, mta, behaviour):
     assert knocks(domain) == 5
 
 
+def test_the_next_message_asks_other_addresses(net, start):
+    """Those that turned one message for the next hop away are passed over for the others."""
+    mta = start({"smtp": {"host-retry": "5m"}})
+    domain = crowd(net, Behaviour(mail=TSS))
+    asked = []
+    for number in range(5):
+        before = knocks(domain)
+        assert mta.deliver(address(domain, f"u{number}")).only.code == 451
+        asked.append(knocks(domain) - before)
+    assert asked == [5, 5, 5, 3, 0]
+    assert {len(host.connections) for host in domain.hosts} == {1}
+
+
 def test_sessions_per_message_zero_is_no_limit(net, start):
     mta = start({"smtp": {"sessions-per-message": 0}})
     domain = crowd(net, Behaviour(mail=TSS))
