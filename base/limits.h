@@ -65,6 +65,7 @@
  * of a record, the rest are counted as one a kind without its strings; failure details of a policy,
  * the rest are counted as one a result type without what tells sessions apart. */
 #define LIMIT_REPORT_RECORDS	20
+#define LIMIT_REPORT_RECEIVERS	20	/* of the reports of one domain and day */
 #define LIMIT_REPORT_POLICIES	100
 #define LIMIT_REPORT_DETAILS	1000
 #define LIMIT_REPORT_FAILURES	100	/* details of one session */

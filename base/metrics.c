@@ -53,7 +53,7 @@ static const char *const datagram_results[] = { "taken", "unwanted", "invalid", 
 static const char *const forward_results[] = { "sent", "lost", NULL };
 
 static const char *const methods[] = { "mailto", "https", NULL };
-static const char *const tries[] = { "taken", "failed", "given-up", NULL };
+static const char *const tries[] = { "taken", "failed", "given-up", "beyond", NULL };
 
 static const struct row {
 	const char *name;	/* a counter's sample has "_total" behind it */

@@ -141,6 +141,59 @@ outbox_read(struct store *store, struct arena *arena, struct outbox_entry *entry
 	return outbox_read_key(store, arena, outbox_key(arena, entry), entry);
 }
 
+/* One report more for a receiver. */
+struct counting {
+	char kind;	/* 'n' or 'f', as in the header */
+	int64_t day;
+	struct outbox_bound *bound;
+	int64_t purge_at;
+};
+
+static enum store_result
+count_one(const struct counting *counting, struct store_change *change)
+{
+	struct outbox_bound *bound = counting->bound;
+	struct buf value = { 0 };
+	char key[KEY_ROOM], day[DAY_TEXT], receiver[DIGEST_TEXT], text[32];
+	const char *at;
+	uint64_t count = 0;
+	bool told = false;
+	enum store_result result;
+
+	day_format(counting->day, day);
+	digest(bound->receiver, strlen(bound->receiver), receiver);
+	(void)snprintf(key, sizeof(key), "%c %s %s", counting->kind, day, receiver);
+	result = store_change_get(change, STORE_OUTBOX, key, &value);
+	if (result == STORE_OK) {
+		at = buf_text(&value);
+		told = number_take(&at, NUMBER_COUNT_MAX, &count) && *at == '!';
+	}
+	buf_free(&value);
+	if (result == STORE_FAILED)
+		return result;
+	bound->beyond = count >= bound->most;
+	bound->untold = bound->beyond && !told;
+	(void)snprintf(text, sizeof(text), "%" PRIu64 "%s", count + !bound->beyond,
+	    told || bound->beyond ? "!" : "");
+	return bound->beyond && told ? STORE_OK : store_change_put(change, STORE_OUTBOX, key, text,
+	    strlen(text), counting->purge_at);
+}
+
+static enum store_result
+count_alone(void *context, struct store_change *change)
+{
+	return count_one(context, change);
+}
+
+enum store_result
+outbox_count(struct store *store, int64_t day, struct outbox_bound *bound, int64_t purge_at)
+{
+	struct counting counting = { 'f', day, bound, purge_at };
+
+	bound->beyond = bound->untold = false;
+	return store_change(store, STORE_LAZY, count_alone, &counting);
+}
+
 /* An entry as it shall stand, and the second it waited for. */
 struct writing {
 	struct arena *arena;
@@ -148,6 +201,7 @@ struct writing {
 	const char *key;
 	int64_t was_next_s;	/* 0: it did not wait */
 	bool only_new;
+	struct outbox_bound *bound;	/* NULL: none */
 	int64_t purge_at;
 };
 
@@ -172,6 +226,14 @@ write_both(void *context, struct store_change *change)
 		buf_free(&value);
 		if (result != STORE_ABSENT)
 			return result == STORE_OK ? STORE_ABSENT : result;
+	}
+	if (writing->bound != NULL) {
+		const struct counting counting = { 'n', writing->entry->day, writing->bound,
+			writing->purge_at };
+
+		result = count_one(&counting, change);
+		if (result != STORE_OK || writing->bound->beyond)
+			return result;
 	}
 	result = put(writing, change, room, write_entry(writing->arena, writing->entry));
 	if (result == STORE_OK && writing->was_next_s != 0) {
@@ -200,12 +262,16 @@ write_entries(struct store *store, struct writing *writing)
 }
 
 enum store_result
-outbox_add(struct store *store, const struct outbox_entry *entry, int64_t purge_at, int64_t now)
+outbox_add(struct store *store, const struct outbox_entry *entry, struct outbox_bound *bound,
+    int64_t purge_at, int64_t now)
 {
 	struct outbox_entry fresh = *entry;
-	struct writing writing = { .entry = &fresh, .only_new = true, .purge_at = purge_at };
+	struct writing writing = { .entry = &fresh, .only_new = true, .bound = bound,
+		.purge_at = purge_at };
 	enum store_result result;
 
+	if (bound != NULL)
+		bound->beyond = bound->untold = false;
 	fresh.state = OUTBOX_WAITING;
 	fresh.tries = 0;
 	fresh.first_s = 0;

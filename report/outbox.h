@@ -12,6 +12,8 @@
  *	p DAY				when the day is sent, how far it has been taken up
  *	i DAY DOMAIN RECORD RUA		one entry
  *	w SECOND DAY DOMAIN RECORD RUA	that it is waiting for this second
+ *	n DAY RECEIVER			how many entries a receiver has, "!" when that was told
+ *	f DAY RECEIVER			the same, of what was sent of a day that was not over
  */
 #ifndef REPORT_OUTBOX_H
 #define REPORT_OUTBOX_H
@@ -58,9 +60,21 @@ enum store_result outbox_day_read(struct store *store, int64_t day, struct outbo
 enum store_result outbox_day_write(struct store *store, int64_t day,
     const struct outbox_day *state, int64_t purge_at);
 
-/* Takes up a report for a rua, due at once; nothing when it has been already. */
+/* How many reports of a day one receiver may get. */
+struct outbox_bound {
+	const char *receiver;
+	uint64_t most;
+	bool beyond;	/* set: this one would be beyond */
+	bool untold;	/* set: and it is the first */
+};
+
+/* Takes up a report for a rua, due at once; nothing when it has been already, or is beyond the
+ * bound. bound may be NULL. */
 enum store_result outbox_add(struct store *store, const struct outbox_entry *entry,
-    int64_t purge_at, int64_t now);
+    struct outbox_bound *bound, int64_t purge_at, int64_t now);
+/* The same count for what is sent of a day that is not over, and so is no entry. */
+enum store_result outbox_count(struct store *store, int64_t day, struct outbox_bound *bound,
+    int64_t purge_at);
 /* The entry for this rua, filled from the store in the arena. */
 enum store_result outbox_read(struct store *store, struct arena *arena,
     struct outbox_entry *entry);

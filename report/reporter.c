@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/deadline.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/thread.h"
@@ -76,14 +77,16 @@ reporter_plan_of(const struct reporter *reporter)
 	return &reporter->plan;
 }
 
-void
-reporter_ruas(const struct reporter *reporter, struct arena *arena,
-    const struct tally_report *report, struct rua_list *list)
+enum store_result
+reporter_bundles(const struct reporter *reporter, struct arena *arena,
+    const struct tally_report *report, struct bundles *bundles)
 {
 	const struct conf *conf = conf_now_take(reporter->plan.now);
+	enum store_result result = bundle_scanned(reporter->plan.tally, arena, conf, report,
+	    bundles);
 
-	sender_ruas(conf, arena, report, list);
 	conf_now_give(reporter->plan.now, conf);
+	return result;
 }
 
 struct jobs *
@@ -181,38 +184,27 @@ settle_held(struct reporter *reporter)
 	}
 }
 
-/* The report of an entry: OK, ABSENT when its figures are gone, FAILED. */
+/* The report of an entry: NULL when its receiver gets none any more, as the configuration may have
+ * changed since it was taken up. ABSENT when the figures are gone. */
 static enum store_result
 find_report(const struct reporter *reporter, const struct outbox_entry *entry, struct arena *arena,
     const struct tally_report **report)
 {
-	struct tally_report *reports;
-	size_t i, count;
-	enum store_result result = tally_read(reporter->plan.tally, entry->day, entry->domain,
-	    arena, &reports, &count);
+	const struct conf *conf = conf_now_take(reporter->plan.now);
+	const struct rua rua = { entry->scheme, entry->target };
+	struct bundles bundles;
+	size_t i, j;
+	enum store_result result = bundle_read(reporter->plan.tally, arena, conf, entry->day,
+	    entry->domain, &bundles);
 
-	if (result != STORE_OK)
-		return result;
-	for (i = 0; i < count && strcmp(reports[i].record_digest, entry->record) != 0; i++)
-		continue;
-	*report = &reports[i];
-	return i < count ? STORE_OK : STORE_ABSENT;
-}
-
-/* The configuration may have changed since it was taken up. */
-static bool
-is_receiver(const struct reporter *reporter, const struct outbox_entry *entry, struct arena *arena,
-    const struct tally_report *report)
-{
-	struct rua_list list;
-	size_t i;
-
-	reporter_ruas(reporter, arena, report, &list);
-	for (i = 0; i < list.count; i++)
-		if (list.at[i].scheme == entry->scheme &&
-		    strcmp(list.at[i].target, entry->target) == 0)
-			return true;
-	return false;
+	conf_now_give(reporter->plan.now, conf);
+	*report = NULL;
+	for (i = 0; i < bundles.count; i++)
+		for (j = 0; j < bundles.at[i].count; j++)
+			if (strcmp(bundles.at[i].report.record_digest, entry->record) == 0 &&
+			    rua_equal(&bundles.at[i].at[j], &rua))
+				*report = &bundles.at[i].report;
+	return result;
 }
 
 static void
@@ -270,7 +262,7 @@ run_entry(struct reporter *reporter, struct arena *arena, struct outbox_entry *e
 		(void)snprintf(job->why, sizeof(job->why), "the store cannot be read");
 	else if (result == STORE_ABSENT)
 		give_up(reporter, entry, job, "the figures of that day are gone");
-	else if (!is_receiver(reporter, entry, arena, report))
+	else if (report == NULL)
 		give_up(reporter, entry, job, "the configuration gives it no report any more");
 	else {
 		job->taken = try_now(reporter, report, &rua, job);
@@ -328,18 +320,35 @@ struct taking_up {
 	enum store_result result;
 };
 
+static void
+warn_left_out(const struct tally_report *report, size_t count)
+{
+	char day[DAY_TEXT];
+
+	day_format(report->day, day);
+	log_message(LOG_LEVEL_WARNING, "report", "%s named more than %d receivers for its report"
+	    " about %s by changing its record: %zu get none", report->domain,
+	    LIMIT_REPORT_RECEIVERS, day, count);
+}
+
 static bool
 take_up(void *context, const struct tally_report *report)
 {
 	struct taking_up *day = context;
 	struct reporter *reporter = day->reporter;
 	struct arena *arena = arena_new();
-	struct rua_list list;
-	size_t i;
+	struct bundles bundles;
+	bool beyond;
+	size_t i, j;
 
-	reporter_ruas(reporter, arena, report, &list);
-	for (i = 0; i < list.count && day->result == STORE_OK; i++)
-		day->result = reporter_take_up(reporter, report, &list.at[i]);
+	if (reporter_bundles(reporter, arena, report, &bundles) == STORE_FAILED)
+		day->result = STORE_FAILED;
+	for (i = 0; i < bundles.count; i++)
+		for (j = 0; j < bundles.at[i].count && day->result == STORE_OK; j++)
+			day->result = reporter_take_up(reporter, &bundles.at[i].report,
+			    &bundles.at[i].at[j], false, &beyond);
+	if (bundles.left_out > 0)
+		warn_left_out(report, bundles.left_out);
 	arena_free(arena);
 	return day->result == STORE_OK && !is_stopping(reporter);
 }

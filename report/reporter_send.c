@@ -8,11 +8,14 @@
  */
 #include "config.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/deadline.h"
+#include "base/log.h"
+#include "base/metrics.h"
 #include "report/reporter_inside.h"
 
 #define PAGE	16	/* domains tried at a time */
@@ -27,16 +30,42 @@ reporter_entry(const struct tally_report *report, const struct rua *rua,
 	memcpy(entry->record, report->record_digest, sizeof(entry->record));
 }
 
+static void
+warn_beyond(const struct outbox_bound *bound, int64_t day)
+{
+	char text[DAY_TEXT];
+
+	day_format(day, text);
+	log_message(LOG_LEVEL_WARNING, "report", "%s gets no more than %" PRIu64 " reports about %s"
+	    " (tlsrpt.max-per-receiver): more domains name it", bound->receiver, bound->most, text);
+}
+
 enum store_result
 reporter_take_up(struct reporter *reporter, const struct tally_report *report,
-    const struct rua *rua)
+    const struct rua *rua, bool running, bool *beyond)
 {
 	const struct reporter_plan *plan = reporter_plan_of(reporter);
+	const struct conf *conf = conf_now_take(plan->now);
+	int64_t purge_at = tally_purge_at(plan->tally, report->day);
+	struct arena *arena = arena_new();
+	struct outbox_bound bound = { .receiver = rua_receiver(arena, rua),
+		.most = conf->tlsrpt.max_per_receiver };
 	struct outbox_entry entry;
+	enum store_result result;
 
+	conf_now_give(plan->now, conf);
 	reporter_entry(report, rua, &entry);
-	return outbox_add(plan->store, &entry, tally_purge_at(plan->tally, report->day),
-	    clock_wall_s());
+	if (running)
+		result = outbox_count(plan->store, report->day, &bound, purge_at);
+	else
+		result = outbox_add(plan->store, &entry, &bound, purge_at, clock_wall_s());
+	*beyond = result == STORE_OK && bound.beyond;
+	if (*beyond)
+		metrics_count(METRIC_TLSRPT_REPORTS, rua_scheme_name(rua->scheme), "beyond");
+	if (*beyond && bound.untold)
+		warn_beyond(&bound, report->day);
+	arena_free(arena);
+	return result;
 }
 
 struct outbox_entry *
@@ -63,6 +92,7 @@ struct item {
 	struct item *next;
 	struct outbox_entry entry;
 	const char *id, *rua, *key;
+	bool beyond;	/* nothing is sent */
 	bool taken;
 	const char *why;
 };
@@ -86,14 +116,13 @@ add_item(struct page *page, const struct tally_report *report, const struct rua 
 	struct item *item = arena_alloc(page->arena, sizeof(*item));
 
 	reporter_entry(report, rua, &item->entry);
-	item->entry.target = arena_strdup(page->arena, rua->target);
 	item->id = report_id(page->arena, report, &page->name, page->running);
 	item->rua = rua->scheme == RUA_HTTPS ? item->entry.target :
 	    arena_printf(page->arena, "mailto:%s", rua->target);
 	item->key = outbox_key(page->arena, &item->entry);
-	item->why = "";
-	if (!page->running)
-		page->result = reporter_take_up(page->reporter, report, rua);
+	page->result = reporter_take_up(page->reporter, report, rua, page->running, &item->beyond);
+	item->why = item->beyond ? "it gets no more reports about that day "
+	    "(tlsrpt.max-per-receiver)" : "";
 	*page->end = item;
 	page->end = &item->next;
 	page->count++;
@@ -103,8 +132,8 @@ static bool
 add_report(void *context, const struct tally_report *report)
 {
 	struct page *page = context;
-	struct rua_list list;
-	size_t i;
+	struct bundles bundles;
+	size_t i, j;
 
 	if (strcmp(page->domain, report->domain) != 0) {
 		page->more = page->domains == PAGE;
@@ -113,9 +142,11 @@ add_report(void *context, const struct tally_report *report)
 		page->domains++;
 		(void)snprintf(page->domain, sizeof(page->domain), "%s", report->domain);
 	}
-	reporter_ruas(page->reporter, page->arena, report, &list);
-	for (i = 0; i < list.count && page->result == STORE_OK; i++)
-		add_item(page, report, &list.at[i]);
+	if (reporter_bundles(page->reporter, page->arena, report, &bundles) == STORE_FAILED)
+		page->result = STORE_FAILED;
+	for (i = 0; i < bundles.count; i++)
+		for (j = 0; j < bundles.at[i].count && page->result == STORE_OK; j++)
+			add_item(page, &bundles.at[i].report, &bundles.at[i].at[j]);
 	return page->result == STORE_OK;
 }
 
@@ -150,7 +181,7 @@ find_open(struct page *page, struct item **open)
 		entry = item->entry;
 		if (!page->running && outbox_read(store, page->arena, &entry) == STORE_OK)
 			item->taken = entry.state == OUTBOX_TAKEN;
-		if (!item->taken)
+		if (!item->taken && !item->beyond)
 			open[count++] = item;
 	}
 	return count;

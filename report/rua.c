@@ -410,5 +410,8 @@ rua_parse(struct arena *arena, const struct sts_text *records, size_t count,
 		return false;
 	list->record = arena_strndup(arena, found->octets, found->length);
 	list->at = arena_array(arena, LIMIT_RUAS, sizeof(list->at[0]));
-	return read_record(arena, found, list);
+	if (read_record(arena, found, list))
+		return true;
+	list->count = 0;
+	return false;
 }

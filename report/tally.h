@@ -60,6 +60,7 @@ struct tally_report {
 	const char *domain;
 	const char *record;	/* the TXT record */
 	bool further;	/* not the first of its domain and day */
+	uint64_t records;	/* how many reports its domain and day have; 0: not known */
 	char record_digest[DIGEST_TEXT];	/* tells the records of one domain and day apart */
 	struct tally_policy *policies;	/* tlsa, sts, no-policy-found */
 	size_t policy_count;

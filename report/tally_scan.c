@@ -39,6 +39,8 @@ struct scan {
 	bool more;
 
 	char last[DOMAIN_MAX];	/* whose report was handed out last */
+	char counted[DOMAIN_MAX];	/* whose records are counted next */
+	uint64_t records;
 	struct arena *arena;	/* of the report being gathered; NULL: none is */
 	struct tally_report report;
 	char *policy_digest;	/* of the policy gathered last */
@@ -142,6 +144,8 @@ begin_report(struct scan *scan, const struct words *words, const char *value, si
 		.domain = arena_strndup(scan->arena, words->word[1].at, words->word[1].length),
 		.record = arena_strndup(scan->arena, end, length - (size_t)(end - value)) };
 	(void)day_parse(scan->day, &scan->report.day);
+	if (word_is(words, 1, scan->counted))
+		scan->report.records = scan->records;
 	memcpy(scan->report.record_digest, words->word[2].at, words->word[2].length);
 }
 
@@ -197,6 +201,20 @@ add_to_policy(struct scan *scan, const struct words *words, const char *value, s
 		policy->policy.domain = NULL;
 }
 
+static void
+count_records(struct scan *scan, const struct words *words, const char *value, size_t length)
+{
+	char *text = xcalloc(1, length + 1);
+	const char *at = memcpy(text, value, length);
+
+	scan->counted[0] = '\0';
+	if (words->word[1].length < sizeof(scan->counted) &&
+	    number_take(&at, NUMBER_COUNT_MAX, &scan->records))
+		(void)snprintf(scan->counted, sizeof(scan->counted), "%.*s",
+		    (int)words->word[1].length, words->word[1].at);
+	free(text);
+}
+
 static bool
 take_entry(void *context, const char *key, const void *value, size_t length)
 {
@@ -208,7 +226,9 @@ take_entry(void *context, const char *key, const void *value, size_t length)
 		finish_report(scan);
 		return scan->more = false;
 	}
-	if (words.count == 3)
+	if (words.count == 2)
+		count_records(scan, &words, value, length);
+	else if (words.count == 3)
 		begin_report(scan, &words, value, length);
 	else if (words.count == 4 && is_of_report(scan, &words))
 		begin_policy(scan, &words, value, length);
@@ -328,6 +348,8 @@ tally_read(struct tally *tally, int64_t day, const char *domain, struct arena *a
 	result = scan_from(tally, day, &scan, key);
 	*reports = copies.reports;
 	*count = copies.count;
+	for (size_t i = 0; i < copies.count; i++)
+		copies.reports[i].records = copies.count;
 	return result == STORE_OK && copies.count == 0 ? STORE_ABSENT : result;
 }
 

@@ -12,8 +12,9 @@
 #include "base/arena.h"
 #include "base/deadline.h"
 #include "base/log.h"
+#include "report/bundle.h"
 #include "report/outbox.h"
-#include "report/sender.h"
+#include "report/report.h"
 #include "shim/control_tlsrpt.h"
 
 #define PAGE_OCTETS	(4 * 1024 * 1024)	/* well below what clients read */
@@ -94,16 +95,21 @@ struct reports {
 	struct buf text;
 	char domain[DOMAIN_MAX];	/* the last one */
 	unsigned domains;
+	bool failed;	/* the store */
 };
 
-static bool
-has_receiver(const struct reports *reports, struct arena *arena,
-    const struct tally_report *report)
+static void
+add_bundle(struct reports *reports, struct arena *arena, const struct bundle *bundle)
 {
-	struct rua_list list;
+	struct reporter_name name;
 
-	sender_ruas(reports->query->conf, arena, report, &list);
-	return list.count > 0;
+	if (reports->query->sendable && bundle->count == 0)
+		return;
+	reports->domains++;
+	reporter_name_from(arena, reports->query->conf, &name);
+	buf_add_char(&reports->text, reports->text.length == 0 ? '[' : ',');
+	buf_add_text(&reports->text, report_json(arena, &bundle->report, &name,
+	    reports->running));
 }
 
 /* A page ends between two domains. */
@@ -111,8 +117,8 @@ static bool
 add_report(void *context, const struct tally_report *report)
 {
 	struct reports *reports = context;
+	struct bundles bundles;
 	struct arena *arena;
-	struct reporter_name name;
 
 	if (strcmp(reports->domain, report->domain) != 0) {
 		if (reports->domains == reports->query->limit || reports->text.length > PAGE_OCTETS)
@@ -120,15 +126,12 @@ add_report(void *context, const struct tally_report *report)
 		(void)snprintf(reports->domain, sizeof(reports->domain), "%s", report->domain);
 	}
 	arena = arena_new();
-	if (!reports->query->sendable || has_receiver(reports, arena, report)) {
-		reports->domains++;
-		reporter_name_from(arena, reports->query->conf, &name);
-		buf_add_char(&reports->text, reports->text.length == 0 ? '[' : ',');
-		buf_add_text(&reports->text, report_json(arena, report, &name,
-		    reports->running));
-	}
+	reports->failed = bundle_scanned(reports->tlsrpt->tally, arena, reports->query->conf,
+	    report, &bundles) == STORE_FAILED;
+	for (size_t i = 0; i < bundles.count; i++)
+		add_bundle(reports, arena, &bundles.at[i]);
 	arena_free(arena);
-	return true;
+	return !reports->failed;
 }
 
 static enum store_result
@@ -158,7 +161,7 @@ show_reports(const struct control_tlsrpt *tlsrpt, const struct control_tlsrpt_qu
 		.running = question->day >= day_of(clock_wall_s()) };
 	enum store_result result = gather(&reports, question);
 
-	if (result == STORE_FAILED) {
+	if (result == STORE_FAILED || reports.failed) {
 		control_refuse(answer, 500, "the store cannot be read");
 	} else if (reports.text.length == 0 && question->after.name[0] == '\0') {
 		control_refuse(answer, 404, "there is no report for that day");

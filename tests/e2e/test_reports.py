@@ -479,6 +479,91 @@ def test_a_record_that_changed_at_noon(world):
     assert len(ids) == len(names) == 2
 
 
+def fill_changing(one, domain_records, sessions=1):
+    """A domain whose record is another one for each session."""
+    for record in domain_records:
+        one.fill(record, sessions=sessions)
+
+
+def test_a_receiver_gets_one_report_however_often_the_record_changes(world):
+    """And it holds the figures of all the records that name it."""
+    one = world()
+    ten = ",".join(f"mailto:r{number}@r.example" for number in range(9))
+    fill_changing(one, [f"v=TLSRPTv1;rua={ten},https://{one.host}/;x={number}"
+                        for number in range(20)], sessions=2)
+    one.set_clock(hours=4)
+    one.start()
+    one.wait_entries("taken", 10)
+    assert sorted(message.recipients[0] for message in one.mta.messages) == \
+        [f"r{number}@r.example" for number in range(9)]
+    reports = [check_report(read_mail(message)[0]) for message in one.mta.messages]
+    assert {sum(report["policies"][0]["summary"].values()) for report in reports} == {40}
+    assert len({report["report-id"] for report in reports}) == 1
+    upload, = one.uploads()
+    assert check_report(gzip.decompress(upload.body)) == reports[0]
+    shown, = json.loads(one.daemon.ask("report", "show", "--date", DATE, "--json").stdout)
+    assert shown == reports[0]
+    # nothing is left, by hand neither
+    assert one.daemon.ask("report", "send", "--date", DATE).returncode == 0
+    assert (len(one.mta.messages), len(one.uploads())) == (9, 1)
+
+
+def test_who_is_named_later_gets_what_was_counted_since(world):
+    one = world()
+    one.fill("v=TLSRPTv1;rua=mailto:all@r.example", sessions=10)
+    one.fill("v=TLSRPTv1;rua=mailto:ALL@r.example,mailto://evening@r.example", sessions=20)
+    one.set_clock(hours=4)
+    one.start()
+    one.wait_entries("taken", 2)
+    totals, ids, names = {}, set(), set()
+    for message in one.mta.messages:
+        octets, _, name = read_mail(message)
+        report = check_report(octets)
+        recipient, = message.recipients
+        totals[recipient.lower()] = sum(report["policies"][0]["summary"].values())
+        ids.add(report["report-id"])
+        names.add(name)
+    assert totals == {"all@r.example": 30, "evening@r.example": 20}
+    assert len(ids) == len(names) == 2
+
+
+def test_no_domain_has_more_than_twenty_receivers(world):
+    one = world()
+    fill_changing(one, ["v=TLSRPTv1;rua=" + ",".join(
+        f"mailto:victim{number}-{which}@r.example" for which in range(10))
+        for number in range(20)])
+    one.set_clock(hours=4)
+    one.start()
+    one.wait_entries("taken", 20)
+    wait_until(lambda: one.day()["state"] == "taken-up", what="the whole day")
+    assert len(one.mta.messages) == len(one.entries()) == 20
+    (warning,) = [line for line in one.daemon.log_text().splitlines() if "180 get none" in line]
+    assert "level=warning" in warning and "d0.example" in warning
+
+
+def test_one_receiver_gets_so_many_reports_and_no_more(world):
+    one = world({"tlsrpt": {"max-per-receiver": 3}})
+    one.fill(f"v=TLSRPTv1;rua=mailto:Victim@r.example,https://{one.host}/a", domains=5)
+    one.set_clock(hours=4)
+    one.start()
+    one.wait_entries("taken", 6)
+    wait_until(lambda: one.day()["state"] == "taken-up", what="the whole day")
+    assert len(one.entries()) == 6
+    assert (len(one.mta.messages), len(one.uploads())) == (3, 3)
+    warnings = [line for line in one.daemon.log_text().splitlines()
+                if "tlsrpt.max-per-receiver" in line]
+    assert len(warnings) == 2 and all("level=warning" in line for line in warnings)
+    assert sum("victim@r.example" in line for line in warnings) == 1
+    done = one.daemon.ask("report", "send", "--date", DATE)
+    assert done.returncode == 1 and done.stdout.count("tlsrpt.max-per-receiver") == 4, done.stdout
+    assert (len(one.mta.messages), len(one.uploads())) == (3, 3)
+    # the bound outlives a restart, and the warning is not repeated
+    one.restart()
+    assert one.daemon.ask("report", "send", "--date", DATE).returncode == 1
+    assert (len(one.mta.messages), len(one.uploads())) == (3, 3)
+    assert one.daemon.log_text().count("gets no more than 3 reports") == 2
+
+
 def test_by_a_command(world):
     """tlsrpt.submit as a command: what it says is told, and its status counts."""
     one = world()

@@ -107,7 +107,7 @@ gaps_grow_until_a_day_is_over(void **state)
 	int64_t now = NOW;
 
 	(void)state;
-	assert_int_equal(outbox_add(store, &entry, PURGE, NOW), STORE_OK);
+	assert_int_equal(outbox_add(store, &entry, NULL, PURGE, NOW), STORE_OK);
 	for (size_t i = 0; i < sizeof(gaps) / sizeof(gaps[0]); i++) {
 		assert_int_equal(due_at(now - 1).count, 0);
 		assert_int_equal(due_at(now).count, 1);
@@ -137,12 +137,12 @@ what_is_taken_is_not_due_again(void **state)
 	struct outbox_entry entry = entry_of("a.example", "r@r.example");
 
 	(void)state;
-	assert_int_equal(outbox_add(store, &entry, PURGE, NOW), STORE_OK);
+	assert_int_equal(outbox_add(store, &entry, NULL, PURGE, NOW), STORE_OK);
 	entry = read_back(arena, &entry);
 	assert_int_equal(outbox_settle(store, &entry, true, PURGE, NOW + 5), STORE_OK);
 	assert_int_equal(due_at(INT64_MAX).count, 0);
 	entry = entry_of("a.example", "r@r.example");
-	assert_int_equal(outbox_add(store, &entry, PURGE, NOW + 9), STORE_OK);
+	assert_int_equal(outbox_add(store, &entry, NULL, PURGE, NOW + 9), STORE_OK);
 	entry = read_back(arena, &entry);
 	assert_int_equal(entry.state, OUTBOX_TAKEN);
 	assert_int_equal(entry.next_s, NOW + 5);
@@ -158,9 +158,9 @@ due_in_order_of_time(void **state)
 	struct seen seen;
 
 	(void)state;
-	assert_int_equal(outbox_add(store, &late, PURGE, NOW + 20), STORE_OK);
-	assert_int_equal(outbox_add(store, &early, PURGE, NOW + 10), STORE_OK);
-	assert_int_equal(outbox_add(store, &never, PURGE, NOW + 999), STORE_OK);
+	assert_int_equal(outbox_add(store, &late, NULL, PURGE, NOW + 20), STORE_OK);
+	assert_int_equal(outbox_add(store, &early, NULL, PURGE, NOW + 10), STORE_OK);
+	assert_int_equal(outbox_add(store, &never, NULL, PURGE, NOW + 999), STORE_OK);
 	seen = due_at(NOW + 20);
 	assert_string_equal(seen.text, "b.example\na.example\n");
 }
@@ -175,12 +175,12 @@ entries_of_a_day(void **state)
 	for (size_t i = 0; i < 4; i++) {
 		struct outbox_entry entry = entry_of(domains[i], "r@r.example");
 
-		assert_int_equal(outbox_add(store, &entry, PURGE, NOW), STORE_OK);
+		assert_int_equal(outbox_add(store, &entry, NULL, PURGE, NOW), STORE_OK);
 		entry.scheme = RUA_HTTPS;
 		entry.target = "https://r.example/";
-		assert_int_equal(outbox_add(store, &entry, PURGE, NOW), STORE_OK);
+		assert_int_equal(outbox_add(store, &entry, NULL, PURGE, NOW), STORE_OK);
 		entry.day++;
-		assert_int_equal(outbox_add(store, &entry, PURGE, NOW), STORE_OK);
+		assert_int_equal(outbox_add(store, &entry, NULL, PURGE, NOW), STORE_OK);
 	}
 	assert_int_equal(outbox_scan(store, DAY, "", "", see_entry, &all), STORE_OK);
 	assert_int_equal(all.count, 8);
@@ -221,6 +221,40 @@ what_a_damaged_store_holds(void **state)
 	arena_free(arena);
 }
 
+static void
+a_receiver_has_so_many_entries_a_day_and_no_more(void **state)
+{
+	static const char *const domains[] = { "a.example", "b.example", "c.example", "d.example" };
+	struct outbox_bound bound = { .receiver = "r@r.example", .most = 2 };
+	struct outbox_bound other = { .receiver = "s@r.example", .most = 2 };
+	struct seen seen = { .count = 0 };
+	struct outbox_entry entry;
+
+	(void)state;
+	for (size_t again = 0; again < 2; again++)
+		for (size_t i = 0; i < 4; i++) {
+			entry = entry_of(domains[i], "r@r.example");
+			assert_int_equal(outbox_add(store, &entry, &bound, PURGE, NOW), STORE_OK);
+			assert_int_equal(bound.beyond, i >= 2);
+			assert_int_equal(bound.untold, i == 2 && again == 0);
+		}
+	entry = entry_of("d.example", "s@r.example");
+	assert_int_equal(outbox_add(store, &entry, &other, PURGE, NOW), STORE_OK);
+	assert_false(other.beyond);
+	assert_int_equal(outbox_scan(store, DAY, "", "", see_entry, &seen), STORE_OK);
+	assert_string_equal(seen.text, "a.example\nb.example\nd.example\n");
+	/* another day, and what is sent of a day that is not over */
+	entry = entry_of("c.example", "r@r.example");
+	entry.day = DAY + 1;
+	assert_int_equal(outbox_add(store, &entry, &bound, PURGE, NOW), STORE_OK);
+	assert_false(bound.beyond);
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(outbox_count(store, DAY, &bound, PURGE), STORE_OK);
+		assert_int_equal(bound.beyond, i >= 2);
+		assert_int_equal(bound.untold, i == 2);
+	}
+}
+
 /* Nor does it keep from what stands behind it. */
 static void
 a_damaged_mark_hides_no_other(void **state)
@@ -234,7 +268,7 @@ a_damaged_mark_hides_no_other(void **state)
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		assert_int_equal(store_put(store, STORE_OUTBOX, keys[i], "", 0, 0, STORE_SYNC),
 		    STORE_OK);
-	assert_int_equal(outbox_add(store, &entry, PURGE, NOW), STORE_OK);
+	assert_int_equal(outbox_add(store, &entry, NULL, PURGE, NOW), STORE_OK);
 	assert_int_equal(outbox_due(store, NOW, see_key, &seen), STORE_OK);
 	assert_string_equal(seen.text, "a.example\n");
 }
@@ -352,7 +386,7 @@ a_store_that_fails_is_told(void **state)
 	struct outbox_entry entry = entry_of("a.example", "r@r.example");
 
 	(void)state;
-	assert_int_equal(outbox_add(store, &entry, PURGE, NOW), STORE_OK);
+	assert_int_equal(outbox_add(store, &entry, NULL, PURGE, NOW), STORE_OK);
 	entry = read_back(arena, &entry);
 	memory_store.writes_fail = true;
 	assert_int_equal(outbox_settle(store, &entry, true, PURGE, NOW), STORE_FAILED);
@@ -405,6 +439,7 @@ main(void)
 		TEST(due_in_order_of_time),
 		TEST(entries_of_a_day),
 		TEST(what_a_damaged_store_holds),
+		TEST(a_receiver_has_so_many_entries_a_day_and_no_more),
 		TEST(a_damaged_mark_hides_no_other),
 		TEST(what_a_damaged_day_holds),
 		TEST(what_a_damaged_tally_holds),

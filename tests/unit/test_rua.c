@@ -223,6 +223,8 @@ reads_records_as_the_rfc_says(void **state)
 		if (wanted != (cases[i].expected[0] != '\0') ||
 		    strcmp(wanted ? words_of(arena, &list) : "", cases[i].expected) != 0)
 			fail_msg("%s: \"%s\"", cases[i].name, words_of(arena, &list));
+		if (!wanted && list.count > 0)
+			fail_msg("%s: %zu of what counts for nothing", cases[i].name, list.count);
 		if (wanted && strncmp(list.record, "v=TLSRPTv1", 10) != 0)
 			fail_msg("%s: record \"%s\"", cases[i].name, list.record);
 		arena_free(arena);
