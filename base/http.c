@@ -45,6 +45,7 @@ static const char *const outcome_names[] = {
 	[HTTP_TOO_LARGE] = "too-large",
 	[HTTP_REFUSED_ADDRESS] = "refused-address",
 	[HTTP_GARBLED] = "garbled",
+	[HTTP_LOCAL] = "local",
 };
 
 const char *
@@ -66,6 +67,25 @@ http_transfer_decide(struct http_transfer *transfer, enum http_outcome outcome, 
 	va_start(args, format);
 	(void)vsnprintf(transfer->answer.reason, sizeof(transfer->answer.reason), format, args);
 	va_end(args);
+}
+
+/* A machine without IPv6 has no address of it to connect from, which is as no way. */
+bool
+http_error_is_local(int error, bool v6)
+{
+	switch (error) {
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+	case EPERM:
+	case EACCES:
+		return true;
+	case EADDRNOTAVAIL:
+		return !v6;
+	default:
+		return false;
+	}
 }
 
 static char *
@@ -107,6 +127,7 @@ transfer_new(const struct http_request *request)
 	transfer->heard = request->heard;
 	transfer->heard_by = request->heard_by;
 	transfer->deadline = request->deadline;
+	transfer->half_left_ms = deadline_left_ms(request->deadline) / 2;
 	copy_addresses(transfer, request);
 	thread_condition(&transfer->finished);
 	return transfer;
@@ -159,6 +180,8 @@ queue_take(struct http *http)
 	if (http->queue != NULL && (http->running_count < LIMIT_HTTP_TRANSFERS || http->stop)) {
 		transfer = http->queue;
 		http->queue = transfer->next;
+		transfer->late = deadline_left_ms(transfer->deadline) < transfer->half_left_ms;
+		transfer->begun = !transfer->late;
 		if (http->queue == NULL)
 			http->queue_end = &http->queue;
 	}
@@ -173,8 +196,9 @@ start_queued(struct http *http, bool stop)
 
 	while ((transfer = queue_take(http)) != NULL) {
 		if (stop || deadline_passed(transfer->deadline))
-			http_transfer_decide(transfer, HTTP_TIMEOUT,
-			    "%s: time is up before its turn came", transfer->host);
+			http_transfer_decide(transfer, HTTP_LOCAL,
+			    "%s: %s before its turn came", transfer->host,
+			    stop ? "the program ends" : "time is up");
 		else if (http_engine_start(http->engine, transfer)) {
 			transfer->next = http->running;
 			http->running = transfer;
@@ -328,7 +352,7 @@ rule_out(const struct http *http, struct http_transfer *transfer,
     const struct http_request *request)
 {
 	if (request->unix_path == NULL && http->trust == NULL)
-		http_transfer_decide(transfer, HTTP_TLS,
+		http_transfer_decide(transfer, HTTP_LOCAL,
 		    "%s: there is no ca-file to verify it with",
 		    request->host);
 	else if (request->unix_path != NULL || http->proxy[0] != '\0')
@@ -361,9 +385,10 @@ enqueue(struct http *http, struct http_transfer *transfer)
 	return !stop;
 }
 
-/* false: the caller's time is over, and the transfer the engine thread's alone. */
+/* false: the caller's time is over, and the transfer the engine thread's alone. begun: its turn had
+ * come. */
 static bool
-await(struct http *http, struct http_transfer *transfer)
+await(struct http *http, struct http_transfer *transfer, bool *begun)
 {
 	struct deadline until = transfer->deadline;
 	struct timespec at;
@@ -376,6 +401,7 @@ await(struct http *http, struct http_transfer *transfer)
 	    pthread_cond_timedwait(&transfer->finished, &http->lock, &at) != ETIMEDOUT)
 		;
 	done = transfer->done;
+	*begun = transfer->begun;
 	transfer->abandoned = !done;
 	if (!done)
 		http_engine_wake(http->engine);
@@ -387,10 +413,10 @@ await(struct http *http, struct http_transfer *transfer)
 
 /* What is known when nothing else is. */
 static void
-answer_timeout(struct http_answer *answer, const char *host)
+answer_without(struct http_answer *answer, enum http_outcome outcome, const char *host)
 {
 	memset(answer, 0, sizeof(*answer));
-	answer->outcome = HTTP_TIMEOUT;
+	answer->outcome = outcome;
 	(void)snprintf(answer->reason, sizeof(answer->reason), "%s: time is up", host);
 }
 
@@ -398,15 +424,16 @@ void
 http_perform(struct http *http, const struct http_request *request, struct http_answer *answer)
 {
 	struct http_transfer *transfer = transfer_new(request);
+	bool begun;
 
 	if (!rule_out(http, transfer, request)) {
 		if (!enqueue(http, transfer)) {
 			transfer_free(transfer);
-			answer_timeout(answer, request->host);
+			answer_without(answer, HTTP_LOCAL, request->host);
 			return;
 		}
-		if (!await(http, transfer)) {
-			answer_timeout(answer, request->host);
+		if (!await(http, transfer, &begun)) {
+			answer_without(answer, begun ? HTTP_TIMEOUT : HTTP_LOCAL, request->host);
 			return;
 		}
 	}

@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "base/arena.h"
+#include "base/descriptors.h"
 #include "base/domain.h"
 #include "base/http_engine.h"
 #include "base/http_work.h"
@@ -47,11 +49,17 @@ on_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 	struct http_transfer *transfer = context;
 	struct ip ip;
 
+	int fd;
+
 	if (purpose != CURLSOCKTYPE_IPCXN || !may_dial(transfer, &address->addr))
 		return CURL_SOCKET_BAD;
 	if (ip_from_sockaddr(&address->addr, &ip) == 0)
 		ip_format(&ip, transfer->work->peer);
-	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	fd = descriptors_spare(socket(address->family, address->socktype | SOCK_CLOEXEC,
+	    address->protocol));
+	if (fd < 0 && errno != EAFNOSUPPORT)
+		transfer->work->local_error = errno;
+	return fd >= 0 ? fd : CURL_SOCKET_BAD;
 }
 
 static CURLcode
@@ -66,7 +74,7 @@ on_ssl_ctx(CURL *easy, void *ssl_ctx, void *context)
 	if (x509_trust_use(transfer->work->engine->trust, ssl_ctx) == 0 &&
 	    x509_require_host(ssl_ctx, transfer->host) == 0)
 		return CURLE_OK;
-	http_transfer_decide(transfer, HTTP_TLS, "%s: TLS cannot be set up", transfer->host);
+	http_transfer_decide(transfer, HTTP_LOCAL, "%s: TLS cannot be set up", transfer->host);
 	return CURLE_SSL_CERTPROBLEM;
 }
 
@@ -83,7 +91,7 @@ on_connected(void *context, char *peer, char *own, int peer_port, int own_port)
 		return CURL_PREREQFUNC_OK;
 	if (curl_easy_getinfo(transfer->work->easy, CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK ||
 	    tls == NULL || tls->internals == NULL) {
-		http_transfer_decide(transfer, HTTP_TLS, "%s: no TLS session to be judged",
+		http_transfer_decide(transfer, HTTP_LOCAL, "%s: no TLS session to be judged",
 		    transfer->host);
 		return CURL_PREREQFUNC_ABORT;
 	}
@@ -328,7 +336,7 @@ prepare_resolve(struct http_transfer *transfer)
 	char address[IP_TEXT_MAX];
 	size_t i;
 
-	if (transfer->address_count == 0)
+	if (transfer->address_count == 0 || transfer->unix_path != NULL)
 		return;
 	buf_printf(&text, "+%s:%s:", transfer->host, transfer->work->port);
 	for (i = 0; i < transfer->address_count; i++) {
@@ -388,12 +396,13 @@ start(struct http_engine *engine, struct http_transfer *transfer, bool afresh)
 	work->sessions = engine->sessions;
 	work->sessions->users++;
 	work->afresh = afresh;
+	work->proxied = engine->proxy[0] != '\0' && transfer->unix_path == NULL;
 	work->easy = curl_easy_init();
 	work->setup = work->easy != NULL ? CURLE_OK : CURLE_FAILED_INIT;
 	if (prepare(transfer) && work->setup == CURLE_OK &&
 	    curl_multi_add_handle(engine->multi, work->easy) == CURLM_OK)
 		return true;
-	http_transfer_decide(transfer, HTTP_UNREACHABLE, "libcurl cannot start the request: %s",
+	http_transfer_decide(transfer, HTTP_LOCAL, "libcurl cannot start the request: %s",
 	    curl_easy_strerror(work->setup));
 	work_free(transfer);
 	return false;
@@ -409,7 +418,7 @@ void
 http_engine_cancel(struct http_engine *engine, struct http_transfer *transfer)
 {
 	(void)http_work_decide_by_status(transfer);
-	http_transfer_decide(transfer, HTTP_TIMEOUT, "%s: broken off %s", transfer->host,
+	http_transfer_decide(transfer, HTTP_LOCAL, "%s: broken off %s", transfer->host,
 	    http_work_stage(transfer));
 	(void)curl_multi_remove_handle(engine->multi, transfer->work->easy);
 	work_free(transfer);

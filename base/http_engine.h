@@ -31,6 +31,8 @@ struct http_transfer {
 	struct ip *addresses;	/* those that may be dialled */
 	size_t address_count;
 	struct deadline deadline;
+	int64_t half_left_ms;	/* half of the time that the caller gave it */
+	bool late;	/* that had gone before its turn came: its time-out is our own */
 	void (*heard)(void *heard_by, const char *octets, size_t length);
 	void *heard_by;
 
@@ -39,6 +41,7 @@ struct http_transfer {
 	struct http_work *work;	/* libcurl's share while it runs, else NULL */
 
 	pthread_cond_t finished;	/* this and below: base/http.c, under its lock */
+	bool begun;	/* its turn came in time */
 	bool done;
 	bool abandoned;	/* the caller has left, the engine thread frees it */
 };
@@ -59,6 +62,8 @@ void http_engine_run(struct http_engine *engine, int wait_ms);
 struct http_transfer *http_engine_ended(struct http_engine *engine);
 void http_engine_wake(struct http_engine *engine);	/* http_engine_run() returns soon */
 
+/* Of connect(): does this machine refuse it, and not the host or the way to it? */
+bool http_error_is_local(int error, bool v6);
 /* Octets of the body. */
 void http_transfer_add(struct http_transfer *transfer, const char *octets, size_t length);
 /* Sets the outcome once: the first fault is the cause, what follows from it is not. */

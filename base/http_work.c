@@ -11,6 +11,8 @@
 #include "base/arena.h"
 #include "base/http_work.h"
 
+#define TOO_LARGE	100	/* CURLE_TOO_LARGE */
+#define TOO_LARGE_SINCE	0x080600	/* of libcurl's version */
 #define X509_NAME_MISMATCH	62	/* X509_V_ERR_HOSTNAME_MISMATCH */
 
 struct http_work_sessions *
@@ -110,19 +112,21 @@ http_work_decide_too_large(struct http_transfer *transfer)
 	    transfer->host, status, transfer->max_body);
 }
 
+/* What is not in here is no word about the host: HTTP_LOCAL. */
 static const struct {
 	CURLcode code;
 	enum http_outcome outcome;
 } outcomes[] = {
+	{ CURLE_COULDNT_CONNECT, HTTP_UNREACHABLE },
+	{ CURLE_GOT_NOTHING, HTTP_UNREACHABLE },
+	{ CURLE_SEND_ERROR, HTTP_UNREACHABLE },
+	{ CURLE_RECV_ERROR, HTTP_UNREACHABLE },
 	{ CURLE_OPERATION_TIMEDOUT, HTTP_TIMEOUT },
 	{ CURLE_SSL_CONNECT_ERROR, HTTP_TLS },
 	{ CURLE_PEER_FAILED_VERIFICATION, HTTP_TLS },
 	{ CURLE_SSL_CIPHER, HTTP_TLS },
-	{ CURLE_SSL_CERTPROBLEM, HTTP_TLS },
-	{ CURLE_SSL_ENGINE_INITFAILED, HTTP_TLS },
 	{ CURLE_FILESIZE_EXCEEDED, HTTP_TOO_LARGE },
-	/* a header line beyond libcurl's own bound */
-	{ CURLE_OUT_OF_MEMORY, HTTP_TOO_LARGE },
+	{ TOO_LARGE, HTTP_TOO_LARGE },
 	{ CURLE_PARTIAL_FILE, HTTP_GARBLED },
 	{ CURLE_UNSUPPORTED_PROTOCOL, HTTP_GARBLED },	/* HTTP/0.9 and other unknown versions */
 	{ CURLE_WEIRD_SERVER_REPLY, HTTP_GARBLED },
@@ -130,16 +134,54 @@ static const struct {
 	{ CURLE_URL_MALFORMAT, HTTP_GARBLED },
 };
 
+/* A header line beyond libcurl's own bound is out of memory to the libcurls before 8.6. */
+static bool
+is_long_header(const struct http_transfer *transfer, CURLcode code)
+{
+	return code == CURLE_OUT_OF_MEMORY && transfer->work->header_octets > 0 &&
+	    curl_version_info(CURLVERSION_NOW)->version_num < TOO_LARGE_SINCE;
+}
+
 static enum http_outcome
 outcome_of(const struct http_transfer *transfer, CURLcode code)
 {
+	enum http_outcome outcome = HTTP_LOCAL;
 	size_t i;
 
+	if (is_long_header(transfer, code))
+		return HTTP_TOO_LARGE;
 	for (i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++)
 		if (outcomes[i].code == code)
-			return outcomes[i].outcome;
+			outcome = outcomes[i].outcome;
 	/* A connection that is lost in the middle of an answer has cut it. */
-	return transfer->work->header_octets > 0 ? HTTP_GARBLED : HTTP_UNREACHABLE;
+	if (outcome == HTTP_UNREACHABLE && transfer->work->header_octets > 0)
+		return HTTP_GARBLED;
+	return outcome;
+}
+
+/* The proxy is this site's own: it was not reached, or does not serve us. */
+static bool
+is_proxys(const struct http_transfer *transfer)
+{
+	curl_off_t connected = 0;
+	long status = 0;
+
+	if (!transfer->work->proxied)
+		return false;
+	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_CONNECT_TIME_T, &connected);
+	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+	return connected == 0 || (status >= 400 && status < 500);
+}
+
+static bool
+is_ours(const struct http_transfer *transfer, enum http_outcome outcome, int os_error)
+{
+	if (outcome == HTTP_TIMEOUT && transfer->late)
+		return true;
+	if (outcome == HTTP_UNREACHABLE && (transfer->work->local_error != 0 ||
+	    http_error_is_local(os_error, strchr(transfer->work->peer, ':') != NULL)))
+		return true;
+	return (outcome == HTTP_UNREACHABLE || outcome == HTTP_TIMEOUT) && is_proxys(transfer);
 }
 
 const char *
@@ -181,6 +223,14 @@ http_work_decide_failure(struct http_transfer *transfer, CURLcode code)
 
 	if (http_work_decide_by_status(transfer))
 		return;
+	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_OS_ERRNO, &os_error);
+	if (transfer->work->local_error != 0)
+		os_error = transfer->work->local_error;
+	if (code == CURLE_COULDNT_CONNECT && os_error != 0)
+		text = strerrordesc_np((int)os_error);
+	if (is_ours(transfer, outcome, (int)os_error))
+		http_transfer_decide(transfer, HTTP_LOCAL, "%s [%s]: by our own doing: %s",
+		    transfer->host, transfer->work->peer, text);
 	if (outcome == HTTP_TLS)
 		decide_tls(transfer, code);
 	if (code == CURLE_FILESIZE_EXCEEDED)
@@ -188,9 +238,6 @@ http_work_decide_failure(struct http_transfer *transfer, CURLcode code)
 	if (outcome == HTTP_TIMEOUT)
 		http_transfer_decide(transfer, outcome, "%s [%s]: time is up %s", transfer->host,
 		    transfer->work->peer, http_work_stage(transfer));
-	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_OS_ERRNO, &os_error);
-	if (code == CURLE_COULDNT_CONNECT && os_error != 0)
-		text = strerrordesc_np((int)os_error);
 	http_transfer_decide(transfer, outcome, "%s [%s]: %s", transfer->host, transfer->work->peer,
 	    text);
 }

@@ -37,6 +37,8 @@ struct http_work {
 	char port[6];
 	char peer[IP_TEXT_MAX];	/* dialled last, "" before */
 	char error[CURL_ERROR_SIZE];
+	bool proxied;
+	int local_error;	/* errno of a socket that was not made, or 0 */
 	size_t header_octets;
 	struct http_work_sessions *sessions;
 	bool afresh;	/* no session is offered: with one, the handshake failed */

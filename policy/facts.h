@@ -62,11 +62,16 @@ enum sts_state {
 	STS_NOT_ASKED,	/* destination, literal, or sts.enforce = off */
 	STS_NONE,	/* proven absent, or a TXT record that counts as none */
 	STS_VALID,	/* policy holds it, fetched now or cached and unexpired */
-	STS_FETCH_FAILED,	/* announced and not to be had, nothing cached: as none (RFC 8461
-				   3.3), with a finding */
-	STS_TXT_FAILED,	/* nothing cached, TXT unanswered, within cold-failure-grace */
+	/* Nothing is cached, and: */
+	STS_FETCH_FAILED,	/* announced, and not fetched by the domain's fault, or after the
+				   grace: as none (RFC 8461 3.3), with a finding */
+	STS_TXT_FAILED,	/* TXT unanswered, within cold-failure-grace */
 	STS_TXT_GIVEN_UP,	/* the same after the grace: as without a policy, with a warning */
-	STS_TXT_BOGUS,	/* nothing cached, and the answer is forged or broken */
+	STS_TXT_BOGUS,	/* the answer is forged or broken */
+	STS_HOST_FAILED,	/* announced, its policy host's addresses are unanswered, within
+				   cold-failure-grace */
+	STS_HOST_BOGUS,	/* announced, and they are forged or broken */
+	STS_UNKNOWN,	/* nothing was learned, by our own doing or for want of time */
 	STS_STORE_FAILED	/* whether a policy is cached cannot be read */
 };
 

@@ -486,6 +486,9 @@ hangs_on_txt(const struct facts *facts, const struct plan *plan, int64_t began_m
 	case STS_NOT_ASKED:
 	case STS_FETCH_FAILED:
 	case STS_TXT_GIVEN_UP:
+	case STS_HOST_FAILED:
+	case STS_HOST_BOGUS:
+	case STS_UNKNOWN:
 	case STS_STORE_FAILED:
 		break;
 	}

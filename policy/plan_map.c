@@ -128,6 +128,18 @@ weigh_published(struct arena *arena, const struct facts *facts, const struct map
 		weigh_absence(arena, facts, rules, "the look-up of its mta-sts record failed",
 		    policy);
 		break;
+	case STS_HOST_FAILED:
+		weigh_absence(arena, facts, rules,
+		    "the look-up of its policy host's addresses failed", policy);
+		break;
+	case STS_HOST_BOGUS:
+		weigh_absence(arena, facts, rules,
+		    "the answer for its policy host's addresses fails DNSSEC validation", policy);
+		break;
+	case STS_UNKNOWN:
+		weigh_absence(arena, facts, rules,
+		    "whether it has an mta-sts policy was not learned", policy);
+		break;
 	case STS_TXT_BOGUS:
 		weigh_absence(arena, facts, rules,
 		    "the answer for its mta-sts record fails DNSSEC validation", policy);

@@ -73,6 +73,9 @@ sts_state_name(enum sts_state state)
 	case STS_TXT_FAILED:
 	case STS_TXT_GIVEN_UP:
 	case STS_TXT_BOGUS:
+	case STS_HOST_FAILED:
+	case STS_HOST_BOGUS:
+	case STS_UNKNOWN:
 	case STS_STORE_FAILED:
 		return "error";
 	}

@@ -102,6 +102,22 @@ stop_for_sts(struct planning *planning)
 		    "validation%s%s%s", domain, domain, colon, sts->why,
 		    plan_blame(planning->arena, planning->facts, DNS_BOGUS, domain, audit));
 		return true;
+	case STS_HOST_FAILED:
+		defer(planning, "4.4.3",
+		    "%s announces an mta-sts policy, which is not known, since the look-up of the "
+		    "addresses of mta-sts.%s failed%s%s", domain, domain, colon, sts->why);
+		return true;
+	case STS_HOST_BOGUS:
+		defer(planning, "4.7.5",
+		    "%s announces an mta-sts policy, which is not known, since the answer for the "
+		    "addresses of mta-sts.%s fails DNSSEC validation%s%s; the DNS of %s must be "
+		    "mended", domain, domain, colon, sts->why, domain);
+		return true;
+	case STS_UNKNOWN:
+		defer(planning, "4.4.3",
+		    "%s: whether an mta-sts policy is in force was not learned%s%s", domain, colon,
+		    sts->why);
+		return true;
 	case STS_NOT_ASKED:
 	case STS_NONE:
 	case STS_VALID:

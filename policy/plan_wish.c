@@ -118,9 +118,12 @@ defer_unknown_policy(struct planning *planning)
 		break;
 	case STS_TXT_FAILED:
 	case STS_TXT_GIVEN_UP:
+	case STS_HOST_FAILED:
+	case STS_UNKNOWN:
 		enhanced = "4.4.3";
 		break;
 	case STS_TXT_BOGUS:
+	case STS_HOST_BOGUS:
 	case STS_FETCH_FAILED:
 		enhanced = "4.7.5";
 		break;

@@ -50,6 +50,8 @@ struct dns_answer {
 	uint32_t ttl;	/* seconds */
 	char canonical[DOMAIN_MAX];	/* after CNAMEs; the question's name without any */
 	char why[RESOLVER_WHY_MAX];	/* bogus and failed: a short reason, one line */
+	bool not_asked;	/* failed by our own doing (no descriptor, memory or turn, or this program
+			   ends), so that it says nothing about the name */
 };
 
 struct dns_question {

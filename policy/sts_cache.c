@@ -44,6 +44,7 @@ struct sts_inquiry {
 	bool spare;	/* alive is good enough when the fetch takes longer than until enough */
 	struct deadline enough;
 	enum landing landing;
+	enum sts_fault fault;	/* LANDING_FAILED */
 	struct finding finding;	/* LANDING_FAILED */
 	const char *served;	/* the same: what came instead of a policy */
 	const char *why;	/* LANDING_FAILED and LANDING_UNKNOWN */
@@ -169,9 +170,9 @@ send_for_policy(struct sts_cache *cache, struct sts_inquiry *inquiry)
 	if (inquiry->txt != TXT_VALID ||
 	    (inquiry->alive && strcmp(inquiry->id, inquiry->entry.policy.id) == 0))
 		return;
-	if (sts_notes_backs_off(cache->notes, inquiry->domain, inquiry->id, clock_monotonic_ms(),
-	    cache->rules.retry_interval, &failure)) {
+	if (sts_cache_backs_off(cache, inquiry->domain, inquiry->id, inquiry->alive, &failure)) {
 		inquiry->landing = LANDING_FAILED;
+		inquiry->fault = failure.fault;
 		inquiry->finding = failure.finding;
 		inquiry->why = arena_strdup(inquiry->arena, failure.why);
 		inquiry->served = arena_strdup(inquiry->arena, failure.served);
@@ -221,6 +222,7 @@ take_landing(struct sts_inquiry *inquiry, const struct flight *flight)
 		break;
 	case FLIGHT_FAILED:
 		inquiry->landing = LANDING_FAILED;
+		inquiry->fault = flight->fault;
 		inquiry->finding = flight->finding;
 		inquiry->served = arena_strdup(inquiry->arena,
 		    flight->served != NULL ? flight->served : "");
@@ -246,6 +248,24 @@ patience(const struct sts_inquiry *inquiry, struct deadline deadline)
 	return deadline_earlier(deadline, deadline_earlier(inquiry->enough, late));
 }
 
+/* No domain has a colon in its name. */
+static const char *
+host_key(const struct sts_inquiry *inquiry)
+{
+	return arena_printf(inquiry->arena, "host:%s", inquiry->domain);
+}
+
+/* The addresses of the policy host were answered, which ends their failures. An answer for TXT says
+ * nothing about them. */
+static void
+forgive_host(struct sts_cache *cache, const struct sts_inquiry *inquiry)
+{
+	if (!inquiry->alive && (inquiry->landing == LANDING_FETCHED ||
+	    (inquiry->landing == LANDING_FAILED &&
+	    sts_fault_blame(inquiry->fault) == STS_BLAME_PEER)))
+		sts_grace_answered(cache->store, host_key(inquiry));
+}
+
 /* Waits for the fetch. The flight that was under way may have been for another id, and says nothing
  * about ours then: one more. */
 static void
@@ -262,6 +282,7 @@ land(struct sts_cache *cache, struct sts_inquiry *inquiry, struct deadline deadl
 			    false);
 		} else {
 			take_landing(inquiry, flight);
+			forgive_host(cache, inquiry);
 		}
 		sts_flights_leave(cache->flights, flight);
 		inquiry->flight = next;
@@ -404,39 +425,80 @@ must_distrust(const struct sts_cache *cache)
 }
 
 static void
-give_up_on_txt(const struct sts_inquiry *inquiry, struct sts_facts *sts)
+say_given_up(const struct sts_inquiry *inquiry, const char *reason, const char *message)
 {
 	struct log_line line;
 
 	metrics_count(METRIC_POLICY_ALARMS, "given-up", NULL);
-	sts->state = STS_TXT_GIVEN_UP;
 	log_begin(&line, LOG_LEVEL_WARNING, "policy");
 	log_text(&line, "domain", inquiry->domain);
-	log_text(&line, "reason", inquiry->txt_why);
-	log_text(&line, "msg", "the _mta-sts record has been failing for longer than"
-	    " sts.cold-failure-grace: delivering as if the domain had no policy");
+	log_text(&line, "reason", reason);
+	log_text(&line, "msg", message);
 	log_end(&line);
 }
 
-/* Nothing cached, and TXT unanswered: the one case in which not knowing may end in delivery. */
-static void
-weigh_failure(struct sts_cache *cache, const struct sts_inquiry *inquiry,
-    struct deadline deadline, struct sts_facts *sts)
+/* What failed just now has been failing for sts.cold-failure-grace. */
+static bool
+is_grace_over(struct sts_cache *cache, const char *key, struct sts_facts *sts)
 {
-	sts->state = STS_TXT_FAILED;
-	explain(sts, "%s", inquiry->txt_why);
-	if (deadline_passed(deadline) && clock_monotonic_ms() - inquiry->began_ms < PATIENCE_MS)
-		return;
-	switch (sts_grace_failed(cache->store, inquiry->domain, sts_clock_now(&cache->clock),
+	switch (sts_grace_failed(cache->store, key, sts_clock_now(&cache->clock),
 	    cache->rules.cold_failure_grace / 1000)) {
 	case GRACE_RUNNING:
 		break;
 	case GRACE_OVER:
-		if (!must_distrust(cache))
-			give_up_on_txt(inquiry, sts);
-		break;
+		return !must_distrust(cache);
 	case GRACE_UNKNOWN:
 		sts->state = STS_STORE_FAILED;
+		break;
+	}
+	return false;
+}
+
+/* Nothing cached, and TXT unanswered: may the message go? */
+static void
+weigh_txt(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct deadline deadline,
+    struct sts_facts *sts)
+{
+	explain(sts, "%s", inquiry->txt_why);
+	sts->state = STS_UNKNOWN;
+	if (sts_fault_blame(sts_fault_of_txt(&inquiry->question.answer)) == STS_BLAME_OURS)
+		return;
+	sts->state = STS_TXT_FAILED;
+	if (deadline_passed(deadline) && clock_monotonic_ms() - inquiry->began_ms < PATIENCE_MS)
+		return;
+	if (!is_grace_over(cache, inquiry->domain, sts))
+		return;
+	sts->state = STS_TXT_GIVEN_UP;
+	say_given_up(inquiry, inquiry->txt_why, "the _mta-sts record has been failing for longer"
+	    " than sts.cold-failure-grace: delivering as if the domain had no policy");
+}
+
+/* Nothing cached, and the fetch failed. RFC 8461 3.3 lets the message go, whatever the reason; here
+ * it goes only when the reason is the domain's own, or has lasted for the grace: whoever is on the
+ * way can make the look-up of an address fail, too. */
+static void
+weigh_fetch(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct sts_facts *sts)
+{
+	sts->finding = inquiry->finding;
+	sts->served = inquiry->served;
+	switch (sts_fault_blame(inquiry->fault)) {
+	case STS_BLAME_PEER:
+		sts->state = STS_FETCH_FAILED;
+		break;
+	case STS_BLAME_WAY:
+		sts->state = STS_HOST_FAILED;
+		if (!is_grace_over(cache, host_key(inquiry), sts))
+			break;
+		sts->state = STS_FETCH_FAILED;
+		say_given_up(inquiry, inquiry->why, "the look-up of the policy host's addresses has"
+		    " been failing for longer than sts.cold-failure-grace: delivering as if the"
+		    " domain had no policy");
+		break;
+	case STS_BLAME_FORGED:
+		sts->state = STS_HOST_BOGUS;
+		break;
+	case STS_BLAME_OURS:	/* which never lands as a failure */
+		sts->state = STS_UNKNOWN;
 		break;
 	}
 }
@@ -458,17 +520,16 @@ use_nothing(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct d
 			    inquiry->txt_why);
 		break;
 	case TXT_FAILED:
-		weigh_failure(cache, inquiry, deadline, sts);
+		weigh_txt(cache, inquiry, deadline, sts);
 		break;
 	case TXT_BOGUS:
 		sts->state = STS_TXT_BOGUS;
 		explain(sts, "%s", inquiry->txt_why);
 		break;
 	case TXT_VALID:
-		/* RFC 8461 3.3: a failed fetch is no policy; an unfinished one tells nothing. */
-		sts->state = inquiry->landing == LANDING_FAILED ? STS_FETCH_FAILED : STS_TXT_FAILED;
-		sts->finding = inquiry->finding;
-		sts->served = inquiry->served;
+		sts->state = STS_UNKNOWN;
+		if (inquiry->landing == LANDING_FAILED)
+			weigh_fetch(cache, inquiry, sts);
 		explain(sts, "%s", inquiry->why);
 		break;
 	}
@@ -589,7 +650,7 @@ sts_cache_refresh_end(struct sts_cache *cache, struct sts_inquiry *inquiry,
 	else if (inquiry->landing == LANDING_FAILED)
 		sts->state = STS_FETCH_FAILED;
 	else if (inquiry->landing == LANDING_UNKNOWN)
-		sts->state = STS_TXT_FAILED;
+		sts->state = STS_UNKNOWN;
 	if (inquiry->landing == LANDING_FETCHED)
 		return 0;
 	sts->finding = inquiry->finding;

@@ -138,22 +138,34 @@ learn_id(struct sts_cache *cache, struct flight *flight)
 	return false;
 }
 
+/* Is a fetch of this id not to be tried again yet? Where nothing is in force only a fault of the
+ * peer's is waited out: an answer of the DNS that fails, or is forged, is soon asked again. */
+bool
+sts_cache_backs_off(struct sts_cache *cache, const char *domain, const char *id, bool alive,
+    struct note_failure *failure)
+{
+	return sts_notes_backs_off(cache->notes, domain, id, clock_monotonic_ms(),
+	    cache->rules.retry_interval, failure) &&
+	    (alive || sts_fault_blame(failure->fault) == STS_BLAME_PEER);
+}
+
 /* What came, or failed, while this flight was still waiting to begin is not fetched once more. */
 static bool
 is_settled(struct sts_cache *cache, struct flight *flight)
 {
 	struct sts_entry *entry = &flight->entry;
 	struct note_failure failure;
+	bool alive = sts_shelf_get(cache->shelf, flight->arena, flight->domain, entry) ==
+	    STORE_OK && !sts_cache_is_over(cache, entry);
 
-	if (sts_shelf_get(cache->shelf, flight->arena, flight->domain, entry) == STORE_OK &&
-	    strcmp(entry->policy.id, flight->id) == 0 && !sts_cache_is_over(cache, entry)) {
+	if (alive && strcmp(entry->policy.id, flight->id) == 0) {
 		flight->outcome = FLIGHT_FETCHED;
 		return true;
 	}
-	if (!sts_notes_backs_off(cache->notes, flight->domain, flight->id, clock_monotonic_ms(),
-	    cache->rules.retry_interval, &failure))
+	if (!sts_cache_backs_off(cache, flight->domain, flight->id, alive, &failure))
 		return false;
 	flight->outcome = FLIGHT_FAILED;
+	flight->fault = failure.fault;
 	flight->finding = failure.finding;
 	snprintf(flight->why, sizeof(flight->why), "%s", failure.why);
 	flight->served = arena_strdup(flight->arena, failure.served);
@@ -236,10 +248,20 @@ blame(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 }
 
 static void
+count_for_outage(struct sts_cache *cache, const struct flight *flight)
+{
+	if (sts_outage_failed(cache->outage, flight->domain, clock_monotonic_ms()) &&
+	    alarm_begin(ALARM_FETCH_OUTAGE, "", "every policy fetch of the last ten minutes failed,"
+	    " of five domains at least: see whether this machine may connect to port 443 of other"
+	    " hosts, or sts.http-proxy works"))
+		metrics_count(METRIC_POLICY_ALARMS, "fetch-outage", NULL);
+}
+
+static void
 note_failure(struct sts_cache *cache, struct flight *flight, const char *served)
 {
 	struct blaming blaming = { .cache = cache, .flight = flight };
-	struct note_failure failure = { .finding = flight->finding };
+	struct note_failure failure = { .fault = flight->fault, .finding = flight->finding };
 
 	snprintf(failure.why, sizeof(failure.why), "%s", flight->why);
 	snprintf(failure.served, sizeof(failure.served), "%s", served != NULL ? served : "");
@@ -249,22 +271,32 @@ note_failure(struct sts_cache *cache, struct flight *flight, const char *served)
 	sts_shelf_update(cache->shelf, flight->domain, STORE_LAZY, blame, &blaming);
 	flight->outcome = FLIGHT_FAILED;
 	sts_cache_say(LOG_LEVEL_WARNING, flight->domain, NULL, &flight->finding, flight->why);
-	if (sts_outage_failed(cache->outage, flight->domain, clock_monotonic_ms()) &&
-	    alarm_begin(ALARM_FETCH_OUTAGE, "", "every policy fetch of the last ten minutes failed,"
-	    " of five domains at least: see whether this machine may connect to port 443 of other"
-	    " hosts, or sts.http-proxy works"))
-		metrics_count(METRIC_POLICY_ALARMS, "fetch-outage", NULL);
+	count_for_outage(cache, flight);
+}
+
+/* What is cached is shown with it and tried again; the domain is not held to it. */
+static void
+note_own_trouble(struct sts_cache *cache, struct flight *flight)
+{
+	struct blaming blaming = { .cache = cache, .flight = flight, .failures = 1 };
+
+	sts_shelf_update(cache->shelf, flight->domain, STORE_LAZY, blame, &blaming);
+	sts_cache_say(LOG_LEVEL_ERROR, flight->domain, NULL, &flight->finding, flight->why);
+	count_for_outage(cache, flight);
 }
 
 static int
 fetch(struct sts_cache *cache, struct flight *flight, struct sts_policy *policy)
 {
 	const struct conf *conf = cache->now != NULL ? conf_now_take(cache->now) : cache->conf;
+	struct sts_failure failure;
 	int result;
 
 	result = sts_fetch(conf, cache->resolver, cache->http, flight->arena, flight->domain,
-	    deadline_in(conf->sts.fetch_timeout), policy, &flight->finding, flight->why,
-	    sizeof(flight->why));
+	    deadline_in(conf->sts.fetch_timeout), policy, &failure);
+	flight->fault = failure.fault;
+	flight->finding = failure.finding;
+	snprintf(flight->why, sizeof(flight->why), "%s", failure.why);
 	if (cache->now != NULL)
 		conf_now_give(cache->now, conf);
 	return result;
@@ -278,8 +310,13 @@ sts_cache_fly(void *context, struct flight *flight)
 
 	if (flight->refresh ? !learn_id(cache, flight) : is_settled(cache, flight))
 		return;
+	flight->outcome = FLIGHT_BROKEN;
 	if (fetch(cache, flight, &policy) == 0)
 		keep(cache, flight, &policy);
-	else if (!sts_flights_stopping(cache->flights))
+	else if (sts_flights_stopping(cache->flights))
+		return;
+	else if (sts_fault_blame(flight->fault) == STS_BLAME_OURS)
+		note_own_trouble(cache, flight);
+	else
 		note_failure(cache, flight, policy.body);
 }

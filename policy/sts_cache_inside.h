@@ -58,6 +58,9 @@ void sts_cache_fly(void *cache, struct flight *flight);
 /* Keeps how the clocks stand, for the next start. */
 void sts_cache_anchor(struct sts_cache *cache);
 
+bool sts_cache_backs_off(struct sts_cache *cache, const char *domain, const char *id, bool alive,
+    struct note_failure *failure);
+
 /* When to refresh a policy with this max_age next, from now on; 0: never. */
 int64_t sts_cache_next_refresh(const struct sts_cache *cache, uint32_t max_age);
 

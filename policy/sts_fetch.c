@@ -24,20 +24,20 @@ struct fetch {
 	const char *host;	/* mta-sts.DOMAIN */
 	struct ip addresses[LIMIT_ADDRESSES_PER_HOST];
 	size_t address_count;
-	struct finding *finding;
-	char *why;
-	size_t why_room;
+	struct sts_failure *failure;
 };
 
 /* Always -1, for the caller to return. */
 static int __attribute__((format(printf, 3, 4)))
-fail(const struct fetch *fetch, const char *token, const char *format, ...)
+fail(const struct fetch *fetch, enum sts_fault fault, const char *format, ...)
 {
+	struct sts_failure *failure = fetch->failure;
 	va_list args;
 
-	finding_set(fetch->finding, RESULT_STS_POLICY_FETCH_ERROR, "%s", token);
+	failure->fault = fault;
+	finding_set(&failure->finding, RESULT_STS_POLICY_FETCH_ERROR, "%s", sts_fault_token(fault));
 	va_start(args, format);
-	vsnprintf(fetch->why, fetch->why_room, format, args);
+	vsnprintf(failure->why, sizeof(failure->why), format, args);
 	va_end(args);
 	return -1;
 }
@@ -57,24 +57,37 @@ add_addresses(struct fetch *fetch, const struct dns_answer *answer)
 	}
 }
 
+/* The first answer with words of its own. */
+static const char *
+first_why(const struct dns_question *questions, size_t count, enum dns_state state)
+{
+	for (size_t i = 0; i < count; i++)
+		if (questions[i].answer.state == state)
+			return questions[i].answer.why;
+	return "";
+}
+
 static int
 explain_no_address(const struct fetch *fetch, const struct dns_question *questions, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		if (questions[i].answer.state == DNS_BOGUS)
-			return fail(fetch, "policy-host-dnssec-bogus",
-			    "the addresses of the policy host %s are not validly signed (%s)",
-			    fetch->host, questions[i].answer.why);
-	for (size_t i = 0; i < count; i++)
-		if (questions[i].answer.state == DNS_FAILED)
-			return fail(fetch, "policy-host-dns-failed",
-			    "the addresses of the policy host %s cannot be looked up: %s",
-			    fetch->host, questions[i].answer.why);
+	enum sts_fault fault = sts_fault_of_host(questions, count);
+
+	switch (fault) {
+	case STS_FAULT_HOST_BOGUS:
+		return fail(fetch, fault,
+		    "the addresses of the policy host %s are not validly signed (%s)", fetch->host,
+		    first_why(questions, count, DNS_BOGUS));
+	case STS_FAULT_HOST_UNANSWERED:
+	case STS_FAULT_HOST_NOT_ASKED:
+		return fail(fetch, fault,
+		    "the addresses of the policy host %s cannot be looked up: %s", fetch->host,
+		    first_why(questions, count, DNS_FAILED));
+	default:
+		break;
+	}
 	if (count > 0 && !questions[0].answer.exists)
-		return fail(fetch, "policy-host-not-found", "the policy host %s does not exist",
-		    fetch->host);
-	return fail(fetch, "policy-host-not-found", "the policy host %s has no address",
-	    fetch->host);
+		return fail(fetch, fault, "the policy host %s does not exist", fetch->host);
+	return fail(fetch, fault, "the policy host %s has no address", fetch->host);
 }
 
 /* Both families side by side; what is bogus is as good as not there. One that is never answered
@@ -114,13 +127,11 @@ is_text_plain(const char *content_type)
 }
 
 static int
-explain_tls(const struct fetch *fetch, const struct http_answer *answer)
+explain_certificate(const struct fetch *fetch, const struct http_answer *answer)
 {
-	if (answer->x509_error == 0)
-		return fail(fetch, "tls-handshake-failed", "policy host: %s", answer->reason);
-	finding_set(fetch->finding, RESULT_STS_WEBPKI_INVALID, "%s",
+	(void)fail(fetch, STS_FAULT_CERTIFICATE, "policy host: %s", answer->reason);
+	finding_set(&fetch->failure->finding, RESULT_STS_WEBPKI_INVALID, "%s",
 	    x509_error_name(answer->x509_error));
-	snprintf(fetch->why, fetch->why_room, "policy host: %s", answer->reason);
 	return -1;
 }
 
@@ -128,39 +139,64 @@ explain_tls(const struct fetch *fetch, const struct http_answer *answer)
 static int
 judge_answer(const struct fetch *fetch, const struct http_answer *answer)
 {
-	char token[16];
+	enum sts_fault fault = sts_fault_of_http(answer->outcome, answer->x509_error);
 
-	switch (answer->outcome) {
-	case HTTP_UNREACHABLE:
-		return fail(fetch, "policy-host-unreachable",
-		    "the policy host %s cannot be reached: %s", fetch->host, answer->reason);
-	case HTTP_TIMEOUT:
-		return fail(fetch, "policy-fetch-timeout",
-		    "the policy host %s did not answer in time", fetch->host);
-	case HTTP_TLS:
-		return explain_tls(fetch, answer);
-	case HTTP_TOO_LARGE:
-		return fail(fetch, "policy-too-large", "the policy at %s is larger than %zu octets",
-		    fetch->host, fetch->conf->sts.max_policy_size);
-	case HTTP_REFUSED_ADDRESS:
-		return fail(fetch, "private-address",
-		    "the policy host %s has private addresses only", fetch->host);
-	case HTTP_GARBLED:
-		return fail(fetch, "http-garbled", "the policy host %s does not answer in HTTP: %s",
-		    fetch->host, answer->reason);
-	case HTTP_ANSWERED:
+	switch (fault) {
+	case STS_FAULT_NONE:
 		break;
+	case STS_FAULT_UNREACHABLE:
+		return fail(fetch, fault, "the policy host %s cannot be reached: %s", fetch->host,
+		    answer->reason);
+	case STS_FAULT_TIMEOUT:
+		return fail(fetch, fault, "the policy host %s did not answer in time", fetch->host);
+	case STS_FAULT_CERTIFICATE:
+		return explain_certificate(fetch, answer);
+	case STS_FAULT_TOO_LARGE:
+		return fail(fetch, fault, "the policy at %s is larger than %zu octets", fetch->host,
+		    fetch->conf->sts.max_policy_size);
+	case STS_FAULT_PRIVATE:
+		return fail(fetch, fault, "the policy host %s has private addresses only",
+		    fetch->host);
+	case STS_FAULT_GARBLED:
+		return fail(fetch, fault, "the policy host %s does not answer in HTTP: %s",
+		    fetch->host, answer->reason);
+	case STS_FAULT_TLS:
+		return fail(fetch, fault, "policy host: %s", answer->reason);
+	default:
+		return fail(fetch, fault, "this stsgate cannot ask the policy host %s: %s",
+		    fetch->host, answer->reason);
 	}
 	/* RFC 8461 3.3: only 200 counts, and a redirect is not followed. */
-	snprintf(token, sizeof(token), "http-%ld", answer->status);
-	if (answer->status != STATUS_OK)
-		return fail(fetch, token, "the policy host %s answers HTTP status %ld", fetch->host,
+	if (answer->status != STATUS_OK) {
+		(void)fail(fetch, STS_FAULT_STATUS, "the policy host %s answers HTTP status %ld",
+		    fetch->host, answer->status);
+		finding_set(&fetch->failure->finding, RESULT_STS_POLICY_FETCH_ERROR, "http-%ld",
 		    answer->status);
+		return -1;
+	}
 	if (!is_text_plain(answer->content_type))
-		return fail(fetch, "wrong-content-type",
+		return fail(fetch, STS_FAULT_TYPE,
 		    "the policy at %s has the media type \"%s\", not text/plain", fetch->host,
 		    answer->content_type);
 	return 0;
+}
+
+static int
+read_policy(const struct fetch *fetch, const struct http_answer *answer,
+    struct sts_policy *policy)
+{
+	struct finding finding = { .type = RESULT_OK };
+
+	if (sts_policy_parse(fetch->arena, buf_text(&answer->body), answer->body.length, policy,
+	    &finding) == 0)
+		return 0;
+	if (finding.type == RESULT_STS_POLICY_INVALID)
+		policy->body = arena_strndup(fetch->arena, buf_text(&answer->body),
+		    LIMIT_STS_SERVED);
+	(void)fail(fetch, STS_FAULT_INVALID, "the policy at %s is not valid: %s", fetch->host,
+	    finding.reason);
+	fetch->failure->finding = finding;
+	return -1;
 }
 
 static int
@@ -183,17 +219,8 @@ get_policy(const struct fetch *fetch, struct http *http, struct deadline deadlin
 
 	http_perform(http, &request, &answer);
 	result = judge_answer(fetch, &answer);
-	if (result == 0) {
-		result = sts_policy_parse(fetch->arena, buf_text(&answer.body), answer.body.length,
-		    policy, fetch->finding);
-		if (result != 0) {
-			if (fetch->finding->type == RESULT_STS_POLICY_INVALID)
-				policy->body = arena_strndup(fetch->arena, buf_text(&answer.body),
-				    LIMIT_STS_SERVED);
-			snprintf(fetch->why, fetch->why_room, "the policy at %s is not valid: %s",
-			    fetch->host, fetch->finding->reason);
-		}
-	}
+	if (result == 0)
+		result = read_policy(fetch, &answer, policy);
 	buf_free(&answer.body);
 	return result;
 }
@@ -203,7 +230,7 @@ find_and_get(struct fetch *fetch, struct resolver *resolver, struct http *http,
     struct deadline deadline, struct sts_policy *policy)
 {
 	if (strlen(fetch->host) >= DOMAIN_MAX)
-		return fail(fetch, "policy-host-not-found", "%s is too long a name to exist",
+		return fail(fetch, STS_FAULT_HOST_ABSENT, "%s is too long a name to exist",
 		    fetch->host);
 	/* A proxy looks names up by itself, and to which addresses it goes is its own affair. */
 	if (fetch->conf->sts.http_proxy[0] == '\0' &&
@@ -215,17 +242,16 @@ find_and_get(struct fetch *fetch, struct resolver *resolver, struct http *http,
 int
 sts_fetch(const struct conf *conf, struct resolver *resolver, struct http *http,
     struct arena *arena, const char *domain, struct deadline deadline, struct sts_policy *policy,
-    struct finding *finding, char *why, size_t why_room)
+    struct sts_failure *failure)
 {
 	int result;
-	struct fetch fetch = { .conf = conf, .arena = arena, .finding = finding, .why = why,
-	    .why_room = why_room };
+	struct fetch fetch = { .conf = conf, .arena = arena, .failure = failure };
 
-	*finding = (struct finding){ .type = RESULT_OK };
+	*failure = (struct sts_failure){ .fault = STS_FAULT_NONE };
 	*policy = (struct sts_policy){ .mode = STS_MODE_NONE };
 	fetch.host = arena_printf(arena, "mta-sts.%s", domain);
 	deadline = deadline_earlier(deadline, deadline_in(conf->sts.fetch_timeout));
 	result = find_and_get(&fetch, resolver, http, deadline, policy);
-	metrics_count(METRIC_POLICY_FETCHES, result_type_name(finding->type), NULL);
+	metrics_count(METRIC_POLICY_FETCHES, result_type_name(failure->finding.type), NULL);
 	return result;
 }

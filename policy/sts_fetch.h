@@ -17,11 +17,18 @@
 #include "policy/finding.h"
 #include "policy/resolver.h"
 #include "policy/sts.h"
+#include "policy/sts_fault.h"
 
-/* 0 with the policy in the arena (its id left empty), or -1 with finding and why (words). A file
- * that breaks the grammar leaves its first LIMIT_STS_SERVED octets as policy->body, else NULL. */
+struct sts_failure {
+	enum sts_fault fault;	/* STS_FAULT_NONE: it did not fail */
+	struct finding finding;
+	char why[200];	/* in words */
+};
+
+/* 0 with the policy in the arena (its id left empty), or -1 with failure. A file that breaks the
+ * grammar leaves its first LIMIT_STS_SERVED octets as policy->body, else NULL. */
 int sts_fetch(const struct conf *conf, struct resolver *resolver, struct http *http,
     struct arena *arena, const char *domain, struct deadline deadline, struct sts_policy *policy,
-    struct finding *finding, char *why, size_t why_room);
+    struct sts_failure *failure);
 
 #endif

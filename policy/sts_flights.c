@@ -112,9 +112,11 @@ end(struct sts_flights *flights, struct flight_state *state)
 
 /* With the lock held: our own trouble, which says nothing about the domain. */
 static void
-call_off(struct sts_flights *flights, struct flight_state *state, const char *why)
+call_off(struct sts_flights *flights, struct flight_state *state, enum sts_fault fault,
+    const char *why)
 {
 	state->flight.outcome = FLIGHT_BROKEN;
+	state->flight.fault = fault;
 	snprintf(state->flight.why, sizeof(state->flight.why), "%s", why);
 	end(flights, state);
 }
@@ -133,7 +135,7 @@ fly_queue(void *context)
 		pthread_mutex_lock(&flights->lock);
 		/* What failed while everything was being shut down may have failed for that. */
 		if (flights->stop && state->flight.outcome != FLIGHT_FETCHED)
-			call_off(flights, state, "stsgated stops");
+			call_off(flights, state, STS_FAULT_STOPPED, "stsgated stops");
 		else
 			end(flights, state);
 	}
@@ -165,14 +167,15 @@ start(struct sts_flights *flights, const char *domain, const char *id, bool refr
 	flights->background += background;
 	LIST_INSERT_HEAD(&flights->buckets[hash_of(domain)], state, bucket);
 	if (flights->stop) {
-		call_off(flights, state, "stsgated stops");
+		call_off(flights, state, STS_FAULT_STOPPED, "stsgated stops");
 		return state;
 	}
 	STAILQ_INSERT_TAIL(&flights->queue, state, queue);
 	if (flights->threads < flights->threads_max && !start_thread(flights) &&
 	    flights->threads == 0) {
 		STAILQ_REMOVE(&flights->queue, state, flight_state, queue);
-		call_off(flights, state, "no thread is to be had for the policy fetch");
+		call_off(flights, state, STS_FAULT_NO_THREAD,
+		    "there is no thread for the policy fetch");
 	}
 	return state;
 }
@@ -186,7 +189,7 @@ sts_flights_stop(struct sts_flights *flights)
 	flights->stop = true;
 	while ((state = STAILQ_FIRST(&flights->queue)) != NULL) {
 		STAILQ_REMOVE_HEAD(&flights->queue, queue);
-		call_off(flights, state, "stsgated stops");
+		call_off(flights, state, STS_FAULT_STOPPED, "stsgated stops");
 	}
 	pthread_mutex_unlock(&flights->lock);
 }

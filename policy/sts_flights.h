@@ -19,11 +19,12 @@
 #include "base/limits.h"
 #include "policy/finding.h"
 #include "policy/sts_cache.h"
+#include "policy/sts_fault.h"
 
 enum flight_outcome {
-	FLIGHT_BROKEN,	/* by our own doing: nothing is known; why */
+	FLIGHT_BROKEN,	/* by our own doing: nothing is known; fault and why */
 	FLIGHT_FETCHED,	/* entry holds the new policy, which is kept already */
-	FLIGHT_FAILED,	/* by the other side's: finding and why */
+	FLIGHT_FAILED,	/* by another's: fault, finding and why */
 	FLIGHT_UNANNOUNCED	/* a refresh: nothing cached, and no TXT record to go by; why */
 };
 
@@ -38,6 +39,7 @@ struct flight {
 	enum flight_outcome outcome;
 	struct arena *arena;	/* the entry's */
 	struct sts_entry entry;
+	enum sts_fault fault;
 	struct finding finding;
 	char why[200];
 	const char *served;	/* what came instead of a policy, or NULL */

@@ -23,6 +23,7 @@ struct note {
 	unsigned failures;	/* in a row; 0: the next five mean nothing */
 	char failed_id[LIMIT_STS_ID + 1];
 	int64_t failed_ms;
+	enum sts_fault fault;
 	struct finding finding;
 	char why[200];
 	char *served;	/* NULL: nothing */
@@ -125,6 +126,7 @@ sts_notes_backs_off(struct sts_notes *notes, const char *domain, const char *id,
 	backs_off = note != NULL && note->failures > 0 && strcmp(note->failed_id, id) == 0 &&
 	    now_ms - note->failed_ms < interval_ms;
 	if (backs_off) {
+		failure->fault = note->fault;
 		failure->finding = note->finding;
 		snprintf(failure->why, sizeof(failure->why), "%s", note->why);
 		snprintf(failure->served, sizeof(failure->served), "%s",
@@ -145,6 +147,7 @@ sts_notes_failed(struct sts_notes *notes, const char *domain, const char *id, in
 	note = find_or_make(notes, domain);
 	snprintf(note->failed_id, sizeof(note->failed_id), "%s", id);
 	note->failed_ms = now_ms;
+	note->fault = failure->fault;
 	note->finding = failure->finding;
 	snprintf(note->why, sizeof(note->why), "%s", failure->why);
 	free(note->served);

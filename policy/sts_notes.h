@@ -17,6 +17,7 @@
 
 #include "base/limits.h"
 #include "policy/finding.h"
+#include "policy/sts_fault.h"
 
 struct sts_notes;
 
@@ -31,6 +32,7 @@ enum note_kind {
 };
 
 struct note_failure {
+	enum sts_fault fault;
 	struct finding finding;
 	char why[200];
 	char served[LIMIT_STS_SERVED + 1];	/* what came instead of a policy, or "" */

@@ -101,6 +101,9 @@ tell_policy(const struct check *check, const struct sts_facts *sts, int64_t sinc
 	case STS_TXT_FAILED:
 	case STS_TXT_GIVEN_UP:
 	case STS_TXT_BOGUS:
+	case STS_HOST_FAILED:
+	case STS_HOST_BOGUS:
+	case STS_UNKNOWN:
 	case STS_STORE_FAILED:
 		break;
 	}

@@ -39,7 +39,8 @@ answer_address(struct dns_question *question)
 	static const uint8_t address[4] = { 192, 0, 2, 1 };
 	static struct dns_record record = { address, sizeof(address) };
 
-	question->answer = (struct dns_answer){ .state = world.host_state, .exists = true };
+	question->answer = (struct dns_answer){ .state = world.host_state, .exists = true,
+	    .not_asked = world.host_not_asked };
 	if (question->type != DNS_A || world.host_state == DNS_BOGUS ||
 	    world.host_state == DNS_FAILED)
 		return;
@@ -95,7 +96,7 @@ http_perform(struct http *http, const struct http_request *request, struct http_
 	pthread_mutex_lock(&world.lock);
 	*answer = (struct http_answer){ .outcome = world.outcome, .x509_error = world.x509_error };
 	if (world.stopped) {
-		answer->outcome = HTTP_TIMEOUT;
+		answer->outcome = HTTP_LOCAL;
 	} else if (world.outcome == HTTP_ANSWERED) {
 		answer->status = world.status;
 		snprintf(answer->content_type, sizeof(answer->content_type), "%s",
@@ -188,6 +189,7 @@ setup(void **state)
 	world.txt = "v=STSv1; id=one;";
 	world.txt_afresh = NULL;
 	world.host_state = DNS_INSECURE;
+	world.host_not_asked = false;
 	world.outcome = HTTP_ANSWERED;
 	world.status = 200;
 	world.x509_error = 0;

@@ -37,6 +37,7 @@ struct world {
 	const char *txt;	/* NULL: no record */
 	const char *txt_afresh;	/* past the cache; NULL: as txt */
 	enum dns_state host_state;	/* of the policy host's addresses */
+	bool host_not_asked;	/* failed by our own doing */
 	enum http_outcome outcome;
 	long status;
 	int x509_error;

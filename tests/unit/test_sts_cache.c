@@ -175,48 +175,136 @@ test_failed_fetch_keeps_the_old_policy(void **state)
 	assert_int_equal(get(fixture)->finding.type, RESULT_OK);
 }
 
+/* Each way in which a fetch can fail, and what follows where nothing is cached: mail goes as without
+ * a policy only by the domain's own fault. */
 static void
 test_failed_fetch_without_a_policy(void **state)
 {
 	static const struct {
 		enum dns_state host;
+		bool not_asked;
 		enum http_outcome outcome;
 		long status;
 		const char *content_type, *reason;
+		enum sts_state state;
+		bool remembered;	/* not tried again for a while */
 	} cases[] = {
-		{ DNS_FAILED, HTTP_ANSWERED, 200, "text/plain", "policy-host-dns-failed" },
-		{ DNS_BOGUS, HTTP_ANSWERED, 200, "text/plain", "policy-host-dnssec-bogus" },
-		{ DNS_SECURE, HTTP_UNREACHABLE, 0, "", "policy-host-unreachable" },
-		{ DNS_SECURE, HTTP_TIMEOUT, 0, "", "policy-fetch-timeout" },
-		{ DNS_SECURE, HTTP_TLS, 0, "", "tls-handshake-failed" },
-		{ DNS_SECURE, HTTP_TOO_LARGE, 0, "", "policy-too-large" },
-		{ DNS_SECURE, HTTP_REFUSED_ADDRESS, 0, "", "private-address" },
-		{ DNS_SECURE, HTTP_GARBLED, 0, "", "http-garbled" },
-		{ DNS_SECURE, HTTP_ANSWERED, 301, "text/plain", "http-301" },
-		{ DNS_SECURE, HTTP_ANSWERED, 204, "text/plain", "http-204" },
-		{ DNS_SECURE, HTTP_ANSWERED, 206, "text/plain", "http-206" },
-		{ DNS_SECURE, HTTP_ANSWERED, 500, "text/plain", "http-500" },
-		{ DNS_SECURE, HTTP_ANSWERED, 200, "text/html", "wrong-content-type" },
-		{ DNS_SECURE, HTTP_ANSWERED, 200, "text/plainer", "wrong-content-type" },
-		{ DNS_SECURE, HTTP_ANSWERED, 200, "", "wrong-content-type" },
+		{ DNS_FAILED, false, HTTP_ANSWERED, 200, "text/plain", "policy-host-dns-failed",
+		    STS_HOST_FAILED, false },
+		{ DNS_FAILED, true, HTTP_ANSWERED, 200, "text/plain", NULL, STS_UNKNOWN, false },
+		{ DNS_BOGUS, false, HTTP_ANSWERED, 200, "text/plain", "policy-host-dnssec-bogus",
+		    STS_HOST_BOGUS, false },
+		{ DNS_SECURE, false, HTTP_UNREACHABLE, 0, "", "policy-host-unreachable",
+		    STS_FETCH_FAILED, true },
+		{ DNS_SECURE, false, HTTP_TIMEOUT, 0, "", "policy-fetch-timeout",
+		    STS_FETCH_FAILED, true },
+		{ DNS_SECURE, false, HTTP_TLS, 0, "", "tls-handshake-failed", STS_FETCH_FAILED,
+		    true },
+		{ DNS_SECURE, false, HTTP_TOO_LARGE, 0, "", "policy-too-large", STS_FETCH_FAILED,
+		    true },
+		{ DNS_SECURE, false, HTTP_REFUSED_ADDRESS, 0, "", "private-address",
+		    STS_FETCH_FAILED, true },
+		{ DNS_SECURE, false, HTTP_GARBLED, 0, "", "http-garbled", STS_FETCH_FAILED, true },
+		{ DNS_SECURE, false, HTTP_LOCAL, 0, "", NULL, STS_UNKNOWN, false },
+		{ DNS_SECURE, false, HTTP_ANSWERED, 301, "text/plain", "http-301",
+		    STS_FETCH_FAILED, true },
+		{ DNS_SECURE, false, HTTP_ANSWERED, 204, "text/plain", "http-204",
+		    STS_FETCH_FAILED, true },
+		{ DNS_SECURE, false, HTTP_ANSWERED, 206, "text/plain", "http-206",
+		    STS_FETCH_FAILED, true },
+		{ DNS_SECURE, false, HTTP_ANSWERED, 500, "text/plain", "http-500",
+		    STS_FETCH_FAILED, true },
+		{ DNS_SECURE, false, HTTP_ANSWERED, 200, "text/html", "wrong-content-type",
+		    STS_FETCH_FAILED, true },
+		{ DNS_SECURE, false, HTTP_ANSWERED, 200, "text/plainer", "wrong-content-type",
+		    STS_FETCH_FAILED, true },
+		{ DNS_SECURE, false, HTTP_ANSWERED, 200, "", "wrong-content-type",
+		    STS_FETCH_FAILED, true },
 	};
 	struct fixture *fixture = *state;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const struct sts_facts *sts;
+		const char *id = arena_printf(fixture->arena, "%zu", i);
+		const struct sts_facts *sts = NULL;
 
-		world.host_state = cases[i].host;
-		world.outcome = cases[i].outcome;
-		world.status = cases[i].status;
-		world.content_type = cases[i].content_type;
-		world.txt = arena_printf(fixture->arena, "v=STSv1; id=%zu;", i);
-		sts = get(fixture);
-		assert_int_equal(sts->state, STS_FETCH_FAILED);
-		assert_finding(sts, RESULT_STS_POLICY_FETCH_ERROR, cases[i].reason);
-		sts = get(fixture);	/* in back-off: the same finding, no second fetch */
-		assert_finding(sts, RESULT_STS_POLICY_FETCH_ERROR, cases[i].reason);
+		world.txt = arena_printf(fixture->arena, "v=STSv1; id=%s;", id);
+		for (int again = 0; again < 2; again++) {	/* in back-off: the same finding */
+			world.host_state = cases[i].host;
+			world.host_not_asked = cases[i].not_asked;
+			world.outcome = cases[i].outcome;
+			world.status = cases[i].status;
+			world.content_type = cases[i].content_type;
+			sts = get(fixture);
+			assert_int_equal(sts->state, cases[i].state);
+			if (cases[i].reason != NULL)
+				assert_finding(sts, RESULT_STS_POLICY_FETCH_ERROR,
+				    cases[i].reason);
+			else	/* which no report is to blame on the domain */
+				assert_int_equal(sts->finding.type, RESULT_OK);
+		}
+		world.fetches = 0;
+		world.host_state = DNS_SECURE;
+		world.outcome = HTTP_ANSWERED;
+		world.status = 200;
+		world.content_type = "text/plain";
+		world.body = ONCE;
+		if (cases[i].remembered) {
+			assert_int_equal(get(fixture)->state, STS_FETCH_FAILED);
+			assert_int_equal(world.fetches, 0);
+		} else {
+			assert_policy(get(fixture), id, STS_MODE_ENFORCE, false);
+		}
 	}
-	assert_int_equal(world.fetches, 13);
+}
+
+/* The policy host's addresses are unknown: 451 until an hour after the first failure, over restarts.
+ * Neither an answer for TXT nor one that our own trouble kept us from ends that, or begins it. */
+static void
+test_the_grace_of_a_policy_host_without_addresses(void **state)
+{
+	struct fixture *fixture = *state;
+
+	world.host_state = DNS_FAILED;
+	world.host_not_asked = true;
+	assert_int_equal(get(fixture)->state, STS_UNKNOWN);
+	pass(4000);
+	assert_int_equal(get(fixture)->state, STS_UNKNOWN);
+	world.host_not_asked = false;
+	assert_int_equal(get(fixture)->state, STS_HOST_FAILED);
+	pass(3000);
+	world.txt_state = DNS_FAILED;	/* failures of its own, with a grace of its own */
+	assert_int_equal(get(fixture)->state, STS_TXT_FAILED);
+	world.txt_state = DNS_INSECURE;
+	restart(fixture);
+	assert_int_equal(get(fixture)->state, STS_HOST_FAILED);
+	pass(599);
+	assert_int_equal(get(fixture)->state, STS_HOST_FAILED);
+	pass(1);
+	assert_int_equal(get(fixture)->state, STS_FETCH_FAILED);
+	world.host_state = DNS_BOGUS;
+	assert_int_equal(get(fixture)->state, STS_HOST_BOGUS);
+	world.host_state = DNS_SECURE;	/* an answer, whatever the host then says */
+	world.outcome = HTTP_UNREACHABLE;
+	assert_int_equal(get(fixture)->state, STS_FETCH_FAILED);
+	world.txt = "v=STSv1; id=two;";
+	world.host_state = DNS_FAILED;
+	assert_int_equal(get(fixture)->state, STS_HOST_FAILED);
+}
+
+/* With a policy in force none of this matters but for the words. */
+static void
+test_failed_addresses_with_a_policy_in_force(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_policy(get(fixture), "one", STS_MODE_ENFORCE, false);
+	world.txt = "v=STSv1; id=two;";
+	for (int i = 0; i < 3; i++) {
+		world.host_state = i == 1 ? DNS_BOGUS : DNS_FAILED;
+		world.host_not_asked = i == 2;
+		assert_policy(get(fixture), "one", STS_MODE_ENFORCE, true);
+		pass(400);
+	}
 }
 
 static void
@@ -446,7 +534,7 @@ test_refresh_of_nothing(void **state)
 	assert_int_equal(world.fetches, 0);
 	world.txt_state = DNS_FAILED;
 	assert_int_equal(refresh(fixture, &sts), -1);
-	assert_int_equal(sts.state, STS_TXT_FAILED);
+	assert_int_equal(sts.state, STS_UNKNOWN);
 }
 
 /* F18 */
@@ -548,6 +636,8 @@ main(void)
 		TEST(test_new_id_replaces_at_once),
 		TEST(test_failed_fetch_keeps_the_old_policy),
 		TEST(test_failed_fetch_without_a_policy),
+		TEST(test_the_grace_of_a_policy_host_without_addresses),
+		TEST(test_failed_addresses_with_a_policy_in_force),
 		TEST(test_media_types),
 		TEST(test_max_age_zero_is_used_once),
 		TEST(test_absent_then_published),

@@ -10,6 +10,7 @@ type that has a fault does what the fault says.  Faults:
   "nxdomain"             a forged, unsigned NXDOMAIN
   "empty"                a forged, unsigned NODATA
   "stripped"             the true answer without its signatures: bogus where signed
+  "broken"               the true answer, denials too, with signatures that do not hold
   "truncate"             TC over UDP, the true answer over TCP
   "truncate-udp-only"    TC over UDP, nothing over TCP
   Delay(seconds)         the true answer, late
@@ -193,6 +194,8 @@ class Forwarder:
             return None
         if fault == "stripped":
             return self._stripped(wire, transport)
+        if fault == "broken":
+            return self._broken(wire, transport)
         return self._made_up(fault, query)
 
     @staticmethod
@@ -216,6 +219,21 @@ class Forwarder:
         for section in (answer.answer, answer.authority):
             section[:] = [rrset for rrset in section
                           if rrset.rdtype not in (dns.rdatatype.RRSIG, dns.rdatatype.NSEC)]
+        return answer.to_wire(max_size=65535)
+
+    def _broken(self, wire, transport):
+        octets = self._pass_on(wire, transport)
+        if octets is None:
+            return None
+        answer = dns.message.from_wire(octets)
+        for section in (answer.answer, answer.authority):
+            for rrset in section:
+                if rrset.rdtype == dns.rdatatype.RRSIG:
+                    spoilt = [rdata.replace(signature=bytes(octet ^ 0x55 for octet in
+                                                            rdata.signature)) for rdata in rrset]
+                    rrset.clear()
+                    for rdata in spoilt:
+                        rrset.add(rdata)
         return answer.to_wire(max_size=65535)
 
     def _pass_on(self, wire, transport):

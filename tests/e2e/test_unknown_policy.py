@@ -1,0 +1,94 @@
+# SPDX-FileCopyrightText: The stsgate authors
+# SPDX-License-Identifier: ISC
+"""A policy is announced, none is cached, and it is not learned: whose fault is it?
+
+Only the domain's own fault lets a message go without a policy.  The MX host offers no TLS, so that
+a message that goes, goes in plaintext.
+"""
+
+import pytest
+from checks import address, assert_arrived, assert_nothing_leaked, assert_reply
+from stslab.forwarder import Forged
+from stslab.mx import Behaviour
+
+STRIPPED = Behaviour(offer_starttls=False, starttls=None)
+
+
+def announced(net, **more):
+    return net.domain(policy="enforce", behaviour=STRIPPED, **more)
+
+
+def in_force(mta, domain):
+    assert_reply(mta.deliver(address(domain)).only, "451 4.7.4")
+
+
+FORGED = {"no signatures": ("A", "stripped"), "broken signatures": ("A", "broken"),
+          "another address": ("A", Forged("127.0.0.81")),
+          "denied without proof": ("*", "nxdomain"), "no data without proof": ("*", "empty")}
+
+
+@pytest.mark.parametrize("kind,fault", FORGED.values(), ids=FORGED.keys())
+def test_forged_addresses_of_the_policy_host_stop_the_mail(net, start, kind, fault):
+    """Also once the grace is over: it is for answers that fail."""
+    mta = start({"sts": {"cold-failure-grace": "1s", "retry-interval": "1s"}})
+    domain = announced(net)
+    net.dns.fault(domain.sts_host, kind, fault)
+    for _ in range(3):
+        assert_reply(mta.deliver(address(domain)).only, "451 4.7.5", domain.sts_host)
+    assert_nothing_leaked(domain)
+    assert domain.fetches() == []
+
+
+def test_a_forged_family_of_the_policy_host_leaves_the_other(net, mta):
+    domain = announced(net)
+    net.dns.fault(domain.sts_host, "AAAA", "broken")
+    in_force(mta, domain)
+
+
+def test_the_same_forgery_in_an_unsigned_zone_is_no_policy(net, mta):
+    """That the stories above can fail."""
+    domain = announced(net, zone="plain")
+    net.dns.fault(domain.sts_host, "*", "nxdomain")
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    assert_arrived(domain, tls=False)
+
+
+@pytest.mark.parametrize("zone", ["example", "plain"])
+@pytest.mark.parametrize("fault", ["servfail", "silence", "refused"])
+def test_addresses_of_the_policy_host_that_are_not_answered(net, start, zone, fault):
+    """451 for the grace, also over a restart, and asked again at once when they are."""
+    mta = start({"dns": {"timeout": "2s"}, "sts": {"retry-interval": "5m"}})
+    domain = announced(net, zone=zone)
+    net.dns.fault(domain.sts_host, "*", fault)
+    assert_reply(mta.deliver(address(domain)).only, "451 4.4.3", domain.sts_host)
+    mta.restart()
+    assert_reply(mta.deliver(address(domain)).only, "451 4.4.3", domain.sts_host)
+    assert_nothing_leaked(domain)
+    net.dns.heal()
+    mta.restart()  # for libunbound, which repeats a failure for seconds
+    in_force(mta, domain)
+
+
+def test_addresses_of_the_policy_host_that_fail_for_longer_than_the_grace(net, start):
+    """Then it goes, with a warning each time; an answer for TXT alone does not begin it again."""
+    mta = start({"sts": {"cold-failure-grace": "3s", "retry-interval": "1s"}})
+    domain = announced(net)
+    net.dns.fault(domain.sts_host, "*", "servfail")
+    assert_reply(mta.deliver(address(domain)).only, "451 4.4.3")
+    assert_nothing_leaked(domain)
+    replies = []
+    while not replies or replies[-1].code == 451:
+        replies.append(mta.deliver(address(domain)).only)
+        assert len(replies) < 2000, replies[-1]
+    assert {reply.short for reply in replies} <= {"451 4.4.3", "250 2.0.0"}
+    said = [line for line in mta.log("policy", level="warning", domain=domain.name)
+            if "cold-failure-grace" in line["msg"]]
+    assert len(said) == 1, said
+
+
+def test_a_proxy_that_is_away_is_no_policy_host_that_is(net, start):
+    domain = announced(net)
+    mta = start({"sts": {"http-proxy": "127.0.0.1:9"}})
+    for _ in range(2):
+        assert_reply(mta.deliver(address(domain)).only, "451 4.4.3")
+    assert_nothing_leaked(domain)
