@@ -76,6 +76,7 @@
 #define LIMIT_HTTP_HEADERS	(32 * 1024)
 /* requests at once of one engine; more wait for their turn, under their deadlines */
 #define LIMIT_HTTP_TRANSFERS	200
+#define LIMIT_CONTROL_HEADER	(16 * 1024)	/* the request line and its fields */
 #define LIMIT_CONTROL_BODY	(16 * 1024 * 1024)
 #define LIMIT_CONTROL_VISITORS	128	/* connections to one control listener */
 #define LIMIT_CONTROL_OF_ONE	32	/* of them, from one user */

@@ -19,6 +19,7 @@
 #include "base/limits.h"
 #include "base/thread.h"
 #include "shim/control.h"
+#include "shim/control_path.h"
 #include "shim/control_routes.h"
 #include "shim/control_stream.h"
 #include "shim/control_visitors.h"
@@ -28,7 +29,6 @@
 #define LAST_ANSWERS_MS	2000	/* for those that are being given as a socket is closed */
 #define LEAVING_MAX	32	/* connections that were shut down and are not closed yet */
 #define THREAD_STACK	(512 * 1024)
-#define CONNECTION_MEMORY	(16 * 1024)
 #define STREAM_BLOCK	4096
 
 struct listener {
@@ -49,8 +49,11 @@ struct control {
 	struct listener *listeners;
 };
 
-/* What came with a request; from its header to its end. */
+/* What came with a request; from its first line to its end. */
 struct upload {
+	const char *uri_end;	/* of it as it came; until begun */
+	bool begun;	/* its header is here */
+	bool unsound;	/* it does not name what it seems to */
 	struct buf body;
 	bool wanted;	/* the path takes a body */
 	bool too_large;
@@ -175,13 +178,27 @@ send_answer(struct MHD_Connection *connection, struct control_answer *answer)
 	return sent;
 }
 
-static struct upload *
-begin_upload(const char *method, const char *path, bool tcp)
+/* Before libmicrohttpd decodes it. */
+static void *
+take_uri(void *context, const char *uri, struct MHD_Connection *connection)
 {
 	struct upload *upload = xcalloc(1, sizeof(*upload));
 
-	upload->wanted = control_takes_body(method, path, tcp);
+	(void)context;
+	(void)connection;
+	upload->uri_end = uri + strlen(uri);
+	upload->unsound = !control_path_is_sound(uri);
 	return upload;
+}
+
+static void
+begin_upload(struct upload *upload, const char *method, const char *path, const char *version,
+    bool tcp)
+{
+	upload->begun = true;
+	if (!upload->unsound)
+		upload->unsound = control_path_is_cut(upload->uri_end, version);
+	upload->wanted = control_takes_body(method, path, tcp);
 }
 
 /* What nobody wants is read and dropped, so that the answer can be read. */
@@ -268,8 +285,8 @@ handle(void *context, struct MHD_Connection *connection, const char *path, const
 	struct control_request request = { .method = method, .path = path,
 		.connection = connection };
 
-	if (upload == NULL) {
-		*state = begin_upload(method, path, listener->tcp);
+	if (!upload->begun) {
+		begin_upload(upload, method, path, version, listener->tcp);
 		return MHD_YES;
 	}
 	if (*length > 0) {
@@ -281,7 +298,11 @@ handle(void *context, struct MHD_Connection *connection, const char *path, const
 	request.body = upload->too_large ? NULL : buf_text(&upload->body);
 	request.length = upload->body.length;
 	expect_answer(listener, upload);
-	answer_request(listener, &request, &answer);
+	if (upload->unsound)
+		control_refuse(&answer, 400, "the path holds a NUL, a control character, an escaped"
+		    " slash or an invalid escape");
+	else
+		answer_request(listener, &request, &answer);
 	return send_answer(connection, &answer);
 }
 
@@ -345,9 +366,10 @@ control_listen(struct control *control, int socket, bool tcp)
 	    MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
 	    MHD_USE_ITC, 0, NULL, NULL, handle, listener,
 	    MHD_OPTION_LISTEN_SOCKET, socket,
+	    MHD_OPTION_URI_LOG_CALLBACK, take_uri, NULL,
 	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)(LIMIT_CONTROL_VISITORS + LEAVING_MAX),
 	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
-	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_CONTROL_HEADER,
 	    MHD_OPTION_NOTIFY_COMPLETED, end_request, listener,
 	    MHD_OPTION_NOTIFY_CONNECTION, come_or_go, listener,
 	    MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK,

@@ -197,8 +197,8 @@ route_matches(const struct route *route, struct control_request *request)
 	length -= before + after;
 	if (memchr(path + before, '/', length) != NULL && !route->deep)
 		return false;
-	if (length >= sizeof(request->domain))
-		length = sizeof(request->domain) - 1;
+	if (length >= sizeof(request->domain))	/* cut it might be another name */
+		length = 0;
 	memcpy(request->domain, path + before, length);
 	request->domain[length] = '\0';
 	return true;

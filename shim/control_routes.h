@@ -20,7 +20,7 @@
 #include "shim/control_tlsrpt.h"
 #include "shim/deliver.h"
 
-#define CONTROL_NAME_MAX	512	/* even cut to that it is no name */
+#define CONTROL_NAME_MAX	1024	/* a name in UTF-8 may be longer than its A-labels */
 
 struct control_request {
 	const struct gatherer *gatherer;
@@ -40,7 +40,7 @@ struct control_request {
 	void *connection;
 	const atomic_bool *stopping;	/* nobody is to wait for anything any more */
 	/* Set here. */
-	char domain[CONTROL_NAME_MAX];	/* as it stands in the path, cut when too long */
+	char domain[CONTROL_NAME_MAX];	/* as it stands in the path, "" when too long */
 	bool broken_off;	/* for want of somebody who waits */
 };
 

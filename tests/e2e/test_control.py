@@ -271,6 +271,33 @@ def test_statuses(mta, request_line, status):
     assert http(mta, request_line)[0] == status
 
 
+@pytest.mark.parametrize("path", [
+    "{}%00.x.example", "{}%00", "{}\0.x.example", "{}\0", "%00{}", "{}%0", "{}%", "{}%zz", "{}%2", "{}%0a",
+    "{}%7f", "x%2f..%2f{}", "{}%2Frefresh", "{}?after=%00", "{}?x=%0", "{}?x=\0"])
+def test_a_path_that_names_something_else_is_400(net, mta, path):
+    """What a NUL cuts, or an escape makes up, forgets nothing."""
+    domain = net.domain(policy="enforce")
+    mta.deliver(address(domain))
+    for method, before in (("DELETE", "/v1/cache/"), ("GET", "/v1/cache/"), ("GET", "/v1/policy/"),
+                           ("POST", "/v1/cache/")):
+        assert http(mta, f"{method} {before}{path.format(domain.name)}")[0] == 400, (method, before)
+    assert domain.name in cached(mta)
+
+
+def test_a_long_name_in_utf8_is_not_cut(net, mta):
+    """As A-labels it fits; what is left of it when it is cut is a name as well."""
+    name = ".".join(["\u4e2d" * 45] * 4) + ".example"
+    assert len(name.encode("utf-8")) > 512
+    assert http(mta, f"GET /v1/cache/{name}")[0] == 404
+    assert http(mta, "GET /v1/cache/" + "\u4e2d" * 400)[0] == 400
+    assert http(mta, f"GET /v1/cache/{('a' * 60 + '.') * 20}example")[0] == 400
+    assert http(mta, f"GET /v1/policy/{domain_of(net)}%2e")[0] == 200
+
+
+def domain_of(net):
+    return net.domain(policy="enforce").name
+
+
 @pytest.mark.parametrize("request_line,allow", [
     ("PUT /v1/cache", "GET, POST"), ("PUT /v1/cache/a.example", "GET, DELETE"),
     ("GET /v1/cache/a.example/refresh", "POST"), ("GET /v1/tlsrpt/2020-01-01/send", "POST")])
