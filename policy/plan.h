@@ -96,8 +96,8 @@ struct plan {
 	bool plaintext_retry;	/* opportunistic: after a failed handshake once more in plaintext */
 	enum conf_tls_version min_protocol;	/* where a demand is enforced */
 	enum sender_wish wish;
-	struct reply untried;	/* REQUIRETLS: some host is out for what may pass, so that no 5xx
-				   of the others is the last word; code 0: none is */
+	struct reply untried;	/* some host is out for what may pass, so that no 5xx that speaks of
+				   all hosts is the last word; code 0: none is */
 };
 
 /* What plan_make() must know beside the facts; nothing in it is looked up. */

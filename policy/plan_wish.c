@@ -57,10 +57,13 @@ plan_wish_vouched(const struct planning *planning, const char *name)
 	return facts->mx_state == DNS_SECURE || policy_vouches(&facts->sts, name);
 }
 
-/* The reply when a host could not be tried, which may pass; code 0: it will not. */
+/* The reply when a host could not be tried, which may pass; code 0: it will not. REQUIRETLS takes
+ * more for passing: a host without an address is one that nobody proved to have none. */
 static void
-describe_untried(const struct candidate *candidate, struct reply *reply)
+describe_untried(const struct planning *planning, const struct candidate *candidate,
+    struct reply *reply)
 {
+	bool raises = plan_wish_raises(planning->rules);
 	const char *enhanced = NULL;
 
 	reply->code = 0;
@@ -77,18 +80,19 @@ describe_untried(const struct candidate *candidate, struct reply *reply)
 			enhanced = "4.7.5";
 			break;
 		case REACH_PRIVATE:
-			enhanced = "4.4.4";
+			enhanced = raises ? "4.4.4" : NULL;
 			break;
 		case REACH_NOTHING:
-			if (candidate->host.address_state != DNS_SECURE)
+			if (raises && candidate->host.address_state != DNS_SECURE)
 				enhanced = "4.4.4";
 			break;
 		case REACH_OK:
 			break;
 		}
 	if (enhanced != NULL)
-		reply_set(reply, 451, enhanced, "%s could not be tried for a message with "
-		    "REQUIRETLS, which therefore waits: %s", candidate->host.name,
+		reply_set(reply, 451, enhanced, "%s could not be tried for a message%s, which "
+		    "therefore waits: %s", candidate->host.name,
+		    raises ? " with REQUIRETLS" : " that another host cannot take",
 		    candidate->host.reason);
 }
 
@@ -99,10 +103,8 @@ plan_wish_weigh(struct planning *planning)
 	size_t i;
 
 	untried->code = 0;
-	if (!plan_wish_raises(planning->rules))
-		return;
 	for (i = 0; i < planning->count && untried->code == 0; i++)
-		describe_untried(&planning->candidates[i], untried);
+		describe_untried(planning, &planning->candidates[i], untried);
 }
 
 /* Is it unknown whether there is a policy that would vouch? */

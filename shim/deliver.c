@@ -213,7 +213,8 @@ settle_failed(struct walk *walk)
 	struct reply reply;
 
 	if (is_final(walk)) {
-		if (is_unmet(&walk->failed) && untried->code != 0)
+		if (untried->code != 0 && (is_unmet(&walk->failed) ||
+		    reply_is_permanent(&walk->failed.reply)))
 			settle_rest(delivery, NULL, untried);
 		else
 			settle_rest(delivery, &walk->failed, &walk->failed.reply);

@@ -472,3 +472,14 @@ def test_a_no_of_all_hosts_while_one_is_untried_is_a_451(net, start):
     domain = crowd(net, small, hosts=2, addresses=3)
     assert_reply(mta.deliver(address(domain), content=content).only, "552 5.3.4")
     assert knocks(domain) == 2
+
+
+@pytest.mark.parametrize("fault,short", [("servfail", "451 4.4.3"), ("stripped", "451 4.7.5")])
+def test_a_host_that_could_not_be_looked_up_is_untried(net, mta, fault, short):
+    """It may take what the other one cannot."""
+    domain = net.domain(mx=[Mx(10, behaviour=Behaviour(extensions=("SIZE 1000",))), Mx(20)])
+    for kind in ("A", "AAAA"):
+        net.dns.fault(domain.hosts[1].name, kind, fault)
+    content = b"Subject: x\r\n\r\n" + b"\r\n" * 2000
+    assert_reply(mta.deliver(address(domain), content=content).only, short, domain.hosts[1].name)
+    assert_arrived(domain, times=0)

@@ -151,6 +151,27 @@ test_a_no_of_all_hosts_takes_all_hosts(void **state)
 	}
 }
 
+/* One whose address could not be looked up may take it. */
+static void
+test_a_host_out_for_what_may_pass_is_untried(void **state)
+{
+	const char *const *later = WORLD_SCRIPT(HELLO, "C MAIL", "S 451 4.3.0 Later", "C RCPT");
+	struct world world;
+
+	(void)state;
+	world_init(&world, 1);
+	reply_set(&world.plan.untried, 451, "4.4.3", "mx2 could not be looked up");
+	world_deliver(&world, WORLD_SCRIPTS(SMALL), NULL);
+	assert_starts(world_reply(&world, 0), "451 4.4.3 mx2 could not be looked up");
+	world_free(&world);
+
+	world_init(&world, 1);
+	reply_set(&world.plan.untried, 451, "4.4.3", "mx2 could not be looked up");
+	world_deliver(&world, WORLD_SCRIPTS(later), NULL);
+	assert_starts(world_reply(&world, 0), "451 4.3.0 mx1.");
+	world_free(&world);
+}
+
 static void
 two_addresses_each(struct world *world)
 {
@@ -291,6 +312,7 @@ main(void)
 		cmocka_unit_test(test_retries_of_one_address_count_once),
 		cmocka_unit_test(test_a_demand_that_is_not_met_never_counts),
 		cmocka_unit_test(test_a_no_of_all_hosts_takes_all_hosts),
+		cmocka_unit_test(test_a_host_out_for_what_may_pass_is_untried),
 		cmocka_unit_test(test_the_other_addresses_of_an_unfit_host_come_last),
 		cmocka_unit_test(test_a_host_that_answered_ehlo_gets_its_time),
 		cmocka_unit_test(test_a_host_that_falls_silent_leaves_some_time),

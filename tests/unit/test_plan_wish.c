@@ -210,15 +210,16 @@ test_untried(void **state)
 		struct test_host other;
 		bool refuse_private;
 		const char *enhanced;	/* NULL: nothing is left untried */
+		const char *plain;	/* the same without REQUIRETLS */
 	} hosts[] = {
-		{ { MX2, 20, A2, 0 }, false, NULL },
-		{ { MX2, 20, NULL, DNS_FAILED }, false, "4.4.3" },
-		{ { MX2, 20, NULL, DNS_BOGUS }, false, "4.7.5" },
-		{ { MX2, 20, NULL, DNS_INSECURE }, false, "4.4.4" },
-		{ { MX2, 20, NULL, DNS_SECURE }, false, NULL },
-		{ { MX2, 20, "10.0.0.1", 0 }, true, "4.4.4" },
-		{ { "out.example.net", 30, A2, 0 }, false, NULL },
-		{ { "no\\032host", 30, NULL, DNS_FAILED }, false, NULL },
+		{ { MX2, 20, A2, 0 }, false, NULL, NULL },
+		{ { MX2, 20, NULL, DNS_FAILED }, false, "4.4.3", "4.4.3" },
+		{ { MX2, 20, NULL, DNS_BOGUS }, false, "4.7.5", "4.7.5" },
+		{ { MX2, 20, NULL, DNS_INSECURE }, false, "4.4.4", NULL },
+		{ { MX2, 20, NULL, DNS_SECURE }, false, NULL, NULL },
+		{ { MX2, 20, "10.0.0.1", 0 }, true, "4.4.4", NULL },
+		{ { "out.example.net", 30, A2, 0 }, false, NULL, NULL },
+		{ { "no\\032host", 30, NULL, DNS_FAILED }, false, NULL, NULL },
 	};
 	size_t i;
 
@@ -235,7 +236,10 @@ test_untried(void **state)
 		if (hosts[i].enhanced != NULL)
 			assert_string_equal(plan->untried.enhanced, hosts[i].enhanced);
 		facts.wish = WISH_NONE;
-		assert_int_equal(test_plan_make(arena, &facts)->untried.code, 0);
+		plan = test_plan_make(arena, &facts);
+		assert_int_equal(plan->untried.code, hosts[i].plain != NULL ? 451 : 0);
+		if (hosts[i].plain != NULL)
+			assert_string_equal(plan->untried.enhanced, hosts[i].plain);
 		arena_free(arena);
 	}
 }
