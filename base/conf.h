@@ -53,7 +53,7 @@ struct conf_zone {
 
 enum conf_dns_mode { DNS_MODE_SYSTEM, DNS_MODE_RECURSE, DNS_MODE_FORWARD };
 enum conf_enforce { ENFORCE_ON, ENFORCE_AUDIT, ENFORCE_OFF };
-enum conf_tls { TLS_POLICY, TLS_MAY, TLS_ENCRYPT, TLS_VERIFY, TLS_DANE, TLS_AUDIT };
+enum conf_tls { TLS_POLICY, TLS_MAY, TLS_ENCRYPT, TLS_VERIFY, TLS_DANE, TLS_AUDIT, TLS_NONE };
 enum conf_tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };
 enum conf_tlsrpt { TLSRPT_OFF, TLSRPT_COLLECT, TLSRPT_SEND };
 enum conf_milter_refuse { REFUSE_NEVER, REFUSE_TEMPFAIL, REFUSE_REJECT };
@@ -65,6 +65,7 @@ struct conf_destination {
 	bool relay_literal;	/* relay_host is an address */
 	enum conf_tls tls;
 	struct conf_strings match;	/* lower case; "name" or "*.name" */
+	struct conf_strings ignore;	/* EHLO keywords, upper case; never STARTTLS */
 	unsigned max_connections;	/* 0: no limit of its own */
 	struct ip source_ipv4, source_ipv6;
 	bool has_source_ipv4, has_source_ipv6;

@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -347,6 +348,28 @@ set_patterns(const struct conf_given *given, void *field, void *also)
 }
 
 static int
+set_keywords(const struct conf_given *given, void *field, void *also)
+{
+	struct conf_strings *keywords = make_strings(given, field);
+	size_t i;
+	char *c;
+
+	(void)also;
+	for (i = 0; i < given->count; i++) {
+		keywords->at[i] = arena_strdup(given->arena, given->words[i].text);
+		for (c = keywords->at[i]; *c != '\0'; c++)
+			*c = (char)toupper((unsigned char)*c);
+		if (strcmp(keywords->at[i], "STARTTLS") == 0)
+			return conf_given_refuse(given, i,
+			    "mail without TLS takes tls = \"none\"");
+		if (!conf_is_ehlo_keyword(keywords->at[i]))
+			return conf_given_refuse(given, i,
+			    "must be a keyword of EHLO, such as PIPELINING");
+	}
+	return 0;
+}
+
+static int
 set_proxy(const struct conf_given *given, void *field, void *also)
 {
 	char url[1024] = "";
@@ -428,6 +451,7 @@ const struct conf_kind conf_kind_files = { .list = true, .set = set_files };
 const struct conf_kind conf_kind_host = { .set = set_host };
 const struct conf_kind conf_kind_hosts = { .list = true, .set = set_hosts };
 const struct conf_kind conf_kind_patterns = { .list = true, .set = set_patterns };
+const struct conf_kind conf_kind_keywords = { .list = true, .set = set_keywords };
 const struct conf_kind conf_kind_proxy = { .set = set_proxy };
 const struct conf_kind conf_kind_mail = { .set = set_mail };
 const struct conf_kind conf_kind_submit = { .set = set_submit };

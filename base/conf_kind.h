@@ -61,6 +61,7 @@ extern const struct conf_kind conf_kind_files;	/* struct conf_strings of such */
 extern const struct conf_kind conf_kind_host;	/* char *, NULL for "" */
 extern const struct conf_kind conf_kind_hosts;	/* struct conf_strings */
 extern const struct conf_kind conf_kind_patterns;	/* the same, also "*.name" */
+extern const struct conf_kind conf_kind_keywords;	/* struct conf_strings, of EHLO */
 extern const struct conf_kind conf_kind_proxy;	/* char * */
 extern const struct conf_kind conf_kind_mail;	/* char *, an address or empty */
 extern const struct conf_kind conf_kind_submit;	/* char *, "smtp://host:port" or a command */

@@ -51,7 +51,7 @@ static const char *const refuse_names[] = { [REFUSE_NEVER] = "never",
 	[REFUSE_TEMPFAIL] = "tempfail", [REFUSE_REJECT] = "reject", [REFUSE_REJECT + 1] = NULL };
 static const char *const tls_names[] = { [TLS_POLICY] = "policy", [TLS_MAY] = "may",
 	[TLS_ENCRYPT] = "encrypt", [TLS_VERIFY] = "verify", [TLS_DANE] = "dane",
-	[TLS_AUDIT] = "audit", [TLS_AUDIT + 1] = NULL };
+	[TLS_AUDIT] = "audit", [TLS_NONE] = "none", [TLS_NONE + 1] = NULL };
 
 static const char *
 check_lmtp_listen(const struct conf *conf, size_t index)
@@ -265,6 +265,8 @@ const struct conf_key conf_keys[] = {
 	    .at = IN(conf_destination, unsigned, tls), .names = tls_names },
 	{ "destination", "match", "", .kind = &conf_kind_patterns,
 	    .at = IN(conf_destination, struct conf_strings, match) },
+	{ "destination", "ignore", "", .kind = &conf_kind_keywords,
+	    .at = IN(conf_destination, struct conf_strings, ignore) },
 	{ "destination", "max-connections", "0", .kind = &conf_kind_count,
 	    .at = IN(conf_destination, unsigned, max_connections), .most = 100000 },
 	{ "destination", "source-ipv4", "", .kind = &conf_kind_source4,

@@ -253,6 +253,24 @@ conf_pattern(const char *text, bool root_allowed, char pattern[CONF_PATTERN_MAX]
 	return 0;
 }
 
+/* IANA's SMTP Service Extensions, so that a typo is found. */
+bool
+conf_is_ehlo_keyword(const char *text)
+{
+	static const char *const registered[] = { "8BITMIME", "ATRN", "AUTH", "BINARYMIME", "BURL",
+		"CHECKPOINT", "CHUNKING", "CONNEG", "CONPERM", "DELIVERBY", "DSN",
+		"ENHANCEDSTATUSCODES", "ETRN", "EXPN", "FUTURERELEASE", "HELP", "LIMITS",
+		"MT-PRIORITY", "MTRK", "NO-SOLICITING", "ONEX", "PIPELINING", "REQUIRETLS", "RRVS",
+		"SAML", "SEND", "SIZE", "SMTPUTF8", "SOML", "STARTTLS", "SUBMITTER", "TURN",
+		"UTF8SMTP", "VERB", "VRFY", "XCLIENT", "XFORWARD" };
+	size_t i;
+
+	for (i = 0; i < sizeof(registered) / sizeof(registered[0]); i++)
+		if (strcmp(text, registered[i]) == 0)
+			return true;
+	return false;
+}
+
 bool
 conf_is_mail_address(const char *text)
 {

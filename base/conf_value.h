@@ -41,6 +41,7 @@ int conf_place(const char *text, struct conf_place *place, const char **why);
 int conf_pattern(const char *text, bool root_allowed, char pattern[CONF_PATTERN_MAX]);
 int conf_host(const char *text, struct domain *host);	/* a name, and no IPv4 address */
 
+bool conf_is_ehlo_keyword(const char *text);	/* one that is registered, in capitals */
 bool conf_is_mail_address(const char *text);	/* local@domain, as far as can be told cheaply */
 int conf_proxy(const char *text, char *url, size_t room);	/* "http://host:port" */
 int conf_file_error(const char *path);	/* 0 when path is a file that can be read, else an errno */

@@ -57,6 +57,7 @@ wants_sts(const struct gathering *gathering)
 	case TLS_POLICY:
 	case TLS_AUDIT:
 		break;
+	case TLS_NONE:
 	case TLS_MAY:
 	case TLS_ENCRYPT:
 	case TLS_VERIFY:
@@ -77,6 +78,7 @@ wants_tlsa(const struct gathering *gathering)
 	case TLS_POLICY:
 	case TLS_AUDIT:
 		break;
+	case TLS_NONE:
 	case TLS_MAY:
 	case TLS_ENCRYPT:
 	case TLS_VERIFY:

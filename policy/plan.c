@@ -96,6 +96,7 @@ asks_policy(const struct plan_rules *rules)
 	case TLS_POLICY:
 	case TLS_AUDIT:
 		return rules->sts_enforce != ENFORCE_OFF;
+	case TLS_NONE:
 	case TLS_MAY:
 	case TLS_ENCRYPT:
 	case TLS_VERIFY:
@@ -124,6 +125,7 @@ weigh_dane(struct planning *planning)
 	case TLS_DANE:
 		planning->dane = planning->dane_enforced = true;
 		break;
+	case TLS_NONE:
 	case TLS_MAY:
 	case TLS_ENCRYPT:
 	case TLS_VERIFY:
@@ -304,6 +306,7 @@ plan_make(struct arena *arena, const struct facts *facts, const struct plan_rule
 	plan->domain = arena_strdup(arena, facts->domain);
 	plan->relay = facts->mx == MX_RELAY || facts->relay_address;
 	plan->destination = destination_to_name(arena, plan, rules);
+	plan->no_tls = rules->tls == TLS_NONE;
 	plan->plaintext_retry = rules->plaintext_retry;
 	plan->min_protocol = rules->min_protocol;
 	plan->wish = rules->wish;

@@ -93,6 +93,7 @@ struct plan {
 	const char *policy_id;	/* MTA-STS id, or NULL */
 	struct finding finding;	/* of the domain as a whole: a failed policy fetch */
 	bool relay;	/* the administrator's own word: private addresses are dialled */
+	bool no_tls;	/* STARTTLS is not used, offered or not */
 	bool plaintext_retry;	/* opportunistic: after a failed handshake once more in plaintext */
 	enum conf_tls_version min_protocol;	/* where a demand is enforced */
 	enum sender_wish wish;

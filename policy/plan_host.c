@@ -226,6 +226,7 @@ set_demands(const struct planning *planning, const struct host_facts *facts,
 	case TLS_VERIFY:
 		add_demand(host, SOURCE_DESTINATION, NEED_CERTIFICATE, true);
 		break;
+	case TLS_NONE:
 	case TLS_MAY:
 		break;
 	}

@@ -393,12 +393,14 @@ judge_opportunistic(const struct plan *plan, const struct plan_host *host,
 	name_host(host, address, who);
 	judgement->step = JUDGEMENT_NEXT_HOST;
 	if (plan->plaintext_retry)	/* a time-out is never answered with plaintext */
-		reply_set(&judgement->reply, 451, "4.4.2", "%s: %s; %s", who, shortfall->what,
-		    shortfall->advice);
+		reply_set(&judgement->reply, 451, "4.4.2", "%s: %s; %s, or set tls = \"none\" in "
+		    "destination \"%s\" to send without", who, shortfall->what,
+		    shortfall->advice, plan->destination);
 	else
 		reply_set(&judgement->reply, 451, "4.7.5",
-		    "%s: %s, and tls.plaintext-retry is false; %s", who, shortfall->what,
-		    shortfall->advice);
+		    "%s: %s, and tls.plaintext-retry is false; %s, or set tls = \"none\" in "
+		    "destination \"%s\" to send without", who, shortfall->what,
+		    shortfall->advice, plan->destination);
 }
 
 /* The demands of one host, judged. */

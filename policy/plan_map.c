@@ -198,6 +198,7 @@ dane_counts(const struct facts *facts, const struct map_rules *rules)
 		return rules->dane_enforce == ENFORCE_ON;
 	case TLS_DANE:	/* does not hang on dane.enforce */
 		return true;
+	case TLS_NONE:
 	case TLS_MAY:
 	case TLS_AUDIT:
 	case TLS_ENCRYPT:
@@ -243,6 +244,7 @@ plan_map_weigh(struct arena *arena, const struct facts *facts, const struct plan
 	case TLS_POLICY:
 		weigh_published(arena, facts, rules, policy);
 		break;
+	case TLS_NONE:
 	case TLS_MAY:
 	case TLS_AUDIT:
 		break;

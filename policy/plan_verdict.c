@@ -173,6 +173,20 @@ stop_for_mx(struct planning *planning)
 	return false;
 }
 
+/* Nothing that a destination says overrides REQUIRETLS, and nothing brings TLS there. */
+static bool
+stop_for_no_tls(struct planning *planning)
+{
+	struct plan *plan = planning->plan;
+
+	if (!plan->no_tls || !plan_wish_raises(planning->rules))
+		return false;
+	plan->verdict = PLAN_REFUSE;
+	reply_set(&plan->reply, 550, "5.7.10", "REQUIRETLS was asked, and destination \"%s\" has "
+	    "tls = \"none\": mail to %s goes without TLS", plan->destination, plan->domain);
+	return true;
+}
+
 bool
 plan_stop(struct planning *planning)
 {
@@ -181,7 +195,7 @@ plan_stop(struct planning *planning)
 	/* What DNSSEC proves is final whatever the policy would have been. */
 	if ((mx == MX_NO_DOMAIN || mx == MX_NULL) && mx_proven(planning))
 		return stop_for_mx(planning);
-	return stop_for_sts(planning) || stop_for_mx(planning);
+	return stop_for_sts(planning) || stop_for_mx(planning) || stop_for_no_tls(planning);
 }
 
 static bool

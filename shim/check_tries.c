@@ -92,6 +92,8 @@ note_tls(struct check_try *try, const struct proof *proof)
 {
 	switch (proof->tls) {
 	case PROOF_NOT_TRIED:
+		note(try, "starttls", false, "not used: its destination has tls = \"none\"");
+		return;
 	case PROOF_NOT_OFFERED:
 		note(try, "starttls", false, "not offered");
 		return;

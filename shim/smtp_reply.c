@@ -223,8 +223,9 @@ number_of(const char *text, size_t length)
 	return number;
 }
 
-void
-smtp_features_add(struct smtp_features *features, const char *line, size_t length)
+/* The flag of one keyword; NULL: nothing here uses it. */
+static bool *
+feature_of(struct smtp_features *features, const char *word, size_t length)
 {
 	const struct {
 		const char *keyword;
@@ -237,20 +238,45 @@ smtp_features_add(struct smtp_features *features, const char *line, size_t lengt
 		{ "REQUIRETLS", &features->requiretls },	/* RFC 8689 */
 		{ "SIZE", &features->size },	/* RFC 1870 */
 	};
-	size_t word, i;
+	size_t i;
+
+	for (i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+		if (is_word(word, length, keywords[i].keyword))
+			return keywords[i].flag;
+	return NULL;
+}
+
+void
+smtp_features_add(struct smtp_features *features, const char *line, size_t length)
+{
+	size_t word;
+	bool *flag;
 
 	if (length <= CODE_LENGTH)
 		return;
 	line += CODE_LENGTH + 1;
 	length -= CODE_LENGTH + 1;
 	word = next_word(&line, &length);
-	for (i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
-		if (is_word(line, word, keywords[i].keyword))
-			*keywords[i].flag = true;
-	if (!is_word(line, word, "SIZE"))
+	flag = feature_of(features, line, word);
+	if (flag == NULL)
+		return;
+	*flag = true;
+	if (flag != &features->size)
 		return;
 	line += word;
 	length -= word;
 	word = next_word(&line, &length);
 	features->size_limit = number_of(line, word);
+}
+
+void
+smtp_features_drop(struct smtp_features *features, const char *keyword)
+{
+	bool *flag = feature_of(features, keyword, strlen(keyword));
+
+	if (flag == NULL)
+		return;
+	*flag = false;
+	if (flag == &features->size)
+		features->size_limit = 0;
 }

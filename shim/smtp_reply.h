@@ -52,5 +52,7 @@ struct smtp_features {
 
 /* One line of a 250 reply to EHLO, code and all. The first line, the greeting, is not for here. */
 void smtp_features_add(struct smtp_features *features, const char *line, size_t length);
+/* As if the host did not offer it; a keyword that nothing here uses changes nothing. */
+void smtp_features_drop(struct smtp_features *features, const char *keyword);
 
 #endif

@@ -132,10 +132,33 @@ scope_of(const struct call *call, enum smtp_status status)
 	return HOST_SCOPE_NONE;
 }
 
+/* What the administrator can do about a host that will not be mended. */
+static void
+name_way_out(const struct call *call, const char *key, const char *what_for)
+{
+	struct reply *reply = &call->visit->reply;
+	char text[sizeof(reply->text)];
+
+	memcpy(text, reply->text, sizeof(text));
+	reply_set(reply, reply->code, reply->enhanced, "%s; %s set %s in destination \"%s\"", text,
+	    what_for, key, call->delivery->plan->destination);
+}
+
+/* Has a host that was sent several commands at once answered some of them and no more? */
+static bool
+may_have_lost_commands(const struct call *call, enum smtp_status status)
+{
+	return status == SMTP_TIMEOUT && call->mailing && call->client.features.pipelining &&
+	    call->client.in_transaction && !call->client.committed &&
+	    strncmp(call->client.awaited, "its answer to ", 14) == 0;
+}
+
 bool
 visit_trouble(struct call *call, enum smtp_status status)
 {
 	describe_trouble(call, status, &call->visit->reply);
+	if (may_have_lost_commands(call, status))
+		name_way_out(call, "ignore = {\"PIPELINING\"}", "if it loses commands,");
 	call->failed = scope_of(call, status);
 	if (status == SMTP_STOPPED)
 		return visit_over(call, VISIT_STOP, VISIT_WEIGHT_TROUBLE);
@@ -237,9 +260,16 @@ visit_hostname(const struct delivery *delivery)
 static enum smtp_status
 say_hello(struct call *call)
 {
+	const struct conf_destination *destination = call->delivery->destination;
+	enum smtp_status status;
+	size_t i;
+
 	/* HELO knows no STARTTLS. */
-	return smtp_client_hello(&call->client, visit_hostname(call->delivery),
+	status = smtp_client_hello(&call->client, visit_hostname(call->delivery),
 	    !plan_host_enforces(call->visit->host));
+	for (i = 0; destination != NULL && i < destination->ignore.count; i++)
+		smtp_features_drop(&call->client.features, destination->ignore.at[i]);
+	return status;
 }
 
 /* The name that the host gives itself, for the report. */
@@ -331,6 +361,7 @@ go_plaintext(struct call *call)
 	reply_set(reply, 451, "4.4.2", "%s: %d TLS handshakes failed, the last one so: %s; the "
 	    "receiving site must mend its TLS", call->who, HANDSHAKES_MOST,
 	    call->visit->proof.failure);
+	name_way_out(call, "tls = \"none\"", "to send without");
 	return visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
 }
 
@@ -347,7 +378,7 @@ judge(struct call *call)
 	plan_judge(call->delivery->plan, visit->host, &visit->proof, visit->address,
 	    &visit->judgement);
 	visit->judged = true;
-	visit->is_session = !visit->plaintext && !visit->told;
+	visit->is_session = !visit->plaintext && !visit->told && !call->delivery->plan->no_tls;
 	if (omit != 0)
 		return try_without(call, omit);
 	/* Why there is no TLS was found out on the visit before. */
@@ -385,13 +416,21 @@ start_tls(struct call *call)
 	enum smtp_status status;
 
 	memset(proof, 0, sizeof(*proof));
-	proof->tls = call->visit->plaintext ? PROOF_NOT_TRIED : PROOF_NOT_OFFERED;
-	if (call->visit->plaintext || !call->client.features.starttls)
+	if (call->visit->plaintext || call->delivery->plan->no_tls) {
+		proof->tls = PROOF_NOT_TRIED;
+		return true;
+	}
+	proof->tls = PROOF_NOT_OFFERED;
+	if (!call->client.features.starttls)
 		return true;
 	call->blameless = true;
 	status = smtp_client_starttls(&call->client);
-	if (status != SMTP_ANSWERED && status != SMTP_GARBLED)
-		return visit_trouble(call, status);
+	if (status != SMTP_ANSWERED && status != SMTP_GARBLED) {
+		(void)visit_trouble(call, status);
+		if (status != SMTP_STOPPED && !plan_host_enforces(call->visit->host))
+			name_way_out(call, "tls = \"none\"", "to send without TLS");
+		return false;
+	}
 	if (call->client.reply.code == 220) {
 		handshake(call);
 		if (proof->tls == PROOF_TIMEOUT && txn_is_abandoned(call->delivery->txn))

@@ -231,12 +231,25 @@ dial_and_tell(struct call *call)
 	}
 }
 
+static const char *
+word_for_tls(const struct call *call)
+{
+	const struct plan_host *host = call->visit->host;
+
+	if (call->delivery->plan->no_tls)
+		return "none";
+	if (plan_host_enforces(host))
+		return "enforced";
+	return host->demand_count > 0 ? "demanded" : "free";
+}
+
 /* Connections are shared among messages that ask for the same in every respect, and where TLS is
  * less than demanded, with nobody who demands anything: such a demand has keys of its own. */
 static void
 make_key(struct call *call)
 {
 	const struct plan_host *host = call->visit->host;
+	const struct conf_destination *destination = call->delivery->destination;
 	const char *sni = visit_sni(call->visit);
 	char source[IP_TEXT_MAX];
 	size_t i;
@@ -246,13 +259,14 @@ make_key(struct call *call)
 	ip_format(&call->at.source, source);
 	buf_printf(&call->key, "%s\n%s\n%u\n%s\n%s\n%s\n%s", host->name, call->visit->address,
 	    (unsigned)call->at.port, sni != NULL ? sni : "", source,
-	    visit_hostname(call->delivery), plan_host_enforces(host) ? "enforced" :
-	    host->demand_count > 0 ? "demanded" : "free");
+	    visit_hostname(call->delivery), word_for_tls(call));
 	for (i = 0; i < host->name_count; i++)
 		buf_printf(&call->key, "\n%s", host->names[i]);
+	for (i = 0; destination != NULL && i < destination->ignore.count; i++)
+		buf_printf(&call->key, "\n-%s", destination->ignore.at[i]);
 }
 
-/* Plaintext is kept where nothing is demanded and TLS was not to be had. */
+/* Plaintext is kept where nothing is demanded and TLS is not offered or not wanted. */
 static bool
 may_keep(const struct call *call)
 {
@@ -266,7 +280,8 @@ may_keep(const struct call *call)
 	if (!call->accepted && (call->served || !visit->reused))
 		return false;
 	return visit->proof.tls == PROOF_ESTABLISHED ||
-	    (visit->proof.tls == PROOF_NOT_OFFERED && visit->host->demand_count == 0);
+	    ((visit->proof.tls == PROOF_NOT_OFFERED || call->delivery->plan->no_tls) &&
+	    visit->host->demand_count == 0);
 }
 
 void

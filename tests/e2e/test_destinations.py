@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from checks import address, assert_arrived, assert_nothing_leaked, assert_reply
 from stslab.internet import Mx
-from stslab.mx import Behaviour, Slow
+from stslab.mx import Behaviour, Silence, Slow
 
 STRIPPED = Behaviour(offer_starttls=False, starttls=None)
 BAD = Behaviour(certificate="self-signed")
@@ -25,6 +25,77 @@ def test_may_asks_no_policy(net, start):
     assert mta.deliver(address(domain)).only.short == "250 2.0.0"
     assert_arrived(domain, tls=False)
     assert net.dns.queries("_mta-sts." + domain.name) == []
+
+
+def test_none_uses_no_tls_and_asks_no_policy(net, start):
+    """Whatever the host offers and the domain publishes."""
+    domain = net.domain(policy="enforce")
+    mta = start(destination(domain, tls="none"))
+    for number in range(2):
+        assert mta.deliver(address(domain, f"u{number}")).only.short == "250 2.0.0"
+    assert_arrived(domain, times=2, tls=False)
+    assert not any(line.verb == "STARTTLS" for line in domain.host.lines)
+    assert net.dns.queries("_mta-sts." + domain.name) == []
+    assert len(domain.host.connections) == 1, "the connection is kept"
+
+
+def test_none_is_of_that_domain_alone(net, start):
+    """Another domain on the same host gets TLS, before and after."""
+    plain, other = net.domain(), net.domain(mx=[])
+    net.zones.add(other.name, "MX", f"10 {plain.host.name}.")
+    mta = start(destination(plain, tls="none"))
+    for domain in (plain, other, plain, other):
+        assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    assert [(message.recipients, message.tls) for connection in plain.host.connections
+            for message in connection.messages] == [
+                ([address(plain)], False)] * 2 + [([address(other)], True)] * 2
+
+
+def test_none_never_takes_a_message_with_requiretls(net, start):
+    domain = net.domain(behaviour=Behaviour(extensions=(*Behaviour.extensions, "REQUIRETLS")))
+    mta = start(destination(domain, tls="none"))
+    reply = mta.deliver(address(domain), parameters=" REQUIRETLS").only
+    assert_reply(reply, "550 5.7.10", 'tls = "none"')
+    assert_nothing_leaked(domain)
+
+
+@pytest.mark.parametrize("behaviour", [Behaviour(handshake=Silence()),
+                                       Behaviour(starttls=Silence())], ids=["hello", "starttls"])
+def test_starttls_and_then_silence_has_a_way_out(net, start, behaviour):
+    """The reply names it, and it works."""
+    domain = net.domain(behaviour=behaviour)
+    mta = start({"smtp": {"command-timeout": "1s"}})
+    reply = mta.deliver(address(domain)).only
+    assert_reply(reply, "451 4.4.2", f'set tls = "none" in destination "{domain.name}"')
+    mta.reload(destination(domain, tls="none"))
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    assert_arrived(domain, tls=False)
+
+
+def test_ignore_pipelining(net, start):
+    """A host that loses commands which come together: the reply names the way out, which works."""
+    domain = net.domain(behaviour=Behaviour(loses_pipelined=True))
+    mta = start({"smtp": {"command-timeout": "1s"}})
+    reply = mta.deliver(address(domain)).only
+    assert_reply(reply, "451 4.4.2", 'set ignore = {"PIPELINING"} in destination '
+                 f'"{domain.name}"')
+    assert_arrived(domain, times=0)
+    mta.reload(destination(domain, ignore=["pipelining"]))
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    assert_arrived(domain, tls=True)
+
+
+@pytest.mark.parametrize("keyword,parameter", [("SIZE", "SIZE="), ("8BITMIME", "BODY=")])
+def test_ignored_keywords_bring_no_parameter(net, start, keyword, parameter):
+    domain, other = net.domain(), net.domain(mx=[])
+    net.zones.add(other.name, "MX", f"10 {domain.host.name}.")
+    mta = start(destination(domain, ignore=[keyword]))
+    for one in (domain, other, domain, other):
+        assert mta.deliver(address(one), parameters=" BODY=8BITMIME").only.short == "250 2.0.0"
+    mails = {message.recipients[0]: line for connection in domain.host.connections
+             for message, line in zip(connection.messages, connection.said("MAIL"))}
+    assert parameter not in mails[address(domain)]
+    assert parameter in mails[address(other)]
 
 
 def test_encrypt(net, start):

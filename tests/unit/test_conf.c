@@ -238,6 +238,7 @@ static const char everything[] =
     "destination \"Bücher.example\" {\n"
     "  relay = \"[2001:DB8::25]:2525\" tls = verify match = {\"*.Example.NET\", mx.example.org}\n"
     "  max-connections = 4 source-ipv4 = \"192.0.2.10\" source-ipv6 = \"::10\"\n"
+    "  ignore = {pipelining, SIZE}\n"
     "  hostname = Out.example.com reports = \"mailto:r@example.com\"\n"
     "}\n"
     "destination . { tls = dane relay = smart.example.com reports = discard }";
@@ -352,6 +353,9 @@ assert_everything_destinations(const struct conf *conf)
 	assert_int_equal(books->match.count, 2);
 	assert_string_equal(books->match.at[0], "*.example.net");
 	assert_string_equal(books->match.at[1], "mx.example.org");
+	assert_int_equal(books->ignore.count, 2);
+	assert_string_equal(books->ignore.at[0], "PIPELINING");
+	assert_string_equal(books->ignore.at[1], "SIZE");
 	assert_int_equal(books->max_connections, 4);
 	assert_true(books->has_source_ipv4 && books->has_source_ipv6);
 	assert_string_equal(books->hostname, "out.example.com");

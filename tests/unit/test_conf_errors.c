@@ -161,6 +161,10 @@ static void
 test_titled_sections(void **state)
 {
 	static const struct refused cases[] = {
+		{ "destination a {\n ignore = {PIPELINING, StartTLS}\n}", 2, "tls = \"none\"" },
+		{ "destination a {\n ignore = {PIPELINIG}\n}", 2, "such as PIPELINING" },
+		{ "destination a {\n ignore = {\"\"}\n}", 2, "keyword of EHLO" },
+		{ "destination a { tls = never }", 1, "tls" },
 		{ "destination \"a b\" {}",
 		  1, "destination \"a b\": must be a domain name, *. and" },
 		{ "destination \"*\" {}", 1, "destination \"*\"" },
@@ -194,7 +198,7 @@ test_titled_sections(void **state)
 		{ "destination a { relay = \"h:25x\" }", 1, "destination.relay = \"h:25x\"" },
 		{ "destination a { relay = \"[h]\" }", 1, "in the brackets" },
 		{ "destination a { tls = secure }",
-		  1, "must be policy, may, encrypt, verify, dane or audit" },
+		  1, "must be policy, may, encrypt, verify, dane, audit or none" },
 		{ "destination a { match = {\".example.com\"} }", 1, "must be a host name, or *." },
 		{ "destination a { match = {\".\"} }", 1, "destination.match = \".\"" },
 		{ "destination a { max-connections = -1 }", 1, "from 0 to 100000" },

@@ -240,7 +240,7 @@ static void
 test_when_no_policy_is_asked(void **state)
 {
 	static const enum conf_tls asked[] = { TLS_POLICY, TLS_AUDIT },
-	    not_asked[] = { TLS_MAY, TLS_ENCRYPT, TLS_VERIFY, TLS_DANE };
+	    not_asked[] = { TLS_NONE, TLS_MAY, TLS_ENCRYPT, TLS_VERIFY, TLS_DANE };
 
 	(void)state;
 	configure("example.com");
@@ -248,7 +248,7 @@ test_when_no_policy_is_asked(void **state)
 		destination.tls = asked[i];
 		assert_int_equal(gather()->sts.state, STS_NONE);
 	}
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 5; i++) {
 		destination.tls = not_asked[i];
 		world.calls[0] = '\0';
 		assert_int_equal(gather()->sts.state, STS_NOT_ASKED);

@@ -250,6 +250,8 @@ static const struct plan_case cases[] = {
 	/* Destinations. */
 	{ "may, policy not asked", { ENFORCE, .tls = TLS_MAY, .patterns = "a",
 	    .hosts = { { MX1, 10, A, 0 } } }, MX1, NULL, NULL },
+	{ "none, policy not asked", { ENFORCE, .tls = TLS_NONE, .patterns = "a",
+	    .hosts = { { MX1, 10, A, 0 } } }, MX1, NULL, NULL },
 	{ "encrypt", { INSECURE, .tls = TLS_ENCRYPT, .hosts = { { MX1, 10, A, 0 } } }, MX1, NULL,
 	    NULL },
 	{ "verify a secure MX name", { .tls = TLS_VERIFY, .hosts = { { MX1, 10, A, 0 } } }, MX1,

@@ -153,6 +153,8 @@ static const struct map_case cases[] = {
 
 	{ "tls may", { ENFORCE, .patterns = MX1, .hosts = ONE, .tls = TLS_MAY }, NOTFOUND,
 	    NOTFOUND, NONE NO },
+	{ "tls none", { ENFORCE, .patterns = MX1, .hosts = ONE, .tls = TLS_NONE }, NOTFOUND,
+	    NOTFOUND, NONE NO },
 	{ "tls audit", { ENFORCE, .patterns = MX1, .hosts = ONE, .tls = TLS_AUDIT,
 	    .tlsa = { USABLE } }, NOTFOUND,
 	    NOTFOUND, NONE NO },

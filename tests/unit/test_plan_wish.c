@@ -81,6 +81,8 @@ static const struct plan_case cases[] = {
 
 	/* Destinations. */
 	{ "may", { REQUIRE, INSECURE, .tls = TLS_MAY, ONE_HOST }, NULL, "550 5.7.10", NULL },
+	{ "none", { REQUIRE, SECURE, .tls = TLS_NONE, ONE_HOST }, NULL, "550 5.7.10",
+	    "tls = \"none\"" },
 	{ "may, DNSSEC", { REQUIRE, SECURE, .tls = TLS_MAY, ONE_HOST }, MX1, NULL, NULL },
 	{ "encrypt", { REQUIRE, INSECURE, .tls = TLS_ENCRYPT, ONE_HOST }, NULL, "550 5.7.10",
 	    NULL },

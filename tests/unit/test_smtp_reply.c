@@ -267,6 +267,22 @@ test_features(void **state)
 }
 
 static void
+test_features_that_are_dropped(void **state)
+{
+	struct smtp_features f = features_of("250-PIPELINING\n250-SIZE 52428800\n250 8BITMIME\n");
+
+	(void)state;
+	smtp_features_drop(&f, "DSN");
+	smtp_features_drop(&f, "PIPELININ");
+	assert_true(f.pipelining && f.size && f.eightbitmime);
+	smtp_features_drop(&f, "pipelining");
+	assert_true(!f.pipelining && f.size && f.eightbitmime);
+	smtp_features_drop(&f, "SIZE");
+	assert_false(f.size);
+	assert_int_equal(f.size_limit, 0);
+}
+
+static void
 test_size_limits(void **state)
 {
 	static const struct {
@@ -300,6 +316,7 @@ main(void)
 		cmocka_unit_test(test_text_beyond_the_bound_is_dropped),
 		cmocka_unit_test(test_a_reply_without_an_end),
 		cmocka_unit_test(test_features),
+		cmocka_unit_test(test_features_that_are_dropped),
 		cmocka_unit_test(test_size_limits),
 	};
 

@@ -97,6 +97,7 @@ class Behaviour:
     dot_for: dict = field(default_factory=dict)  # local part of the only recipient -> action
     quit: object = "221 2.0.0 Bye"
     require_tls_first: bool = False         # MAIL without TLS gets 530
+    loses_pipelined: bool = False           # of commands that come together, all but the first
     round_trip: float = 0                   # seconds that a far host's answers take longer
 
 
@@ -325,6 +326,8 @@ class _Dialogue:
                 raise _Ended
             self.pending += more
         head, _, self.pending = self.pending.partition(end)
+        if self.does.loses_pipelined:
+            self.pending = b""
         return head + end
 
     def _recv(self):
