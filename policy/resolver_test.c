@@ -38,9 +38,24 @@ struct findings {
 
 /*
  * The zone of each trust anchor is asked for its SOA, which can be secure only when signatures come
- * through and the key is the right one, and for something that it hardly has: a denial needs other
- * records, which are dropped more often.
+ * through and the key is the right one, and for a name that it hardly has. A denial needs records
+ * that are dropped more often: systemd-resolved, with DNSSEC=no, passes on what proves that
+ * something is there and not what proves that it is not.
  */
+static void
+list_questions(struct arena *arena, const struct resolver_anchors *anchors,
+    struct dns_question *questions)
+{
+	for (size_t i = 0; i < anchors->count; i++) {
+		const char *zone = anchors->at[i];
+
+		questions[2 * i] = (struct dns_question){ .name = zone, .type = DNS_SOA };
+		questions[2 * i + 1] = (struct dns_question){ .type = DNS_TXT,
+		    .name = arena_printf(arena, "stsgate-self-test.%s", strcmp(zone, ".") == 0 ?
+		    "" : zone) };
+	}
+}
+
 static enum probe_result
 probe_engine(struct resolver_engine *engine, const struct resolver_anchors *anchors,
     int64_t timeout_ms, char why[RESOLVER_WHY_MAX])
@@ -48,16 +63,12 @@ probe_engine(struct resolver_engine *engine, const struct resolver_anchors *anch
 	struct dns_question questions[2 * RESOLVER_ANCHORS_MAX] = { 0 };
 	struct arena *arena = arena_new();
 	enum probe_result result = PROBE_GOOD;
-	const struct dns_answer *answer;
-	size_t i;
 
-	for (i = 0; i < anchors->count; i++) {
-		questions[2 * i] = (struct dns_question){ anchors->at[i], DNS_SOA, { 0 } };
-		questions[2 * i + 1] = (struct dns_question){ anchors->at[i], DNS_TXT, { 0 } };
-	}
+	list_questions(arena, anchors, questions);
 	resolver_engine_ask(engine, arena, questions, 2 * anchors->count, deadline_in(timeout_ms));
-	for (i = 0; i < 2 * anchors->count && result != PROBE_BOGUS; i++) {
-		answer = &questions[i].answer;
+	for (size_t i = 0; i < 2 * anchors->count && result != PROBE_BOGUS; i++) {
+		const struct dns_answer *answer = &questions[i].answer;
+
 		if (answer->state == DNS_BOGUS)
 			result = PROBE_BOGUS;
 		else if (answer->state == DNS_FAILED && questions[i].type == DNS_SOA)

@@ -298,8 +298,9 @@ def alarms(mta):
 
 
 @pytest.mark.parametrize("mode", ["forward", "system"])
-@pytest.mark.parametrize("name,kind,fault", [("*", "*", "stripped"), (".", "DNSKEY", "servfail")],
-                         ids=["drops-dnssec", "no-root-key"])
+@pytest.mark.parametrize("name,kind,fault", [("*", "*", "stripped"), (".", "DNSKEY", "servfail"),
+                                             ("*", "*", "stripped-without-cd")],
+                         ids=["drops-dnssec", "no-root-key", "drops-denials"])
 def test_a_forwarder_that_cannot_be_validated_for_a_while(net, start, mode, name, kind, fault):
     """Asked around, with a loud error, and asked again as soon as it works; names that only it
     knows are asked of it all the while."""

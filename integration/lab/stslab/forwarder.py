@@ -11,6 +11,7 @@ type that has a fault does what the fault says.  Faults:
   "empty"                a forged, unsigned NODATA
   "stripped"             the true answer without its signatures: bogus where signed
   "broken"               the true answer, denials too, with signatures that do not hold
+  "stripped-without-cd"  the same, unless the query has CD set
   "truncate"             TC over UDP, the true answer over TCP
   "truncate-udp-only"    TC over UDP, nothing over TCP
   Delay(seconds)         the true answer, late
@@ -192,7 +193,9 @@ class Forwarder:
             return self._pass_on(wire, transport)
         if fault == "truncate-udp-only" and transport == "tcp":
             return None
-        if fault == "stripped":
+        if fault == "stripped-without-cd" and query.flags & dns.flags.CD:
+            return self._pass_on(wire, transport)
+        if fault in ("stripped", "stripped-without-cd"):
             return self._stripped(wire, transport)
         if fault == "broken":
             return self._broken(wire, transport)
