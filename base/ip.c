@@ -145,6 +145,34 @@ ip_is_public(const struct ip *ip)
 	return false;
 }
 
+/* RFC 1122 3.2.1.3: all of 0.0.0.0/8 is "this host", and all of 127.0.0.0/8 is loopback. */
+static bool
+ipv4_is_self(const uint8_t *octets)
+{
+	return octets[0] == 0 || octets[0] == 127;
+}
+
+bool
+ip_is_self(const struct ip *ip)
+{
+	static const uint8_t zeros[15];
+
+	if (!ip->v6)
+		return ipv4_is_self(ip->octets);
+	if (memcmp(ip->octets, zeros, sizeof(zeros)) == 0 && ip->octets[15] <= 1)
+		return true;
+	switch (reach_of(ipv6_blocks, sizeof(ipv6_blocks) / sizeof(ipv6_blocks[0]), ip->octets)) {
+	case REACH_PRIVATE:
+	case REACH_PUBLIC:
+		break;
+	case REACH_IPV4_AT_2:
+		return ipv4_is_self(ip->octets + 2);
+	case REACH_IPV4_AT_12:
+		return ipv4_is_self(ip->octets + 12);
+	}
+	return false;
+}
+
 socklen_t
 ip_to_sockaddr(const struct ip *ip, uint16_t port, struct sockaddr_storage *address)
 {

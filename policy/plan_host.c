@@ -51,16 +51,32 @@ take_addresses(const struct planning *planning, const struct host_facts *facts,
 }
 
 static enum reach
-reach_of(const struct host_facts *facts, const struct plan_host *host)
+reach_of(const struct planning *planning, const struct host_facts *facts,
+    const struct plan_host *host)
 {
-	if (facts->address_state == DNS_BOGUS)
-		return REACH_BOGUS;
-	/* One family unknown is no reason to leave the other's addresses unused. */
+	/* One family unknown or forged is no reason to leave the other's addresses unused: some
+	 * resolvers make AAAA records up (DNS64), some servers sign their absence badly. */
 	if (host->address_count > 0)
 		return REACH_OK;
+	if (facts->address_state == DNS_BOGUS)
+		return REACH_BOGUS;
 	if (facts->address_state == DNS_FAILED)
 		return REACH_FAILED;
-	return facts->address_count > 0 ? REACH_PRIVATE : REACH_NOTHING;
+	if (facts->address_count == 0)
+		return REACH_NOTHING;
+	for (size_t i = 0; i < facts->address_count; i++)
+		if (!ip_is_self(&facts->addresses[i]))
+			return REACH_PRIVATE;
+	return planning->facts->mx == MX_LITERAL ? REACH_PRIVATE : REACH_SELF;
+}
+
+/* How far the addresses that are used can be believed, or why there are none. */
+static enum dns_state
+address_state_of(const struct host_facts *facts)
+{
+	if (facts->address_count > 0 && facts->address_state == DNS_BOGUS)
+		return facts->dane_state;
+	return facts->address_state;
 }
 
 static void
@@ -286,6 +302,8 @@ why_unreachable(const struct planning *planning, const struct host_facts *facts,
 		    facts->why, plan_own_fault(planning->arena, planning->facts, DNS_BOGUS));
 	case REACH_PRIVATE:
 		return "all its addresses are private";
+	case REACH_SELF:
+		return "all its addresses mean this very host";
 	case REACH_NOTHING:
 		return "it has no address";
 	case REACH_OK:
@@ -322,6 +340,9 @@ what_is_odd(const struct planning *planning, const struct host_facts *facts,
 		return "none of its TLSA records can be used: TLS without a match";
 	if (host->tlsa_state == TLSA_UNKNOWN)
 		return why_unknown_tlsa(planning, facts);
+	if (facts->address_state == DNS_BOGUS)
+		return arena_printf(planning->arena, "one address look-up is bogus%s%s: the other "
+		    "addresses are used", facts->why[0] != '\0' ? ": " : "", facts->why);
 	if (!host->mx_match && dane_decides(planning, host))
 		return arena_printf(planning->arena, "not listed by mta-sts policy %s, and used "
 		    "since DANE decides", planning->policy->id);
@@ -385,10 +406,10 @@ plan_host_fill(const struct planning *planning, const struct host_facts *facts,
 
 	host->name = arena_strdup(planning->arena, facts->name);
 	host->preference = facts->preference;
-	host->address_state = facts->address_state;
+	host->address_state = address_state_of(facts);
 	host->mx_match = planning->policy == NULL || sts_mx_match(planning->policy, host->name);
 	take_addresses(planning, facts, host);
-	candidate->reach = reach_of(facts, host);
+	candidate->reach = reach_of(planning, facts, host);
 	if (planning->rules->tls == TLS_VERIFY)
 		set_verify_names(planning, host);
 	else

@@ -19,6 +19,7 @@ enum reach {
 	REACH_FAILED,	/* unknown: SERVFAIL, time-out */
 	REACH_BOGUS,
 	REACH_PRIVATE,	/* known, and all refused */
+	REACH_SELF,	/* the same, and all are loopback or unspecified, which nobody mends */
 	REACH_NOTHING	/* proven: there is no address */
 };
 

@@ -105,13 +105,15 @@ stop_for_sts(struct planning *planning)
 	case STS_HOST_FAILED:
 		defer(planning, "4.4.3",
 		    "%s announces an mta-sts policy, which is not known, since the look-up of the "
-		    "addresses of mta-sts.%s failed%s%s", domain, domain, colon, sts->why);
+		    "addresses of mta-sts.%s failed%s%s%s", domain, domain, colon, sts->why,
+		    plan_blame(planning->arena, planning->facts, DNS_FAILED, domain, ""));
 		return true;
 	case STS_HOST_BOGUS:
 		defer(planning, "4.7.5",
 		    "%s announces an mta-sts policy, which is not known, since the answer for the "
-		    "addresses of mta-sts.%s fails DNSSEC validation%s%s; the DNS of %s must be "
-		    "mended", domain, domain, colon, sts->why, domain);
+		    "addresses of mta-sts.%s fails DNSSEC validation%s%s%s", domain, domain, colon,
+		    sts->why, plan_blame(planning->arena, planning->facts, DNS_BOGUS, domain,
+		    audit));
 		return true;
 	case STS_UNKNOWN:
 		defer(planning, "4.4.3",
@@ -292,20 +294,25 @@ refuse_without_address(struct planning *planning)
 	bool proven = mx_proven(planning);
 	const char *domain = planning->plan->domain;
 	const struct candidate *candidate;
-	size_t i, counted = 0;
+	size_t i, counted = 0, selves = 0;
 
 	for (i = 0; i < planning->count; i++) {
 		candidate = &planning->candidates[i];
 		if (!is_counted(candidate))
 			continue;
-		if (candidate->reach != REACH_NOTHING)
+		if (candidate->reach != REACH_NOTHING && candidate->reach != REACH_SELF)
 			return false;
+		selves += candidate->reach == REACH_SELF;
 		proven = proven && candidate->host.address_state == DNS_SECURE;
 		counted++;
 	}
 	if (counted == 0)
 		refuse(planning, proven, 550, ".4.4",
 		    "no MX record of %s names a valid host", domain);
+	else if (selves > 0)
+		refuse(planning, proven, 550, ".4.4",
+		    "no %s of %s has an address but loopback or unspecified ones: %s",
+		    host_word(planning), domain, name_hosts(planning));
 	else if (planning->facts->mx == MX_IMPLICIT)
 		refuse(planning, proven, 550, ".4.4",
 		    "%s has neither MX nor address records", domain);

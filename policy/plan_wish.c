@@ -83,6 +83,7 @@ describe_untried(const struct planning *planning, const struct candidate *candid
 			enhanced = raises ? "4.4.4" : NULL;
 			break;
 		case REACH_NOTHING:
+		case REACH_SELF:
 			if (raises && candidate->host.address_state != DNS_SECURE)
 				enhanced = "4.4.4";
 			break;

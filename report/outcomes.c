@@ -305,7 +305,7 @@ take_skipped(struct making *making, const struct plan_host *host)
 	struct outcome_policy policy = making->sts;
 	struct finding finding = host->finding;
 
-	if (finding.type == RESULT_OK && facts->address_state == DNS_BOGUS)
+	if (finding.type == RESULT_OK && host->address_state == DNS_BOGUS)
 		finding_set(&finding, RESULT_DNSSEC_INVALID, "%s", facts->why);
 	if (finding.type == RESULT_OK || is_own_fault(making, &finding))
 		return;

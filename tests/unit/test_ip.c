@@ -140,6 +140,29 @@ test_public(void **state)
 }
 
 static void
+test_self(void **state)
+{
+	static const char *const self[] = { "127.0.0.1", "127.255.255.255", "0.0.0.0", "0.1.2.3",
+		"::", "::1", "::ffff:127.0.0.1", "::ffff:0.0.0.0", "64:ff9b::127.0.0.1",
+		"2002:7f00:1::1" };
+	static const char *const other[] = { "126.255.255.255", "128.0.0.0", "10.0.0.1", "1.0.0.0",
+		"::2", "::1:0", "100::1", "fe80::1", "::ffff:10.0.0.1", "2001:db8::1", "2002:a00:1::" };
+	struct ip ip;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(self) / sizeof(self[0]); i++) {
+		assert_int_equal(ip_parse(self[i], &ip), 0);
+		if (!ip_is_self(&ip))
+			fail_msg("%s is this host", self[i]);
+	}
+	for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++) {
+		assert_int_equal(ip_parse(other[i], &ip), 0);
+		if (ip_is_self(&ip))
+			fail_msg("%s is another host", other[i]);
+	}
+}
+
+static void
 test_sockaddr_round_trip(void **state)
 {
 	static const char *const cases[] = { "192.0.2.7", "2001:db8::7" };
@@ -176,6 +199,7 @@ main(void)
 		cmocka_unit_test(test_what_is_no_address),
 		cmocka_unit_test(test_equal),
 		cmocka_unit_test(test_public),
+		cmocka_unit_test(test_self),
 		cmocka_unit_test(test_sockaddr_round_trip),
 	};
 

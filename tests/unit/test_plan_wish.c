@@ -155,7 +155,7 @@ static const struct plan_case cases[] = {
 	{ "No: store", { NO, INSECURE, .sts = STS_STORE_FAILED, ONE_HOST }, MX1, NULL, NULL },
 	{ "No: MX bogus", { NO, .mx = MX_UNKNOWN, .mx_state = DNS_BOGUS }, NULL, "451 4.7.5",
 	    NULL },
-	{ "No: address bogus", { NO, SECURE, .hosts = { { MX1, 10, A, DNS_BOGUS } } }, NULL,
+	{ "No: address bogus", { NO, SECURE, .hosts = { { MX1, 10, NULL, DNS_BOGUS } } }, NULL,
 	    "451 4.7.5", NULL },
 	{ "No: TLSA unknown", { NO, SECURE, UNKNOWN, ONE_HOST }, MX1, NULL, NULL },
 	{ "No: no domain", { NO, INSECURE, ENFORCE, .patterns = MX1, .mx = MX_NO_DOMAIN }, NULL,
