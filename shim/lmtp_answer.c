@@ -24,13 +24,13 @@ struct telling {
 };
 
 bool
-lmtp_answer_write(const struct lmtp_service *service, struct stream *stream,
-    const struct reply *reply)
+lmtp_answer_write(const struct lmtp_service *service, const struct conf *conf,
+    struct stream *stream, const struct reply *reply)
 {
 	char line[REPLY_LINE_MAX + 3];
 
 	reply_line(reply, line);
-	line[service->conf->lmtp.reply_length] = '\0';	/* a longer one is cut */
+	line[conf->lmtp.reply_length] = '\0';	/* a longer one is cut */
 	strcat(line, "\r\n");
 	return stream_write(stream, line, strlen(line), deadline_in(service->wait_ms), 0) ==
 	    STREAM_OK;
@@ -86,7 +86,7 @@ lmtp_answer_refuse(const struct lmtp_service *service, struct stream *stream,
 
 	for (i = 0; i < message->rcpt_count; i++) {
 		log_refusal(message, &message->rcpts[i], reply);
-		told = told && lmtp_answer_write(service, stream, reply);
+		told = told && lmtp_answer_write(service, message->conf, stream, reply);
 	}
 	return told;
 }
@@ -100,7 +100,8 @@ tell(struct telling *telling, const struct reply *reply)
 	if (telling->service->stage >= LMTP_ABANDONING && reply_is_transient(reply) &&
 	    !reply->remote)
 		reply = &stopping;
-	telling->lost |= !lmtp_answer_write(telling->service, telling->stream, reply);
+	telling->lost |= !lmtp_answer_write(telling->service, telling->message->conf,
+	    telling->stream, reply);
 	telling->told++;
 }
 

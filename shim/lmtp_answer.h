@@ -33,8 +33,8 @@ struct lmtp_message {
 /* Each returns false when the MTA can no longer be told anything. */
 
 /* One reply line, not flushed. */
-bool lmtp_answer_write(const struct lmtp_service *service, struct stream *stream,
-    const struct reply *reply);
+bool lmtp_answer_write(const struct lmtp_service *service, const struct conf *conf,
+    struct stream *stream, const struct reply *reply);
 /* The same for every recipient. */
 bool lmtp_answer_refuse(const struct lmtp_service *service, struct stream *stream,
     const struct lmtp_message *message, const struct reply *reply);

@@ -47,7 +47,8 @@ patience(const struct lmtp_session *session)
 static void
 say(struct lmtp_session *session, const struct reply *reply)
 {
-	session->over |= !lmtp_answer_write(session->service, session->stream, reply);
+	session->over |= !lmtp_answer_write(session->service, session->conf,
+	    session->stream, reply);
 }
 
 static void

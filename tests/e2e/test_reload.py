@@ -153,6 +153,25 @@ def test_own_reports_are_known_after_the_hostname_has_changed(net, start):
     wait_until(lambda: counted() == [1], 10, "the other sender's session alone is counted")
 
 
+def test_replies_are_cut_by_the_length_in_force(net, start):
+    """A session keeps the length that it began with."""
+    mta = start()
+    domain = net.domain(behaviour=Behaviour(dot="550 5.7.1 " + "no " * 120))
+
+    def length(client):
+        reply, = client.transaction("a@b.example", [address(domain)], lmtp.MESSAGE).final
+        return len(reply.raw.rstrip(b"\r\n"))
+
+    with mta.client() as before:
+        before.hello()
+        whole = length(before)
+        mta.reload({"lmtp": {"reply-length": 200}})
+        assert length(before) == whole > 200
+    with mta.client() as after:
+        after.hello()
+        assert length(after) <= 200
+
+
 def test_listeners_come_and_go(start):
     mta = start()
     lmtp_old = mta.settings["lmtp"]["listen"][0]

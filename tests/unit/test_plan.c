@@ -355,6 +355,13 @@ static const struct {
 	    "fault" },
 	{ { .hosts = { { MX1, 10, A, 0 } }, .sts = STS_TXT_BOGUS, OURS }, "451 4.7.5", NO_FAULT,
 	    "the DNS of" },
+	{ { .hosts = { { MX1, 10, A, 0 } }, .sts = STS_HOST_BOGUS }, "451 4.7.5", "(until then set "
+	    "tls = \"audit\" in destination \"example.com\", or name it in dns.insecure)",
+	    "fault" },
+	{ { .hosts = { { MX1, 10, A, 0 } }, .sts = STS_HOST_BOGUS, OURS }, "451 4.7.5", NO_FAULT,
+	    "the DNS of" },
+	{ { .hosts = { { MX1, 10, A, 0 } }, .sts = STS_HOST_FAILED, DEAF }, "451 4.4.3",
+	    "by no fault of example.com: servers do not answer", "mended" },
 	{ { .hosts = { { MX1, 10, A, 0 } }, .sts = STS_TXT_FAILED, DEAF }, "451 4.4.3",
 	    "by no fault of example.com: servers do not answer", "mended" },
 	{ { .hosts = { { MX1, 10, NULL, DNS_BOGUS } } }, "451 4.7.5", "the DNS of " MX1 " must be "
