@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 from stslab import forwarder, programs
 from stslab.exim import Exim
+from stslab.opensmtpd import OpenSmtpd
 from stslab.postfix import PIECES, Postfix
 from stslab.sendmail import Sendmail
 
 HAND_OVER = ["exim-lmtp", "exim-socket", "exim-command", "exim-pipe", "sendmail-stsgate",
              "sendmail-stsgateunix", "sendmail-stsgateprog", "postfix-inet", "postfix-unix",
-             "postfix-pipe"]
+             "postfix-pipe", "opensmtpd-mda"]
 QUICK = {"smtp": {"host-retry": "1s", "command-timeout": "20s", "data-timeout": "20s",
                   "final-timeout": "20s"}}
 
@@ -120,6 +121,11 @@ class Ways:
         self._deliver_program(mta.root)
         daemon = self._daemon([f"inet:127.0.0.1:{port}", f"unix:{mta.root.inside(socket)}"])
         return Site(name, mta, daemon, port)
+
+    def _opensmtpd(self, name, _):
+        mta = OpenSmtpd(self._root(name))
+        self._deliver_program(mta.root)
+        return Site(name, mta, self._daemon([f"unix:{mta.root.inside('/run/stsgate/lmtp.sock')}"]))
 
     # MTAs that deliver by themselves and ask the policy map.
 

@@ -31,3 +31,17 @@ def kill_tree(root):
     for pid in family:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def kill_below(root, name):
+    """SIGKILL to what runs as `name` below a process; gives how many there were."""
+    parents, found = _parents(), []
+    for pid in parents:
+        above = pid
+        while above not in (0, root):
+            above = parents.get(above, 0)
+        with contextlib.suppress(OSError):
+            if above == root and pathlib.Path(f"/proc/{pid}/comm").read_text("ascii") == name + "\n":
+                os.kill(pid, signal.SIGKILL)
+                found.append(pid)
+    return len(found)
