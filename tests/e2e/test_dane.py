@@ -543,7 +543,7 @@ def test_a_resolver_that_cannot_validate(net, start):
     anchor.write_text(" ".join(words[:-1] + [key[:20] + ("A" if key[20] != "A" else "B")
                                              + key[21:]]) + "\n", encoding="ascii")
     mta = start({"dns": {"trust-anchor": [str(anchor)]}})
-    assert mta.wait_log("dns", seconds=30, level="error"), mta.log_text()
+    assert mta.wait_log("alarm", seconds=30, level="error", alarm="resolver"), mta.log_text()
     domain = dane_domain(net, STRIPPED, tlsa.wrong("3 1 1"))
     assert mta.deliver(address(domain)).only.short == "451 4.7.5"
     assert_nothing_leaked(domain)
