@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,8 @@ struct record {
 	int64_t purge_at;
 };
 
-/* In order of table and key. */
+/* In order of table and key. A change holds the lock while its work calls the functions below. */
+static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static struct record *records;
 
 static struct record **
@@ -93,27 +95,34 @@ store_damaged_at(const struct store *store)
 enum store_result
 store_get(struct store *store, enum store_table table, const char *key, struct buf *value)
 {
-	const struct record *record = *place_of(table, key);
+	const struct record *record;
+	bool found;
 
 	(void)store;
 	if (memory_store.reads_fail)
 		return STORE_FAILED;
-	if (!is_there(record, table, key))
-		return STORE_ABSENT;
-	buf_add(value, record->value.data, record->value.length);
-	return STORE_OK;
+	pthread_mutex_lock(&lock);
+	record = *place_of(table, key);
+	found = is_there(record, table, key);
+	if (found)
+		buf_add(value, record->value.data, record->value.length);
+	pthread_mutex_unlock(&lock);
+	return found ? STORE_OK : STORE_ABSENT;
 }
 
 enum store_result
 store_put(struct store *store, enum store_table table, const char *key, const void *value,
     size_t length, int64_t purge_at, enum store_sync sync)
 {
-	struct record **at = place_of(table, key), *record = *at;
+	struct record **at, *record;
 
 	(void)store;
 	(void)sync;
 	if (memory_store.writes_fail)
 		return STORE_FAILED;
+	pthread_mutex_lock(&lock);
+	at = place_of(table, key);
+	record = *at;
 	if (!is_there(record, table, key)) {
 		record = xcalloc(1, sizeof(*record));
 		record->next = *at;
@@ -124,22 +133,47 @@ store_put(struct store *store, enum store_table table, const char *key, const vo
 	buf_clear(&record->value);
 	buf_add(&record->value, value, length);
 	record->purge_at = purge_at;
+	pthread_mutex_unlock(&lock);
 	return STORE_OK;
 }
 
 enum store_result
 store_delete(struct store *store, enum store_table table, const char *key, enum store_sync sync)
 {
-	struct record **at = place_of(table, key);
+	struct record **at;
+	bool found;
 
 	(void)store;
 	(void)sync;
 	if (memory_store.writes_fail)
 		return STORE_FAILED;
-	if (!is_there(*at, table, key))
-		return STORE_ABSENT;
-	drop(at);
-	return STORE_OK;
+	pthread_mutex_lock(&lock);
+	at = place_of(table, key);
+	found = is_there(*at, table, key);
+	if (found)
+		drop(at);
+	pthread_mutex_unlock(&lock);
+	return found ? STORE_OK : STORE_ABSENT;
+}
+
+/* The record that comes after a key. */
+static bool
+next_of(enum store_table table, const char *after, char **key, struct buf *value)
+{
+	const struct record *record;
+	bool found;
+
+	pthread_mutex_lock(&lock);
+	record = *place_of(table, after);
+	if (is_there(record, table, after))
+		record = record->next;
+	found = record != NULL && record->table == table;
+	if (found) {
+		*key = xstrdup(record->key);
+		buf_add(value, record->value.data, record->value.length);
+	}
+	pthread_mutex_unlock(&lock);
+	return found;
 }
 
 enum store_result
@@ -152,14 +186,9 @@ store_scan(struct store *store, enum store_table table, const char *after,
 	(void)store;
 	while (more && !memory_store.reads_fail) {
 		struct buf value = { 0 };
-		const struct record *record = *place_of(table, last);
 
-		if (is_there(record, table, last))
-			record = record->next;
-		if (record == NULL || record->table != table)
+		if (!next_of(table, last, &key, &value))
 			break;
-		key = xstrdup(record->key);
-		buf_add(&value, record->value.data, record->value.length);
 		more = each(context, key, buf_text(&value), value.length);
 		buf_free(&value);
 		free(last);
@@ -173,12 +202,14 @@ enum store_result
 store_purge(struct store *store, enum store_table table, int64_t now)
 {
 	(void)store;
+	pthread_mutex_lock(&lock);
 	for (struct record **at = &records; *at != NULL;) {
 		if ((*at)->table == table && (*at)->purge_at != 0 && (*at)->purge_at <= now)
 			drop(at);
 		else
 			at = &(*at)->next;
 	}
+	pthread_mutex_unlock(&lock);
 	return STORE_OK;
 }
 
@@ -195,9 +226,16 @@ enum store_result
 store_change(struct store *store, enum store_sync sync,
     enum store_result (*work)(void *context, struct store_change *change), void *context)
 {
+	enum store_result result;
+
 	(void)store;
 	(void)sync;
-	return memory_store.writes_fail ? STORE_FAILED : work(context, NULL);
+	if (memory_store.writes_fail)
+		return STORE_FAILED;
+	pthread_mutex_lock(&lock);
+	result = work(context, NULL);
+	pthread_mutex_unlock(&lock);
+	return result;
 }
 
 enum store_result
