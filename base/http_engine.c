@@ -71,6 +71,7 @@ on_ssl_ctx(CURL *easy, void *ssl_ctx, void *context)
 	x509_unwatch(transfer->work->ssl_ctx);
 	transfer->work->ssl_ctx = ssl_ctx;
 	x509_watch(ssl_ctx, &transfer->work->seen);
+	x509_bound_effort(ssl_ctx);
 	if (x509_trust_use(transfer->work->engine->trust, ssl_ctx) == 0 &&
 	    x509_require_host(ssl_ctx, transfer->host) == 0)
 		return CURLE_OK;

@@ -83,6 +83,8 @@
 #define LIMIT_TLS_CHAIN	10	/* intermediate certificates */
 #define LIMIT_TLS_CHAINS	1024	/* remembered as verified */
 #define LIMIT_TLS_SESSIONS	2000	/* waiting to be resumed, each with a chain */
+#define LIMIT_TLS_SESSION_OCTETS	(32 * 1024 * 1024)	/* of all of them */
+#define LIMIT_TLS_DH_BITS	4096	/* of a group that is no curve: 8192 cost 0.3 s */
 #define LIMIT_TLS_SESSIONS_PER_KEY	20
 #define LIMIT_TLS_HANDSHAKE	(256 * 1024)	/* from the peer, until content comes */
 

@@ -351,6 +351,46 @@ x509_verify_resumed(void *ssl)
 	return x509_error;
 }
 
+static pthread_once_t standard_known = PTHREAD_ONCE_INIT;
+static int (*standard_security)(const SSL *ssl, const SSL_CTX *ctx, int what, int bits, int nid,
+    void *other, void *ex);
+
+/* OpenSSL's own rules of security levels, which can be had from an SSL_CTX alone. */
+static void
+learn_standard(void)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+	if (ctx == NULL)
+		abort();
+	standard_security = SSL_CTX_get_security_callback(ctx);
+	SSL_CTX_free(ctx);
+}
+
+static int
+is_secure_and_cheap(const SSL *ssl, const SSL_CTX *ctx, int what, int bits, int nid, void *other,
+    void *ex)
+{
+	bool group = what == SSL_SECOP_CURVE_SUPPORTED || what == SSL_SECOP_CURVE_SHARED ||
+	    what == SSL_SECOP_CURVE_CHECK;
+
+	if (group && (nid == NID_ffdhe6144 || nid == NID_ffdhe8192))
+		return 0;
+	if (what == SSL_SECOP_TMP_DH && other != NULL && EVP_PKEY_get_bits(other) >
+	    LIMIT_TLS_DH_BITS) {
+		ERR_raise(ERR_LIB_USER, X509_DH_TOO_LARGE);
+		return 0;
+	}
+	return standard_security(ssl, ctx, what, bits, nid, other, ex);
+}
+
+void
+x509_bound_effort(void *ssl_ctx)
+{
+	(void)pthread_once(&standard_known, learn_standard);
+	SSL_CTX_set_security_callback(ssl_ctx, is_secure_and_cheap);
+}
+
 static void
 on_tls_event(const SSL *ssl, int where, int value)
 {

@@ -47,6 +47,11 @@ void x509_trust_adopt(struct x509_trust *trust, struct x509_trust *other);
 void *x509_trust_take(struct x509_trust *trust);
 void x509_trust_give(void *store);
 
+/* No handshake of a client SSL_CTX computes in a group over LIMIT_TLS_DH_BITS. One that would have
+ * to fails, with X509_DH_TOO_LARGE as the reason of the first error, in ERR_LIB_USER. */
+#define X509_DH_TOO_LARGE	1
+void x509_bound_effort(void *ssl_ctx);
+
 /* After the handshake of a client SSL: 0, or the X509_V_ERR_ number of a resumed session's chain.
  * OpenSSL repeats the verdict of the first handshake, so it is made anew here: at today's time,
  * against the trust and names of this SSL's SSL_CTX. */

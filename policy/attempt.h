@@ -32,6 +32,8 @@ struct proof {
 	int starttls_code;	/* PROOF_REFUSED: the reply's code, 0 when it made no sense */
 	char failure[96];	/* HANDSHAKE_FAILED and TIMEOUT: one token, "tls-remote-alert-70" */
 	int alert;	/* HANDSHAKE_FAILED: the peer's alert, 0 without one */
+	bool dh_too_large;	/* HANDSHAKE_FAILED: the peer chose a group over our bound */
+	bool bulky;	/* it showed more certificates than any chain needs */
 	bool offered;	/* a session of before was offered to be resumed */
 	bool chain_ok;	/* today, to a root of today's trust store */
 	bool name_ok;	/* a SAN dNSName matches one of the host's names (RFC 8461 4.1) */

@@ -27,6 +27,8 @@
 #include "shim/tls_sessions.h"
 #include "shim/tls_wire.h"
 
+#define SESSION_OCTETS	2048
+#define CERTIFICATE_OCTETS	4096	/* beside its encoding */
 #define SILENCE_MS	(20 * 1000)	/* of a host that is offered a session */
 
 struct tls_client {
@@ -64,35 +66,71 @@ release_session(void *session)
 	SSL_SESSION_free(session);
 }
 
+/* More certificates than a chain may have: no part of them makes any chain better. */
+static bool
+is_bulky(STACK_OF(X509) *chain)
+{
+	return chain != NULL && sk_X509_num(chain) > LIMIT_TLS_CHAIN + 2;	/* host and root */
+}
+
+/* What a session holds, about: OpenSSL unpacks each certificate and its key. */
+static size_t
+octets_of(const SSL_SESSION *session, STACK_OF(X509) *chain)
+{
+	const unsigned char *ticket;
+	size_t octets = 0;
+	int i, der;
+
+	SSL_SESSION_get0_ticket(session, &ticket, &octets);
+	octets += SESSION_OCTETS;
+	for (i = 0; chain != NULL && i < sk_X509_num(chain); i++) {
+		der = i2d_X509(sk_X509_value(chain, i), NULL);
+		octets += CERTIFICATE_OCTETS + (der > 0 ? (size_t)der : 0);
+	}
+	return octets;
+}
+
 /* A session of TLS 1.3 comes with what the host says first, and there may be several. */
 static int
 keep_session(SSL *ssl, SSL_SESSION *session)
 {
 	const struct tls_io *io = SSL_get_app_data(ssl);
 
-	if (io->key == NULL || SSL_SESSION_is_resumable(session) != 1)
+	STACK_OF(X509) *chain = SSL_get_peer_cert_chain(ssl);
+
+	if (io->key == NULL || SSL_SESSION_is_resumable(session) != 1 || is_bulky(chain))
 		return 0;
-	tls_sessions_put(io->sessions, io->key, session, io->shaken_ms);
+	tls_sessions_put(io->sessions, io->key, session, octets_of(session, chain),
+	    io->shaken_ms);
 	return 1;
+}
+
+/* What opportunistic TLS refuses would go in plaintext: weak is better than nothing. */
+static const char *
+suites(bool strict, unsigned omit)
+{
+	if ((omit & TLS_OMIT_DHE) != 0)
+		return strict ? "DEFAULT:!kDHE:@SECLEVEL=2" :
+		    "ALL:!aNULL:!eNULL:!kDHE:@SECLEVEL=0";
+	return strict ? "DEFAULT:@SECLEVEL=2" : "ALL:!aNULL:!eNULL:@SECLEVEL=0";
 }
 
 static SSL_CTX *
 context_new(struct x509_trust *trust, bool strict)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-	/* What opportunistic TLS refuses would go in plaintext: weak is better than nothing. */
-	const char *ciphers = strict ? "DEFAULT:@SECLEVEL=2" : "ALL:!aNULL:!eNULL:@SECLEVEL=0";
 
 	if (context == NULL)
 		return NULL;
 	SSL_CTX_set_security_level(context, strict ? 2 : 0);
 	if (SSL_CTX_set_min_proto_version(context, strict ? TLS1_2_VERSION : TLS1_VERSION) != 1 ||
 	    SSL_CTX_set_max_proto_version(context, 0) != 1 ||
-	    SSL_CTX_set_cipher_list(context, ciphers) != 1 ||
+	    SSL_CTX_set_cipher_list(context, suites(strict, 0)) != 1 ||
 	    x509_trust_use(trust, context) != 0) {
 		SSL_CTX_free(context);
 		return NULL;
 	}
+	x509_bound_effort(context);
 	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 	    (strict ? 0 : SSL_OP_LEGACY_SERVER_CONNECT));
 	SSL_CTX_set_read_ahead(context, 1);	/* a record, and its header, in one read */
@@ -196,12 +234,16 @@ name_failure(const struct tls_io *io, struct proof *proof)
 	int reason = ERR_GET_REASON(error);
 	bool of_ssl = ERR_GET_LIB(error) == ERR_LIB_SSL;
 
+	proof->dh_too_large = ERR_GET_LIB(error) == ERR_LIB_USER && reason == X509_DH_TOO_LARGE;
+
 	proof->tls = PROOF_HANDSHAKE_FAILED;
 	if (of_ssl && reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256)
 		proof->alert = reason - SSL_AD_REASON_OFFSET;
 	if (proof->alert != 0)
 		snprintf(proof->failure, sizeof(proof->failure), "tls-remote-alert-%d",
 		    proof->alert);
+	else if (proof->dh_too_large)
+		snprintf(proof->failure, sizeof(proof->failure), "dh-key-too-large");
 	else if (io->wire.overrun)
 		snprintf(proof->failure, sizeof(proof->failure), "handshake-too-long");
 	else if (io->wire.ended || io->wire.error != 0 || error == 0)
@@ -329,6 +371,9 @@ configure(struct tls_io *io, const struct tls_client *tls, const struct tls_wish
 	if (wish->strict && SSL_set_min_proto_version(io->ssl,
 	    wish->min_protocol == TLS_VERSION_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1)
 		return -1;
+	if ((wish->omit & TLS_OMIT_DHE) != 0 &&
+	    SSL_set_cipher_list(io->ssl, suites(wish->strict, wish->omit)) != 1)
+		return -1;
 	if (wish->sni == NULL)
 		return 0;
 	snprintf(sni, sizeof(sni), "%s", wish->sni);
@@ -405,6 +450,7 @@ describe(const struct tls_io *io, struct proof *proof)
 {
 	proof->version = SSL_version(io->ssl);
 	proof->resumed = SSL_session_reused(io->ssl) == 1;
+	proof->bulky = is_bulky(SSL_get_peer_cert_chain(io->ssl));
 	snprintf(proof->protocol, sizeof(proof->protocol), "%s", SSL_get_version(io->ssl));
 	snprintf(proof->cipher, sizeof(proof->cipher), "%s", SSL_get_cipher_name(io->ssl));
 }

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <stddef.h>
+#include <stdio.h>
 
 #include "shim/tls_client.h"
 #include "shim/tls_omit.h"
@@ -25,12 +26,22 @@ may_be_sni(const struct proof *proof, const struct tls_wish *wish)
 	return proof->alert == ALERT_UNRECOGNIZED_NAME && wish->sni != NULL && !wish->strict;
 }
 
+/* It may do better with the suites that are left than not at all. */
+static bool
+may_be_dhe(const struct proof *proof, const struct tls_wish *wish)
+{
+	(void)wish;
+	return proof->dh_too_large;
+}
+
 static const struct {
 	enum tls_omit omit;
 	bool (*may_be)(const struct proof *proof, const struct tls_wish *wish);
+	const char *words;
 } reasons[] = {
-	{ TLS_OMIT_SESSION, may_be_session },
-	{ TLS_OMIT_SNI, may_be_sni },
+	{ TLS_OMIT_SESSION, may_be_session, "the offered TLS session" },
+	{ TLS_OMIT_SNI, may_be_sni, "the server name (SNI)" },
+	{ TLS_OMIT_DHE, may_be_dhe, "DHE cipher suites" },
 };
 
 unsigned
@@ -48,15 +59,14 @@ tls_omit_after(const struct proof *proof, const struct tls_wish *wish)
 	return omit;
 }
 
-const char *
-tls_omit_text(unsigned omit)
+void
+tls_omit_text(unsigned omit, char text[TLS_OMIT_TEXT])
 {
-	switch (omit) {
-	case TLS_OMIT_SESSION:
-		return "the offered TLS session";
-	case TLS_OMIT_SNI:
-		return "the server name (SNI)";
-	default:
-		return "the offered TLS session and the server name (SNI)";
-	}
+	size_t i, used = 0;
+
+	text[0] = '\0';
+	for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if ((omit & reasons[i].omit) != 0)
+			used += (size_t)snprintf(text + used, TLS_OMIT_TEXT - used, "%s%s",
+			    used > 0 ? " and " : "", reasons[i].words);
 }

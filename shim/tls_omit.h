@@ -18,13 +18,15 @@ struct tls_wish;
 
 enum tls_omit {
 	TLS_OMIT_SESSION = 1 << 0,	/* the session to be resumed */
-	TLS_OMIT_SNI = 1 << 1	/* server_name */
+	TLS_OMIT_SNI = 1 << 1,	/* server_name */
+	TLS_OMIT_DHE = 1 << 2	/* cipher suites with Diffie-Hellman that is not on a curve */
 };
 
 /* The set to leave out beside what wish leaves out already; 0: another connection would show the
  * same. */
 unsigned tls_omit_after(const struct proof *proof, const struct tls_wish *wish);
-/* In words, "the offered TLS session", "the server name", or both. */
-const char *tls_omit_text(unsigned omit);
+#define TLS_OMIT_TEXT	100
+/* In words: "the offered TLS session and the server name (SNI)". */
+void tls_omit_text(unsigned omit, char text[TLS_OMIT_TEXT]);
 
 #endif

@@ -22,6 +22,7 @@ struct entry {
 	TAILQ_ENTRY(entry) in_bucket;
 	TAILQ_ENTRY(entry) in_age;
 	void *session;	/* NULL: the host accepts none; the only entry of its key */
+	size_t octets;	/* with all that it holds */
 	int64_t shaken_ms;	/* without a session: when that was seen */
 	char key[];
 };
@@ -33,7 +34,7 @@ struct tls_sessions {
 	void (*release)(void *session);
 	struct entries buckets[BUCKETS];	/* newest first */
 	struct entries ages;	/* oldest first */
-	size_t count;
+	size_t count, octets;
 };
 
 struct tls_sessions *
@@ -76,6 +77,7 @@ detach(struct tls_sessions *sessions, struct entry *entry)
 	TAILQ_REMOVE(bucket_of(sessions, entry->key), entry, in_bucket);
 	TAILQ_REMOVE(&sessions->ages, entry, in_age);
 	sessions->count--;
+	sessions->octets -= entry->octets;
 	free(entry);
 	return session;
 }
@@ -137,23 +139,26 @@ oldest_beyond(struct tls_sessions *sessions, const char *key, size_t most)
 static struct entry *
 surplus(struct tls_sessions *sessions, const char *key)
 {
-	if (sessions->count > LIMIT_TLS_SESSIONS)
+	if (sessions->count > LIMIT_TLS_SESSIONS || sessions->octets > LIMIT_TLS_SESSION_OCTETS)
 		return TAILQ_FIRST(&sessions->ages);
 	return oldest_beyond(sessions, key, LIMIT_TLS_SESSIONS_PER_KEY);
 }
 
 static void
-add(struct tls_sessions *sessions, const char *key, void *session, int64_t shaken_ms)
+add(struct tls_sessions *sessions, const char *key, void *session, size_t octets,
+    int64_t shaken_ms)
 {
 	size_t size = strlen(key) + 1;
 	struct entry *entry = xcalloc(1, sizeof(*entry) + size), *victim;
 
 	memcpy(entry->key, key, size);
 	entry->session = session;
+	entry->octets = sizeof(*entry) + size + octets;
 	entry->shaken_ms = shaken_ms;
 	TAILQ_INSERT_HEAD(bucket_of(sessions, key), entry, in_bucket);
 	TAILQ_INSERT_TAIL(&sessions->ages, entry, in_age);
 	sessions->count++;
+	sessions->octets += entry->octets;
 	while ((victim = surplus(sessions, key)) != NULL)
 		drop(sessions, victim);
 }
@@ -176,13 +181,14 @@ is_shunned(struct tls_sessions *sessions, const char *key)
 }
 
 void
-tls_sessions_put(struct tls_sessions *sessions, const char *key, void *session, int64_t shaken_ms)
+tls_sessions_put(struct tls_sessions *sessions, const char *key, void *session, size_t octets,
+    int64_t shaken_ms)
 {
 	pthread_mutex_lock(&sessions->lock);
 	if (is_shunned(sessions, key))
 		sessions->release(session);
 	else
-		add(sessions, key, session, shaken_ms);
+		add(sessions, key, session, octets, shaken_ms);
 	pthread_mutex_unlock(&sessions->lock);
 }
 
@@ -218,6 +224,6 @@ tls_sessions_shun(struct tls_sessions *sessions, const char *key, int64_t now_ms
 {
 	pthread_mutex_lock(&sessions->lock);
 	forget(sessions, key);
-	add(sessions, key, NULL, now_ms);
+	add(sessions, key, NULL, 0, now_ms);
 	pthread_mutex_unlock(&sessions->lock);
 }

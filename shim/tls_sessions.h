@@ -12,6 +12,7 @@
 #ifndef SHIM_TLS_SESSIONS_H
 #define SHIM_TLS_SESSIONS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct tls_sessions;
@@ -19,8 +20,8 @@ struct tls_sessions;
 struct tls_sessions *tls_sessions_new(void (*release)(void *session));
 void tls_sessions_free(struct tls_sessions *sessions);	/* NULL is allowed */
 
-/* Takes the session. shaken_ms, monotonic: the full handshake. */
-void tls_sessions_put(struct tls_sessions *sessions, const char *key, void *session,
+/* Takes the session, of so many octets of memory. shaken_ms, monotonic: the full handshake. */
+void tls_sessions_put(struct tls_sessions *sessions, const char *key, void *session, size_t octets,
     int64_t shaken_ms);
 /* The newest of this key, which is the caller's now; NULL: there is none. */
 void *tls_sessions_take(struct tls_sessions *sessions, const char *key, int64_t now_ms,

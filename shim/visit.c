@@ -339,15 +339,17 @@ try_without(struct call *call, unsigned omit)
 {
 	struct visit *visit = call->visit;
 	bool only_told = visit->host->demand_count > 0 && !plan_host_enforces(visit->host);
+	char words[TLS_OMIT_TEXT];
 
 	visit->judged = visit->judged && only_told;
 	visit->is_session = visit->is_session && only_told;
 	visit->told = visit->told || visit->is_session;
 	visit->omit |= omit;
 	visit->handshakes++;
+	tls_omit_text(omit, words);
 	reply_set(&visit->reply, 451, "4.7.5",
 	    "%s: the TLS handshake failed (%s); once more without %s",
-	    call->who, visit->proof.failure, tls_omit_text(omit));
+	    call->who, visit->proof.failure, words);
 	return visit_over(call, VISIT_OMIT, VISIT_WEIGHT_NONE);
 }
 

@@ -279,6 +279,8 @@ may_keep(const struct call *call)
 	 * one may be served. */
 	if (!call->accepted && (call->served || !visit->reused))
 		return false;
+	if (visit->proof.bulky)	/* with all its certificates */
+		return false;
 	return visit->proof.tls == PROOF_ESTABLISHED ||
 	    ((visit->proof.tls == PROOF_NOT_OFFERED || call->delivery->plan->no_tls) &&
 	    visit->host->demand_count == 0);

@@ -361,6 +361,23 @@ welcome(void *argument)
 	return NULL;
 }
 
+/* Rather than a curve. */
+static void
+prefer_dh(SSL_CTX *context, const char *group)
+{
+	EVP_PKEY_CTX *maker = EVP_PKEY_CTX_new_from_name(NULL, "DH", NULL);
+	EVP_PKEY *parameters = NULL;
+
+	require(maker != NULL && EVP_PKEY_paramgen_init(maker) == 1 &&
+	    EVP_PKEY_CTX_set_group_name(maker, group) == 1 &&
+	    EVP_PKEY_paramgen(maker, &parameters) == 1);
+	require(SSL_CTX_set0_tmp_dh_pkey(context, parameters) == 1);
+	require(SSL_CTX_set_cipher_list(context, "DHE-RSA-AES256-GCM-SHA384:"
+	    "ECDHE-RSA-AES256-GCM-SHA384:@SECLEVEL=0") == 1);
+	SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
+	EVP_PKEY_CTX_free(maker);
+}
+
 static SSL_CTX *
 context_for(const struct peer_tls *tls)
 {
@@ -379,6 +396,8 @@ context_for(const struct peer_tls *tls)
 	snprintf(sigalgs, sizeof(sigalgs), "%s", tls->sigalgs != NULL ? tls->sigalgs : "");
 	if (tls->sigalgs != NULL)
 		require(SSL_CTX_set1_sigalgs_list(context, sigalgs) == 1);
+	if (tls->dh_group != NULL)
+		prefer_dh(context, tls->dh_group);
 	if (tls->wants_client_cert)
 		SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	return context;

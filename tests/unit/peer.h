@@ -46,6 +46,8 @@ struct peer_tls {
 	const struct cert *cert, *intermediate;	/* intermediate may be NULL */
 	int max_version;	/* 0x0301 for TLS 1.0; 0: any */
 	bool wants_client_cert;	/* which no client of ours has */
+	const char *dh_group;	/* "ffdhe8192": chosen up to TLS 1.2, by a host with an RSA key;
+				   NULL: never */
 	const char *sigalgs;	/* the only ones it signs with, "ECDSA+SHA1"; NULL: any */
 };
 

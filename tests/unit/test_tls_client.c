@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "shim/tls_omit.h"
 #include "tests/unit/tls_bench.h"
 
 #define TLS_1_0	0x0301
@@ -391,6 +392,55 @@ test_much_content_under_a_deadline(void **state)
 	peer_free(sloth);
 }
 
+/* What a host can make us compute with its choice of a group. */
+static const struct dh_case {
+	const char *group;
+	unsigned omit;
+	bool strict, fails;
+	const char *cipher;
+} dh_cases[] = {
+	{ "ffdhe2048", 0, true, false, "DHE-RSA-" },
+	{ "ffdhe4096", 0, true, false, "DHE-RSA-" },
+	{ "ffdhe4096", 0, false, false, "DHE-RSA-" },
+	{ "ffdhe6144", 0, false, true, NULL },
+	{ "ffdhe8192", 0, true, true, NULL },
+	{ "ffdhe8192", TLS_OMIT_DHE, true, false, "ECDHE-RSA-" },
+	{ "ffdhe8192", TLS_OMIT_DHE, false, false, "ECDHE-RSA-" },
+};
+
+static void
+test_groups_that_are_too_large(void **state)
+{
+	struct cert *cert = cert_make(&(struct cert_wish){ .issuer = bench.root, .names = { MX },
+	    .rsa_bits = 2048 });
+	const char *names[] = { MX };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(dh_cases) / sizeof(dh_cases[0]); i++) {
+		const struct dh_case *one = &dh_cases[i];
+		struct peer_tls tls = { .cert = cert, .max_version = TLS_1_2,
+			.dh_group = one->group };
+		struct peer *peer = peer_start(&tls, SCRIPT("T", "Z"));
+		struct stream *stream = bench_dial(peer);
+		struct tls_wish wish = bench_wish(names, 1, one->strict);
+		struct proof proof;
+
+		wish.omit = one->omit;
+		bench_start(stream, &wish, PATIENCE_MS, &proof);
+		assert_int_equal(proof.tls, one->fails ? PROOF_HANDSHAKE_FAILED :
+		    PROOF_ESTABLISHED);
+		assert_int_equal(proof.dh_too_large, one->fails);
+		if (one->fails)
+			assert_string_equal(proof.failure, "dh-key-too-large");
+		else
+			assert_memory_equal(proof.cipher, one->cipher, strlen(one->cipher));
+		stream_free(stream);
+		peer_free(peer);
+	}
+	cert_free(cert);
+}
+
 int
 main(void)
 {
@@ -406,6 +456,7 @@ main(void)
 		cmocka_unit_test(test_late_refusals),
 		cmocka_unit_test(test_writing_to_one_who_left),
 		cmocka_unit_test(test_much_content_under_a_deadline),
+		cmocka_unit_test(test_groups_that_are_too_large),
 	};
 
 	return cmocka_run_group_tests(tests, bench_setup, bench_teardown);

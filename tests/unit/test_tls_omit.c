@@ -42,6 +42,10 @@ static const struct omit_case {
 	    { .sni = NAME }, TLS_OMIT_SESSION | TLS_OMIT_SNI },
 	{ "without the offer already", { .tls = FAILED, .alert = 112, .offered = true },
 	    { .sni = NAME, .omit = TLS_OMIT_SESSION }, TLS_OMIT_SNI },
+	{ "a group that is too large, enforced", { .tls = FAILED, .dh_too_large = true },
+	    { .sni = NAME, .strict = true }, TLS_OMIT_DHE },
+	{ "without such groups already", { .tls = FAILED, .dh_too_large = true },
+	    { .sni = NAME, .omit = TLS_OMIT_DHE }, 0 },
 	{ "without the name already", { .tls = FAILED, .alert = 112 },
 	    { .sni = NAME, .omit = TLS_OMIT_SNI }, 0 },
 };
@@ -64,11 +68,16 @@ test_what_is_left_out(void **state)
 static void
 test_in_words(void **state)
 {
+	char text[TLS_OMIT_TEXT];
+
 	(void)state;
-	assert_string_equal(tls_omit_text(TLS_OMIT_SESSION), "the offered TLS session");
-	assert_string_equal(tls_omit_text(TLS_OMIT_SNI), "the server name (SNI)");
-	assert_string_equal(tls_omit_text(TLS_OMIT_SESSION | TLS_OMIT_SNI),
-	    "the offered TLS session and the server name (SNI)");
+	tls_omit_text(0, text);
+	assert_string_equal(text, "");
+	tls_omit_text(TLS_OMIT_SNI, text);
+	assert_string_equal(text, "the server name (SNI)");
+	tls_omit_text(TLS_OMIT_SESSION | TLS_OMIT_SNI | TLS_OMIT_DHE, text);
+	assert_string_equal(text, "the offered TLS session and the server name (SNI) and DHE cipher "
+	    "suites");
 }
 
 int

@@ -342,9 +342,9 @@ test_the_pool(void **state)
 
 	(void)state;
 	assert_null(tls_sessions_take(sessions, "a", 0, &shaken));
-	tls_sessions_put(sessions, "a", &values[0], 5);
-	tls_sessions_put(sessions, "a", &values[1], 7);
-	tls_sessions_put(sessions, "b", &values[2], 8);
+	tls_sessions_put(sessions, "a", &values[0], 1000, 5);
+	tls_sessions_put(sessions, "a", &values[1], 1000, 7);
+	tls_sessions_put(sessions, "b", &values[2], 1000, 8);
 	assert_ptr_equal(tls_sessions_take(sessions, "a", HOUR_MS, &shaken), &values[1]);
 	assert_int_equal(shaken, 7);
 	assert_null(tls_sessions_take(sessions, "a", HOUR_MS + 5, &shaken));
@@ -352,17 +352,46 @@ test_the_pool(void **state)
 	tls_sessions_forget(sessions, "b");
 	assert_int_equal(released, 2);
 	for (i = 0; i < LIMIT_TLS_SESSIONS_PER_KEY + 3; i++)
-		tls_sessions_put(sessions, "a", &values[i], 0);
+		tls_sessions_put(sessions, "a", &values[i], 1000, 0);
 	assert_int_equal(released, 5);
 	for (i = 0; i < LIMIT_TLS_SESSIONS + 1; i++) {
 		snprintf(key, sizeof(key), "key %d", i);
-		tls_sessions_put(sessions, key, &values[i], 0);
+		tls_sessions_put(sessions, key, &values[i], 1000, 0);
 	}
 	assert_int_equal(released, 5 + LIMIT_TLS_SESSIONS_PER_KEY + 1);
 	assert_null(tls_sessions_take(sessions, "key 0", 0, &shaken));
 	assert_ptr_equal(tls_sessions_take(sessions, "key 1", 0, &shaken), &values[1]);
 	tls_sessions_free(sessions);
 	assert_int_equal(released, 5 + LIMIT_TLS_SESSIONS_PER_KEY + LIMIT_TLS_SESSIONS);
+}
+
+/* Few large ones are as much as many small ones. */
+static void
+test_the_pool_is_bounded_in_octets(void **state)
+{
+	struct tls_sessions *sessions = tls_sessions_new(release);
+	const size_t large = LIMIT_TLS_SESSION_OCTETS / 4;
+	int values[8];
+	int64_t shaken;
+	char key[8];
+	int i;
+
+	(void)state;
+	released = 0;
+	for (i = 0; i < 8; i++) {
+		snprintf(key, sizeof(key), "%d", i);
+		tls_sessions_put(sessions, key, &values[i], large, 0);
+	}
+	assert_int_equal(released, 5);	/* three, since the keys count as well */
+	assert_null(tls_sessions_take(sessions, "4", 0, &shaken));
+	assert_ptr_equal(tls_sessions_take(sessions, "5", 0, &shaken), &values[5]);
+	/* What was taken makes room. */
+	tls_sessions_put(sessions, "8", &values[0], large, 0);
+	assert_int_equal(released, 5);
+	tls_sessions_put(sessions, "9", &values[1], LIMIT_TLS_SESSION_OCTETS, 0);
+	assert_null(tls_sessions_take(sessions, "9", 0, &shaken));
+	assert_int_equal(released, 9);
+	tls_sessions_free(sessions);
 }
 
 static void
@@ -374,19 +403,19 @@ test_a_key_that_is_shunned(void **state)
 
 	(void)state;
 	released = 0;
-	tls_sessions_put(sessions, "a", &values[0], 0);
+	tls_sessions_put(sessions, "a", &values[0], 1000, 0);
 	tls_sessions_shun(sessions, "a", 10);
 	assert_int_equal(released, 1);
-	tls_sessions_put(sessions, "a", &values[1], 20);
+	tls_sessions_put(sessions, "a", &values[1], 1000, 20);
 	assert_int_equal(released, 2);
 	assert_null(tls_sessions_take(sessions, "a", 20, &shaken));
 	tls_sessions_forget(sessions, "a");
-	tls_sessions_put(sessions, "a", &values[1], HOUR_MS);
+	tls_sessions_put(sessions, "a", &values[1], 1000, HOUR_MS);
 	assert_int_equal(released, 3);
-	tls_sessions_put(sessions, "b", &values[2], 20);
+	tls_sessions_put(sessions, "b", &values[2], 1000, 20);
 	assert_ptr_equal(tls_sessions_take(sessions, "b", 20, &shaken), &values[2]);
 	assert_null(tls_sessions_take(sessions, "a", HOUR_MS + 10, &shaken));
-	tls_sessions_put(sessions, "a", &values[1], HOUR_MS + 10);
+	tls_sessions_put(sessions, "a", &values[1], 1000, HOUR_MS + 10);
 	assert_ptr_equal(tls_sessions_take(sessions, "a", HOUR_MS + 10, &shaken), &values[1]);
 	tls_sessions_shun(sessions, "a", HOUR_MS + 10);
 	tls_sessions_free(sessions);
@@ -437,6 +466,7 @@ main(void)
 		cmocka_unit_test(test_a_host_that_rejects_sessions),
 		cmocka_unit_test(test_a_session_that_the_host_has_forgotten),
 		cmocka_unit_test(test_the_pool),
+		cmocka_unit_test(test_the_pool_is_bounded_in_octets),
 		cmocka_unit_test(test_a_key_that_is_shunned),
 		cmocka_unit_test(test_many_threads),
 	};

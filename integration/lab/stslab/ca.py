@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 DAY = datetime.timedelta(days=1)
+LONG_CHAIN = 480        # certificates that still fit where OpenSSL takes 100 KiB of them
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,16 @@ def _pem_key(key):
     return key.private_bytes(serialization.Encoding.PEM,
                              serialization.PrivateFormat.PKCS8,
                              serialization.NoEncryption())
+
+
+def _filler():
+    """A certificate of few octets that has no part in any chain."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    now = datetime.datetime.utcnow()
+    return (x509.CertificateBuilder().subject_name(_name("x")).issuer_name(_name("x"))
+            .public_key(key.public_key()).serial_number(1)
+            .not_valid_before(now - DAY).not_valid_after(now + DAY)
+            .sign(key, None).public_bytes(serialization.Encoding.PEM))
 
 
 class Authority:
@@ -67,12 +78,13 @@ class Authority:
         return builder.sign(self.key, hashes.SHA256())
 
     def leaf(self, names, common_name=None, valid=(-1, 90), weak=False,
-             self_signed=False, kind="good", chain=False):
+             self_signed=False, kind="good", chain=False, rsa_bits=0):
         """Make a leaf for SAN dNSNames `names`, valid from and to in days from now.
 
         With `chain` the server sends the root along, as DANE-TA wants it.
         """
-        key = (rsa.generate_private_key(65537, 1024) if weak
+        rsa_bits = 1024 if weak else rsa_bits
+        key = (rsa.generate_private_key(65537, rsa_bits) if rsa_bits
                else ec.generate_private_key(ec.SECP256R1()))
         subject = _name((common_name or (names[0] if names else "stslab"))[:64])
         now = datetime.datetime.utcnow()
@@ -129,6 +141,8 @@ class Authorities:
         leaf, parent = self.trusted.leaf, host.partition(".")[2]
         if kind == "good":
             return leaf([host])
+        if kind == "rsa":
+            return leaf([host], rsa_bits=2048, kind=kind)
         if kind == "expired":
             return leaf([host], valid=(-90, -1), kind=kind)
         if kind == "not-yet-valid":
@@ -139,6 +153,11 @@ class Authorities:
             return leaf([host], self_signed=True, kind=kind)
         if kind == "rogue":
             return self.rogue.leaf([host], kind=kind)
+        if kind == "long-chain":
+            made = leaf([host], kind=kind)
+            with open(made.path, "ab") as file:
+                file.write(_filler() * (LONG_CHAIN - 1))
+            return made
         if kind == "own-ca":
             return self.rogue.leaf([host], kind=kind, chain=True)
         if kind == "own-ca-expired":

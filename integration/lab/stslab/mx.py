@@ -86,6 +86,8 @@ class Behaviour:
     inject: bytes = b""                     # plaintext sent in one segment with the 220
     certificate: str = "good"               # a kind of ca.Authorities
     certificate_for: str = None             # a name other than the host's
+    dh_group: str = None                    # with an RSA certificate, up to TLS 1.2: "ffdhe8192"
+    tickets: int = 2                        # session tickets that a TLS 1.3 client gets
     minimum_tls: str = "TLSv1"
     maximum_tls: str = "TLSv1.3"
     mail: object = "250 2.1.0 Sender ok"
@@ -427,7 +429,8 @@ class _Dialogue:
     def _secure(self):
         time.sleep(self.does.round_trip)
         path = self.host.certificate().path
-        context = tls.server_context(path, self.does.minimum_tls, self.does.maximum_tls)
+        context = tls.server_context(path, self.does.minimum_tls, self.does.maximum_tls,
+                                     self.does.tickets, self.does.dh_group)
         self.sock.settimeout(60)
         self.sock = context.wrap_socket(self.sock, server_side=True)
         self.in_tls, self.pending = True, b""

@@ -10,6 +10,8 @@ the handshake begins.
 import functools
 import socket
 import ssl
+import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 
@@ -76,12 +78,21 @@ def _parse(octets):
 
 
 @functools.lru_cache(maxsize=None)
-def server_context(path, minimum="TLSv1", maximum="TLSv1.3"):
+def server_context(path, minimum="TLSv1", maximum="TLSv1.3", tickets=2, dh_group=None):
     """A context with the certificate in `path`, weak parameters allowed."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = VERSIONS[minimum]
     context.maximum_version = VERSIONS[maximum]
+    context.num_tickets = tickets
+    if dh_group is not None:
+        context.set_ciphers("DHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:@SECLEVEL=0")
+        context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
+        with tempfile.NamedTemporaryFile() as file:
+            subprocess.run(["openssl", "genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt",
+                            f"group:{dh_group}", "-out", file.name], check=True,
+                           capture_output=True)
+            context.load_dh_params(file.name)
     context.load_cert_chain(path)
     return context
 
