@@ -15,7 +15,8 @@
 #include "base/limits.h"
 #include "report/bundle.h"
 
-static const struct conf conf = { .tlsrpt = { .success_only = true } };
+static struct conf_destination none[1];
+static const struct conf conf = { .destinations = none, .tlsrpt = { .success_only = true } };
 static struct arena *arena;
 
 static int
