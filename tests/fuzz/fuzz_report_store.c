@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/deadline.h"
+#include "report/bundle.h"
 #include "report/outbox.h"
 #include "report/report.h"
 #include "report/tally.h"
@@ -40,6 +41,9 @@ static const struct place places[] = {
 
 #define PLACES	(sizeof(places) / sizeof(places[0]))
 #define WAITING	2	/* where the input stands in the key */
+
+static struct conf_destination none[1];
+static const struct conf conf = { .destinations = none, .tlsrpt = { .success_only = true } };
 
 static bool
 write_report(void *context, const struct tally_report *report)
@@ -103,6 +107,7 @@ read_all(struct store *store, int64_t day)
 	struct tally *tally = tally_new(store, DAY_S);
 	struct due due = { .store = store, .arena = arena_new() };
 	struct tally_report *reports;
+	struct bundles bundles;
 	struct outbox_day state;
 	size_t octets = 0, count, i;
 
@@ -110,6 +115,9 @@ read_all(struct store *store, int64_t day)
 	if (tally_read(tally, day, "a.example", due.arena, &reports, &count) == STORE_OK)
 		for (i = 0; i < count; i++)
 			(void)write_report(&octets, &reports[i]);
+	if (bundle_read(tally, due.arena, &conf, day, "a.example", &bundles) == STORE_OK)
+		for (i = 0; i < bundles.count; i++)
+			(void)write_report(&octets, &bundles.at[i].report);
 	(void)outbox_scan(store, day, "", "", see_entry, &octets);
 	(void)outbox_due(store, INT64_MAX, see_due, &due);
 	(void)outbox_day_read(store, day, &state);
