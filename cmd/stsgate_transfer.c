@@ -56,7 +56,7 @@ struct import {
 	struct buf batch;
 	json_int_t before;	/* lines before the batch */
 	json_int_t lines;	/* read so far */
-	json_int_t imported, rejected;
+	json_int_t imported, unwritten, rejected;
 	json_t *reasons;	/* for --json */
 };
 
@@ -72,8 +72,10 @@ say_reason(const json_t *reason)
 	const char *domain = json_string_value(json_object_get(reason, "domain"));
 	const char *text = json_string_value(json_object_get(reason, "reason"));
 
-	fprintf(stderr, "stsgate: line %" JSON_INTEGER_FORMAT ": %s%s%s\n",
-	    number_of(reason, "line"), domain == NULL ? "" : domain,
+	fprintf(stderr, "stsgate: ");
+	if (number_of(reason, "line") != 0)
+		fprintf(stderr, "line %" JSON_INTEGER_FORMAT ": ", number_of(reason, "line"));
+	fprintf(stderr, "%s%s%s\n", domain == NULL ? "" : domain,
 	    domain == NULL || domain[0] == '\0' ? "" : ": ", text == NULL ? "" : text);
 }
 
@@ -81,14 +83,17 @@ static void
 take_answer(struct import *import, const json_t *answer)
 {
 	json_t *reasons = json_object_get(answer, "reasons"), *reason;
-	json_int_t untold = number_of(answer, "rejected") - (json_int_t)json_array_size(reasons);
+	json_int_t untold = number_of(answer, "rejected") + number_of(answer, "unwritten") -
+	    (json_int_t)json_array_size(reasons), line;
 	size_t i;
 
 	import->imported += number_of(answer, "imported");
+	import->unwritten += number_of(answer, "unwritten");
 	import->rejected += number_of(answer, "rejected");
 	json_array_foreach(reasons, i, reason) {
-		json_object_set_new(reason, "line",
-		    json_integer(import->before + number_of(reason, "line")));
+		line = number_of(reason, "line");
+		if (line != 0)	/* not of a line, but of all */
+			json_object_set_new(reason, "line", json_integer(import->before + line));
 		if (!import->client->json)
 			say_reason(reason);
 	}
@@ -164,12 +169,15 @@ print_import(const struct import *import)
 	json_t *object;
 
 	if (!import->client->json) {
-		printf("%" JSON_INTEGER_FORMAT " imported, %" JSON_INTEGER_FORMAT " rejected\n",
-		    import->imported, import->rejected);
+		printf("%" JSON_INTEGER_FORMAT " imported, ", import->imported);
+		if (import->unwritten > 0)
+			printf("%" JSON_INTEGER_FORMAT " kept in memory and not written, ",
+			    import->unwritten);
+		printf("%" JSON_INTEGER_FORMAT " rejected\n", import->rejected);
 		return;
 	}
-	object = json_pack("{s:I, s:I, s:O}", "imported", import->imported, "rejected",
-	    import->rejected, "reasons", import->reasons);
+	object = json_pack("{s:I, s:I, s:I, s:O}", "imported", import->imported, "unwritten",
+	    import->unwritten, "rejected", import->rejected, "reasons", import->reasons);
 	client_print_json(object);
 	json_decref(object);
 }
@@ -183,7 +191,7 @@ stsgate_cache_import(const struct client *client, const char *domain)
 	(void)domain;
 	status = read_lines(&import, stdin);
 	print_import(&import);
-	if (status == EX_OK && import.rejected > 0)
+	if (status == EX_OK && (import.rejected > 0 || import.unwritten > 0))
 		status = EXIT_NO;
 	json_decref(import.reasons);
 	buf_free(&import.batch);

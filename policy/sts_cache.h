@@ -102,7 +102,8 @@ enum sts_import {
 	STS_IMPORT_EXPIRED,
 	STS_IMPORT_FUTURE,	/* fetched at a time that has not come */
 	STS_IMPORT_TOO_LARGE,	/* for sts.max-policy-size */
-	STS_IMPORT_FAILED	/* the store cannot be written */
+	STS_IMPORT_UNWRITTEN,	/* kept in memory, until the store can be written */
+	STS_IMPORT_FAILED	/* neither the store nor memory could take it */
 };
 enum sts_import sts_cache_import(struct sts_cache *cache, const struct sts_entry *entry);
 /* After the last of many: until then a power loss may take them. */

@@ -42,7 +42,7 @@ sts_cache_ran_out(const struct sts_entry *entry)
 	    "the enforced policy %s of %s ended and could not be refreshed (%s): mail to it is no"
 	    " longer protected by MTA-STS. See whether https://mta-sts.%s/ can be reached; if the"
 	    " domain has given MTA-STS up: stsgate cache forget %s", entry->policy.id,
-	    entry->domain, entry->last_error[0] != '\0' ? entry->last_error : "no fetch was due",
+	    entry->domain, entry->last_error[0] != '\0' ? entry->last_error : "no fetch was tried",
 	    entry->domain, entry->domain))
 		metrics_count(METRIC_POLICY_ALARMS, "ran-out", NULL);
 }

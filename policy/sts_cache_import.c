@@ -4,6 +4,8 @@
  */
 #include "config.h"
 
+#include <string.h>
+
 #include "base/log.h"
 #include "base/metrics.h"
 #include "policy/sts_cache_inside.h"
@@ -28,7 +30,7 @@ take(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 	(void)arena;
 	importing->result = STS_IMPORT_DONE;
 	if (found && entry->fetched == import->fetched)
-		return SHELF_LEAVE;
+		return SHELF_WRITE;	/* it may be in memory alone */
 	if (found && entry->fetched > import->fetched) {
 		importing->result = STS_IMPORT_OLDER;
 		return SHELF_LEAVE;
@@ -39,6 +41,19 @@ take(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 	entry->used = now;
 	entry->refresh = sts_cache_next_refresh(cache, (uint32_t)(import->expires - now));
 	return SHELF_WRITE;
+}
+
+/* After the store could not take it. */
+static bool
+is_kept(struct sts_cache *cache, const struct sts_entry *import)
+{
+	struct arena *arena = arena_new();
+	struct sts_entry entry;
+	bool kept = sts_shelf_get(cache->shelf, arena, import->domain, &entry) == STORE_OK &&
+	    entry.fetched == import->fetched && strcmp(entry.policy.id, import->policy.id) == 0;
+
+	arena_free(arena);
+	return kept;
 }
 
 enum sts_import
@@ -57,8 +72,11 @@ sts_cache_import(struct sts_cache *cache, const struct sts_entry *import)
 	if (sts_cache_is_over(cache, entry))
 		return STS_IMPORT_EXPIRED;
 	if (sts_shelf_update(cache->shelf, entry->domain, STORE_LAZY, take, &importing) != STORE_OK)
+		importing.result = is_kept(cache, entry) ? STS_IMPORT_UNWRITTEN :
+		    STS_IMPORT_FAILED;
+	if (importing.result == STS_IMPORT_FAILED)
 		return STS_IMPORT_FAILED;
-	if (importing.result == STS_IMPORT_DONE)
+	if (importing.result == STS_IMPORT_DONE || importing.result == STS_IMPORT_UNWRITTEN)
 		sts_cache_ran_out_ends(entry->domain, "a policy was imported");
 	if (importing.fell) {
 		metrics_count(METRIC_POLICY_ALARMS, "fell", NULL);

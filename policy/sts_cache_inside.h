@@ -39,6 +39,7 @@ struct sts_cache {
 	struct sts_outage *outage;
 	/* Of the timer thread alone. */
 	int64_t flushed_ms, anchored_ms;
+	bool unwritten;	/* something is, since flushed_ms */
 };
 
 /* What a TXT answer says. */

@@ -78,15 +78,17 @@ anchor_clock(struct sts_cache *cache)
 	sts_clock_save(&cache->clock, cache->store);
 }
 
-static void
+/* How long until the next time, at most. */
+static int64_t
 flush(struct sts_cache *cache)
 {
 	int64_t now = clock_monotonic_ms();
 
-	if (now - cache->flushed_ms < FLUSH_EVERY_MS)
-		return;
-	cache->flushed_ms = now;
-	sts_shelf_flush(cache->shelf);
+	if (now - cache->flushed_ms >= FLUSH_EVERY_MS) {
+		cache->flushed_ms = now;
+		cache->unwritten = sts_shelf_flush(cache->shelf) > 0;
+	}
+	return cache->unwritten ? cache->flushed_ms + FLUSH_EVERY_MS - now : IDLE_MS;
 }
 
 static enum shelf_change
@@ -167,11 +169,13 @@ int64_t
 sts_cache_tick(struct sts_cache *cache, struct deadline deadline)
 {
 	struct round round = { .cache = cache, .deadline = deadline };
-	int64_t sleep = longest_sleep(cache), now, next;
+	int64_t sleep = longest_sleep(cache), due, now, next;
 
 	watch_clock(cache);
 	anchor_clock(cache);
-	flush(cache);
+	due = flush(cache);
+	if (due < sleep)
+		sleep = due;
 	now = sts_clock_now(&cache->clock);
 	if (sts_shelf_due(cache->shelf, now, &next, refresh_one, &round) == STORE_FAILED)
 		return sleep;

@@ -183,23 +183,25 @@ loose_insert(struct sts_shelf *shelf, size_t at, const char *domain, struct buf 
 static void
 loose_put(struct sts_shelf *shelf, const struct sts_entry *entry, struct buf *record)
 {
-	bool found;
+	bool found, kept;
 	size_t at;
 
 	pthread_mutex_lock(&shelf->lock);
 	at = loose_find(shelf, entry->domain, &found);
+	kept = found || shelf->loose_count < LOOSE_MAX || entry->policy.mode == STS_MODE_ENFORCE;
 	if (found) {
 		struct buf old = shelf->loose[at].record;
 
 		shelf->loose[at].record = *record;
 		*record = old;
-	} else if (shelf->loose_count < LOOSE_MAX || entry->policy.mode == STS_MODE_ENFORCE) {
+	} else if (kept) {
 		loose_insert(shelf, at, entry->domain, record);
 	}
 	pthread_mutex_unlock(&shelf->lock);
-	log_message(LOG_LEVEL_ERROR, "store", "the MTA-STS policy of %s cannot be written; it is"
-	    " kept in memory until it can, and lost when stsgated stops before: see to the disk",
-	    entry->domain);
+	log_message(LOG_LEVEL_WARNING, "store", kept ? "the MTA-STS policy of %s cannot be written;"
+	    " it is kept in memory until it can, and lost when stsgated stops before" :
+	    "the MTA-STS policy of %s, which enforces nothing, cannot be written, and memory is"
+	    " full: it is not kept", entry->domain);
 }
 
 static void

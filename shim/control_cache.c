@@ -146,7 +146,7 @@ control_forget(const struct gatherer *gatherer, const char *text, int64_t uid,
 struct import {
 	const struct gatherer *gatherer;
 	size_t line;	/* counted from 1 */
-	size_t imported, rejected;
+	size_t imported, unwritten, rejected;
 	json_t *reasons;
 };
 
@@ -164,19 +164,21 @@ import_trouble(enum sts_import result)
 		return "the policy was fetched at a time that has not come";
 	case STS_IMPORT_TOO_LARGE:
 		return "the policy is larger than sts.max-policy-size";
+	case STS_IMPORT_UNWRITTEN:
+		return "kept in memory, not written: the store cannot be written; the log says"
+		    " why";
 	case STS_IMPORT_FAILED:
-		return "the store cannot be written; the log says why";
+		return "not kept: the store cannot be written, and memory is full";
 	}
 	return NULL;
 }
 
 static void
-reject(struct import *import, const char *domain, const char *reason)
+add_reason(const struct import *import, size_t line, const char *domain, const char *reason)
 {
-	import->rejected++;
 	if (json_array_size(import->reasons) < REASONS_MAX)
 		json_array_append_new(import->reasons, json_pack("{s:I, s:s, s:s}",
-		    "line", (json_int_t)import->line, "domain", domain, "reason", reason));
+		    "line", (json_int_t)line, "domain", domain, "reason", reason));
 }
 
 static void
@@ -186,13 +188,20 @@ import_line(struct import *import, const char *line, size_t length)
 	char why[STS_JSON_WHY_MAX];
 	struct sts_entry entry;
 	const char *trouble = why;
+	enum sts_import result = STS_IMPORT_FAILED;
 
-	if (sts_json_read(arena, line, length, &entry, why) == 0)
-		trouble = import_trouble(sts_cache_import(import->gatherer->sts_cache, &entry));
+	if (sts_json_read(arena, line, length, &entry, why) == 0) {
+		result = sts_cache_import(import->gatherer->sts_cache, &entry);
+		trouble = import_trouble(result);
+	}
 	if (trouble == NULL)
 		import->imported++;
+	else if (result == STS_IMPORT_UNWRITTEN)
+		import->unwritten++;
 	else
-		reject(import, entry.domain, trouble);
+		import->rejected++;
+	if (trouble != NULL)
+		add_reason(import, import->line, entry.domain, trouble);
 	arena_free(arena);
 }
 
@@ -227,6 +236,7 @@ log_import(const struct import *import, int64_t uid)
 	log_begin(&line, LOG_LEVEL_INFO, "cache");
 	log_text(&line, "change", "import");
 	log_number(&line, "imported", (int64_t)import->imported);
+	log_number(&line, "unwritten", (int64_t)import->unwritten);
 	log_number(&line, "rejected", (int64_t)import->rejected);
 	if (uid >= 0)
 		log_number(&line, "uid", uid);
@@ -241,10 +251,13 @@ control_import(const struct gatherer *gatherer, const char *lines, size_t length
 	json_t *object;
 
 	import_lines(&import, lines, length);
-	(void)sts_cache_imported(gatherer->sts_cache);
+	if (sts_cache_imported(gatherer->sts_cache) != STORE_OK && import.imported > 0)
+		add_reason(&import, 0, "", "what was imported is not safe from a power failure"
+		    " yet: the store cannot be flushed; the log says why");
 	log_import(&import, uid);
-	object = json_pack("{s:I, s:I, s:o}", "imported", (json_int_t)import.imported,
-	    "rejected", (json_int_t)import.rejected, "reasons", import.reasons);
+	object = json_pack("{s:I, s:I, s:I, s:o}", "imported", (json_int_t)import.imported,
+	    "unwritten", (json_int_t)import.unwritten, "rejected", (json_int_t)import.rejected,
+	    "reasons", import.reasons);
 	answer->status = 200;
 	answer->text = json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII);
 	json_decref(object);

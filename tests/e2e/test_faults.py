@@ -3,9 +3,11 @@
 """A store that cannot be read, disks that are full, and an end while mail is under way."""
 
 import contextlib
+import json
 import pathlib
 import signal
 import subprocess
+import time
 
 import pytest
 from checks import address, assert_arrived, assert_nothing_leaked, assert_reply, wait_until
@@ -157,6 +159,49 @@ def test_killed_on_a_full_disk_it_waits_for_room(net):
         (state / "filler").unlink()
         mta.start()
         assert mta.deliver(address(domain)).only.short == "451 4.7.4"
+        assert in_plaintext(domain) == []
+        assert mta.stop() == 0
+        net.daemons.discard(mta)
+
+
+def test_an_import_on_a_full_disk_says_what_became_of_each_policy(net):
+    """Kept in memory and not written: in force at once, and written when there is room."""
+    mta = net.daemons.make(FRESH | {"sts": {"retry-interval": "2s"}})
+    domain = net.domain(policy="enforce", zone="plain")
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    padding = "".join(f"note{n}: {'x' * 200}\n" for n in range(250))
+    names = [f"d{n:03}.example" for n in range(300)] + [domain.name]
+    lines = [json.dumps({"domain": name, "id": "1", "fetched": now, "policy": "version: STSv1\n"
+                         f"mode: enforce\nmx: mx.example\nmax_age: 86400\n{padding}"})
+             for name in names]
+    state = pathlib.Path(mta.settings["state-directory"])
+    with small_disk(state, "64m") as fill:
+        mta.start()
+        fill()
+        done = programs.run("stsgate", "-c", str(mta.config), "cache", "import", "--json",
+                            stdin="\n".join(lines).encode(), seconds=60)
+        answer = json.loads(done.stdout)
+        assert done.returncode == 1, "not all is well"
+        assert answer["rejected"] == 0, "what is in force was not rejected"
+        assert answer["imported"] + answer["unwritten"] == len(lines)
+        reasons = {reason["line"]: reason for reason in answer["reasons"] if reason["line"]}
+        assert len(reasons) == answer["unwritten"] > 0
+        assert reasons[len(lines)]["domain"] == domain.name
+        assert all("kept in memory, not written" in reason["reason"] for reason in reasons.values())
+        (alarm,) = mta.wait_log("alarm", alarm="store", ended="no")
+        assert alarm["domain"] == "" and "No space left" in alarm["msg"], alarm
+        deny(net, domain, "nxdomain")
+        assert mta.deliver(address(domain)).only.short == "451 4.7.5", "in force, from memory"
+
+        (state / "filler").unlink()
+        assert mta.wait_log("alarm", seconds=30, alarm="store", ended="yes"), mta.log_text()
+        assert len(mta.log("alarm", alarm="store")) == 2, "once when it begins and once when it ends"
+        done = programs.run("stsgate", "-c", str(mta.config), "cache", "import",
+                            stdin=lines[-1].encode())
+        assert done.returncode == 0 and "1 imported, 0 rejected" in done.stdout, done
+        mta.kill()
+        mta.start()
+        assert mta.deliver(address(domain)).only.short == "451 4.7.5", "and from the disk"
         assert in_plaintext(domain) == []
         assert mta.stop() == 0
         net.daemons.discard(mta)

@@ -19,6 +19,7 @@ import re
 import subprocess
 import time
 
+import clocks
 import jsonschema
 import pytest
 
@@ -51,9 +52,7 @@ class World:
             "sender": "tls-reports@stslab.example", "submit": f"smtp://{self.mta.address}:25",
         } | (settings or {}).pop("tlsrpt", {})} | (settings or {}))
         self.clock = self.daemon.directory / "clock"
-        self.library = self.daemon.directory / "wall_clock.so"
-        subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", self.library,
-                        pathlib.Path(__file__).with_name("wall_clock.c")], check=True)
+        self.library = clocks.build(self.daemon.directory)
 
     def fill(self, record, sessions=30, domains=1, date=DATE):
         """Count sessions for d0.example, d1.example and so on."""
@@ -72,14 +71,8 @@ class World:
         fresh.chmod(0o644)
         fresh.replace(self.clock)
 
-    def preload(self):
-        """The clock, behind the sanitizers' runtime where the program has one."""
-        linked = subprocess.run(["ldd", programs.find("stsgated")], check=True, text=True,
-                                capture_output=True).stdout
-        return ":".join([*re.findall(r"lib[at]san\.so\S* => (\S+)", linked), str(self.library)])
-
     def start(self):
-        self.daemon.start(prefix=["env", f"LD_PRELOAD={self.preload()}",
+        self.daemon.start(prefix=["env", f"LD_PRELOAD={clocks.preload(self.library)}",
                                   f"WALL_CLOCK={self.clock}"])
         return self
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "policy/sts_shelf.h"
+#include "policy/sts_cache_inside.h"
 #include "tests/unit/memory_store.h"
 #include "tests/unit/sts_world.h"
 
@@ -175,6 +175,30 @@ test_damaged_store(void **state)
 	assert_int_equal(get(fixture)->state, STS_TXT_GIVEN_UP);
 }
 
+static char *patterns[] = { (char[]){ "mx.example" } };
+
+/* What was imported is in force, and nobody is told that it is on the disk before it is. */
+static void
+test_import_that_cannot_be_written(void **state)
+{
+	struct fixture *fixture = *state;
+	struct sts_entry entry = { .domain = "example.com", .fetched = START,
+	    .expires = START + 10 * DAY, .last_error = "", .policy = { .mode = STS_MODE_ENFORCE,
+	    .max_age = 10 * DAY, .mx = patterns, .mx_count = 1, .id = "imported" } };
+
+	world.txt_state = DNS_FAILED;
+	memory_store.writes_fail = true;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(sts_cache_import(fixture->cache, &entry), STS_IMPORT_UNWRITTEN);
+	assert_policy(get(fixture), "imported", STS_MODE_ENFORCE, true);
+	entry.fetched--;
+	assert_int_equal(sts_cache_import(fixture->cache, &entry), STS_IMPORT_OLDER);
+	entry.fetched++;
+	memory_store.writes_fail = false;
+	assert_int_equal(sts_cache_import(fixture->cache, &entry), STS_IMPORT_DONE);
+	assert_int_equal(sts_shelf_flush(fixture->cache->shelf), 0);
+}
+
 static void
 test_grace_that_cannot_be_kept(void **state)
 {
@@ -264,6 +288,7 @@ main(void)
 		TEST(test_listed_from_both),
 		TEST(test_damaged_record),
 		TEST(test_damaged_store),
+		TEST(test_import_that_cannot_be_written),
 		TEST(test_grace_that_cannot_be_kept),
 		TEST(test_purge),
 		TEST(test_memory_is_bounded),
