@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "base/bdb.h"
+#include "base/number.h"
 
 _Static_assert(BDB_ABSENT == DB_NOTFOUND && BDB_BROKEN == DB_RUNRECOVERY &&
     BDB_BAD == DB_VERIFY_BAD,
@@ -144,7 +145,8 @@ static int
 meta_get(struct bdb *bdb, DB_TXN *txn, const char *key, int64_t *number)
 {
 	DBT name = dbt(key, strlen(key)), text = { .flags = DB_DBT_USERMEM };
-	char octets[24] = "", *end;
+	char octets[24] = "";
+	const char *at = octets;
 	int error;
 
 	text.data = octets;
@@ -153,8 +155,7 @@ meta_get(struct bdb *bdb, DB_TXN *txn, const char *key, int64_t *number)
 	if (error != 0)
 		return error;
 	octets[text.size] = '\0';
-	*number = strtoll(octets, &end, 10);
-	return end != octets && *end == '\0' ? 0 : DB_VERIFY_BAD;
+	return number_take_wall(&at, number) && *at == '\0' ? 0 : DB_VERIFY_BAD;
 }
 
 static int
