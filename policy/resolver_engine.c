@@ -20,15 +20,23 @@
 #include <unbound.h>
 
 #include "base/buf.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "policy/resolver_engine.h"
 #include "policy/resolver_names.h"
+#include "policy/resolver_trouble.h"
+#include "policy/resolver_turns.h"
 
 #define ENGINE_STACK	(256 * 1024)
 #define CLASS_IN	1
 #define RCODE_NOERROR	0
 #define RCODE_NXDOMAIN	3
+#define PORTS_MAX	2048	/* descriptors of libunbound for UDP, a quarter of all at most */
+#define PORTS_MIN	16
+#define PORTS_EACH	2	/* for a question: one of its own, and those of its zone's keys */
+#define NEEDED	24	/* descriptors of a new context, and some */
+#define WARM_MS	2000	/* for an answer that takes no server */
 
 struct resolver_engine {
 	struct ub_ctx *ctx;
@@ -36,25 +44,28 @@ struct resolver_engine {
 	bool running;
 	pthread_t thread;
 
+	struct resolver_turns *turns;
 	pthread_mutex_t lock;
 	bool stopped;
-	LIST_HEAD(, batch) batches;	/* somebody waits for these */
-	LIST_HEAD(, batch) wanted;	/* nobody does, and their answers are still to come */
+	LIST_HEAD(, batch) batches;
 };
 
-/* One question in flight. The slot's record in libunbound holds a reference on its batch, given
- * up by the callback or by whoever cancelled it: exactly one of the two happens. */
+/* One question in flight. It has a place among the turns and a reference on its batch until
+ * libunbound answers, which it does long after nobody waits any more: it knows of no way to give a
+ * question up. */
 struct slot {
 	struct batch *batch;
-	int id;	/* libunbound's */
+	char *name;	/* NULL: it was not sent */
+	bool late;	/* most of the time had gone before its turn came */
 	bool done;
+	unsigned trouble;	/* resolver_trouble_count() when it was sent */
 	struct ub_result *result;	/* NULL with done: libunbound failed */
 };
 
 /* The questions of one caller: on the heap, since callbacks may outlive the caller's patience. */
 struct batch {
 	LIST_ENTRY(batch) link;
-	struct resolver_engine *wanted_by;	/* NULL: somebody waits, and links it himself */
+	struct resolver_engine *engine;
 	pthread_mutex_t lock;
 	pthread_cond_t all_done;
 	size_t references;
@@ -65,29 +76,34 @@ struct batch {
 };
 
 static struct batch *
-batch_new(size_t count)
+batch_new(struct resolver_engine *engine, size_t count)
 {
 	struct batch *batch = xcalloc(1, sizeof(*batch) + count * sizeof(batch->slots[0]));
 
 	pthread_mutex_init(&batch->lock, NULL);
 	thread_condition(&batch->all_done);
+	batch->engine = engine;
 	batch->references = 1;
 	batch->count = count;
+	pthread_mutex_lock(&engine->lock);
+	batch->stopped = engine->stopped;
+	LIST_INSERT_HEAD(&engine->batches, batch, link);
+	pthread_mutex_unlock(&engine->lock);
 	return batch;
 }
 
 static void
 batch_destroy(struct batch *batch)
 {
-	struct resolver_engine *engine = batch->wanted_by;
+	struct resolver_engine *engine = batch->engine;
 
-	if (engine != NULL) {
-		pthread_mutex_lock(&engine->lock);
-		LIST_REMOVE(batch, link);
-		pthread_mutex_unlock(&engine->lock);
-	}
-	for (size_t i = 0; i < batch->count; i++)
+	pthread_mutex_lock(&engine->lock);
+	LIST_REMOVE(batch, link);
+	pthread_mutex_unlock(&engine->lock);
+	for (size_t i = 0; i < batch->count; i++) {
 		ub_resolve_free(batch->slots[i].result);
+		free(batch->slots[i].name);
+	}
 	pthread_cond_destroy(&batch->all_done);
 	pthread_mutex_destroy(&batch->lock);
 	free(batch);
@@ -111,6 +127,7 @@ answered(void *context, int error, struct ub_result *result)
 	struct batch *batch = slot->batch;
 
 	(void)error;	/* result is NULL then */
+	resolver_turns_give(batch->engine->turns, slot->name);
 	pthread_mutex_lock(&batch->lock);
 	slot->result = result;
 	slot->done = true;
@@ -119,42 +136,33 @@ answered(void *context, int error, struct ub_result *result)
 	batch_release(batch);
 }
 
+/* Once it is its turn, or never. */
 static void
-send_question(struct resolver_engine *engine, struct batch *batch, struct slot *slot,
-    const struct dns_question *question)
+send_question(struct batch *batch, struct slot *slot, const struct dns_question *question,
+    struct deadline deadline)
 {
-	int error;
+	struct ub_ctx *ctx = batch->engine->ctx;
+	int64_t left = deadline_left_ms(deadline);
+	int error, id;
 
+	if (!resolver_turns_take(batch->engine->turns, question->name, deadline))
+		return;
 	slot->batch = batch;
+	slot->name = xstrdup(question->name);
+	slot->late = deadline_left_ms(deadline) < left / 2;
+	slot->trouble = resolver_trouble_count();
 	pthread_mutex_lock(&batch->lock);
 	batch->references++;
 	batch->open++;
 	pthread_mutex_unlock(&batch->lock);
-	error = ub_resolve_async(engine->ctx, question->name, (int)question->type, CLASS_IN, slot,
-	    answered, &slot->id);
+	error = ub_resolve_async(ctx, question->name, (int)question->type, CLASS_IN, slot, answered,
+	    &id);
 	if (error == UB_NOERROR)
 		return;
 	/* A question that libunbound knows and cannot pass on must not come back later. */
 	if (error == UB_PIPE)
-		ub_cancel(engine->ctx, slot->id);
+		ub_cancel(ctx, id);
 	answered(slot, error, NULL);
-}
-
-static void
-enter(struct resolver_engine *engine, struct batch *batch)
-{
-	pthread_mutex_lock(&engine->lock);
-	batch->stopped = engine->stopped;
-	LIST_INSERT_HEAD(&engine->batches, batch, link);
-	pthread_mutex_unlock(&engine->lock);
-}
-
-static void
-leave(struct resolver_engine *engine, struct batch *batch)
-{
-	pthread_mutex_lock(&engine->lock);
-	LIST_REMOVE(batch, link);
-	pthread_mutex_unlock(&engine->lock);
 }
 
 void
@@ -162,6 +170,7 @@ resolver_engine_stop(struct resolver_engine *engine)
 {
 	struct batch *batch;
 
+	resolver_turns_stop(engine->turns);
 	pthread_mutex_lock(&engine->lock);
 	engine->stopped = true;
 	LIST_FOREACH(batch, &engine->batches, link) {
@@ -184,33 +193,6 @@ wait_for_answers(struct batch *batch, struct deadline deadline)
 	pthread_mutex_unlock(&batch->lock);
 }
 
-static bool
-slot_is_done(struct slot *slot)
-{
-	bool done;
-
-	pthread_mutex_lock(&slot->batch->lock);
-	done = slot->done;
-	pthread_mutex_unlock(&slot->batch->lock);
-	return done;
-}
-
-/* libunbound says UB_NOERROR only when it will never call back, and UB_NOID when it has done so,
- * or is just about to on the engine's thread: the reference goes with that answer. */
-static void
-cancel_open(struct resolver_engine *engine, struct batch *batch)
-{
-	for (size_t i = 0; i < batch->count; i++) {
-		struct slot *slot = &batch->slots[i];
-
-		if (slot_is_done(slot) || ub_cancel(engine->ctx, slot->id) != UB_NOERROR)
-			continue;
-		pthread_mutex_lock(&batch->lock);
-		batch->references--;	/* never the last: the caller holds one */
-		pthread_mutex_unlock(&batch->lock);
-	}
-}
-
 static const char *
 rcode_text(int rcode)
 {
@@ -231,6 +213,14 @@ fail(struct dns_answer *answer, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(answer->why, sizeof(answer->why), format, args);
 	va_end(args);
+}
+
+/* By our own doing: nothing is known about the name. */
+static void
+fail_here(struct dns_answer *answer, const char *why)
+{
+	fail(answer, "%s", why);
+	answer->not_asked = true;
 }
 
 static void
@@ -284,37 +274,49 @@ read_result(struct arena *arena, const struct ub_result *result, struct dns_answ
 		set_canonical(answer, result->canonname);
 }
 
+/* Was the question, or one that its answer takes, not sent for want of something? */
+static bool
+is_hampered(const struct slot *slot, const struct dns_answer *answer)
+{
+	return (answer->state == DNS_FAILED || answer->state == DNS_BOGUS) &&
+	    resolver_trouble_count() != slot->trouble;
+}
+
 /* Called with the batch's lock held: a late callback may hand in a result meanwhile. */
 static void
-collect(struct arena *arena, const struct slot *slot, struct dns_question *question)
+collect(struct arena *arena, const struct batch *batch, const struct slot *slot,
+    struct dns_question *question)
 {
 	struct dns_answer *answer = &question->answer;
 
 	*answer = (struct dns_answer){ 0 };
 	set_canonical(answer, question->name);
-	if (!slot->done)
-		fail(answer, "no answer from the DNS servers in time");
-	else if (slot->result == NULL)
-		fail(answer, "the resolver could not take the question");
-	else
+	if (slot->name == NULL)
+		fail_here(answer, "this stsgate has too many look-ups under way");
+	else if (slot->done && slot->result == NULL)
+		fail_here(answer, "the resolver could not take the question");
+	else if (slot->done)
 		read_result(arena, slot->result, answer);
+	else if (slot->late || batch->stopped)
+		fail_here(answer, "no answer from the DNS servers in the time that was left");
+	else
+		fail(answer, "no answer from the DNS servers in time");
+	if (is_hampered(slot, answer))
+		fail_here(answer, "this stsgate lacks descriptors or memory for its look-ups");
 }
 
 void
 resolver_engine_ask(struct resolver_engine *engine, struct arena *arena,
     struct dns_question *questions, size_t count, struct deadline deadline)
 {
-	struct batch *batch = batch_new(count);
+	struct batch *batch = batch_new(engine, count);
 
 	for (size_t i = 0; i < count; i++)
-		send_question(engine, batch, &batch->slots[i], &questions[i]);
-	enter(engine, batch);
+		send_question(batch, &batch->slots[i], &questions[i], deadline);
 	wait_for_answers(batch, deadline);
-	leave(engine, batch);
-	cancel_open(engine, batch);
 	pthread_mutex_lock(&batch->lock);
 	for (size_t i = 0; i < count; i++)
-		collect(arena, &batch->slots[i], &questions[i]);
+		collect(arena, batch, &batch->slots[i], &questions[i]);
 	batch_release(batch);
 }
 
@@ -322,13 +324,9 @@ void
 resolver_engine_want(struct resolver_engine *engine, const char *name, enum dns_type type)
 {
 	const struct dns_question question = { .name = name, .type = type };
-	struct batch *batch = batch_new(1);
+	struct batch *batch = batch_new(engine, 1);
 
-	batch->wanted_by = engine;
-	pthread_mutex_lock(&engine->lock);
-	LIST_INSERT_HEAD(&engine->wanted, batch, link);
-	pthread_mutex_unlock(&engine->lock);
-	send_question(engine, batch, &batch->slots[0], &question);
+	send_question(batch, &batch->slots[0], &question, deadline_in(0));
 	pthread_mutex_lock(&batch->lock);
 	batch_release(batch);
 }
@@ -399,6 +397,32 @@ load_trust_anchors(struct ub_ctx *ctx, const struct conf *conf)
 	return error;
 }
 
+static size_t
+ports(void)
+{
+	size_t quarter = descriptors_limit() / 4;
+
+	if (quarter < PORTS_MIN)
+		return PORTS_MIN;
+	return quarter < PORTS_MAX ? quarter : PORTS_MAX;
+}
+
+/* libunbound begins its thread with the first question, and its event loop ends the process where
+ * descriptors are out: so the first one is asked at once, while there are some, about a name that
+ * it answers by itself (RFC 6761). */
+static bool
+is_warm(struct resolver_engine *engine)
+{
+	struct dns_question question = { .name = "stsgate.invalid", .type = DNS_A };
+	struct arena *arena = arena_new();
+	bool warm;
+
+	resolver_engine_ask(engine, arena, &question, 1, deadline_in(WARM_MS));
+	warm = question.answer.state != DNS_FAILED;
+	arena_free(arena);
+	return warm;
+}
+
 static int
 set_up(struct resolver_engine *engine, const struct conf *conf,
     const struct resolver_servers *servers, enum resolver_path path, bool small,
@@ -407,9 +431,11 @@ set_up(struct resolver_engine *engine, const struct conf *conf,
 	struct buf text = { 0 };
 	int error;
 
-	ub_ctx_debugout(engine->ctx, NULL);
+	ub_ctx_debugout(engine->ctx, resolver_trouble_stream());
 	*step = "its settings";
 	resolver_setup_unbound(conf, servers, path, small, &text);
+	buf_printf(&text, "server:\n  outgoing-range: %zu\n  num-queries-per-thread: %zu\n",
+	    ports(), ports());
 	error = load_settings(engine->ctx, &text);
 	buf_free(&text);
 	if (error == UB_NOERROR)
@@ -428,14 +454,19 @@ struct resolver_engine *
 resolver_engine_new(const struct conf *conf, const struct resolver_servers *servers,
     enum resolver_path path, bool small, char *why, size_t why_room)
 {
-	struct resolver_engine *engine = xcalloc(1, sizeof(*engine));
+	struct resolver_engine *engine;
 	const char *step = "";
 	int error;
 
+	if (!descriptors_left(NEEDED)) {
+		snprintf(why, why_room, "too few descriptors are left for the resolver library");
+		return NULL;
+	}
+	engine = xcalloc(1, sizeof(*engine));
 	engine->end = -1;
+	engine->turns = resolver_turns_new(ports() / PORTS_EACH);
 	pthread_mutex_init(&engine->lock, NULL);
 	LIST_INIT(&engine->batches);
-	LIST_INIT(&engine->wanted);
 	engine->ctx = ub_ctx_create();
 	if (engine->ctx == NULL) {
 		snprintf(why, why_room, "the resolver library does not start: %s", strerror(errno));
@@ -448,9 +479,15 @@ resolver_engine_new(const struct conf *conf, const struct resolver_servers *serv
 		goto fail;
 	}
 	error = engine_start(engine);
-	if (error == 0)
+	if (error == 0 && is_warm(engine))
 		return engine;
-	snprintf(why, why_room, "no thread for the resolver: %s", strerror(error));
+	if (error != 0) {
+		snprintf(why, why_room, "no thread for the resolver: %s", strerror(error));
+		goto fail;
+	}
+	/* Its thread did not come up, and cannot be waited for. */
+	snprintf(why, why_room, "the resolver library does not answer");
+	engine->ctx = NULL;
 fail:
 	resolver_engine_free(engine);
 	return NULL;
@@ -470,10 +507,11 @@ resolver_engine_free(struct resolver_engine *engine)
 		pthread_join(engine->thread, NULL);
 	}
 	ub_ctx_delete(engine->ctx);
-	while ((batch = LIST_FIRST(&engine->wanted)) != NULL)
+	while ((batch = LIST_FIRST(&engine->batches)) != NULL)
 		batch_destroy(batch);	/* nobody calls back any more */
 	if (engine->end >= 0)
 		close(engine->end);
 	pthread_mutex_destroy(&engine->lock);
+	resolver_turns_free(engine->turns);
 	free(engine);
 }

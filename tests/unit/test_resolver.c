@@ -232,7 +232,9 @@ struct asker {
 	unsigned number;
 	int64_t ms;
 	const char *label;
+	const char *zone;	/* NULL: plain.example */
 	enum dns_state state;
+	bool not_asked;
 	pthread_t thread;
 };
 
@@ -243,9 +245,11 @@ asker_run(void *context)
 	struct arena *arena = arena_new();
 	struct dns_question question = { .type = DNS_A };
 
-	question.name = arena_printf(arena, "%s%u.plain.example", asker->label, asker->number);
+	question.name = arena_printf(arena, "%s%u.%s", asker->label, asker->number,
+	    asker->zone != NULL ? asker->zone : "plain.example");
 	resolver_engine_ask(asker->fixture->engine, arena, &question, 1, deadline_in(asker->ms));
 	asker->state = question.answer.state;
+	asker->not_asked = question.answer.not_asked;
 	arena_free(arena);
 	return NULL;
 }
@@ -294,6 +298,44 @@ test_a_dead_zone_slows_no_other(void **state)
 	free(askers);
 	/* Nor is the server itself held to be dead afterwards. */
 	assert_int_equal(ask(fixture, "after.plain.example", DNS_A, 5000)->state, DNS_INSECURE);
+}
+
+/* More names of one silent zone than libunbound has sockets: another zone's are answered, and the
+ * flood's that never had their turn do not count as asked. */
+static void
+test_a_flood_of_a_silent_zone_starves_no_other(void **state)
+{
+	enum { ASKERS = 1200, EACH = 3 };
+	struct fixture *fixture = *state;
+	struct asker *askers;
+	unsigned asked = 0, not_asked = 0;
+	pthread_attr_t small;
+	char name[64];
+
+	start_engine(fixture);
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 256 * 1024);
+	askers = xcalloc(EACH * ASKERS, sizeof(*askers));
+	for (unsigned i = 0; i < EACH * ASKERS; i++) {
+		askers[i] = (struct asker){ .fixture = fixture, .number = i, .ms = 6000,
+		    .label = "silent", .zone = "flood.example" };
+		assert_int_equal(pthread_create(&askers[i].thread, &small, asker_run, &askers[i]),
+		    0);
+	}
+	pthread_attr_destroy(&small);
+	for (int i = 0; i < 30; i++) {
+		snprintf(name, sizeof(name), "unrelated%d.plain.example", i);
+		assert_int_equal(ask(fixture, name, DNS_A, 5000)->state, DNS_INSECURE);
+	}
+	join_askers(askers, EACH * ASKERS);
+	for (unsigned i = 0; i < EACH * ASKERS; i++) {
+		assert_int_equal(askers[i].state, DNS_FAILED);
+		asked += !askers[i].not_asked;
+		not_asked += askers[i].not_asked;
+	}
+	assert_in_range(asked, 1, 1000);
+	assert_in_range(not_asked, 1000, EACH * ASKERS);
+	free(askers);
 }
 
 /* Answers that come just as their askers lose patience belong to nobody, and hurt nobody. */
@@ -447,6 +489,7 @@ main(void)
 		TEST(test_zone_has_its_own_servers),
 		TEST(test_deadline),
 		TEST(test_a_dead_zone_slows_no_other),
+		TEST(test_a_flood_of_a_silent_zone_starves_no_other),
 		TEST(test_cancelling_races_with_answers),
 		TEST(test_stop_ends_waiting),
 		TEST(test_a_broken_trust_anchor_is_said),
