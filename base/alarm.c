@@ -48,7 +48,7 @@ find(enum alarm_kind kind, const char *domain)
 {
 	struct standing *standing;
 
-	TAILQ_FOREACH(standing, &list, age)
+	TAILQ_FOREACH (standing, &list, age)
 		if (standing->kind == kind && strcmp(standing->domain, domain) == 0)
 			break;
 	return standing;
@@ -70,7 +70,7 @@ drop_oldest(enum log_level level)
 {
 	struct standing *standing;
 
-	TAILQ_FOREACH(standing, &list, age)
+	TAILQ_FOREACH (standing, &list, age)
 		if (standing->domain[0] != '\0' && kinds[standing->kind].level >= level)
 			break;
 	if (standing == NULL)

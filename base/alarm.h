@@ -19,8 +19,7 @@
 #include <stdbool.h>
 
 /* one row in the table of alarm.c each */
-enum alarm_kind { ALARM_RAN_OUT, ALARM_FETCH_OUTAGE, ALARM_RESOLVER, ALARM_STORE,
-	ALARM_CLOCK };
+enum alarm_kind { ALARM_RAN_OUT, ALARM_FETCH_OUTAGE, ALARM_RESOLVER, ALARM_STORE, ALARM_CLOCK };
 
 /* domain: "" for what concerns no domain alone. Nothing happens when it stands already, or does not
  * stand: then begin returns false. The text says what is wrong and what to do, or what ended it. */

@@ -244,13 +244,16 @@ sts_clock_damaged(const struct sts_clock *clock)
 void
 sts_anchor_write(const struct sts_anchor *anchor, struct buf *text)
 {
-	buf_printf(text, "1 %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64
-	    " %" PRId64, anchor->at.wall_ms, anchor->at.count_ms, anchor->life_ms,
-	    anchor->skew_ms, anchor->ahead_ms, anchor->usual_ms, anchor->stepped_ms);
-	buf_printf(text, " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64
-	    " %" PRId64 " %" PRId64 " %s", anchor->boot_ms, anchor->boot_gap_ms,
-	    anchor->boot_skew_ms, anchor->boot_ahead_ms, anchor->slip_ms, anchor->before_ms,
-	    anchor->doubt_ms, anchor->damaged_s, anchor->boot[0] != '\0' ? anchor->boot : "-");
+	buf_printf(text,
+	    "1 %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64,
+	    anchor->at.wall_ms, anchor->at.count_ms, anchor->life_ms, anchor->skew_ms,
+	    anchor->ahead_ms, anchor->usual_ms, anchor->stepped_ms);
+	buf_printf(text,
+	    " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64
+	    " %" PRId64 " %s",
+	    anchor->boot_ms, anchor->boot_gap_ms, anchor->boot_skew_ms, anchor->boot_ahead_ms,
+	    anchor->slip_ms, anchor->before_ms, anchor->doubt_ms, anchor->damaged_s,
+	    anchor->boot[0] != '\0' ? anchor->boot : "-");
 }
 
 static bool
@@ -270,13 +273,11 @@ static bool
 is_sound(const struct sts_anchor *anchor)
 {
 	return is_time(anchor->at.wall_ms) && is_time(anchor->at.count_ms) &&
-	    is_time(anchor->life_ms) && is_skew(anchor->skew_ms) &&
-	    is_time(anchor->ahead_ms) && is_skew(anchor->usual_ms) &&
-	    is_time(anchor->stepped_ms) && is_time(anchor->boot_ms) &&
+	    is_time(anchor->life_ms) && is_skew(anchor->skew_ms) && is_time(anchor->ahead_ms) &&
+	    is_skew(anchor->usual_ms) && is_time(anchor->stepped_ms) && is_time(anchor->boot_ms) &&
 	    is_time(anchor->boot_gap_ms) && is_skew(anchor->boot_skew_ms) &&
 	    is_time(anchor->boot_ahead_ms) && is_time(anchor->slip_ms) &&
-	    is_time(anchor->before_ms) && is_time(anchor->doubt_ms) &&
-	    is_time(anchor->damaged_s);
+	    is_time(anchor->before_ms) && is_time(anchor->doubt_ms) && is_time(anchor->damaged_s);
 }
 
 int
@@ -285,12 +286,13 @@ sts_anchor_read(const char *text, struct sts_anchor *anchor)
 	struct sts_anchor read = { .life_ms = 0 };
 	int version, fields;
 
-	fields = sscanf(text, "%d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64
+	fields = sscanf(text,
+	    "%d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64
 	    " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64
-	    " %" SCNd64 " %" SCNd64 " %" SCNd64 " %127s", &version, &read.at.wall_ms,
-	    &read.at.count_ms, &read.life_ms, &read.skew_ms, &read.ahead_ms, &read.usual_ms,
-	    &read.stepped_ms, &read.boot_ms, &read.boot_gap_ms, &read.boot_skew_ms,
-	    &read.boot_ahead_ms, &read.slip_ms, &read.before_ms, &read.doubt_ms,
+	    " %" SCNd64 " %127s",
+	    &version, &read.at.wall_ms, &read.at.count_ms, &read.life_ms, &read.skew_ms,
+	    &read.ahead_ms, &read.usual_ms, &read.stepped_ms, &read.boot_ms, &read.boot_gap_ms,
+	    &read.boot_skew_ms, &read.boot_ahead_ms, &read.slip_ms, &read.before_ms, &read.doubt_ms,
 	    &read.damaged_s, read.boot);
 	if (fields != FIELDS || version != 1 || !is_sound(&read))
 		return -1;

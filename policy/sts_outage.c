@@ -54,7 +54,7 @@ slot_for(const struct sts_outage *outage, const char *domain)
 			return i;
 		if (outage->slots[best].domain[0] != '\0' &&
 		    (outage->slots[i].domain[0] == '\0' ||
-		    outage->slots[i].failed_ms < outage->slots[best].failed_ms))
+			outage->slots[i].failed_ms < outage->slots[best].failed_ms))
 			best = i;
 	}
 	return best;

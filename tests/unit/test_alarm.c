@@ -20,8 +20,7 @@
 static char written[1 << 16];
 static int saved, file;
 
-static int
-catch(void **state)
+static int catch (void **state)
 {
 	char path[] = "/tmp/stsgate-alarm-XXXXXX";
 
@@ -79,19 +78,19 @@ test_one_line_at_begin_and_end(void **state)
 	assert_string_equal(lines(), "");
 	assert_true(alarm_begin(ALARM_STORE, "", "no %s", "room"));
 	assert_true(alarm_stands(ALARM_STORE, ""));
-	assert_line(lines(), "event=alarm level=error alarm=store domain=",
-	    " ended=no msg=\"no room\"\n");
+	assert_line(lines(),
+	    "event=alarm level=error alarm=store domain=", " ended=no msg=\"no room\"\n");
 	assert_false(alarm_begin(ALARM_STORE, "", "still none"));
 	assert_string_equal(lines(), "");
 	alarm_end(ALARM_STORE, "", "room");
 	assert_false(alarm_stands(ALARM_STORE, ""));
-	assert_line(lines(), "event=alarm level=error alarm=store domain=",
-	    " ended=yes msg=room\n");
+	assert_line(lines(),
+	    "event=alarm level=error alarm=store domain=", " ended=yes msg=room\n");
 	alarm_end(ALARM_STORE, "", "room");
 	assert_string_equal(lines(), "");
 	alarm_begin(ALARM_STORE, "", "again");
-	assert_line(lines(), "event=alarm level=error alarm=store domain=",
-	    " ended=no msg=again\n");
+	assert_line(lines(),
+	    "event=alarm level=error alarm=store domain=", " ended=no msg=again\n");
 	alarm_end(ALARM_STORE, "", "room");
 }
 
