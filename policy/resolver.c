@@ -123,6 +123,24 @@ resolver_reload(struct resolver *resolver, const struct conf *conf, char *why, s
 }
 
 void
+resolver_forget(struct resolver *resolver)
+{
+	struct shared_engine *engine = NULL, *retired = NULL;
+	char why[200] = "stsgated stops";
+
+	pthread_mutex_lock(&resolver->lock);
+	if (!resolver->stop)
+		engine = shared_new(resolver->conf, &resolver->servers, resolver->path, false, why,
+		    sizeof(why));
+	if (engine != NULL)
+		retired = resolver_switch(resolver, engine, resolver->path);
+	pthread_mutex_unlock(&resolver->lock);
+	if (engine == NULL)
+		log_message(LOG_LEVEL_ERROR, "dns", "cached answers stay: %s", why);
+	shared_free(retired);
+}
+
+void
 resolver_stop(struct resolver *resolver)
 {
 	pthread_mutex_lock(&resolver->lock);

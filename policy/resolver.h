@@ -84,6 +84,9 @@ struct resolver *resolver_new_with(const struct conf *conf, const char *resolv_c
  * as before. One thread at a time. */
 int resolver_reload(struct resolver *resolver, const struct conf *conf, char *why,
     size_t why_room);
+/* The wall clock was set, and cached answers live by it: what is asked from now on is not answered
+ * from before. Any thread. */
+void resolver_forget(struct resolver *resolver);
 /* Before the process ends: whoever waits for an answer goes on at once, with DNS_FAILED. */
 void resolver_stop(struct resolver *resolver);
 void resolver_free(struct resolver *resolver);	/* no resolver_ask() may be running */

@@ -78,6 +78,7 @@ sts_cache_new(const struct conf *conf, struct resolver *resolver, struct http *h
 	cache->http = http;
 	cache->store = store;
 	sts_clock_start(&cache->clock, store);
+	cache->stepped_ms = cache->clock.now.stepped_ms;
 	cache->shelf = sts_shelf_new(store);
 	cache->notes = sts_notes_new(NOTES_MAX);
 	cache->outage = sts_outage_new();

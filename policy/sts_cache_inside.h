@@ -39,6 +39,7 @@ struct sts_cache {
 	struct sts_outage *outage;
 	/* Of the timer thread alone. */
 	int64_t flushed_ms, anchored_ms;
+	int64_t stepped_ms;	/* the last step of the wall clock that was looked after */
 	bool unwritten;	/* something is, since flushed_ms */
 };
 

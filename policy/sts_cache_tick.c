@@ -55,6 +55,10 @@ watch_clock(struct sts_cache *cache)
 		break;
 	}
 	metrics_set(METRIC_CLOCK_STEP, step);
+	if (cache->clock.now.stepped_ms != cache->stepped_ms) {
+		cache->stepped_ms = cache->clock.now.stepped_ms;
+		resolver_forget(cache->resolver);
+	}
 }
 
 void

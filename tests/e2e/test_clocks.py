@@ -97,6 +97,20 @@ def test_set_while_it_runs(net, machine, step):
     assert not is_enforced(mta, domain)
 
 
+@pytest.mark.parametrize("step", [-DAY, DAY])
+def test_dns_answers_do_not_outlive_their_ttl(net, machine, step):
+    """Cached answers live by the wall clock: a day back they would hide a new id for a day."""
+    mta = machine(QUICK)
+    domain = net.domain(policy="enforce", zone="plain")
+    assert mta.daemon.deliver(address(domain)).only.short == "250 2.0.0"
+    mta.step(step)
+    alarm(mta, "no")
+    domain.set_policy("enforce", patterns=["mx.elsewhere.example"])
+    domain.set_id("second")
+    wait_until(lambda: mta.daemon.deliver(address(domain)).only.short == "451 4.7.5", 10, "the new policy")
+    assert len(domain.fetches()) == 2
+
+
 def test_booted_without_a_battery(net, machine):
     """In 1970 at first, and set right by a time server later."""
     mta = machine(QUICK)

@@ -117,6 +117,13 @@ http_stop(struct http *http)
 }
 
 void
+resolver_forget(struct resolver *resolver)
+{
+	(void)resolver;
+	world.forgets++;
+}
+
+void
 resolver_stop(struct resolver *resolver)
 {
 	(void)resolver;

@@ -46,7 +46,7 @@ struct world {
 	atomic_bool stopped;	/* HTTP is: fetches end at once */
 	int64_t wall, count;	/* both clocks */
 	int boot;	/* which run of the machine */
-	atomic_uint fetches, questions, afresh;
+	atomic_uint fetches, questions, afresh, forgets;
 	char url[300];
 };
 extern struct world world;
