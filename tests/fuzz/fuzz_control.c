@@ -82,6 +82,12 @@ resolver_want(struct resolver *resolver, const char *name, enum dns_type type)
 }
 
 void
+resolver_forget(struct resolver *resolver)
+{
+	(void)resolver;
+}
+
+void
 resolver_stop(struct resolver *resolver)
 {
 	(void)resolver;
