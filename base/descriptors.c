@@ -66,6 +66,17 @@ descriptors_spare(int fd)
 }
 
 bool
+descriptors_have_spare(void)
+{
+	int fd = descriptors_spare(open("/dev/null", O_RDONLY | O_CLOEXEC));
+
+	if (fd < 0)
+		return errno != EMFILE && errno != ENFILE;
+	(void)close(fd);
+	return true;
+}
+
+bool
 descriptors_left(size_t count)
 {
 	int *fds = xcalloc(count, sizeof(*fds));

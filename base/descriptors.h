@@ -21,6 +21,9 @@ size_t descriptors_limit(void);
  * with EMFILE and fd is closed. */
 int descriptors_spare(int fd);
 
+/* Is there one beside the reserve? */
+bool descriptors_have_spare(void);
+
 /* Could so many be opened just now? For what must not be begun without. */
 bool descriptors_left(size_t count);
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "base/session.h"
 #include "base/thread.h"
@@ -198,8 +199,14 @@ static void
 accept_one(struct acceptor *acceptor)
 {
 	const int on = 1;
-	int fd = accept4(acceptor->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd;
 
+	/* What waits in the backlog is told nothing; what is accepted must be served. */
+	if (!descriptors_have_spare()) {
+		pause_accepting(acceptor, EMFILE);
+		return;
+	}
+	fd = accept4(acceptor->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0) {
 		/* A listener that was given up is shut down, which accept() fails with. */
 		if (!acceptor->closing && !is_passing(errno))

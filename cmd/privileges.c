@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "cmd/privileges.h"
 
 int
@@ -80,9 +81,6 @@ privileges_confine(void)
 
 	setrlimit(RLIMIT_CORE, &limit);
 	prctl(PR_SET_DUMPABLE, 0);
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
+	(void)descriptors_raise();
 	umask(077);
 }

@@ -23,6 +23,7 @@
 #include "base/conf_now.h"
 #include "base/conf_warn.h"
 #include "base/deadline.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/store_dir.h"
@@ -54,12 +55,28 @@ log_warning(void *event, const char *warning)
 	log_message(LOG_LEVEL_WARNING, event, "%s", warning);
 }
 
+/* Each message has its session and its connection at once, and each of them may need a second one
+ * for a moment: a spool file, a look-up, a fetch. */
+static void
+warn_of_descriptors(const struct conf *conf)
+{
+	size_t limit = descriptors_limit();
+	size_t needed = 2 * ((size_t)conf->lmtp.max_sessions + conf->smtp.max_deliveries);
+
+	if (needed > limit)
+		log_message(LOG_LEVEL_WARNING, "start", "the limit of open files is %zu, and"
+		    " lmtp.max-sessions (%u) and smtp.max-deliveries (%u) may need %zu: raise it"
+		    " (LimitNOFILE), or lower them, or mail is deferred when they are used up",
+		    limit, conf->lmtp.max_sessions, conf->smtp.max_deliveries, needed);
+}
+
 static void
 say_ready(const struct conf *conf)
 {
 	char status[200], event[] = "start";
 
 	conf_warn(conf, log_warning, event);
+	warn_of_descriptors(conf);
 	snprintf(status, sizeof(status), "stsgated %s is ready as %s", PACKAGE_VERSION,
 	    conf->hostname);
 	log_message(LOG_LEVEL_INFO, "start", "%s", status);
@@ -112,6 +129,7 @@ reload(struct engines *engines, const char *path)
 		log_set_level(next->log_level);
 		warn_of_fixed_keys(engines->conf, next);
 		conf_warn(next, log_warning, event);
+		warn_of_descriptors(next);
 		log_message(LOG_LEVEL_INFO, "reload", "%s is in force", path);
 		status = "ready";
 	} else {

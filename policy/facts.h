@@ -102,6 +102,7 @@ struct facts {
 	struct sts_facts sts;
 	enum resolver_health resolver;
 	char resolver_fault[RESOLVER_FAULT_MAX];	/* of this site's own; "": none is known */
+	char not_asked[RESOLVER_WHY_MAX];	/* why a question could not be asked, or "" */
 	uint32_t ttl;	/* seconds for which the DNS would say the same: the least of all answers */
 };
 

@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -398,6 +399,17 @@ await_policy(const struct gatherer *gatherer, const struct sts_inquiry *inquiry,
 	return deadline;
 }
 
+/* What keeps our questions from being answered, as far as is known. */
+static void
+blame_ourselves(const struct gatherer *gatherer, struct facts *facts)
+{
+	facts->resolver = resolver_fault(gatherer->resolver, facts->resolver_fault);
+	if (facts->not_asked[0] == '\0' || facts->resolver_fault[0] != '\0')
+		return;
+	facts->resolver = RESOLVER_SILENT;
+	snprintf(facts->resolver_fault, sizeof(facts->resolver_fault), "%s", facts->not_asked);
+}
+
 struct facts *
 gather_facts(const struct gatherer *gatherer, struct arena *arena, const char *domain,
     const struct ip *literal, struct deadline deadline)
@@ -428,7 +440,7 @@ gather_facts(const struct gatherer *gatherer, struct arena *arena, const char *d
 		deadline = await_policy(gatherer, gathering.inquiry, gathering.deadline);
 		sts_cache_finish(gatherer->sts_cache, gathering.inquiry, deadline, &facts->sts);
 	}
-	facts->resolver = resolver_fault(gatherer->resolver, facts->resolver_fault);
+	blame_ourselves(gatherer, facts);
 	return facts;
 }
 

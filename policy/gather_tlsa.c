@@ -56,9 +56,14 @@ is_insecure_alias(const struct host_facts *host)
 void
 gather_note_ttl(struct facts *facts, const struct dns_question *questions, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		if (questions[i].answer.ttl < facts->ttl)
-			facts->ttl = questions[i].answer.ttl;
+	for (size_t i = 0; i < count; i++) {
+		const struct dns_answer *answer = &questions[i].answer;
+
+		if (answer->ttl < facts->ttl)
+			facts->ttl = answer->ttl;
+		if (answer->not_asked)
+			memcpy(facts->not_asked, answer->why, sizeof(facts->not_asked));
+	}
 }
 
 static void

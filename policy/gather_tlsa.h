@@ -17,7 +17,8 @@
 #include "policy/facts.h"
 #include "policy/resolver.h"
 
-/* Takes the least of the answers' TTLs over into facts, for every round of questions. */
+/* Takes the least of the answers' TTLs over into facts, and why one was not asked, for every round
+ * of questions. */
 void gather_note_ttl(struct facts *facts, const struct dns_question *questions, size_t count);
 
 /* port is the one that will be dialled. */

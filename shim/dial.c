@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "shim/dial.h"
 
 static int
@@ -21,7 +22,8 @@ socket_from(const struct ip *to, const struct ip *source)
 	socklen_t length;
 	int fd, on = 1;
 
-	fd = socket(to->v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = descriptors_spare(socket(to->v6 ? AF_INET6 : AF_INET,
+	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 	if (fd < 0)
 		return -1;
 	/* The final dot would wait for the acknowledgement of the content before it. */

@@ -66,6 +66,7 @@ resolver_ask(struct resolver *resolver, struct arena *in, struct dns_question *q
 			answer->count = made_up->count;
 			if (made_up->state == DNS_FAILED || made_up->state == DNS_BOGUS)
 				strcpy(answer->why, made_up->name);
+			answer->not_asked = made_up->not_asked;
 		}
 	}
 }

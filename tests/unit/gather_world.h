@@ -24,6 +24,7 @@ struct made_up {
 	enum dns_type type;
 	enum dns_state state;
 	bool nxdomain;
+	bool not_asked;	/* failed by our own doing */
 	struct dns_record records[RECORDS_MAX];
 	size_t count;
 };

@@ -358,6 +358,24 @@ test_recheck_of_what_failed(void **state)
 	assert_int_equal(plan->verdict, PLAN_USE);
 }
 
+/* A question that we could not ask is no fault of the domain's, and no failure of its DNSSEC. */
+static void
+test_what_was_not_asked(void **state)
+{
+	struct made_up *mx = add("example.com", DNS_MX, DNS_FAILED);
+	struct facts *facts;
+	struct plan *plan;
+
+	(void)state;
+	plan = gather_plan(&gatherer, arena, "example.com", NULL, deadline_in(1000), &facts);
+	assert_string_equal(facts->resolver_fault, "");
+	assert_null(strstr(plan->reply.text, "by no fault of"));
+	mx->not_asked = true;
+	plan = gather_plan(&gatherer, arena, "example.com", NULL, deadline_in(1000), &facts);
+	assert_string_equal(facts->resolver_fault, "example.com");	/* the answer's why */
+	assert_non_null(strstr(plan->reply.text, "by no fault of example.com: "));
+}
+
 int
 main(void)
 {
@@ -375,6 +393,7 @@ main(void)
 		TEST(test_recheck_before_a_refusal),
 		TEST(test_recheck_before_a_bounce),
 		TEST(test_recheck_of_what_failed),
+		TEST(test_what_was_not_asked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
