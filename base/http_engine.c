@@ -415,16 +415,6 @@ http_engine_start(struct http_engine *engine, struct http_transfer *transfer)
 	return start(engine, transfer, false);
 }
 
-void
-http_engine_cancel(struct http_engine *engine, struct http_transfer *transfer)
-{
-	(void)http_work_decide_by_status(transfer);
-	http_transfer_decide(transfer, HTTP_LOCAL, "%s: broken off %s", transfer->host,
-	    http_work_stage(transfer));
-	(void)curl_multi_remove_handle(engine->multi, transfer->work->easy);
-	work_free(transfer);
-}
-
 /* Did it fail by the session that was offered, as far as can be seen? Up to the end of the
  * handshake, and where nothing but a question was sent, up to the first octet of the answer. */
 static bool
@@ -438,6 +428,18 @@ is_rejected(const struct http_transfer *transfer, CURLcode code)
 	(void)curl_easy_getinfo(work->easy, CURLINFO_APPCONNECT_TIME_T, &secured);
 	return work->stale || secured == 0 ||
 	    (work->header_octets == 0 && strcmp(transfer->method, "GET") == 0);
+}
+
+void
+http_engine_cancel(struct http_engine *engine, struct http_transfer *transfer)
+{
+	if (is_rejected(transfer, CURLE_OPERATION_TIMEDOUT))
+		sessions_forget(engine, transfer->work->sessions);
+	(void)http_work_decide_by_status(transfer);
+	http_transfer_decide(transfer, HTTP_LOCAL, "%s: broken off %s", transfer->host,
+	    http_work_stage(transfer));
+	(void)curl_multi_remove_handle(engine->multi, transfer->work->easy);
+	work_free(transfer);
 }
 
 /* Once more without a session. false: the time is up, or it cannot be started. */

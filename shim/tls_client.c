@@ -37,6 +37,8 @@ struct tls_client {
 	SSL_CTX *strict, *lenient;
 	struct tls_dane *dane;
 	struct tls_sessions *sessions;
+	/* Keys alone: to refuse too large a group costs half of what computing in it does. */
+	struct tls_sessions *large_dh;
 	struct tls_chains *chains;
 };
 
@@ -156,6 +158,7 @@ tls_client_new(const char *ca_file, char *why, size_t why_room)
 	tls->trust = trust;
 	tls->wire_method = tls_wire_method_new();
 	tls->sessions = tls_sessions_new(release_session);
+	tls->large_dh = tls_sessions_new(release_session);
 	tls->chains = tls_chains_new();
 	tls->dane = tls_dane_new();
 	tls->strict = context_new(trust, true);
@@ -175,6 +178,7 @@ tls_client_free(struct tls_client *tls)
 	if (tls == NULL)
 		return;
 	tls_sessions_free(tls->sessions);
+	tls_sessions_free(tls->large_dh);
 	tls_chains_free(tls->chains);
 	SSL_CTX_free(tls->lenient);
 	SSL_CTX_free(tls->strict);
@@ -356,6 +360,13 @@ static const struct stream_ops tls_ops = {
 	.close = tls_close,
 };
 
+static bool
+omits_dhe(const struct tls_client *tls, const struct tls_wish *wish)
+{
+	return (wish->omit & TLS_OMIT_DHE) != 0 || (wish->session_key != NULL &&
+	    tls_sessions_shunned(tls->large_dh, wish->session_key, clock_monotonic_ms()));
+}
+
 /* 0, or -1: OpenSSL lacks memory. */
 static int
 configure(struct tls_io *io, const struct tls_client *tls, const struct tls_wish *wish)
@@ -371,8 +382,8 @@ configure(struct tls_io *io, const struct tls_client *tls, const struct tls_wish
 	if (wish->strict && SSL_set_min_proto_version(io->ssl,
 	    wish->min_protocol == TLS_VERSION_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1)
 		return -1;
-	if ((wish->omit & TLS_OMIT_DHE) != 0 &&
-	    SSL_set_cipher_list(io->ssl, suites(wish->strict, wish->omit)) != 1)
+	if (omits_dhe(tls, wish) &&
+	    SSL_set_cipher_list(io->ssl, suites(wish->strict, TLS_OMIT_DHE)) != 1)
 		return -1;
 	if (wish->sni == NULL)
 		return 0;
@@ -573,6 +584,8 @@ tls_client_start(struct tls_client *tls, struct stream *stream, const struct tls
 		proof->chain_ok = proof->name_ok = proof->dane_ok = false;
 		if (io->key != NULL)
 			tls_sessions_forget(tls->sessions, io->key);
+		if (io->key != NULL && proof->dh_too_large)
+			tls_sessions_shun(tls->large_dh, io->key, clock_monotonic_ms());
 		tls_close(io);
 		return;
 	}

@@ -59,7 +59,8 @@ struct tls_wish {
  * watch (or NULL) that breaks it off makes of it. The certificate is measured by the strict rules
  * whatever was wished, since it is the judge who forgives.
  * A host that is offered a session has 20 s to say its first word; and where a handshake succeeds
- * with TLS_OMIT_SESSION, no session of that key is offered for an hour.
+ * with TLS_OMIT_SESSION, no session of that key is offered for an hour. For as long DHE is not
+ * offered to a host that chose too large a group.
  *
  * With TLS 1.3 a client is done before the server has said yes: until the first octet comes in
  * under TLS, a loss turns *proof into HANDSHAKE_FAILED. So it must live as long as the stream.

@@ -227,3 +227,14 @@ tls_sessions_shun(struct tls_sessions *sessions, const char *key, int64_t now_ms
 	add(sessions, key, NULL, 0, now_ms);
 	pthread_mutex_unlock(&sessions->lock);
 }
+
+bool
+tls_sessions_shunned(struct tls_sessions *sessions, const char *key, int64_t now_ms)
+{
+	bool shunned;
+
+	pthread_mutex_lock(&sessions->lock);
+	shunned = is_shunned(sessions, key) && !is_over(newest(sessions, key), now_ms);
+	pthread_mutex_unlock(&sessions->lock);
+	return shunned;
+}

@@ -12,6 +12,7 @@
 #ifndef SHIM_TLS_SESSIONS_H
 #define SHIM_TLS_SESSIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,7 @@ void *tls_sessions_take(struct tls_sessions *sessions, const char *key, int64_t 
 void tls_sessions_forget(struct tls_sessions *sessions, const char *key);
 /* Sessions of this key are not accepted by its host: none is kept for an hour. */
 void tls_sessions_shun(struct tls_sessions *sessions, const char *key, int64_t now_ms);
+bool tls_sessions_shunned(struct tls_sessions *sessions, const char *key, int64_t now_ms);
 void tls_sessions_clear(struct tls_sessions *sessions);
 
 #endif

@@ -334,6 +334,7 @@ connection_main(void *context)
 	case SERVER_TLS:
 	case SERVER_TLS_1_1:
 	case SERVER_NO_OFFERS:
+	case SERVER_MUTE_AT_OFFERS:
 		serve_tls(connection);
 		break;
 	case SERVER_PLAIN:
@@ -418,6 +419,8 @@ reject_offers(SSL *ssl, int *alert, void *context)
 	    length == 0))
 		return SSL_CLIENT_HELLO_SUCCESS;
 	server->rejected++;
+	while (server->kind == SERVER_MUTE_AT_OFFERS && !server->stop)
+		(void)usleep(10000);
 	*alert = SSL_AD_HANDSHAKE_FAILURE;
 	return SSL_CLIENT_HELLO_ERROR;
 }
@@ -447,7 +450,7 @@ server_start(enum server_kind kind, X509 *cert, EVP_PKEY *key, const char *unix_
 	server->kind = kind;
 	if (cert != NULL)
 		server->context = context_new(kind, cert, key);
-	if (kind == SERVER_NO_OFFERS)
+	if (kind == SERVER_NO_OFFERS || kind == SERVER_MUTE_AT_OFFERS)
 		SSL_CTX_set_client_hello_cb(server->context, reject_offers, server);
 	if (unix_path != NULL)
 		listen_unix(server, unix_path);

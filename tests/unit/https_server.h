@@ -21,6 +21,7 @@ enum server_kind {
 	SERVER_TLS,
 	SERVER_TLS_1_1,	/* nothing later */
 	SERVER_NO_OFFERS,	/* alert 40 for a client that offers a session to be resumed */
+	SERVER_MUTE_AT_OFFERS,	/* silence for it */
 	SERVER_PLAIN,	/* HTTP without TLS */
 	SERVER_NOT_TLS,	/* greets as a mail server does */
 	SERVER_SILENT,	/* accepts and says nothing */

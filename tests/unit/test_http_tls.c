@@ -79,18 +79,24 @@ tear_down(void **state)
 }
 
 static struct http_answer
-fetch(const struct server *server)
+fetch_within(const struct server *server, int64_t ms)
 {
 	static const struct ip loopback = { .octets = { 127, 0, 0, 1 } };
 	char url[200];
 	struct http_request request = { .method = "GET", .url = url, .host = HOST,
 		.addresses = &loopback, .address_count = 1, .max_body = 65536,
-		.allow_private = true, .deadline = deadline_in(5000) };
+		.allow_private = true, .deadline = deadline_in(ms) };
 	struct http_answer answer;
 
 	(void)snprintf(url, sizeof(url), "https://%s:%u/ok", HOST, server->port);
 	http_perform(http, &request, &answer);
 	return answer;
+}
+
+static struct http_answer
+fetch(const struct server *server)
+{
+	return fetch_within(server, 5000);
 }
 
 static void
@@ -246,6 +252,23 @@ test_a_host_that_rejects_sessions(void **state)
 	server_stop(server);
 }
 
+/* There is no time left for another try, but the next request is not lost as well. */
+static void
+test_a_host_that_is_mute_at_sessions(void **state)
+{
+	struct server *server = server_start(SERVER_MUTE_AT_OFFERS, good_cert, key, NULL);
+	struct http_answer answer = fetch(server);
+
+	(void)state;
+	check_answered(&answer);
+	answer = fetch_within(server, 500);
+	assert_int_equal(answer.outcome, HTTP_TIMEOUT);
+	assert_int_equal(server->rejected, 1);
+	answer = fetch(server);
+	check_answered(&answer);
+	server_stop(server);
+}
+
 static void
 test_no_tls(void **state)
 {
@@ -273,6 +296,7 @@ main(void)
 		cmocka_unit_test(test_resumed_session_expires),
 		cmocka_unit_test(test_a_renewed_host_behind_a_session),
 		cmocka_unit_test(test_a_host_that_rejects_sessions),
+		cmocka_unit_test(test_a_host_that_is_mute_at_sessions),
 		cmocka_unit_test(test_no_tls),
 	};
 

@@ -406,6 +406,9 @@ test_a_key_that_is_shunned(void **state)
 	tls_sessions_put(sessions, "a", &values[0], 1000, 0);
 	tls_sessions_shun(sessions, "a", 10);
 	assert_int_equal(released, 1);
+	assert_true(tls_sessions_shunned(sessions, "a", HOUR_MS));
+	assert_false(tls_sessions_shunned(sessions, "a", HOUR_MS + 10));
+	assert_false(tls_sessions_shunned(sessions, "b", 10));
 	tls_sessions_put(sessions, "a", &values[1], 1000, 20);
 	assert_int_equal(released, 2);
 	assert_null(tls_sessions_take(sessions, "a", 20, &shaken));
