@@ -162,7 +162,6 @@ acquire(struct store *store)
 {
 	if (store->broken && clock_monotonic_ms() >= store->recover_at)
 		recover(store);
-	/* Readers go first, and recover() never waits: a scan's callback may come here again. */
 	(void)pthread_rwlock_rdlock(&store->lock);
 	return store->bdb;
 }
@@ -237,8 +236,17 @@ hand_out(const struct bdb_batch *batch,
 	return 0;
 }
 
+/* Of bdb while it is being opened, or of the store, which is held for no longer than this. */
 static int
-scan(struct bdb *bdb, enum store_table table, const char *after,
+next_batch(struct store *store, struct bdb *bdb, enum store_table table, struct bdb_batch *batch)
+{
+	if (bdb != NULL)
+		return bdb_batch_next(bdb, table, batch);
+	return release(store, bdb_batch_next(acquire(store), table, batch));
+}
+
+static int
+scan(struct store *store, struct bdb *bdb, enum store_table table, const char *after,
     bool (*each)(void *context, const char *key, const void *value, size_t length), void *context)
 {
 	struct bdb_batch batch = { .head = 0 };
@@ -247,7 +255,7 @@ scan(struct bdb *bdb, enum store_table table, const char *after,
 
 	buf_add_text(&batch.position, after);
 	while (error == 0 && more && !batch.end) {
-		error = bdb_batch_next(bdb, table, &batch);
+		error = next_batch(store, bdb, table, &batch);
 		if (error == 0)
 			error = hand_out(&batch, each, context, &more);
 	}
@@ -259,7 +267,7 @@ enum store_result
 store_scan(struct store *store, enum store_table table, const char *after,
     bool (*each)(void *context, const char *key, const void *value, size_t length), void *context)
 {
-	int error = release(store, scan(acquire(store), table, after, each, context));
+	int error = scan(store, NULL, table, after, each, context);
 
 	return error == 0 ? STORE_OK : failed(store, "scan", table, after, error);
 }
@@ -372,7 +380,7 @@ examine(struct store *store, void *context)
 	(void)context;
 	error = home_open(store, store->home, false, true, &bdb);
 	for (table = 0; table < TABLE_COUNT && error == 0; table++)
-		error = scan(bdb, (enum store_table)table, "", look_at_one, NULL);
+		error = scan(NULL, bdb, (enum store_table)table, "", look_at_one, NULL);
 	last = bdb_close(bdb);
 	return error != 0 ? error : last;
 }
