@@ -6,8 +6,12 @@ Only the domain's own fault lets a message go without a policy.  The MX host off
 a message that goes, goes in plaintext.
 """
 
+import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
-from checks import address, assert_arrived, assert_nothing_leaked, assert_reply
+from checks import address, assert_arrived, assert_nothing_leaked, assert_reply, wait_until
 from stslab.forwarder import Forged
 from stslab.mx import Behaviour
 
@@ -92,3 +96,37 @@ def test_a_proxy_that_is_away_is_no_policy_host_that_is(net, start):
     for _ in range(2):
         assert_reply(mta.deliver(address(domain)).only, "451 4.4.3")
     assert_nothing_leaked(domain)
+
+
+@pytest.mark.timeout(180)
+def test_a_flood_of_names_of_a_silent_zone(net, start):
+    """70 sessions with 20 such names each: whoever else is written to is looked up all the same, none
+    of them loses its policy, and nothing is remembered of what could not be asked."""
+    mta = start({"smtp": {"keep-idle": "0s"}, "dns": {"timeout": "10s"},
+                 "sts": {"fetch-timeout": "30s"}})
+    silent = net.fresh_name()
+    net.dns.fault("*." + silent, "*", "silence")
+    domains = [announced(net) for _ in range(40)]
+    over = threading.Event()
+
+    def flood(session):
+        codes = set()
+        for turn in itertools.count():
+            names = [f"a@n{session}-{turn}-{number}.{silent}" for number in range(20)]
+            codes |= {reply.code for reply in mta.deliver(names, seconds=120).final}
+            if over.is_set():
+                return codes
+
+    with ThreadPoolExecutor(70) as sessions, ThreadPoolExecutor(8) as others:
+        flooding = [sessions.submit(flood, session) for session in range(70)]
+        wait_until(lambda: len({query.name for query in net.dns.queries()
+                                if query.name.endswith(silent)}) > 200, 60, "the flood")
+        replies = list(others.map(lambda domain: mta.deliver(address(domain)).only, domains))
+        over.set()
+        codes = set().union(*(future.result() for future in flooding))
+    for domain in domains:
+        assert_nothing_leaked(domain)
+    assert [reply.short for reply in replies] == ["451 4.7.4"] * len(domains)
+    assert codes == {451}
+    net.dns.heal()
+    assert_reply(mta.deliver(address(announced(net))).only, "451 4.7.4")
