@@ -90,6 +90,7 @@ compare(struct dns_question *question, const struct dns_answer *other)
 	if (why == NULL)
 		return;
 	answer->state = DNS_FAILED;
+	answer->not_asked = other->not_asked;
 	snprintf(answer->why, sizeof(answer->why), "%s", why);
 }
 

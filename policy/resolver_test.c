@@ -25,7 +25,7 @@ enum probe_result {
 	PROBE_GOOD,
 	PROBE_BOGUS,
 	PROBE_SILENT,
-	PROBE_NONE	/* it could not be made */
+	PROBE_NONE	/* it could not be made, or could not ask */
 };
 
 /* Of one self-test. */
@@ -72,7 +72,7 @@ probe_engine(struct resolver_engine *engine, const struct resolver_anchors *anch
 		if (answer->state == DNS_BOGUS)
 			result = PROBE_BOGUS;
 		else if (answer->state == DNS_FAILED && questions[i].type == DNS_SOA)
-			result = PROBE_SILENT;
+			result = answer->not_asked ? PROBE_NONE : PROBE_SILENT;
 		else
 			continue;
 		snprintf(why, RESOLVER_WHY_MAX, "%s", answer->why);

@@ -85,6 +85,8 @@ resolver_watch_answers(struct resolver_watch *watch, enum resolver_health health
 	bool bogus = false, wanted;
 
 	for (size_t i = 0; i < answers; i++) {
+		if (questions[i].answer.not_asked)	/* which says nothing about the servers */
+			continue;
 		count(watch, questions[i].answer.state);
 		bogus = bogus || questions[i].answer.state == DNS_BOGUS;
 	}

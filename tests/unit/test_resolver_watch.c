@@ -111,11 +111,35 @@ test_before_the_first_test(void **state)
 	assert_false(resolver_watch_answers(&watch, RESOLVER_UNTESTED, &question, 1, START + 1));
 }
 
+/* What this program could not ask is no sign of the servers. */
+static void
+test_questions_that_were_not_asked(void **state)
+{
+	struct dns_question questions[200] = { 0 };
+	struct resolver_watch watch;
+	int64_t due;
+
+	(void)state;
+	resolver_watch_start(&watch, START);
+	resolver_watch_tested(&watch, RESOLVER_VALIDATES, START);
+	due = watch.due_ms;
+	for (size_t i = 0; i < 200; i++)
+		questions[i].answer = (struct dns_answer){ .state = DNS_FAILED,
+		    .not_asked = true };
+	(void)resolver_watch_answers(&watch, RESOLVER_VALIDATES, questions, 200, START + 60 * S);
+	assert_int_equal(watch.due_ms, due);
+	for (size_t i = 0; i < 200; i++)
+		questions[i].answer.not_asked = false;
+	(void)resolver_watch_answers(&watch, RESOLVER_VALIDATES, questions, 200, START + 60 * S);
+	assert_int_equal(watch.due_ms, START + 60 * S);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_when_the_next_one_is_due),
+		cmocka_unit_test(test_questions_that_were_not_asked),
 		cmocka_unit_test(test_answers_that_call_for_a_test),
 		cmocka_unit_test(test_before_the_first_test),
 	};
