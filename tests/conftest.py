@@ -17,6 +17,7 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "e2e"), str(HERE / "mta"), str(HERE.parent / "integration" / "lab")]
 
+import clocks  # noqa: E402
 from stslab import pace, sanitizer  # noqa: E402
 from stslab.internet import Internet  # noqa: E402
 from stslab.milter import StsgateMilter  # noqa: E402
@@ -97,6 +98,22 @@ def start(net):
     yield start_one
     statuses = [net.daemons.discard(daemon) for daemon in made]
     assert not any(statuses), f"stsgated ended with {statuses}\n{net.daemons.complaints()}"
+
+
+@pytest.fixture
+def machine(net):
+    """A daemon whose clocks the test moves, as clocks.Clocks: machine({section: {key: value}})."""
+    made = []
+
+    def make(settings=None):
+        made.append(clocks.Clocks(net.daemons.make({"smtp": {"keep-idle": "0s"}} | (settings or {}))))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for clock in made:
+        assert clock.daemon.stop() == 0, clock.daemon.log_text()
+        net.daemons.discard(clock.daemon)
 
 
 @pytest.fixture

@@ -47,6 +47,11 @@ def wait_until(true, seconds=5, what="it"):
         time.sleep(0.02)
 
 
+def let_pass(seconds):
+    """Real time, where a TTL must run out that libunbound keeps: no test moves its clock."""
+    time.sleep(seconds)
+
+
 def wire_text(domain):
     """All lines the domain's hosts got, for failure messages."""
     return [(host.name, line.text, line.tls) for host in domain.hosts for line in host.lines]

@@ -5,15 +5,16 @@
 import contextlib
 import pathlib
 import subprocess
-import time
 
 import pytest
-from checks import address, assert_arrived, assert_nothing_leaked, assert_reply, wait_until
+from checks import (address, assert_arrived, assert_nothing_leaked, assert_reply, let_pass,
+                    wait_until)
 from stslab import programs
 from stslab.forwarder import Forged
 from stslab.mx import Behaviour
 from stslab.policyhost import policy_text
 
+HOUR = 3600
 STRIPPED = Behaviour(offer_starttls=False, starttls=None)
 QUICK = {"sts": {"retry-interval": "1s"}}
 
@@ -34,7 +35,7 @@ def strip(domain):
 
 def txt_is_old():
     """Wait until a TXT answer with a TTL of one second is asked for again."""
-    time.sleep(2.1)
+    let_pass(2.1)
 
 
 def silence_sts(net, domain, fault="servfail"):
@@ -156,29 +157,30 @@ def test_live_none_replaces_enforce_at_once(net, start):
     assert mta.deliver(address(domain)).only.short == "250 2.0.0"
 
 
-def test_an_expired_policy_is_not_used(net, start):
+def test_an_expired_policy_is_not_used(net, machine):
     """F7, F8: max_age is over, the fetch fails."""
-    mta = start({"sts": {"retry-interval": "1s"}, "smtp": {"keep-idle": "0s"}})
-    domain = seen(net, mta, max_age=3)
+    clock = machine({"sts": {"retry-interval": "1s"}})
+    mta = clock.daemon
+    domain = seen(net, mta, max_age=HOUR)
     net.zones.remove("_mta-sts." + domain.name)
     domain.site.status = 404
     strip(domain)
     assert refuses(mta, domain), "still in force"
-    time.sleep(3.5)
+    clock.pass_over(HOUR)
     assert mta.deliver(address(domain)).only.short == "250 2.0.0", "over"
 
 
-def test_lifetime_counts_from_the_fetch_over_a_restart(net, start):
-    mta = start({"sts": {"retry-interval": "1s"}, "smtp": {"keep-idle": "0s"}})
-    domain = seen(net, mta, max_age=4)
-    fetched = time.monotonic()
-    time.sleep(1.5)
-    mta.restart()
+def test_lifetime_counts_from_the_fetch_over_a_restart(net, machine):
+    clock = machine({"sts": {"retry-interval": "1s"}})
+    mta = clock.daemon
+    domain = seen(net, mta, max_age=4 * HOUR)
+    clock.pass_over(3 * HOUR)
+    clock.restart()
     net.zones.remove("_mta-sts." + domain.name)
     domain.site.status = 404
     strip(domain)
     assert refuses(mta, domain)
-    time.sleep(max(0, fetched + 4.5 - time.monotonic()))
+    clock.pass_over(HOUR)
     assert mta.deliver(address(domain)).only.short == "250 2.0.0"
 
 

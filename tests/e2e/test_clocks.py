@@ -4,7 +4,6 @@
 
 import time
 
-import clocks
 import pytest
 from checks import address, wait_until
 from stslab.mx import Behaviour
@@ -12,22 +11,6 @@ from stslab.mx import Behaviour
 STRIPPED = Behaviour(offer_starttls=False, starttls=None)
 HOUR = 3600
 DAY = 24 * HOUR
-
-
-@pytest.fixture
-def machine(net):
-    """A daemon that is started by its clocks."""
-    made = []
-
-    def make(settings=None):
-        made.append(clocks.Clocks(net.daemons.make({"smtp": {"keep-idle": "0s"}} | (settings or {}))))
-        made[-1].start()
-        return made[-1]
-
-    yield make
-    for clock in made:
-        assert clock.daemon.stop() == 0, clock.daemon.log_text()
-        net.daemons.discard(clock.daemon)
 
 
 def learned(net, machine, **options):

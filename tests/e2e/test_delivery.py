@@ -6,7 +6,7 @@ import collections
 import time
 
 import pytest
-from checks import address, assert_arrived, assert_nothing_leaked, assert_reply
+from checks import address, assert_arrived, assert_nothing_leaked, assert_reply, wait_until
 from stslab import lmtp
 from stslab.internet import Mx
 from stslab.mx import Behaviour, Drop, Slow
@@ -340,9 +340,14 @@ def test_big_message_goes_through_an_unlinked_file(net, mta):
         client.envelope("sender@out.example", [address(domain)])
         assert client.command("DATA").code == 354
         client.send(lmtp.stuffed(content))
-        time.sleep(0.5)
-        files = [path for path in mta.open_files() if path.startswith(spool)]
-        assert files and all(path.endswith(" (deleted)") for path in files), files
+        files = []
+
+        def spooled():
+            files[:] = [path for path in mta.open_files() if path.startswith(spool)]
+            return files
+
+        wait_until(spooled, 10, "a file of the spool")
+        assert all(path.endswith(" (deleted)") for path in files), files
         assert client.reply().short == "250 2.0.0"
     assert domain.messages()[0].content == content
 
@@ -354,7 +359,7 @@ def test_small_messages_touch_no_disk(net, mta):
         client.envelope("sender@out.example", [address(domain)])
         client.command("DATA")
         client.send(lmtp.stuffed(b"Subject: small\r\n\r\n" + b"x" * 78 + b"\r\n"))
-        time.sleep(0.3)
+        wait_until(lambda: domain.host.leaked()[1] > 70, 10, "the content at the host")
         assert not [path for path in mta.open_files()
                     if path.startswith(mta.settings["spool-directory"])]
         assert client.reply().code == 250

@@ -18,7 +18,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from checks import address, assert_arrived, wait_until
+from checks import address, assert_arrived, let_pass, wait_until
 from stslab import tls, tlsa
 from stslab.internet import Mx
 from stslab.mx import Behaviour, Drop
@@ -248,7 +248,7 @@ def test_a_vanished_txt_is_no_failure(net, start, collector):
     """47, F6."""
     daemon, domain = cached(net, start, collector)
     net.dns.fault("_mta-sts." + domain.name, "TXT", "nxdomain")
-    time.sleep(2.1)
+    let_pass(2.1)
     assert daemon.deliver(address(domain)).only.code == 250
     for session in collector.wait(domain.name, 2):
         policy, = session["policies"]
@@ -261,7 +261,7 @@ def test_a_failed_fetch_beside_a_kept_policy(net, start, collector):
     daemon, domain = cached(net, start, collector)
     domain.site.status = 404
     domain.set_id("second")
-    time.sleep(2.1)
+    let_pass(2.1)
     assert daemon.deliver(address(domain)).only.code == 250
     verdicts = [verdict(policy) for session in collector.wait(domain.name, 3)
                 for policy in session["policies"]]

@@ -9,7 +9,7 @@ import re
 import time
 
 import pytest
-from checks import address, assert_arrived
+from checks import address, assert_arrived, wait_until
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from stslab.exim import Exim
@@ -99,23 +99,31 @@ def test_exim_uses_bdat(net, ways):
 def test_new_mail_is_kept_however_long_stsgated_is_away(net, ways):
     """With the retry rule: deferred.  Without it the very same mail bounces at the first try."""
     site = ways.get("exim-lmtp")
-    outcome = {}
+    senders, first = {}, {}
     for rule in ("ours", "none"):
         directory = net.directory / f"exim-retry-{rule}"
         directory.mkdir()
-        exim = Exim(directory, 2699)    # nobody listens there
+        exim = senders[rule] = Exim(directory, 2699)    # nothing listens there
         if rule == "none":
             (exim.directory / "stsgate/retry/00_stsgate").write_text("")
         text = (exim.directory / "stsgate/example.conf").read_text()
         (exim.directory / "stsgate/example.conf").write_text(
             text.replace("F,2h,5m; F,5d,30m", "F,1s,1s"))
-        first = exim.send(f"first@{net.fresh_name()}")
-        time.sleep(2.1)
-        exim.run_queue(force=False)
-        time.sleep(1.1)
-        new = exim.send(f"new@{net.fresh_name()}")
-        outcome[rule] = bool(exim.waiting(first)), bool(exim.waiting(new))
-    assert outcome == {"ours": (True, True), "none": (False, False)}
+        first[rule] = exim.send(f"first@{net.fresh_name()}")
+
+    def gave_up():
+        for exim in senders.values():
+            exim.run_queue(force=False)
+        return not senders["none"].waiting(first["none"])
+
+    def keeps_new(rule):
+        return bool(senders[rule].waiting(senders[rule].send(f"new@{net.fresh_name()}")))
+
+    wait_until(gave_up, 20, "the end of the retry rule")
+    assert senders["ours"].waiting(first["ours"])
+    wait_until(lambda: not keeps_new("none"), 20, "a bounce at the first try")
+    assert keeps_new("ours")
+    assert senders["ours"].waiting(first["ours"])
     assert site.mta.waiting() == []
 
 

@@ -4,6 +4,7 @@
 
 import json
 import pathlib
+import re
 import time
 
 from . import namespace, pace, processes, roots
@@ -130,11 +131,23 @@ class Postfix:
     def run_queue(self):
         """Try everything in the queue now."""
         if self._runs:
+            waiting = [message["queue_id"] for message in self._queued()]
+            logged = len(self.root.log)
             self.root.run("postqueue", "-f")
+            self._wait_tried(waiting, logged)
         else:
             self.start()
-        time.sleep(0.3)
         self.settle()
+
+    def _wait_tried(self, waiting, logged, seconds=50):
+        """Until the log, behind its first `logged` lines, says of each message what became of it."""
+        end = time.monotonic() + pace.patience(seconds)
+        while waiting:
+            if time.monotonic() > end:
+                raise PostfixFailed("Postfix has not tried its queue:\n" + self.log_text())
+            time.sleep(0.02)
+            tried = "\n".join(self.root.log[logged:])
+            waiting = [name for name in waiting if not re.search(rf" {name}: (to=|removed)", tried)]
 
     def waiting(self):
         """The recipients that still wait."""
