@@ -50,6 +50,10 @@ struct resolver_engine {
 	LIST_HEAD(, batch) batches;
 };
 
+/* Contexts share some locks inside libunbound, which are made with the first one and destroyed with
+ * whichever ends: contexts come and go one at a time. */
+static pthread_mutex_t contexts = PTHREAD_MUTEX_INITIALIZER;
+
 /* One question in flight. It has a place among the turns and a reference on its batch until
  * libunbound answers, which it does long after nobody waits any more: it knows of no way to give a
  * question up. */
@@ -467,7 +471,9 @@ resolver_engine_new(const struct conf *conf, const struct resolver_servers *serv
 	engine->turns = resolver_turns_new(ports() / PORTS_EACH);
 	pthread_mutex_init(&engine->lock, NULL);
 	LIST_INIT(&engine->batches);
+	pthread_mutex_lock(&contexts);
 	engine->ctx = ub_ctx_create();
+	pthread_mutex_unlock(&contexts);
 	if (engine->ctx == NULL) {
 		snprintf(why, why_room, "the resolver library does not start: %s", strerror(errno));
 		goto fail;
@@ -506,7 +512,9 @@ resolver_engine_free(struct resolver_engine *engine)
 			;
 		pthread_join(engine->thread, NULL);
 	}
+	pthread_mutex_lock(&contexts);
 	ub_ctx_delete(engine->ctx);
+	pthread_mutex_unlock(&contexts);
 	while ((batch = LIST_FIRST(&engine->batches)) != NULL)
 		batch_destroy(batch);	/* nobody calls back any more */
 	if (engine->end >= 0)
