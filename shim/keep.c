@@ -13,11 +13,13 @@
 
 #include "base/arena.h"
 #include "base/deadline.h"
+#include "base/limits.h"
 #include "base/stream.h"
 #include "base/thread.h"
 #include "shim/keep.h"
 
 #define BUCKETS	1024
+#define END_MS	500	/* for a host to hang up after QUIT, where it counts */
 #define REAPER_STACK	(256 * 1024)
 #define REAP_EVERY_MS	100	/* at most: those that end together are closed together */
 
@@ -80,14 +82,32 @@ idle_free(struct idle *idle)
 	free(idle);
 }
 
+/* Until the host has hung up, or is slow to do so: one that counts our connections counts this one
+ * so long. */
+static void
+hear_the_end(struct kept *kept, struct deadline deadline)
+{
+	enum stream_status status = STREAM_OK;
+	char line[LIMIT_SMTP_REPLY_LINE + 1];
+	size_t length;
+
+	smtp_client_quit(&kept->client);
+	while (status == STREAM_OK)
+		status = stream_read_line(kept->client.stream, line, sizeof(line), &length,
+		    deadline);
+}
+
 /* Without the lock: saying good-bye may take a moment. */
 static void
-close_all(struct ages *doomed)
+close_all(struct ages *doomed, bool hear)
 {
+	struct deadline deadline = deadline_in(END_MS);
 	struct idle *idle;
 
 	while ((idle = TAILQ_FIRST(doomed)) != NULL) {
 		TAILQ_REMOVE(doomed, idle, in_age);
+		if (hear)
+			hear_the_end(&idle->kept, deadline);
 		keep_close(&idle->kept);
 		idle_free(idle);
 	}
@@ -148,7 +168,7 @@ reaper_run(void *context)
 			continue;
 		}
 		pthread_mutex_unlock(&keep->lock);
-		close_all(&doomed);
+		close_all(&doomed, false);
 		pthread_mutex_lock(&keep->lock);
 	}
 	pthread_mutex_unlock(&keep->lock);
@@ -178,7 +198,7 @@ keep_clear(struct keep *keep)
 	pthread_mutex_lock(&keep->lock);
 	(void)reap(keep, INT64_MAX, &doomed);
 	pthread_mutex_unlock(&keep->lock);
-	close_all(&doomed);
+	close_all(&doomed, false);
 }
 
 void
@@ -199,7 +219,7 @@ keep_stop(struct keep *keep)
 	(void)reap(keep, clock_monotonic_ms(), &doomed);
 	pthread_cond_signal(&keep->changed);
 	pthread_mutex_unlock(&keep->lock);
-	close_all(&doomed);
+	close_all(&doomed, false);
 }
 
 void
@@ -296,7 +316,7 @@ keep_take(struct keep *keep, const char *key, struct kept *kept)
 		doom(keep, idle, &doomed);
 	}
 	pthread_mutex_unlock(&keep->lock);
-	close_all(&doomed);
+	close_all(&doomed, false);
 	if (idle == NULL)
 		return false;
 	*kept = idle->kept;
@@ -333,12 +353,19 @@ void
 keep_make_room(struct keep *keep, const struct ip *ip, const char *domain, unsigned domain_limit)
 {
 	struct ages doomed = TAILQ_HEAD_INITIALIZER(doomed);
+	enum slots_excess excess;
 	struct idle *victim;
+	bool of_host = false;
 
 	pthread_mutex_lock(&keep->lock);
-	while ((victim = find_victim(keep, slots_excess(keep->slots, ip, domain, domain_limit), ip,
-	    domain)) != NULL)
+	for (;;) {
+		excess = slots_excess(keep->slots, ip, domain, domain_limit);
+		victim = find_victim(keep, excess, ip, domain);
+		if (victim == NULL)
+			break;
+		of_host = of_host || excess == SLOTS_EXCESS_IP;
 		doom(keep, victim, &doomed);
+	}
 	pthread_mutex_unlock(&keep->lock);
-	close_all(&doomed);
+	close_all(&doomed, of_host);
 }

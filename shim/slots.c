@@ -23,6 +23,7 @@
 
 #define LIVED_MS	(60 * 1000)	/* a connection that ended speaks for the host so long */
 #define GROW_MS	(60 * 1000)	/* after which a host is thought to take one more */
+#define REST_MS	200	/* a host with a limit hears a little late of what ended */
 #define LINGER_MS	(10 * 60 * 1000)	/* what was learnt outlives the last connection */
 
 /* Connections of one address or destination. Stays while somebody holds or awaits one, and that of
@@ -36,6 +37,7 @@ struct counter {
 	int64_t lived_ms;	/* when one was there last */
 	unsigned allowed;	/* learnt at learnt_ms; 0: no limit is known */
 	int64_t learnt_ms;
+	int64_t rest_until_ms;
 	TAILQ_ENTRY(counter) lingering;	/* without references */
 	int64_t left_ms;	/* since when */
 	char key[];
@@ -181,6 +183,8 @@ limit_of(const struct slots *slots, const struct counter *of_ip)
 static bool
 fits(const struct slots *slots, const struct waiter *waiter)
 {
+	if (waiter->ip->rest_until_ms > 0 && waiter->ip->rest_until_ms > clock_monotonic_ms())
+		return false;
 	return slots->open < slots->max_open && waiter->ip->open < limit_of(slots, waiter->ip) &&
 	    (waiter->domain_limit == 0 || waiter->domain->open < waiter->domain_limit);
 }
@@ -364,12 +368,20 @@ slots_welcome(struct slots *slots, const struct ip *ip)
 }
 
 static void
+ended(struct counter *of_ip)
+{
+	of_ip->lived_ms = clock_monotonic_ms();
+	if (of_ip->allowed > 0)
+		of_ip->rest_until_ms = of_ip->lived_ms + REST_MS;
+}
+
+static void
 leave(struct counter *of_ip)
 {
 	if (of_ip->welcome == 0)
 		abort();
 	of_ip->welcome--;
-	of_ip->lived_ms = clock_monotonic_ms();
+	ended(of_ip);
 }
 
 void
@@ -383,17 +395,18 @@ slots_leave(struct slots *slots, const struct ip *ip)
 	pthread_mutex_unlock(&slots->lock);
 }
 
-/* Several that are turned away together lower it once: they were counted beside the same others. */
+/* Several that are turned away together leave one after the other, and each lowers it by one. */
 static void
-lower(const struct slots *slots, struct counter *of_ip, unsigned living)
+lower(const struct slots *slots, struct counter *of_ip, unsigned others)
 {
-	unsigned most = living > 0 ? living : 1;
+	unsigned most = others > 0 ? others : 1;
 
 	if (most < limit_of(slots, of_ip) || of_ip->allowed == 0)
 		of_ip->allowed = most;
 	else
 		of_ip->allowed = limit_of(slots, of_ip);
 	of_ip->learnt_ms = clock_monotonic_ms();
+	of_ip->rest_until_ms = of_ip->learnt_ms + REST_MS;
 }
 
 enum slots_refusal
@@ -402,18 +415,19 @@ slots_refused(struct slots *slots, const struct ip *ip)
 	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
 	enum slots_refusal refusal = SLOTS_REFUSAL_OF_ALL;
 	struct counter *of_ip;
-	unsigned living;
+	unsigned others;
 
 	ip_key(ip, key);
 	pthread_mutex_lock(&slots->lock);
 	of_ip = counter_held(slots, key);
-	living = of_ip->welcome + of_ip->idle;
-	if (living > 0)
+	/* Those that wait for their greeting may have it already. */
+	others = of_ip->open - 1 + of_ip->idle;
+	if (others > 0)
 		refusal = SLOTS_REFUSAL_OF_MORE;
 	else if (of_ip->lived && clock_monotonic_ms() - of_ip->lived_ms < LIVED_MS)
 		refusal = SLOTS_REFUSAL_FOR_NOW;
 	if (refusal != SLOTS_REFUSAL_OF_ALL)
-		lower(slots, of_ip, living);
+		lower(slots, of_ip, others);
 	pthread_mutex_unlock(&slots->lock);
 	return refusal;
 }
@@ -431,11 +445,13 @@ void
 slots_park(struct slots *slots, const struct ip *ip, const char *domain)
 {
 	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
+	struct counter *of_ip;
 
 	ip_key(ip, key);
 	pthread_mutex_lock(&slots->lock);
-	if (counter_held(slots, key)->welcome > 0)
-		leave(counter_held(slots, key));
+	of_ip = counter_held(slots, key);
+	if (of_ip->welcome > 0)
+		of_ip->welcome--;
 	change(slots, ip, domain, -1, 1);
 	grant_to_the_first_that_fits(slots);
 	pthread_mutex_unlock(&slots->lock);

@@ -10,8 +10,8 @@
  * these are counted apart, and closed when they are too many with those in use. Any thread.
  *
  * A host may take fewer connections from one client than smtp.max-per-host, and says so by turning
- * one more away at its greeting. Its number is learnt from those that it greeted and that live at
- * that moment, grows by one a minute, and is forgotten with the address.
+ * one more away at its greeting. Its number is learnt from the others that are open at that moment,
+ * grows by one a minute, and is forgotten with the address.
  */
 #ifndef SHIM_SLOTS_H
 #define SHIM_SLOTS_H
@@ -41,9 +41,9 @@ void slots_welcome(struct slots *slots, const struct ip *ip);
 void slots_leave(struct slots *slots, const struct ip *ip);
 
 enum slots_refusal {
-	SLOTS_REFUSAL_OF_ALL,	/* no connection of ours lived within the minute */
-	SLOTS_REFUSAL_FOR_NOW,	/* one did, but none lives */
-	SLOTS_REFUSAL_OF_MORE	/* others live: a slot to be had later is worth the wait */
+	SLOTS_REFUSAL_OF_ALL,	/* no other is open, and none was greeted within the minute */
+	SLOTS_REFUSAL_FOR_NOW,	/* one was greeted, but no other is open */
+	SLOTS_REFUSAL_OF_MORE	/* others are open: a slot after one of them is worth the wait */
 };
 /* For one who has a slot: the host turned its connection away at the greeting. Fewer are opened
  * from now on, unless it is SLOTS_REFUSAL_OF_ALL. */

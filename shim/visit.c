@@ -199,17 +199,19 @@ static bool
 excuse_crowd(struct call *call)
 {
 	struct visit *visit = call->visit;
+	unsigned most = 0;
 
 	switch (slots_refused(call->delivery->context->slots, visit->ip)) {
 	case SLOTS_REFUSAL_OF_ALL:
 		return false;
 	case SLOTS_REFUSAL_OF_MORE:
-		if (visit->watch == NULL && visit->crowded++ < CROWDED_MOST)
-			call->end = VISIT_CROWDED;
+		most = CROWDED_MOST;
 		break;
 	case SLOTS_REFUSAL_FOR_NOW:
 		break;
 	}
+	if (visit->watch == NULL && visit->crowded++ < most)
+		call->end = VISIT_CROWDED;
 	call->failed = HOST_SCOPE_NONE;
 	return false;
 }

@@ -294,6 +294,17 @@ def test_a_host_that_takes_three_connections_of_one_client(net, start, keep, too
     assert mta.deliver(address(domain, "alone")).only.code == 250
 
 
+@pytest.mark.parametrize("worn", [Behaviour.worn, "421 4.7.0 Too many mails", "451 4.7.1 No more"])
+def test_a_host_with_limits_by_connection_and_by_client(net, mta, worn):
+    """Two messages a connection, two connections a client: everything arrives, once."""
+    domain = net.domain(policy="enforce", behaviour=Behaviour(
+        messages_per_connection=2, worn=worn, connections_of_one=2))
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(
+            lambda n: mta.deliver(address(domain, f"u{n}")).only.code, range(16))) == [250] * 16
+    assert_arrived(domain, times=16, tls=True)
+
+
 def test_domains_that_share_such_a_host(net, start):
     mta = start()
     domain = net.domain(behaviour=Behaviour(dot=Slow(0.1, "250 2.0.0 Ok"), connections_of_one=3))

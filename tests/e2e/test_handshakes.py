@@ -65,12 +65,18 @@ def test_testing_is_told_of_the_first_handshake(net, fresh, collector):
         ("sts", 0, None), ("sts", 1, 205)]
 
 
-def test_a_middle_that_rejects_sessions_wins_no_plaintext(net, fresh):
-    """The host behind resumes; somebody on the way ends every connection that would."""
+MANNERS = {"session, alert 40": middle.Manner(offered=tls.alert(40)),
+           "session, closed": middle.Manner(offered=b""),
+           "server name": middle.Manner(named=tls.alert(112))}
+
+
+@pytest.mark.parametrize("manner", MANNERS.values(), ids=MANNERS.keys())
+def test_a_middle_that_rejects_sessions_or_names_wins_no_plaintext(net, fresh, manner):
+    """The host behind takes both; somebody on the way ends every connection that has them."""
     domain = net.domain(mx=[Mx(down=True)])
     real = net.mx_host(domain.host.name)
     thief = middle.Middle(net.authorities, domain.host.name, domain.host.address,
-                          (real.address, 25), middle.Manner(offered=tls.alert(40))).start()
+                          (real.address, 25), manner).start()
     try:
         for number in range(3):
             assert fresh.deliver(address(domain, f"u{number}")).only.short == "250 2.0.0"

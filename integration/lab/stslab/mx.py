@@ -90,6 +90,8 @@ class Behaviour:
     tickets: int = 2                        # session tickets that a TLS 1.3 client gets
     minimum_tls: str = "TLSv1"
     maximum_tls: str = "TLSv1.3"
+    messages_per_connection: int = None     # MAIL after so many gets `worn`
+    worn: object = "550 5.7.1 Too many mails per connection"
     mail: object = "250 2.1.0 Sender ok"
     rcpt: dict = field(default_factory=dict)  # local part -> action
     most_recipients: int = None             # of one message; the next gets 552
@@ -441,6 +443,9 @@ class _Dialogue:
     def _mail(self, text):
         if self.does.require_tls_first and not self.in_tls:
             self._act("530 5.7.0 Must issue a STARTTLS command first")
+            return
+        if len(self.connection.transactions) == self.does.messages_per_connection:
+            self._act(self.does.worn)
             return
         self.sender, self.recipients = _path(text), []
         self._act(self.does.mail)
