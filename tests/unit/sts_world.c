@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "tests/unit/sts_world.h"
 
 struct world world = { .lock = PTHREAD_MUTEX_INITIALIZER };
+static unsigned threads_before;	/* ours, and a sanitizer's */
 
 static void
 answer_txt(struct arena *arena, struct dns_answer *answer, const char *txt)
@@ -183,6 +185,29 @@ restart(struct fixture *fixture)
 	open_cache(fixture);
 }
 
+static unsigned
+threads(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	unsigned count = 0;
+
+	assert_non_null(tasks);
+	while (readdir(tasks) != NULL)
+		count++;
+	closedir(tasks);
+	return count;
+}
+
+void
+wait_landed(void)
+{
+	struct deadline deadline = deadline_in(30000);
+
+	while (threads() > threads_before && !deadline_passed(deadline))
+		usleep(1000);
+	assert_false(deadline_passed(deadline));
+}
+
 int
 setup(void **state)
 {
@@ -190,6 +215,7 @@ setup(void **state)
 	struct fixture *fixture = xcalloc(1, sizeof(*fixture));
 	struct conf *conf = &fixture->conf;
 
+	threads_before = threads();
 	pthread_mutex_lock(&world.lock);
 	world.txt_state = DNS_INSECURE;
 	world.exists = true;

@@ -24,7 +24,7 @@ tick_until(struct fixture *fixture, unsigned fetches)
 		sts_cache_tick(fixture->cache, deadline_in(1000));
 		usleep(10 * 1000);
 	} while (world.fetches < fetches && !deadline_passed(deadline));
-	usleep(50 * 1000);	/* for the last one to be kept */
+	wait_landed();
 }
 
 static void
@@ -32,7 +32,7 @@ tick_some(struct fixture *fixture)
 {
 	for (int i = 0; i < 5; i++) {
 		sts_cache_tick(fixture->cache, deadline_in(1000));
-		usleep(10 * 1000);
+		wait_landed();
 	}
 }
 
@@ -144,10 +144,10 @@ test_many_due_at_once(void **state)
 	pass(DAY + 1);
 	world.fetch_ms = 400;
 	sts_cache_tick(fixture->cache, deadline_in(30000));
-	usleep(20 * 1000);
+	while (world.fetches == COUNT)
+		usleep(1000);
 	assert_in_range(world.fetches, COUNT + 1, COUNT + 16);	/* a few at a time */
 	tick_until(fixture, 2 * COUNT);
-	usleep(100 * 1000);
 	tick_some(fixture);
 	assert_int_equal(world.fetches, 2 * COUNT);
 }
