@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "base/arena.h"
 #include "base/deadline.h"
@@ -106,13 +107,19 @@ count_session(struct walk *walk, const struct visit *visit)
 	}
 }
 
+static bool
+has_sessions_left(const struct walk *walk)
+{
+	unsigned most = walk->delivery->context->conf->smtp.sessions_per_message;
+
+	return most == 0 || *walk->sessions < most;
+}
+
 /* May one more address be tried? */
 static bool
 may_knock(const struct walk *walk)
 {
-	unsigned most = walk->delivery->context->conf->smtp.sessions_per_message;
-
-	return walk->left > 0 && walk->tries_left > 0 && (most == 0 || *walk->sessions < most);
+	return walk->left > 0 && walk->tries_left > 0 && has_sessions_left(walk);
 }
 
 /* false: the walk is over. */
@@ -141,20 +148,52 @@ try_address(struct walk *walk, const struct plan_host *host, const struct ip *ip
 	return end == VISIT_NEXT && may_knock(walk);
 }
 
+/* May one more address of this host be tried? Not where it has greeted and other hosts would go
+ * without being asked at all. */
+static bool
+may_stay(const struct walk *walk, unsigned sessions_before)
+{
+	unsigned most = walk->delivery->context->conf->smtp.sessions_per_message;
+
+	return walk->tries_left > walk->hosts_left && (most == 0 ||
+	    *walk->sessions == sessions_before || *walk->sessions + walk->hosts_left < most);
+}
+
 /* The addresses of a host from number *next on, while it does not turn out to be unfit for the
  * message. false: the walk is over. */
 static bool
 walk_addresses(struct walk *walk, const struct plan_host *host, size_t *next)
 {
+	unsigned sessions_before = *walk->sessions;
+
 	walk->failed_last = VISIT_WEIGHT_NONE;
-	while (*next < addresses_of(host) && walk->failed_last != VISIT_WEIGHT_UNFIT)
+	while (*next < addresses_of(host) && walk->failed_last != VISIT_WEIGHT_UNFIT &&
+	    (*next == 0 || may_stay(walk, sessions_before)))
 		if (!try_address(walk, host, &host->addresses[(*next)++]))
 			return false;
 	return true;
 }
 
-/* One after the other; but what one address of a host cannot take the others hardly can: they come
- * after the other hosts, of which smtp.sessions-per-message shall leave none out. */
+/* The next host of which no address was tried. The last session of a message is for any of them,
+ * so that in time each is asked, however many before it turn messages away. */
+static size_t
+pick_untried(const struct walk *walk, const size_t *next)
+{
+	const struct plan *plan = walk->delivery->plan;
+	unsigned most = walk->delivery->context->conf->smtp.sessions_per_message;
+	uint32_t skipped = 0;
+	size_t i;
+
+	if (most > 0 && *walk->sessions > 0 && *walk->sessions + 1 >= most)
+		skipped = arc4random_uniform((uint32_t)walk->hosts_left);
+	for (i = 0; i < plan->host_count; i++)
+		if (next[i] == 0 && addresses_of(&plan->hosts[i]) > 0 && skipped-- == 0)
+			break;
+	return i;
+}
+
+/* One host after the other, and no host is left out for the sake of another's further addresses,
+ * of which less is to be expected: these come last. */
 static void
 walk_hosts(struct walk *walk)
 {
@@ -162,12 +201,16 @@ walk_hosts(struct walk *walk)
 	size_t next[LIMIT_MX_RECORDS] = { 0 }, i;
 
 	begin(walk);
+	while (may_knock(walk) && walk->hosts_left > 0) {
+		i = pick_untried(walk, next);
+		walk->hosts_left--;
+		if (!walk_addresses(walk, &plan->hosts[i], &next[i]))
+			return;
+	}
 	while (may_knock(walk))
-		for (i = 0; i < plan->host_count; i++) {
-			walk->hosts_left -= next[i] == 0 && addresses_of(&plan->hosts[i]) > 0;
+		for (i = 0; i < plan->host_count; i++)
 			if (!walk_addresses(walk, &plan->hosts[i], &next[i]))
 				return;
-		}
 }
 
 /* All that are not settled yet. */
@@ -265,7 +308,8 @@ deliver(struct delivery *delivery, struct deliver_report *report, struct facts *
 		again = gather_plan_again(&delivery->context->gatherer, report->arena,
 		    delivery->txn->wish, delivery->txn->deadline, facts);
 	}
-	if (again == NULL) {
+	/* A plan whose hosts may not be asked any more is for the next message. */
+	if (again == NULL || !has_sessions_left(&walk)) {
 		settle_failed(&walk);
 		return;
 	}

@@ -458,6 +458,16 @@ def test_the_next_message_asks_other_addresses(net, start):
     assert {len(host.connections) for host in domain.hosts} == {1}
 
 
+@pytest.mark.parametrize("behaviour", [
+    Behaviour(greeting="554 5.3.2 No"), Behaviour(greeting="450 4.3.2 Busy"),
+    Behaviour(ehlo="451 4.3.2 Later"), Behaviour(mail="450 4.7.1 Grey"),
+    Behaviour(mail=TSS)], ids=["554", "450", "EHLO", "450 at MAIL", "421 at MAIL"])
+def test_many_addresses_of_one_host_keep_no_other_from_being_asked(net, mta, behaviour):
+    domain = net.domain(mx=[Mx(10, behaviour=behaviour, family=("loopback",) * 5), Mx(20)])
+    assert_reply(mta.deliver(address(domain)).only, "250 2.0.0", domain.hosts[-1].name)
+    assert knocks(domain) == 5
+
+
 def test_sessions_per_message_zero_is_no_limit(net, start):
     mta = start({"smtp": {"sessions-per-message": 0}})
     domain = crowd(net, Behaviour(mail=TSS))
@@ -474,14 +484,36 @@ def test_hosts_that_lack_tls_do_not_count(net, start):
     assert_arrived(domain, tls=True)
 
 
+def test_another_policy_without_a_session_left_is_for_the_next_message(net, start):
+    """The reply tells what the hosts that were asked lacked."""
+    mta = start({"smtp": {"sessions-per-message": 1, "keep-idle": "0s"},
+                 "sts": {"retry-interval": "1s"}})
+    domain = net.domain(policy="enforce", mx=[Mx(10), Mx(20)])
+    domain.set_id("one", ttl=60)
+    assert_reply(mta.deliver(address(domain, "first")).only, "250 2.0.0")
+    domain.hosts[0].behaviour = Behaviour(offer_starttls=False, starttls=None)
+    domain.hosts[1].behaviour = Behaviour(greeting="450 4.3.2 Busy")
+    domain.set_policy("none")
+    domain.set_id("two", ttl=60)
+    time.sleep(1.1)
+    assert_reply(mta.deliver(address(domain, "second")).only, "451 4.7.4", domain.hosts[0].name)
+    assert_reply(mta.deliver(address(domain, "third")).only, "250 2.0.0", domain.hosts[0].name)
+
+
 def test_a_no_of_all_hosts_while_one_is_untried_is_a_451(net, start):
     small = Behaviour(extensions=("SIZE 1000",))
     content = b"Subject: x\r\n\r\n" + b"\r\n" * 2000
     mta = start({"smtp": {"sessions-per-message": 2}})
     domain = net.domain(mx=[Mx(10, behaviour=small), Mx(20, behaviour=small), Mx(30)])
-    assert_reply(mta.deliver(address(domain), content=content).only, "451 4.3.4",
-                 domain.hosts[1].name)
-    assert domain.hosts[2].connections == []
+    reply = mta.deliver(address(domain, "first"), content=content).only
+    # The second that is asked is any of the others, so that in time each is.
+    for number in range(30):
+        if reply.code == 250:
+            break
+        assert_reply(reply, "451 4.3.4", domain.hosts[1].name)
+        assert domain.hosts[2].connections == []
+        reply = mta.deliver(address(domain, f"u{number}"), content=content).only
+    assert_reply(reply, "250 2.0.0", domain.hosts[2].name)
     # Each of the hosts was asked: of their other addresses nothing else is to be expected.
     domain = crowd(net, small, hosts=2, addresses=3)
     assert_reply(mta.deliver(address(domain), content=content).only, "552 5.3.4")

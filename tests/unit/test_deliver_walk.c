@@ -134,7 +134,7 @@ test_a_no_of_all_hosts_takes_all_hosts(void **state)
 		size_t hosts, connections;
 		const char *reply;
 	} cases[] = {
-		{ 2, 3, 2, "451 4.3.4 mx2." }, { 1, 2, 1, "451 4.3.4 mx1." },
+		{ 2, 3, 2, "451 4.3.4 mx" }, { 1, 2, 1, "451 4.3.4 mx1." },
 		{ 3, 3, 3, "552 5.3.4 mx3." }, { 0, 4, 4, "552 5.3.4 mx4." },
 	};
 	struct world world;
@@ -216,6 +216,88 @@ test_the_other_addresses_of_an_unfit_host_come_last(void **state)
 	world_deliver(&world, WORLD_SCRIPTS(turned_away[0], SMALL, GOOD), NULL);
 	assert_starts(world_reply(&world, 0), "250 2.0.0 mx2.");
 	world_free(&world);
+}
+
+static void
+give_addresses(struct world *world, size_t host, struct ip *addresses, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		addresses[i] = peer_ip();
+	world->hosts[host].addresses = addresses;
+	world->hosts[host].address_count = count;
+}
+
+/* Whatever its many addresses say, a less preferred host is asked too. */
+static void
+test_further_addresses_leave_a_session_for_each_host(void **state)
+{
+	struct ip addresses[5];
+	struct world world;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(turned_away) / sizeof(turned_away[0]); i++) {
+		const char *const *away = turned_away[i];
+
+		world_init(&world, 2);
+		world.conf.smtp.sessions_per_message = 5;
+		give_addresses(&world, 0, addresses, 5);
+		world_deliver(&world, WORLD_SCRIPTS(away, away, away, away, GOOD), NULL);
+		assert_starts(world_reply(&world, 0), "250 2.0.0 mx2.");
+		world_free(&world);
+
+		world_init(&world, 3);
+		world.conf.smtp.sessions_per_message = 5;
+		give_addresses(&world, 0, addresses, 5);
+		give_addresses(&world, 1, addresses, 5);
+		world_deliver(&world, WORLD_SCRIPTS(away, away, away, away, GOOD), NULL);
+		assert_starts(world_reply(&world, 0), "250 2.0.0 mx3.");
+		world_free(&world);
+	}
+}
+
+/* The host has not been asked yet. */
+static void
+test_an_address_that_never_greeted_is_no_reason_to_leave_its_host(void **state)
+{
+	struct ip addresses[2];
+	struct world world;
+
+	(void)state;
+	world_init(&world, 4);
+	world.conf.smtp.sessions_per_message = 2;
+	give_addresses(&world, 0, addresses, 2);
+	assert_int_equal(ip_parse("127.0.0.99", &addresses[0]), 0);
+	world_deliver(&world, WORLD_SCRIPTS(GOOD), NULL);
+	assert_starts(world_reply(&world, 0), "250 2.0.0 mx1.");
+	world_free(&world);
+}
+
+/* Hosts beyond smtp.sessions-per-message would wait for ever behind some that turn everything away
+ * and are not passed over for it. */
+static void
+test_in_time_each_host_is_asked(void **state)
+{
+	unsigned asked[4] = { 0 };
+	struct world world;
+	size_t i, tries;
+
+	(void)state;
+	for (tries = 0; tries < 500 && !(asked[2] > 0 && asked[3] > 0); tries++) {
+		world_init(&world, 4);
+		world.conf.smtp.sessions_per_message = 2;
+		world_deliver(&world, WORLD_SCRIPTS(turned_away[2], GOOD), NULL);
+		assert_starts(world_reply(&world, 0), "250 2.0.0 mx");
+		for (i = 0; i < 4; i++)
+			asked[i] += strncmp(world_reply(&world, 0) + 10, world.hosts[i].name,
+			    strlen(world.hosts[i].name)) == 0;
+		world_free(&world);
+	}
+	assert_int_equal(asked[0], 0);
+	assert_int_not_equal(asked[2], 0);
+	assert_int_not_equal(asked[3], 0);
 }
 
 static int64_t
@@ -314,6 +396,9 @@ main(void)
 		cmocka_unit_test(test_a_no_of_all_hosts_takes_all_hosts),
 		cmocka_unit_test(test_a_host_out_for_what_may_pass_is_untried),
 		cmocka_unit_test(test_the_other_addresses_of_an_unfit_host_come_last),
+		cmocka_unit_test(test_further_addresses_leave_a_session_for_each_host),
+		cmocka_unit_test(test_an_address_that_never_greeted_is_no_reason_to_leave_its_host),
+		cmocka_unit_test(test_in_time_each_host_is_asked),
 		cmocka_unit_test(test_a_host_that_answered_ehlo_gets_its_time),
 		cmocka_unit_test(test_a_host_that_falls_silent_leaves_some_time),
 		cmocka_unit_test(test_a_group_whose_mta_is_gone_costs_nothing),
