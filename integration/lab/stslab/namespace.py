@@ -44,14 +44,16 @@ def drop_address(prefix):
 
 
 def _reachable(address, family):
-    """The kernel puts an IPv6 address into its tables a little after the command."""
+    """Does what is sent there arrive? The kernel puts an IPv6 address into its tables a little after
+    the command, one after the other: one can bind to it before packets find their way."""
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.settimeout(0.1)
         try:
             probe.bind((address, 0))
-            probe.connect((address, 9))
+            probe.sendto(b"?", probe.getsockname())
+            return probe.recv(1) == b"?"
         except OSError:
             return False
-        return True
 
 
 class Addresses:
