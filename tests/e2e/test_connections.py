@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from checks import (address, assert_arrived, assert_nothing_leaked, assert_reply, let_pass,
                     wait_until)
+from stslab import pace
 from stslab.internet import Mx
 from stslab.mx import Behaviour, Drop, Reset, Silence, Slow
 
@@ -420,6 +421,17 @@ def test_a_slow_host_gets_the_whole_command_timeout(net, start):
     domain = net.domain(mx=[Mx(10, behaviour=slow, family=("loopback",) * 12)])
     assert_reply(mta.deliver(address(domain)).only, "250 2.0.0")
     assert sum(len(host.connections) for host in domain.hosts) == 1
+
+
+def test_a_dot_that_was_given_in_time_is_waited_out(net, start):
+    """So that an MTA has to wait for both times together, and no longer."""
+    mta = start({"lmtp": {"transaction-time": "6s"},
+                 "smtp": {"command-timeout": "5s", "final-timeout": "4s"}})
+    domain = net.domain(behaviour=Behaviour(data=Slow(4, "354 Go on"), dot=Slow(3, "250 2.0.0 Ok")))
+    reply = mta.deliver(address(domain)).only
+    assert_reply(reply, "250 2.0.0")
+    assert 6 < reply.at < pace.patience(6 + 4)
+    assert_arrived(domain, times=1)
 
 
 TSS = "421 4.7.0 [TSS04] Messages temporarily deferred"

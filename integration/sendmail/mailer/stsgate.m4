@@ -27,8 +27,9 @@ ifdef(`STSGATE_MAILER_SOCKET', `', `define(`STSGATE_MAILER_SOCKET', `/run/stsgat
 ifdef(`STSGATE_MAILER_PATH', `', `define(`STSGATE_MAILER_PATH', `/usr/sbin/stsgate-deliver')')
 ifdef(`STSGATE_MAILER_USER', `', `define(`STSGATE_MAILER_USER', `smmta:smmta')')
 ifdef(`STSGATE_MAILER_MAXRCPTS', `', `define(`STSGATE_MAILER_MAXRCPTS', `100')')
-# Above stsgated's transaction-time (30m): giving up earlier means that a
-# message which is being delivered will be sent once more.
+# Above stsgated's transaction-time (30m) and final-timeout (10m) together:
+# giving up earlier means that a message which is being delivered will be
+# sent once more.
 ifdef(`confTO_DATAFINAL', `', `define(`confTO_DATAFINAL', `1h')')
 POPDIVERT
 
