@@ -15,6 +15,7 @@
 #include "base/http.h"
 #include "base/http_engine.h"
 #include "base/limits.h"
+#include "base/memory.h"
 #include "base/thread.h"
 
 #define ENGINE_STACK	(512 * 1024)
@@ -62,6 +63,9 @@ http_transfer_decide(struct http_transfer *transfer, enum http_outcome outcome, 
 
 	if (transfer->decided)
 		return;
+	/* What the libraries say where memory has run out sounds like a fault of the peer's. */
+	if (outcome != HTTP_ANSWERED && memory_refusals() != transfer->refusals)
+		outcome = HTTP_LOCAL;
 	transfer->decided = true;
 	transfer->answer.outcome = outcome;
 	va_start(args, format);
@@ -113,6 +117,7 @@ transfer_new(const struct http_request *request)
 {
 	struct http_transfer *transfer = xcalloc(1, sizeof(*transfer));
 
+	transfer->refusals = memory_refusals();
 	transfer->method = xstrdup(request->method);
 	transfer->url = xstrdup(request->url);
 	transfer->host = xstrdup(request->host);

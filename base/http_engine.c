@@ -17,6 +17,7 @@
 #include "base/http_engine.h"
 #include "base/http_work.h"
 #include "base/limits.h"
+#include "base/memory.h"
 
 struct http_engine {
 	struct x509_trust *trust;
@@ -509,7 +510,8 @@ http_engine_new(struct x509_trust *trust, const char *proxy, char *why, size_t w
 	struct http_engine *engine = xcalloc(1, sizeof(*engine));
 	const char *tls = curl_version_info(CURLVERSION_NOW)->ssl_version;
 
-	(void)curl_global_init(CURL_GLOBAL_DEFAULT);
+	(void)curl_global_init_mem(CURL_GLOBAL_DEFAULT, memory_malloc, memory_free, memory_realloc,
+	    memory_strdup, memory_calloc);
 	engine->trust = trust;
 	engine->proxy = proxy;
 	engine->multi = curl_multi_init();

@@ -32,6 +32,7 @@ struct http_transfer {
 	size_t address_count;
 	struct deadline deadline;
 	int64_t half_left_ms;	/* half of the time that the caller gave it */
+	unsigned refusals;	/* memory_refusals() when it came */
 	bool late;	/* that had gone before its turn came: its time-out is our own */
 	void (*heard)(void *heard_by, const char *octets, size_t length);
 	void *heard_by;

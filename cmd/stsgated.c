@@ -25,6 +25,7 @@
 #include "base/deadline.h"
 #include "base/descriptors.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/metrics.h"
 #include "base/store_dir.h"
 #include "policy/resolver.h"
@@ -293,6 +294,7 @@ main(int argc, char **argv)
 	struct conf *conf;
 	int status;
 
+	(void)memory_watch();
 	if (options.done)
 		return options.status;
 	conf = conf_load(options.path, stderr);

@@ -384,7 +384,7 @@ judge_opportunistic(const struct plan *plan, const struct plan_host *host,
 {
 	char who[WHO_ROOM];
 
-	if (proof->tls == PROOF_HANDSHAKE_FAILED && plan->plaintext_retry) {
+	if (proof->tls == PROOF_HANDSHAKE_FAILED && plan->plaintext_retry && !proof->local_fault) {
 		judgement->step = JUDGEMENT_PLAINTEXT;
 		return;
 	}

@@ -18,6 +18,7 @@
 #include "base/arena.h"
 #include "base/domain.h"
 #include "base/limits.h"
+#include "base/memory.h"
 #include "base/x509.h"
 #include "shim/tls_chains.h"
 #include "shim/tls_client.h"
@@ -48,6 +49,7 @@ struct tls_io {
 	struct tls_sessions *sessions;
 	char *key;	/* of its sessions; NULL: they are not wanted */
 	int64_t shaken_ms;	/* the full handshake, perhaps that of a resumed session */
+	unsigned refusals;	/* memory_refusals() at the start */
 	struct tls_wire wire;
 	bool broken;	/* nothing more may be sent, not even close_notify */
 	struct proof *unheard;	/* amended until the first octet under TLS; then NULL */
@@ -256,7 +258,7 @@ name_failure(const struct tls_io *io, struct proof *proof)
 		snprintf(proof->failure, sizeof(proof->failure), "tls-record-header-error");
 	else
 		tls_proof_name_failure(proof, ERR_reason_error_string(error));
-	if (reason == ERR_R_MALLOC_FAILURE)
+	if (memory_refusals() != io->refusals)
 		proof->local_fault = true;
 	ERR_clear_error();
 }
@@ -395,6 +397,8 @@ static struct tls_io *
 io_new(const struct tls_client *tls, int fd, const struct tls_wish *wish)
 {
 	struct tls_io *io = xcalloc(1, sizeof(*io));
+
+	io->refusals = memory_refusals();
 
 	io->wire = (struct tls_wire){ .fd = fd, .budget = LIMIT_TLS_HANDSHAKE };
 	io->sessions = tls->sessions;

@@ -10,8 +10,12 @@ import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pathlib
+import subprocess
+
 import pytest
 from checks import address, assert_arrived, assert_nothing_leaked, assert_reply, wait_until
+from stslab import programs
 from stslab.forwarder import Forged
 from stslab.mx import Behaviour
 
@@ -130,3 +134,40 @@ def test_a_flood_of_names_of_a_silent_zone(net, start):
     assert codes == {451}
     net.dns.heal()
     assert_reply(mta.deliver(address(announced(net))).only, "451 4.7.4")
+
+
+@pytest.fixture
+def short_of_memory(net, tmp_path):
+    """A daemon whose TLS handshakes lack memory, and what ends that."""
+    if b"Sanitizer" in pathlib.Path(programs.find("stsgated")).read_bytes():
+        pytest.skip("a sanitizer has a malloc() of its own")
+    daemon = net.daemons.make({"smtp": {"keep-idle": "0s"}})
+    library, lacks = daemon.directory / "no_memory.so", daemon.directory / "no-memory"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library,
+                    pathlib.Path(__file__).with_name("no_memory.c")], check=True)
+    lacks.touch()
+    daemon.start(prefix=["env", f"LD_PRELOAD={library}", f"NO_MEMORY={lacks}"])
+    yield daemon, lacks
+    assert net.daemons.discard(daemon) == 0
+
+
+def test_a_fetch_that_lacked_memory_is_no_failed_fetch(net, short_of_memory):
+    """OpenSSL's words for it are those for a broken peer."""
+    mta, lacks = short_of_memory
+    domains = [announced(net) for _ in range(40)]
+    replies = {mta.deliver(address(domain)).only.short for domain in domains}
+    assert replies == {"451 4.4.3", "451 4.7.4"}
+    lacks.unlink()
+    for domain in domains:
+        in_force(mta, domain)
+        assert_nothing_leaked(domain)
+
+
+def test_a_handshake_that_lacked_memory_is_no_reason_for_plaintext(net, short_of_memory):
+    mta, lacks = short_of_memory
+    domains = [net.domain() for _ in range(40)]
+    replies = {mta.deliver(address(domain)).only.short for domain in domains}
+    assert replies == {"451 4.4.2", "250 2.0.0"}
+    lacks.unlink()
+    for domain in domains:
+        assert {line.tls for line in domain.host.lines if line.verb == "MAIL"} <= {True}

@@ -20,6 +20,7 @@
 
 #include "base/http.h"
 #include "base/limits.h"
+#include "base/memory.h"
 #include "tests/unit/certs.h"
 #include "tests/unit/https_server.h"
 
@@ -30,6 +31,22 @@ static EVP_PKEY *ca_key, *key;
 static X509 *ca, *good_cert;
 static struct http *http;
 static struct server *good;
+
+/* Under a sanitizer: as the system's, which refuses and lets the program go on. */
+const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
+
+const char *
+__asan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+
+const char *
+__tsan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
 
 static int
 set_up(void **state)
@@ -279,6 +296,37 @@ test_the_status_decides(void **state)
 			check_failed(&answer, cases[i].outcome);
 	}
 	free(body);
+}
+
+/* What a library might want at just this moment. */
+static void
+want_too_much(void *context, const char *octets, size_t length)
+{
+	static volatile size_t too_much = SIZE_MAX / 4;
+
+	(void)context, (void)octets, (void)length;
+	assert_null(memory_malloc(too_much));
+}
+
+static void
+test_a_failure_while_memory_is_refused_is_our_own(void **state)
+{
+	struct http_request request;
+	struct http_answer answer;
+	char url[200];
+
+	(void)state;
+	request = get(good, "/cut", url);
+	request.heard = want_too_much;
+	http_perform(http, &request, &answer);
+	check_failed(&answer, HTTP_LOCAL);
+	request = get(good, "/ok", url);
+	request.heard = want_too_much;
+	http_perform(http, &request, &answer);
+	check_body(&answer, 200, "hello");
+	request = get(good, "/cut", url);
+	http_perform(http, &request, &answer);
+	check_failed(&answer, HTTP_GARBLED);
 }
 
 static void
@@ -579,6 +627,7 @@ main(void)
 		cmocka_unit_test(test_largest),
 		cmocka_unit_test(test_no_body_wanted),
 		cmocka_unit_test(test_the_status_decides),
+		cmocka_unit_test(test_a_failure_while_memory_is_refused_is_our_own),
 		cmocka_unit_test(test_deadlines),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_urls),

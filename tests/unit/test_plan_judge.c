@@ -115,6 +115,8 @@ static const struct judge_case cases[] = {
 	    "tls-handshake-failure", "451 4.7.5", NULL },
 	{ "our own fault in the handshake", ENFORCED, { .tls = PROOF_HANDSHAKE_FAILED,
 	    .failure = "x", .local_fault = true }, NEXT, false, NULL, NULL, "451 4.7.5", "log" },
+	{ "our own fault in the handshake, no policy", NONE, { .tls = PROOF_HANDSHAKE_FAILED,
+	    .failure = "x", .local_fault = true }, NEXT, false, NULL, NULL, "451 4.4.2", "log" },
 	{ "handshake, no policy", NONE, { .tls = PROOF_HANDSHAKE_FAILED, .failure = "x" }, PLAIN,
 	    false, VF, "x", NULL, NULL },
 	{ "handshake, testing", TESTED, { .tls = PROOF_HANDSHAKE_FAILED, .failure = "x" }, PLAIN,
