@@ -11,10 +11,10 @@
 #include "base/domain.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "base/wait.h"
 #include "policy/dns_data.h"
 #include "policy/gather.h"
 #include "policy/gather_tlsa.h"
+#include "policy/gather_wait.h"
 
 #define QUICK_MS	1000	/* a look-up that failed sooner was not a silent server's */
 
@@ -34,19 +34,10 @@ tls_of(const struct conf_destination *destination)
 	return destination != NULL ? destination->tls : TLS_POLICY;
 }
 
-/* Whether it is worth the wait. */
-static bool
-is_awaited(const struct gatherer *gatherer, const char *what)
-{
-	const struct gather_watch *watch = gatherer->watch;
-
-	return watch == NULL || watch->waits(watch->context, what);
-}
-
 static void
 await(struct gathering *gathering, const char *what)
 {
-	if (!is_awaited(gathering->gatherer, what))
+	if (!gather_wait_is_wanted(gathering->gatherer, what))
 		gathering->deadline = deadline_in(0);
 }
 
@@ -384,21 +375,6 @@ ask_tlsa(struct gathering *gathering)
 	    gathering->facts);
 }
 
-/* While the watch, if there is one, lets it. The deadline for what is left to do. */
-static struct deadline
-await_policy(const struct gatherer *gatherer, const struct sts_inquiry *inquiry,
-    struct deadline deadline)
-{
-	while (gatherer->watch != NULL && !deadline_passed(deadline) &&
-	    !sts_cache_await(gatherer->sts_cache, inquiry, deadline_in(0))) {
-		if (!is_awaited(gatherer, "policy"))
-			deadline = deadline_in(0);
-		(void)sts_cache_await(gatherer->sts_cache, inquiry,
-		    deadline_earlier(deadline, deadline_in(WAIT_LOOK_MS)));
-	}
-	return deadline;
-}
-
 /* What keeps our questions from being answered, as far as is known. */
 static void
 blame_ourselves(const struct gatherer *gatherer, struct facts *facts)
@@ -437,7 +413,7 @@ gather_facts(const struct gatherer *gatherer, struct arena *arena, const char *d
 	if (wants_tlsa(&gathering))
 		ask_tlsa(&gathering);
 	if (gathering.inquiry != NULL) {
-		deadline = await_policy(gatherer, gathering.inquiry, gathering.deadline);
+		deadline = gather_wait_policy(gatherer, gathering.inquiry, gathering.deadline);
 		sts_cache_finish(gatherer->sts_cache, gathering.inquiry, deadline, &facts->sts);
 	}
 	blame_ourselves(gatherer, facts);
@@ -451,7 +427,7 @@ gather_refresh(const struct gatherer *gatherer, struct arena *arena, const char 
 	struct sts_cache *cache = gatherer->sts_cache;
 	struct sts_inquiry *inquiry = sts_cache_refresh_begin(cache, arena, domain);
 
-	deadline = await_policy(gatherer, inquiry, deadline);
+	deadline = gather_wait_policy(gatherer, inquiry, deadline);
 	return sts_cache_refresh_end(cache, inquiry, deadline, sts);
 }
 
@@ -518,7 +494,7 @@ gather_plan_for(const struct gatherer *gatherer, struct arena *arena, const char
 	struct facts *gathered = gather_facts(gatherer, arena, domain, literal, deadline);
 	struct plan *plan = gather_plan_of(gatherer, arena, wish, gathered), *again = NULL;
 
-	if (hangs_on_txt(gathered, plan, began_ms) && is_awaited(gatherer, "txt"))
+	if (hangs_on_txt(gathered, plan, began_ms) && gather_wait_is_wanted(gatherer, "txt"))
 		again = gather_plan_again(gatherer, arena, wish, deadline, gathered);
 	if (facts != NULL)
 		*facts = gathered;

@@ -58,8 +58,8 @@ struct plan *gather_plan_for(const struct gatherer *gatherer, struct arena *aren
     const char *domain, const struct ip *literal, enum sender_wish wish, struct deadline deadline,
     struct facts **facts);
 /* Before a refusal by facts' MTA-STS policy at a connection: asks its TXT record past the cache, at
- * most once per sts.retry-interval. NULL: there is nothing new; else the plan by what it led to,
- * which facts then tell of. */
+ * most once per sts.retry-interval, and waits for what it announces while the watch lets it. NULL:
+ * there is nothing new; else the plan by what it led to, which facts then tell of. */
 struct plan *gather_plan_again(const struct gatherer *gatherer, struct arena *arena,
     enum sender_wish wish, struct deadline deadline, struct facts *facts);
 /* Fetches the policy now, whatever the TXT record's id and the back-off say, and waits for it while

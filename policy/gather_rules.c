@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "policy/gather.h"
+#include "policy/gather_wait.h"
 
 void
 gather_rules(const struct gatherer *gatherer, const char *next_hop, struct plan_rules *rules)
@@ -47,7 +48,12 @@ struct plan *
 gather_plan_again(const struct gatherer *gatherer, struct arena *arena, enum sender_wish wish,
     struct deadline deadline, struct facts *facts)
 {
-	if (!sts_cache_recheck(gatherer->sts_cache, arena, facts->domain, deadline, &facts->sts))
+	struct sts_inquiry *inquiry = sts_cache_recheck(gatherer->sts_cache, arena, facts->domain,
+	    deadline, &facts->sts);
+
+	if (inquiry == NULL)
 		return NULL;
+	deadline = gather_wait_policy(gatherer, inquiry, deadline);
+	sts_cache_finish(gatherer->sts_cache, inquiry, deadline, &facts->sts);
 	return gather_plan_of(gatherer, arena, wish, facts);
 }

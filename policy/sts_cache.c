@@ -606,24 +606,23 @@ is_news(const struct sts_inquiry *inquiry, const struct sts_facts *sts)
 	return sts->state != STS_VALID || strcmp(sts->policy->id, inquiry->id) != 0;
 }
 
-bool
+struct sts_inquiry *
 sts_cache_recheck(struct sts_cache *cache, struct arena *arena, const char *domain,
-    struct deadline deadline, struct sts_facts *sts)
+    struct deadline deadline, const struct sts_facts *sts)
 {
 	struct sts_inquiry *inquiry = sts_cache_begin(cache, arena, domain);
 	int64_t interval = cache->rules.retry_interval;
 
 	if (!inquiry->has_question || !sts_notes_once(cache->notes, domain, NOTE_RECHECK,
 	    clock_monotonic_ms(), interval))
-		return false;
+		return NULL;
 	resolver_ask_afresh(cache->resolver, arena, &inquiry->question, interval, deadline);
 	inquiry->txt = sts_cache_read_txt(arena, &inquiry->question.answer, inquiry->id,
 	    &inquiry->txt_why);
 	if (!is_news(inquiry, sts))
-		return false;
+		return NULL;
 	sts_cache_answered(cache, inquiry);
-	sts_cache_finish(cache, inquiry, deadline, sts);
-	return true;
+	return inquiry;
 }
 
 struct sts_inquiry *

@@ -61,9 +61,10 @@ bool sts_cache_await(struct sts_cache *cache, const struct sts_inquiry *inquiry,
     struct deadline deadline);
 
 /* Before a refusal: asks TXT past the resolver's cache, at most once per sts.retry-interval for a
- * domain, and fetches what it announces. true: sts has been filled anew, so judge once more. */
-bool sts_cache_recheck(struct sts_cache *cache, struct arena *arena, const char *domain,
-    struct deadline deadline, struct sts_facts *sts);
+ * domain, and sends for what it announces. NULL: nothing is new compared with sts; else await and
+ * finish the inquiry, and judge once more. */
+struct sts_inquiry *sts_cache_recheck(struct sts_cache *cache, struct arena *arena,
+    const char *domain, struct deadline deadline, const struct sts_facts *sts);
 
 /* Holds another number whenever the policy of domain was replaced, imported or forgotten, and at
  * times without: whoever remembers what follows from it drops it then. Lasts as long as cache. */

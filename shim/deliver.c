@@ -293,23 +293,38 @@ settle_by_plan(struct delivery *delivery, struct deliver_report *report)
 	report->exhausted = true;
 }
 
+/* The plan by a policy that is asked after once more, with its facts. NULL: there is none, or the
+ * MTA hung up meanwhile, or no session is left for its hosts. */
+static struct plan *
+plan_again(const struct walk *walk, struct arena *arena, struct facts *facts,
+    struct facts *before)
+{
+	const struct delivery *delivery = walk->delivery;
+	struct plan *again;
+
+	if (facts == NULL || !is_refused_by_sts(walk))
+		return NULL;
+	*before = *facts;
+	again = gather_plan_again(&delivery->context->gatherer, arena, delivery->txn->wish,
+	    delivery->txn->deadline, facts);
+	if (again != NULL && has_sessions_left(walk) && !txn_is_abandoned(delivery->txn))
+		return again;
+	*facts = *before;
+	return NULL;
+}
+
 /* facts NULL: the policy is not asked after once more. */
 static void
 deliver(struct delivery *delivery, struct deliver_report *report, struct facts *facts,
     unsigned *sessions)
 {
 	struct walk walk = { .delivery = delivery, .report = report, .sessions = sessions };
-	struct plan *again = NULL;
+	struct plan *again;
 	struct facts before;
 
 	walk_hosts(&walk);
-	if (facts != NULL && is_refused_by_sts(&walk)) {
-		before = *facts;
-		again = gather_plan_again(&delivery->context->gatherer, report->arena,
-		    delivery->txn->wish, delivery->txn->deadline, facts);
-	}
-	/* A plan whose hosts may not be asked any more is for the next message. */
-	if (again == NULL || !has_sessions_left(&walk)) {
+	again = plan_again(&walk, report->arena, facts, &before);
+	if (again == NULL) {
 		settle_failed(&walk);
 		return;
 	}

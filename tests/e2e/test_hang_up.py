@@ -132,11 +132,11 @@ def test_hanging_up_in_the_data_sends_nothing(net, patient):
     assert domain.host.leaked() == ([], 0)
 
 
-def hand_over_to(mta, recipients):
+def hand_over_to(mta, recipients, parameters=""):
     """As hand_over(), to many domains."""
     client = mta.client()
     client.hello()
-    client.envelope("a@b.example", recipients)
+    client.envelope("a@b.example", recipients, parameters)
     client.command("DATA")
     client.send(lmtp.stuffed(lmtp.MESSAGE))
     return client
@@ -155,6 +155,23 @@ def test_hanging_up_ends_the_look_ups_of_the_domains_to_come(net, start):
     assert not any(net.dns.queries(name) for name in names[8:])
     lines = [line for line in mta.log("delivery") if line["domain"].endswith(zone)]
     assert len(lines) == len(names) and {line["status"] for line in lines} == {"deferred"}
+
+
+def test_hanging_up_ends_the_wait_for_a_policy_that_is_found_at_last(net, start):
+    """It would vouch for the hosts, and the resolver still has the record of before."""
+    mta = start({"sts": {"fetch-timeout": "50s"}})
+    domain = net.domain(policy="enforce", zone="plain")
+    domain.site.manner = "hang"
+    domain.set_txt('"v=spf1 -all"', ttl=300)
+    assert mta.deliver(address(domain, "first")).only.code == 250
+    domain.set_id("new", ttl=300)
+    client = hand_over_to(mta, [address(domain)], " REQUIRETLS")
+    wait_until(domain.fetches, 30, "the fetch")
+    client.close()
+    wait_until(lambda: sessions(mta) == 0, SOON, "the end of the session")
+    assert len(domain.messages()) == 1
+    (outcome,) = mta.log("delivery", to=address(domain))
+    assert outcome["status"] != "sent"
 
 
 @pytest.mark.parametrize("others", [0, 1], ids=["alone", "side by side"])

@@ -130,8 +130,10 @@ sts_cache_finish(struct sts_cache *cache, struct sts_inquiry *inquiry, struct de
 	(void)cache;
 	(void)inquiry;
 	world.left = deadline;
-	called('f');
-	*sts = world.sts;
+	if (!world.rechecked)
+		called('f');
+	*sts = world.rechecked ? world.sts_anew : world.sts;
+	world.rechecked = false;
 }
 
 struct sts_inquiry *
@@ -148,18 +150,20 @@ sts_cache_refresh_end(struct sts_cache *cache, struct sts_inquiry *inquiry,
 	return deadline_passed(deadline) ? -1 : 0;
 }
 
-bool
+struct sts_inquiry *
 sts_cache_recheck(struct sts_cache *cache, struct arena *in, const char *domain,
-    struct deadline deadline, struct sts_facts *sts)
+    struct deadline deadline, const struct sts_facts *sts)
 {
 	(void)cache;
-	(void)in;
 	(void)deadline;
+	(void)sts;
 	called('k');
 	assert_string_equal(domain, world.sts_domain);
-	if (world.recheck_news)
-		*sts = world.sts_anew;
-	return world.recheck_news;
+	world.rechecked = world.recheck_news;
+	if (!world.recheck_news)
+		return NULL;
+	world.flight = world.flight_again;
+	return arena_alloc(in, sizeof(struct sts_inquiry));
 }
 
 struct made_up *

@@ -37,9 +37,10 @@ extern struct gather_world {
 	char sts_domain[80];
 	struct sts_facts sts, sts_anew;
 	enum resolver_health fault;	/* what resolver_fault() says */
-	bool recheck_news;
+	bool recheck_news, rechecked;	/* there are some; they are to be finished */
 	struct deadline left;	/* that sts_cache_finish() was given */
 	unsigned flight;	/* how often the policy is looked for before it is there */
+	unsigned flight_again;	/* the same, after a recheck */
 } world;
 
 extern struct arena *arena;

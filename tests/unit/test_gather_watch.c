@@ -75,6 +75,26 @@ test_what_is_waited_for(void **state)
 	assert_string_equal(heard(&left), "dns address tlsa txt ");
 }
 
+/* What a recheck announces is waited for like the rest. */
+static void
+test_what_is_found_at_last_is_waited_for(void **state)
+{
+	struct deadline left;
+
+	(void)state;
+	publish();
+	world.sts.state = STS_TXT_BOGUS;
+	world.sts_anew.state = STS_UNKNOWN;
+	world.recheck_news = true;
+	world.flight_again = 5;
+	assert_string_equal(heard(&left), "dns address txt policy policy policy ");
+	assert_false(deadline_passed(left));
+	world.flight_again = 1000;
+	watcher.leaves_at = "policy";
+	assert_string_equal(heard(&left), "dns address txt policy ");
+	assert_true(deadline_passed(left));
+}
+
 static void
 test_a_relay_has_no_mx_records(void **state)
 {
@@ -138,6 +158,7 @@ main(void)
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 	static const struct CMUnitTest tests[] = {
 		TEST(test_what_is_waited_for),
+		TEST(test_what_is_found_at_last_is_waited_for),
 		TEST(test_a_relay_has_no_mx_records),
 		TEST(test_nobody_waits_any_more),
 		TEST(test_a_refresh_is_watched),

@@ -446,6 +446,18 @@ test_impatience_is_no_failure(void **state)
 	assert_int_equal(get(fixture)->state, STS_TXT_FAILED);
 }
 
+/* Is there news? */
+static bool
+recheck(struct fixture *fixture, struct sts_facts *sts)
+{
+	struct sts_inquiry *inquiry = sts_cache_recheck(fixture->cache, fixture->arena,
+	    "example.com", deadline_in(1000), sts);
+
+	if (inquiry != NULL)
+		sts_cache_finish(fixture->cache, inquiry, deadline_in(1000), sts);
+	return inquiry != NULL;
+}
+
 /* F21 */
 static void
 test_recheck(void **state)
@@ -453,19 +465,16 @@ test_recheck(void **state)
 	struct fixture *fixture = *state;
 	struct sts_facts sts = *get(fixture);
 
-	assert_false(sts_cache_recheck(fixture->cache, fixture->arena, "example.com",
-	    deadline_in(1000), &sts));
+	assert_false(recheck(fixture, &sts));
 	assert_int_equal(world.afresh, 1);
 	world.txt_afresh = "v=STSv1; id=two;";
 	world.body = OTHER;
-	assert_false(sts_cache_recheck(fixture->cache, fixture->arena, "example.com",
-	    deadline_in(1000), &sts));	/* too soon */
+	assert_false(recheck(fixture, &sts));	/* too soon */
 	assert_int_equal(world.afresh, 1);
 	assert_int_equal(world.fetches, 1);
 	fixture->conf.sts.retry_interval = 0;
 	sts_cache_reload(fixture->cache, &fixture->conf);
-	assert_true(sts_cache_recheck(fixture->cache, fixture->arena, "example.com",
-	    deadline_in(1000), &sts));
+	assert_true(recheck(fixture, &sts));
 	assert_policy(&sts, "two", STS_MODE_ENFORCE, false);
 	assert_string_equal(sts.policy->mx[0], "other.example");
 }
@@ -481,12 +490,10 @@ test_recheck_after_a_failure(void **state)
 	assert_int_equal(sts.state, STS_TXT_FAILED);
 	fixture->conf.sts.retry_interval = 0;
 	sts_cache_reload(fixture->cache, &fixture->conf);
-	assert_false(sts_cache_recheck(fixture->cache, fixture->arena, "example.com",
-	    deadline_in(1000), &sts));
+	assert_false(recheck(fixture, &sts));
 	world.txt_state = DNS_SECURE;
 	world.txt = NULL;
-	assert_true(sts_cache_recheck(fixture->cache, fixture->arena, "example.com",
-	    deadline_in(1000), &sts));
+	assert_true(recheck(fixture, &sts));
 	assert_int_equal(sts.state, STS_NONE);
 }
 
