@@ -28,6 +28,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 KNOWN_FLAKY = HERE / "known-flaky"
 LONGEST_EXCUSE = datetime.timedelta(days=30)
 AGAIN_MAX = 5
+COUNTED = 3     # the exit status of "check" and "stories" where something failed: not that of a traceback
 REPORT = re.compile(r"WARNING: ThreadSanitizer|ERROR: (?:Address|Leak)Sanitizer|runtime error:"
                     r"|(?:Address|Thread|UndefinedBehavior)Sanitizer:DEADLYSIGNAL"
                     r"|FATAL: \w+Sanitizer")
@@ -191,7 +192,7 @@ def shares(directory):
 # what is run a second time, to be named
 
 def file_of(name):
-    """What is run a second time: a story by itself, of a program everything."""
+    """The name to run it by a second time: a story's own, and for a test function its program's."""
     return name if "::" in name else name.split(": ")[0]
 
 
@@ -270,7 +271,7 @@ def main(verb, *arguments):
         rows = read(pathlib.Path(where), part, int(status), *names)
         store(path, rows)
         print(f"    {tell(rows)}")
-        return 1 if counted(rows)[FAILED] else 0
+        return COUNTED if counted(rows)[FAILED] else 0
     elif verb == "again":
         print("\n".join(again(load(path), arguments[1])))
     elif verb == "second":

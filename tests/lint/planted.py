@@ -160,7 +160,7 @@ def runtests(copy, part, meanwhile=None):
 
 
 def verdict(status, output, words):
-    """What is wrong with that run; "" when it is red, for the right reason."""
+    """The fault of that run; "" when it is red, for the right reason."""
     last = re.fullmatch(r"(\d+) passed, (\d+) failed", output.splitlines()[-1])
     if not last:
         return f"the last line is {output.splitlines()[-1]!r}"
