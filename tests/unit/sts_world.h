@@ -65,6 +65,7 @@ void open_cache(struct fixture *fixture);
 void restart(struct fixture *fixture);
 void reboot(struct fixture *fixture, int64_t off);	/* the wall clock runs on meanwhile */
 void pass(int64_t seconds);	/* on both clocks */
+void step(int64_t seconds);	/* on the wall clock alone */
 void wait_landed(void);	/* until what was fetched is kept: no thread but the test's is left */
 
 /* Of example.com. */

@@ -161,7 +161,7 @@ test_clock_steps_forward(void **state)
 
 	get(fixture);
 	pass(10);
-	world.wall += 36500LL * DAY;
+	step(36500LL * DAY);
 	world.txt_state = DNS_FAILED;
 	assert_policy(get(fixture), "one", STS_MODE_ENFORCE, true);
 	world.forgets = 0;
@@ -176,7 +176,7 @@ test_clock_steps_forward(void **state)
 	sts = get(fixture);
 	assert_policy(sts, "two", STS_MODE_ENFORCE, false);
 	assert_int_equal(sts->fetched, world.wall);
-	world.wall -= 36500LL * DAY;
+	step(-36500LL * DAY);
 	restart(fixture);
 	sts_cache_tick(fixture->cache, deadline_in(0));
 	assert_false(alarm_stands(ALARM_CLOCK, ""));
@@ -197,17 +197,17 @@ test_clock_steps_over_a_restart(void **state)
 	get(fixture);
 	world.txt = NULL;
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		world.wall += steps[i];
+		step(steps[i]);
 		restart(fixture);
 		sts_cache_tick(fixture->cache, deadline_in(0));
 		assert_true(alarm_stands(ALARM_CLOCK, ""));
 		assert_policy(get(fixture), "one", STS_MODE_ENFORCE, true);
 		assert_int_equal(get(fixture)->fetched, world.wall);
-		world.wall -= steps[i];
+		step(-steps[i]);
 		sts_cache_tick(fixture->cache, deadline_in(0));
 		assert_false(alarm_stands(ALARM_CLOCK, ""));
 	}
-	world.wall -= 25 * 3600;
+	step(-25 * 3600);
 	restart(fixture);
 	pass(10 * DAY - 1);
 	assert_policy(get(fixture), "one", STS_MODE_ENFORCE, true);
@@ -228,7 +228,7 @@ test_booted_with_a_dead_clock(void **state)
 	sts_cache_tick(fixture->cache, deadline_in(0));
 	assert_true(alarm_stands(ALARM_CLOCK, ""));
 	assert_policy(get(fixture), "one", STS_MODE_ENFORCE, true);
-	world.wall += START;
+	step(START);
 	sts_cache_tick(fixture->cache, deadline_in(0));
 	assert_false(alarm_stands(ALARM_CLOCK, ""));
 	assert_policy(get(fixture), "one", STS_MODE_ENFORCE, true);
@@ -249,7 +249,7 @@ test_booted_with_a_clock_ahead(void **state)
 	sts_cache_purge(fixture->cache);
 	tick_some(fixture);
 	assert_int_equal(get(fixture)->state, STS_NONE);
-	world.wall -= 3650LL * DAY;
+	step(-3650LL * DAY);
 	sts_cache_tick(fixture->cache, deadline_in(0));
 	assert_policy(get(fixture), "one", STS_MODE_ENFORCE, true);
 	alarm_end(ALARM_CLOCK, "", "next test");
@@ -276,7 +276,7 @@ test_fetched_in_the_future(void **state)
 {
 	struct fixture *fixture = *state;
 
-	world.wall += 36500LL * DAY;
+	step(36500LL * DAY);
 	store_delete(fixture->store, STORE_CLOCK, "anchor", STORE_SYNC);
 	sts_cache_free(fixture->cache);
 	store_delete(fixture->store, STORE_CLOCK, "anchor", STORE_SYNC);
@@ -286,7 +286,7 @@ test_fetched_in_the_future(void **state)
 	sts_cache_free(fixture->cache);
 	store_delete(fixture->store, STORE_CLOCK, "anchor", STORE_SYNC);
 	store_close(fixture->store);
-	world.wall = START;
+	step(START - world.wall);
 	open_cache(fixture);
 	world.txt_state = DNS_FAILED;
 	tick_some(fixture);
@@ -306,7 +306,7 @@ test_refreshes_keep_their_time(void **state)
 
 	get(fixture);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		world.wall += steps[i];
+		step(steps[i]);
 		pass(3600);
 		tick_some(fixture);
 		restart(fixture);
@@ -315,7 +315,7 @@ test_refreshes_keep_their_time(void **state)
 	assert_int_equal(world.fetches, 1);
 	pass(DAY - 5 * 3600);
 	tick_until(fixture, 2);
-	world.wall -= 3 * DAY;
+	step(-3 * DAY);
 	tick_some(fixture);
 	assert_int_equal(world.fetches, 2);
 	alarm_end(ALARM_CLOCK, "", "next test");
@@ -344,9 +344,9 @@ test_grace_with_a_clock_that_steps(void **state)
 
 	world.txt_state = DNS_FAILED;
 	assert_int_equal(get(fixture)->state, STS_TXT_FAILED);
-	world.wall += 7200;
+	step(7200);
 	assert_int_equal(get(fixture)->state, STS_TXT_FAILED);
-	world.wall -= DAY;
+	step(-DAY);
 	restart(fixture);
 	assert_int_equal(get(fixture)->state, STS_TXT_FAILED);
 	pass(3599);
