@@ -37,36 +37,62 @@ add_name(struct map_policy *policy, const char *name)
 	policy->names[policy->name_count++] = name;
 }
 
+/* TLSA records were not asked for, as no address was known; and the MTA may find one. */
+static bool
+lacks_addresses(const struct host_facts *host)
+{
+	return host->tlsa_state == TLSA_NOT_ASKED && host->address_count == 0 &&
+	    (host->address_state == DNS_FAILED || host->address_state == DNS_BOGUS);
+}
+
+bool
+plan_map_hides_tlsa(const struct host_facts *host)
+{
+	return host->tlsa_state == TLSA_UNKNOWN || lacks_addresses(host);
+}
+
 /* RFC 8461 4.1, in an order that is the same for every answer. A listed host that cannot be reached
- * now may be by the time it is tried. */
-static void
-name_listed(struct arena *arena, const struct facts *facts, struct map_policy *policy)
+ * now may be by the time it is tried. Returns how many were left out, being unsure: named here,
+ * they would be tried without their TLSA records. */
+static size_t
+name_listed(struct arena *arena, const struct facts *facts, bool sure, struct map_policy *policy)
 {
 	const struct host_facts **hosts = arena_array(arena, facts->host_count + 1,
 	    sizeof(*hosts));
-	size_t i, count = 0;
+	size_t i, count = 0, unsure = 0;
 
-	for (i = 0; i < facts->host_count; i++)
-		if (domain_is_host(facts->hosts[i].name) &&
-		    sts_mx_match(policy->policy, facts->hosts[i].name))
+	for (i = 0; i < facts->host_count; i++) {
+		if (!domain_is_host(facts->hosts[i].name) ||
+		    !sts_mx_match(policy->policy, facts->hosts[i].name))
+			continue;
+		if (sure && lacks_addresses(&facts->hosts[i]))
+			unsure++;
+		else
 			hosts[count++] = &facts->hosts[i];
+	}
 	qsort(hosts, count, sizeof(*hosts), compare_hosts);
 	policy->names = arena_array(arena, count + 1, sizeof(char *));
 	for (i = 0; i < count; i++)
 		add_name(policy, hosts[i]->name);
+	return unsure;
 }
 
 static void
 weigh_enforced(struct arena *arena, const struct facts *facts, struct map_policy *policy)
 {
+	size_t unsure;
+
 	if (facts->mx == MX_UNKNOWN) {
 		wait_for(arena, policy, MAP_NEED_UNKNOWN, "the look-up of its MX records failed",
 		    facts->mx_why);
 		return;
 	}
-	name_listed(arena, facts, policy);
+	unsure = name_listed(arena, facts, policy->facts != NULL, policy);
 	if (policy->name_count > 0)
 		policy->need = MAP_NEED_NAMES;
+	else if (unsure > 0)
+		wait_for(arena, policy, MAP_NEED_UNKNOWN, "the look-up of its MX hosts' addresses"
+		    " failed, so that DANE may apply", "");
 	else
 		wait_for(arena, policy, MAP_NEED_ANOTHER_MX, arena_printf(arena,
 		    "mta-sts policy %s (mode enforce) lists none of its MX hosts",
@@ -85,7 +111,7 @@ weigh_policy(struct arena *arena, const struct facts *facts, const struct map_ru
 	case STS_MODE_NONE:
 		return;
 	case STS_MODE_TESTING:
-		name_listed(arena, facts, policy);
+		(void)name_listed(arena, facts, false, policy);
 		policy->need = MAP_NEED_TESTING;
 		return;
 	case STS_MODE_ENFORCE:
@@ -95,7 +121,7 @@ weigh_policy(struct arena *arena, const struct facts *facts, const struct map_ru
 		weigh_enforced(arena, facts, policy);
 		return;
 	}
-	name_listed(arena, facts, policy);
+	(void)name_listed(arena, facts, false, policy);
 	policy->mode = sts_mode_name(STS_MODE_TESTING);	/* audit: looked at, never enforced */
 	policy->need = MAP_NEED_TESTING;
 }

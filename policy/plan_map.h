@@ -78,6 +78,9 @@ struct map_rules {
 void plan_map_weigh(struct arena *arena, const struct facts *facts, const struct plan *plan,
     const struct map_rules *rules, struct map_policy *policy);
 
+/* May the host have TLSA records that are not known? */
+bool plan_map_hides_tlsa(const struct host_facts *host);
+
 /* The kind of an answer, for the metrics. */
 enum map_answer { MAP_ANSWER_OK, MAP_ANSWER_NOTFOUND, MAP_ANSWER_TEMP };
 const char *map_answer_name(enum map_answer answer);	/* "ok", "notfound", "temp" */

@@ -348,19 +348,9 @@ enum known { KNOWN_NO, KNOWN_YES, KNOWN_NOT };
 static enum known
 known_of_host(const struct host_facts *host)
 {
-	switch (host->tlsa_state) {
-	case TLSA_USABLE:
+	if (host->tlsa_state == TLSA_USABLE)
 		return KNOWN_YES;
-	case TLSA_UNKNOWN:
-		return KNOWN_NOT;
-	case TLSA_NOT_ASKED:	/* as no address was known, and the MTA has found one */
-		return host->address_count == 0 && (host->address_state == DNS_FAILED ||
-		    host->address_state == DNS_BOGUS) ? KNOWN_NOT : KNOWN_NO;
-	case TLSA_NONE:
-	case TLSA_UNUSABLE:
-		break;
-	}
-	return KNOWN_NO;
+	return plan_map_hides_tlsa(host) ? KNOWN_NOT : KNOWN_NO;
 }
 
 /* Some MTAs give the name that a CNAME leads to. */

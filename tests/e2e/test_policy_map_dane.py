@@ -177,6 +177,20 @@ def test_addresses_that_fail_hide_no_records(net, mta):
     assert line(mta, domain, domain.host) == "mode=error"
 
 
+@pytest.mark.parametrize("fault", ["servfail", "stripped", "nxdomain", "empty"])
+def test_hosts_whose_addresses_are_not_known_are_not_named(net, mta, leaves_it, fault):
+    """Named, they would be verified by MTA-STS alone by an MTA that finds addresses and records."""
+    alone, one = net.domain(policy="enforce"), net.domain(policy="enforce", mx=[Mx(10), Mx(20)])
+    for domain in (alone, one):
+        publish(net, domain.host, "3 1 1")
+        net.dns.fault(domain.host.name, "*", fault)
+    assert answers(mta, alone) == TEMP
+    assert line(mta, alone, alone.host) == line(mta, one, one.hosts[0]) == "mode=error"
+    assert answers(mta, one) == secure(one.hosts[1])
+    assert answers(leaves_it, one) == secure(*one.hosts)
+    assert line(mta, one, one.hosts[1]) == "mode=enforce match=yes dane=no"
+
+
 def test_records_in_an_unsigned_zone(net, mta):
     """G5."""
     domain = net.domain(zone="plain", policy="enforce")
