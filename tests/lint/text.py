@@ -13,14 +13,14 @@ import sys
 ROOT = pathlib.Path(os.environ.get("srcdir", ".")).resolve()
 FOLDERS = ("base", "policy", "report", "shim", "integration", "cmd", "man", "scripts", "tests")
 SUFFIXES = (".c", ".h", ".py", ".inc", ".md", ".1", ".5", ".8", ".in", ".supp", ".lua", ".ini", ".json",
-            ".mc", ".m4", ".conf", ".ac", ".am")
+            ".mc", ".m4", ".conf")
 OCTETS = ("tests/fuzz/corpus/", "integration/lab/screenshots/")
 INDENTED = {".c": re.compile(r"^ {8}", re.MULTILINE), ".h": re.compile(r"^ {8}", re.MULTILINE),
             ".py": re.compile(r"^ *\t", re.MULTILINE)}
 
 
 def files():
-    top = [path for path in ROOT.iterdir() if path.suffix in SUFFIXES
+    top = [path for path in ROOT.iterdir() if path.suffix in (".md", ".ac", ".am")
            or path.name in ("NEWS", "LICENSE", "runtests", "quickstart")]
     below = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*"))
              if path.suffix in SUFFIXES]
