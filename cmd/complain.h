@@ -9,7 +9,7 @@
 #ifndef CMD_COMPLAIN_H
 #define CMD_COMPLAIN_H
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 
 /* To the log, and to stderr when the log goes elsewhere. why "": what says it all. */
 void complain(const struct conf *conf, const char *what, const char *why);

@@ -12,8 +12,8 @@
 
 #include <stdbool.h>
 
-#include "base/conf.h"
-#include "base/conf_now.h"
+#include "base/conf/conf.h"
+#include "base/conf/conf_now.h"
 #include "cmd/privileges.h"
 
 /* Zero but for conf, now and privileges before engines_start(); each row fills in what is its

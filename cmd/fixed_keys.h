@@ -10,7 +10,7 @@
 #define CMD_FIXED_KEYS_H
 
 #include "base/buf.h"
-#include "base/conf.h"
+#include "base/conf/conf.h"
 
 /* Writes their names, "user, lmtp.socket-mode", or nothing. */
 void fixed_keys_changed(const struct conf *running, const struct conf *next, struct buf *names);

@@ -15,7 +15,7 @@
 
 #include <stdbool.h>
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 
 struct listeners;
 

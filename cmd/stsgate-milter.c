@@ -25,7 +25,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "base/deadline.h"
 #include "base/log.h"
 #include "integration/milter.h"

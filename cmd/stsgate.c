@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "base/http.h"
 #include "base/log.h"
 #include "cmd/stsgate_cache.h"

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "base/conf_value.h"
+#include "base/conf/conf_value.h"
 #include "base/domain.h"
 #include "base/limits.h"
 #include "cmd/stsgate_client.h"

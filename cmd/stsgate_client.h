@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "base/http.h"
 
 #define EXIT_NO	1	/* the answer is no */

@@ -10,7 +10,7 @@
 #ifndef CMD_TIMER_H
 #define CMD_TIMER_H
 
-#include "base/store.h"
+#include "base/store/store.h"
 #include "policy/sts_cache.h"
 
 struct timer;

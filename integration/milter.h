@@ -13,7 +13,7 @@
 
 #include <stddef.h>
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "base/deadline.h"
 #include "integration/milter_rules.h"
 

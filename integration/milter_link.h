@@ -13,7 +13,7 @@
 
 #include <stdbool.h>
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "base/deadline.h"
 #include "base/stream.h"
 #include "integration/milter_verdict.h"

@@ -13,7 +13,7 @@
 
 #include <stdbool.h>
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "base/domain.h"
 
 struct milter_rcpt {

@@ -10,7 +10,7 @@
 #ifndef INTEGRATION_MILTER_RULES_H
 #define INTEGRATION_MILTER_RULES_H
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 
 struct milter_rules;
 

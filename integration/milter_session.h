@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "base/reply.h"
 #include "integration/milter_route.h"
 #include "integration/milter_verdict.h"

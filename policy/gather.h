@@ -12,8 +12,8 @@
 #define POLICY_GATHER_H
 
 #include "base/arena.h"
-#include "base/conf.h"
-#include "base/conf_now.h"
+#include "base/conf/conf.h"
+#include "base/conf/conf_now.h"
 #include "base/deadline.h"
 #include "policy/facts.h"
 #include "policy/plan.h"

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "base/reply.h"
 #include "policy/attempt.h"
 #include "policy/facts.h"

@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "base/deadline.h"
 #include "policy/resolver.h"
 #include "policy/resolver_setup.h"

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "policy/resolver_setup.h"
 
 /* What tells one version of a file from another. */

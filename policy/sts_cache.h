@@ -17,11 +17,11 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "base/conf.h"
-#include "base/conf_now.h"
+#include "base/conf/conf.h"
+#include "base/conf/conf_now.h"
 #include "base/deadline.h"
 #include "base/http.h"
-#include "base/store.h"
+#include "base/store/store.h"
 #include "policy/facts.h"
 #include "policy/resolver.h"
 

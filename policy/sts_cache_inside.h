@@ -11,7 +11,7 @@
 #ifndef POLICY_STS_CACHE_INSIDE_H
 #define POLICY_STS_CACHE_INSIDE_H
 
-#include "base/conf_now.h"
+#include "base/conf/conf_now.h"
 #include "policy/sts_cache.h"
 #include "policy/sts_clock.h"
 #include "policy/sts_flights.h"

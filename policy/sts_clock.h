@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 #include "base/boot_id.h"
-#include "base/store.h"
+#include "base/store/store.h"
 
 struct sts_reading {
 	int64_t wall_ms;	/* since 1970 */

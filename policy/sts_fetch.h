@@ -11,7 +11,7 @@
 #define POLICY_STS_FETCH_H
 
 #include "base/arena.h"
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "base/deadline.h"
 #include "base/http.h"
 #include "policy/finding.h"

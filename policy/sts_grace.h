@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/store.h"
+#include "base/store/store.h"
 
 enum sts_grace {
 	GRACE_RUNNING,	/* wait: defer the mail */

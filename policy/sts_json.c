@@ -13,7 +13,7 @@
 #include <jansson.h>
 
 #include "base/buf.h"
-#include "base/conf_value.h"
+#include "base/conf/conf_value.h"
 #include "base/domain.h"
 #include "policy/plan_text.h"
 #include "policy/sts_json.h"

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "base/store.h"
+#include "base/store/store.h"
 #include "policy/sts_cache.h"
 
 struct sts_shelf;

@@ -15,7 +15,7 @@
 #include <stddef.h>
 
 #include "base/arena.h"
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "report/rua.h"
 #include "report/tally.h"
 

@@ -25,7 +25,7 @@
 #include "base/arena.h"
 #include "base/digest.h"
 #include "base/domain.h"
-#include "base/store.h"
+#include "base/store/store.h"
 #include "report/day.h"
 #include "report/rua.h"
 

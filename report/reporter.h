@@ -16,10 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/conf.h"
-#include "base/conf_now.h"
+#include "base/conf/conf.h"
+#include "base/conf/conf_now.h"
 #include "base/http.h"
-#include "base/store.h"
+#include "base/store/store.h"
 #include "policy/resolver.h"
 #include "report/outbox.h"
 #include "report/tally.h"

@@ -8,10 +8,10 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/command.h"
+#include "report/command.h"
 #include "base/deadline.h"
 #include "base/gzip.h"
-#include "base/smtp_submit.h"
+#include "report/smtp_submit.h"
 #include "report/mail.h"
 #include "report/sender.h"
 #include "report/upload.h"

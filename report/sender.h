@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "base/http.h"
 #include "policy/resolver.h"
 #include "report/report.h"

@@ -12,7 +12,7 @@
 
 #include <stddef.h>
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "base/deadline.h"
 #include "base/http.h"
 #include "policy/resolver.h"

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "policy/gather.h"
 #include "shim/control_tlsrpt.h"
 #include "shim/deliver.h"

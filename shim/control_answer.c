@@ -7,7 +7,7 @@
 #include <jansson.h>
 
 #include "base/arena.h"
-#include "base/conf_value.h"
+#include "base/conf/conf_value.h"
 #include "shim/control_answer.h"
 
 void

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "report/reporter.h"
 #include "report/tally.h"
 #include "shim/control_answer.h"

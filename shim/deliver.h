@@ -11,7 +11,7 @@
 #ifndef SHIM_DELIVER_H
 #define SHIM_DELIVER_H
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "policy/gather.h"
 #include "report/recorder.h"
 #include "shim/host_memory.h"

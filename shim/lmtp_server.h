@@ -12,8 +12,8 @@
 
 #include <stdbool.h>
 
-#include "base/conf.h"
-#include "base/conf_now.h"
+#include "base/conf/conf.h"
+#include "base/conf/conf_now.h"
 #include "base/deadline.h"
 #include "shim/body.h"
 #include "shim/txn.h"

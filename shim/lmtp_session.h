@@ -12,8 +12,8 @@
 
 #include <stdint.h>
 
-#include "base/conf.h"
-#include "base/conf_now.h"
+#include "base/conf/conf.h"
+#include "base/conf/conf_now.h"
 #include "base/session.h"
 #include "shim/body.h"
 #include "shim/txn.h"

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/store.h"
+#include "base/store/store.h"
 #include "policy/sts_shelf.h"
 
 #define LOOKUPS	200000

@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "tests/fuzz/fuzz.h"
 
 #define SECRET "value-of-the-environment"

@@ -25,7 +25,7 @@
 #include "base/buf.h"
 #include "base/http.h"
 #include "base/log.h"
-#include "base/store.h"
+#include "base/store/store.h"
 #include "report/tally.h"
 #include "shim/control.h"
 #include "tests/fuzz/fuzz.h"

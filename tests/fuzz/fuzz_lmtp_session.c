@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "base/log.h"
 #include "shim/lmtp_server.h"
 #include "tests/fuzz/fuzz.h"

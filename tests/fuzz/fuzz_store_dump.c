@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "base/store_record.h"
+#include "base/store/store_record.h"
 #include "tests/fuzz/fuzz.h"
 
 static bool

@@ -53,7 +53,7 @@ def keys_of_example():
 
 def members():
     """section.key -> where it lands in struct conf, as the table says."""
-    table = text("base/conf_table.c").split("conf_keys[] = {")[1].split("\n};")[0]
+    table = text("base/conf/conf_table.c").split("conf_keys[] = {")[1].split("\n};")[0]
     for row in re.findall(r"\{ (\".*?) \},$", table, re.MULTILINE | re.DOTALL):
         section, key = re.findall(r'"([^"]*)"', row)[:2]
         field = re.search(r"IN\(\w+, [^,]+, (\w+)\)|FIELD\([^,]+, ([\w.]+)\)"

@@ -23,11 +23,11 @@ ALLOWED = {
 }
 THIRD_PARTY = {
     "unbound.h": {"policy/resolver_engine.c"},
-    "curl/curl.h": {"base/http_work.h", "base/smtp_submit.c"},
-    "db.h": {"base/bdb.c"},
+    "curl/curl.h": {"base/http_work.h", "report/smtp_submit.c"},
+    "db.h": {"base/store/bdb.c"},
     "microhttpd.h": {"shim/control.c"},
     "libmilter/mfapi.h": {"integration/milter.c"},
-    "confuse.h": {"base/conf.c"},
+    "confuse.h": {"base/conf/conf.c"},
     "zlib.h": {"base/gzip.c"},
     "idn2.h": {"base/domain.c"},
     "openssl/ssl.h": {"base/x509.c", "shim/tls_client.c", "shim/tls_dane.c"},

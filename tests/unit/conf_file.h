@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 
 int conf_file_setup(void **state);	/* for cmocka: makes the directory */
 int conf_file_teardown(void **state);

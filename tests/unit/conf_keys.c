@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 
 static void
 print_key(void *context, const char *key, const char *default_text)

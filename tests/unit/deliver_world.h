@@ -16,7 +16,7 @@
 #include <stddef.h>
 
 #include "base/buf.h"
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "policy/plan.h"
 #include "shim/deliver.h"
 #include "shim/txn.h"

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/store.h"
+#include "base/store/store.h"
 #include "tests/unit/memory_store.h"
 
 struct memory_store memory_store;

@@ -10,7 +10,7 @@
 #ifndef TESTS_UNIT_STATE_H
 #define TESTS_UNIT_STATE_H
 
-#include "base/store.h"
+#include "base/store/store.h"
 
 #define STATE_ENTRIES	2000
 

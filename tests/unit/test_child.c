@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "base/child.h"
+#include "base/store/child.h"
 
 static int
 answer(void *context)

@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#include "base/command.h"
+#include "report/command.h"
 
 #define LARGE	(1024 * 1024)
 

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "tests/unit/conf_file.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
-#include "base/conf_now.h"
+#include "base/conf/conf_now.h"
 #include "tests/unit/conf_file.h"
 
 /* As the file would give it; hostname tells one from the other. */

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/conf_value.h"
+#include "base/conf/conf_value.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 

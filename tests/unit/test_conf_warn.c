@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
-#include "base/conf_warn.h"
+#include "base/conf/conf_warn.h"
 #include "conf_file.h"
 
 static void

@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-#include "base/smtp_submit.h"
+#include "report/smtp_submit.h"
 
 #define MESSAGE	"Subject: x\r\n\r\n.leading dot\r\nlast\r\n"
 

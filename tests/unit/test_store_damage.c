@@ -14,10 +14,10 @@
 
 #include <cmocka.h>
 
-#include "base/bdb.h"
+#include "base/store/bdb.h"
 #include "base/buf.h"
 #include "base/deadline.h"
-#include "base/store.h"
+#include "base/store/store.h"
 #include "tests/unit/state.h"
 
 /* 4096 octets a page; "noise N" writes as many octets that are none of Berkeley DB's. */

@@ -23,7 +23,7 @@
 
 #include "base/alarm.h"
 #include "base/buf.h"
-#include "base/store.h"
+#include "base/store/store.h"
 #include "tests/unit/state.h"
 
 /* Berkeley DB calls ours: how often does it sync, and what if the disk says no? */

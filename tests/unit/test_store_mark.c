@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
-#include "base/store.h"
+#include "base/store/store.h"
 #include "tests/unit/state.h"
 
 static bool

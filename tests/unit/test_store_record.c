@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
-#include "base/store_record.h"
+#include "base/store/store_record.h"
 
 static void
 test_round_trip(void **state)

@@ -9,7 +9,7 @@
 #ifndef BASE_CONF_WARN_H
 #define BASE_CONF_WARN_H
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 
 /* Says each warning, one line without its end. */
 void conf_warn(const struct conf *conf, void (*say)(void *context, const char *warning),

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/types.h>
 
-#include "base/store_record.h"
+#include "base/store/store_record.h"
 
 #define CHECK_SUM_AT	8
 

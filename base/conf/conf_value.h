@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 #include "base/domain.h"
 
 int conf_number(const char *text, uint64_t *number);	/* digits alone, no sign */

@@ -16,7 +16,7 @@
 
 #include "base/boot_id.h"
 #include "base/buf.h"
-#include "base/store_mark.h"
+#include "base/store/store_mark.h"
 
 #define PATH_ROOM	4096
 #define MARK_ROOM	4096

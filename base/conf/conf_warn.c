@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/conf_warn.h"
+#include "base/conf/conf_warn.h"
 
 /* What makes a host name one that no other host can look up, or NULL. */
 static const char *

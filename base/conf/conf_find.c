@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/conf.h"
-#include "base/conf_value.h"
+#include "base/conf/conf.h"
+#include "base/conf/conf_value.h"
 
 static int
 compare_name(const void *name, const void *destination)

@@ -14,7 +14,7 @@
 #include <db.h>
 
 #include "base/arena.h"
-#include "base/bdb.h"
+#include "base/store/bdb.h"
 #include "base/number.h"
 
 _Static_assert(BDB_ABSENT == DB_NOTFOUND && BDB_BROKEN == DB_RUNRECOVERY &&

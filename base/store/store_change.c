@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/store_change.h"
-#include "base/store_record.h"
+#include "base/store/store_change.h"
+#include "base/store/store_record.h"
 
 int
 store_change_run(void *context, struct bdb_change *bdb)

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
-#include "base/command.h"
+#include "report/command.h"
 
 #define SAID_ROOM	160
 #define LOOK_MS	50	/* how often it is looked whether it has ended */

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
-#include "base/conf_now.h"
+#include "base/conf/conf_now.h"
 
 struct edition {
 	const struct conf *conf;

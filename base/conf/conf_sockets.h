@@ -9,7 +9,7 @@
 #ifndef BASE_CONF_SOCKETS_H
 #define BASE_CONF_SOCKETS_H
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 
 /* For conf_table.c: what is wrong with an endpoint of the configuration, which stands in it at
  * least once; NULL: nothing. */

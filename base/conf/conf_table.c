@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/conf_kind.h"
-#include "base/conf_sockets.h"
-#include "base/conf_table.h"
+#include "base/conf/conf_kind.h"
+#include "base/conf/conf_sockets.h"
+#include "base/conf/conf_table.h"
 #include "base/reply.h"
 
 const struct conf_section conf_sections[] = {

@@ -9,9 +9,9 @@
 #ifndef BASE_STORE_CHANGE_H
 #define BASE_STORE_CHANGE_H
 
-#include "base/bdb.h"
+#include "base/store/bdb.h"
 #include "base/domain.h"
-#include "base/store.h"
+#include "base/store/store.h"
 
 #define STORE_CHANGE_UNDONE	(-29001)	/* work has said so; beside Berkeley DB's numbers */
 

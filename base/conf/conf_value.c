@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/conf_value.h"
+#include "base/conf/conf_value.h"
 
 /* Digits from text on: where they end, or NULL for none or too many. */
 static const char *

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/conf_text.h"
+#include "base/conf/conf_text.h"
 #include "base/utf8.h"
 
 #define DEPTH_MAX 4	/* sections within sections; stsgate.conf(5) has two */

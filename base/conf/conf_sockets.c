@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "base/conf_sockets.h"
+#include "base/conf/conf_sockets.h"
 
 #define CLAIMANTS	5
 

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/conf_kind.h"
-#include "base/conf_value.h"
+#include "base/conf/conf_kind.h"
+#include "base/conf/conf_value.h"
 
 static int
 take_endpoint(const struct conf_given *given, size_t index, bool local, struct endpoint *endpoint)

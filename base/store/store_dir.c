@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/deadline.h"
-#include "base/store_dir.h"
+#include "base/store/store_dir.h"
 
 #define PATH_ROOM	4096
 #define TRIES	50	/* of 20 ms */

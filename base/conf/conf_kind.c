@@ -12,8 +12,8 @@
 #include <strings.h>
 
 #include "base/buf.h"
-#include "base/conf_kind.h"
-#include "base/conf_value.h"
+#include "base/conf/conf_kind.h"
+#include "base/conf/conf_value.h"
 
 #define SHOWN_MAX 100	/* octets of a value in a message */
 

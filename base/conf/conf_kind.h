@@ -14,8 +14,8 @@
 #include <stddef.h>
 
 #include "base/arena.h"
-#include "base/conf_table.h"
-#include "base/conf_text.h"
+#include "base/conf/conf_table.h"
+#include "base/conf/conf_text.h"
 
 struct conf_word {
 	const char *text;

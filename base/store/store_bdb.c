@@ -16,16 +16,16 @@
 
 #include "base/alarm.h"
 #include "base/arena.h"
-#include "base/bdb.h"
-#include "base/child.h"
+#include "base/store/bdb.h"
+#include "base/store/child.h"
 #include "base/deadline.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "base/store.h"
-#include "base/store_change.h"
-#include "base/store_dir.h"
-#include "base/store_mark.h"
-#include "base/store_record.h"
+#include "base/store/store.h"
+#include "base/store/store_change.h"
+#include "base/store/store_dir.h"
+#include "base/store/store_mark.h"
+#include "base/store/store_record.h"
 
 #define FORMAT	1	/* raised when an older stsgated could no longer read what we write */
 #define PATH_ROOM	4096

@@ -11,7 +11,7 @@
 #include <curl/curl.h>
 
 #include "base/arena.h"
-#include "base/smtp_submit.h"
+#include "report/smtp_submit.h"
 
 #define REPLY_WAIT_S	120L	/* for one reply: an MTA may look at the content before the last */
 #define REPLY_ROOM	128

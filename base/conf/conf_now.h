@@ -10,7 +10,7 @@
 #ifndef BASE_CONF_NOW_H
 #define BASE_CONF_NOW_H
 
-#include "base/conf.h"
+#include "base/conf/conf.h"
 
 struct conf_now;
 

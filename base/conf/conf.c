@@ -18,11 +18,11 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "base/conf.h"
-#include "base/conf_kind.h"
-#include "base/conf_table.h"
-#include "base/conf_text.h"
-#include "base/conf_value.h"
+#include "base/conf/conf.h"
+#include "base/conf/conf_kind.h"
+#include "base/conf/conf_table.h"
+#include "base/conf/conf_text.h"
+#include "base/conf/conf_value.h"
 #include "base/host_name.h"
 
 struct conf_box {
