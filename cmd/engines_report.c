@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/endpoint.h"
-#include "policy/resolver.h"
+#include "policy/dns/resolver.h"
 #include "report/collector.h"
 #include "report/forward.h"
 #include "report/recorder.h"

@@ -28,7 +28,7 @@
 #include "base/memory.h"
 #include "base/metrics.h"
 #include "base/store/store_dir.h"
-#include "policy/resolver.h"
+#include "policy/dns/resolver.h"
 #include "shim/tls_client.h"
 #include "cmd/complain.h"
 #include "cmd/daemon_options.h"

@@ -11,7 +11,7 @@
 #define CMD_TIMER_H
 
 #include "base/store/store.h"
-#include "policy/sts_cache.h"
+#include "policy/facts/sts_cache.h"
 
 struct timer;
 

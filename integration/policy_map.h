@@ -15,7 +15,7 @@
 
 #include "base/conf/conf.h"
 #include "base/deadline.h"
-#include "policy/gather.h"
+#include "policy/facts/gather.h"
 
 struct policy_map;
 

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "base/deadline.h"
-#include "policy/gather.h"
+#include "policy/facts/gather.h"
 
 struct flights;
 

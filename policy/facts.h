@@ -16,7 +16,7 @@
 
 #include "base/ip.h"
 #include "policy/finding.h"
-#include "policy/resolver.h"
+#include "policy/dns/resolver.h"
 #include "policy/sts.h"
 #include "policy/tlsa.h"
 

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/thread.h"
-#include "policy/dns_data.h"
+#include "policy/dns/dns_data.h"
 #include "report/recorder.h"
 #include "report/rua.h"
 

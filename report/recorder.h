@@ -13,7 +13,7 @@
 #define REPORT_RECORDER_H
 
 #include "base/arena.h"
-#include "policy/resolver.h"
+#include "policy/dns/resolver.h"
 #include "report/forward.h"
 #include "report/outcomes.h"
 #include "report/rua.h"

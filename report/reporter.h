@@ -20,7 +20,7 @@
 #include "base/conf/conf_now.h"
 #include "base/http.h"
 #include "base/store/store.h"
-#include "policy/resolver.h"
+#include "policy/dns/resolver.h"
 #include "report/outbox.h"
 #include "report/tally.h"
 

@@ -15,7 +15,7 @@
 
 #include "base/conf/conf.h"
 #include "base/http.h"
-#include "policy/resolver.h"
+#include "policy/dns/resolver.h"
 #include "report/report.h"
 #include "report/rua.h"
 

@@ -12,7 +12,7 @@
 #include "base/domain.h"
 #include "base/ip.h"
 #include "base/limits.h"
-#include "policy/dns_data.h"
+#include "policy/dns/dns_data.h"
 #include "report/upload.h"
 
 struct target {

@@ -15,7 +15,7 @@
 #include "base/conf/conf.h"
 #include "base/deadline.h"
 #include "base/http.h"
-#include "policy/resolver.h"
+#include "policy/dns/resolver.h"
 
 struct upload {
 	const struct conf *conf;

@@ -14,7 +14,7 @@
 #include <stddef.h>
 
 #include "base/conf/conf.h"
-#include "policy/gather.h"
+#include "policy/facts/gather.h"
 #include "shim/control_tlsrpt.h"
 #include "shim/deliver.h"
 

@@ -15,7 +15,7 @@
 #include "base/domain.h"
 #include "base/log.h"
 #include "policy/plan_text.h"
-#include "policy/sts_json.h"
+#include "policy/facts/sts_json.h"
 #include "shim/control_cache.h"
 
 #define ANSWER_TIME_MS	(60 * 1000)	/* for one request's look-ups and fetch */

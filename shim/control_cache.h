@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "policy/gather.h"
+#include "policy/facts/gather.h"
 #include "shim/control_answer.h"
 
 /* The page of cached policies after a domain ("" from the start), at most limit. */

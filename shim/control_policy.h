@@ -9,7 +9,7 @@
 #ifndef SHIM_CONTROL_POLICY_H
 #define SHIM_CONTROL_POLICY_H
 
-#include "policy/gather.h"
+#include "policy/facts/gather.h"
 #include "shim/control_answer.h"
 
 void control_show_policy(const struct gatherer *gatherer, const char *domain,

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "policy/gather.h"
+#include "policy/facts/gather.h"
 #include "shim/control_answer.h"
 #include "shim/control_tlsrpt.h"
 #include "shim/deliver.h"

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "base/metrics.h"
-#include "policy/resolver.h"
+#include "policy/dns/resolver.h"
 #include "shim/control_stats.h"
 
 /* Takes the text over from buf. */

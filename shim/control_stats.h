@@ -9,7 +9,7 @@
 #ifndef SHIM_CONTROL_STATS_H
 #define SHIM_CONTROL_STATS_H
 
-#include "policy/gather.h"
+#include "policy/facts/gather.h"
 #include "shim/control_answer.h"
 
 /* accept is that header's value, or NULL. */

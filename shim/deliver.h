@@ -12,7 +12,7 @@
 #define SHIM_DELIVER_H
 
 #include "base/conf/conf.h"
-#include "policy/gather.h"
+#include "policy/facts/gather.h"
 #include "report/recorder.h"
 #include "shim/host_memory.h"
 #include "shim/keep.h"

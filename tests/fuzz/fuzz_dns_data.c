@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "policy/dns_data.h"
+#include "policy/dns/dns_data.h"
 #include "tests/fuzz/fuzz.h"
 
 static void

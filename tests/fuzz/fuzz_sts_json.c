@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/sts_json.h"
+#include "policy/facts/sts_json.h"
 #include "tests/fuzz/fuzz.h"
 
 static void

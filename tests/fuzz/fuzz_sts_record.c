@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/sts_record.h"
+#include "policy/facts/sts_record.h"
 #include "tests/fuzz/fuzz.h"
 
 /* What can be read is written again octet by octet the same. */

@@ -65,7 +65,7 @@ def members():
 def effect_faults(pages):
     source = "\n".join(path.read_text(encoding="utf-8")
                        for folder in ("policy", "report", "shim", "integration", "cmd")
-                       for path in sorted((ROOT / folder).glob("*.c")))
+                       for path in sorted((ROOT / folder).rglob("*.c")))
     landing = {"smtp.address-families": "smtp.use_ipv6", "destination.relay": "relay_host"}
     for key, member in members():
         path = landing.get(key) or ".".join(member.split(".")[:2])

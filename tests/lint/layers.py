@@ -22,7 +22,7 @@ ALLOWED = {
     "cmd": {"base", "policy", "report", "shim", "integration", "cmd"},
 }
 THIRD_PARTY = {
-    "unbound.h": {"policy/resolver_engine.c"},
+    "unbound.h": {"policy/dns/resolver_engine.c"},
     "curl/curl.h": {"base/http_work.h", "report/smtp_submit.c"},
     "db.h": {"base/store/bdb.c"},
     "microhttpd.h": {"shim/control.c"},
@@ -31,7 +31,7 @@ THIRD_PARTY = {
     "zlib.h": {"base/gzip.c"},
     "idn2.h": {"base/domain.c"},
     "openssl/ssl.h": {"base/x509.c", "shim/tls_client.c", "shim/tls_dane.c"},
-    "jansson.h": {"policy/plan_text.c", "policy/sts_json.c", "report/datagram_read.c",
+    "jansson.h": {"policy/plan_text.c", "policy/facts/sts_json.c", "report/datagram_read.c",
                   "report/report.c", "report/tally_form.c", "shim/control_answer.c",
                   "shim/control_cache.c", "shim/control_check.c", "shim/control_tlsrpt.c",
                   "integration/milter_verdict.c",

@@ -6,7 +6,7 @@
 /* Takes the place of policy/gather.c in tests of the way to the hosts: their plan is given. */
 #include "config.h"
 
-#include "policy/gather.h"
+#include "policy/facts/gather.h"
 #include "tests/unit/deliver_world.h"
 
 struct plan *

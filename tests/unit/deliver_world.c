@@ -13,7 +13,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
-#include "policy/gather.h"
+#include "policy/facts/gather.h"
 #include "shim/slots.h"
 #include "shim/tls_client.h"
 #include "tests/unit/mx_certs.h"

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "policy/gather.h"
+#include "policy/facts/gather.h"
 
 #define ANSWERS_MAX	300
 #define RECORDS_MAX	150

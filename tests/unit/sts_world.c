@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "policy/sts_clock.h"
+#include "policy/facts/sts_clock.h"
 #include "tests/unit/sanitized.h"
 #include "tests/unit/sts_world.h"
 

@@ -20,7 +20,7 @@
 #include <stdatomic.h>
 
 #include "base/http.h"
-#include "policy/sts_cache.h"
+#include "policy/facts/sts_cache.h"
 
 #define DAY	(24 * 3600)
 #define START	1700000000

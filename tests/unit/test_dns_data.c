@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "policy/dns_data.h"
+#include "policy/dns/dns_data.h"
 
 #define W(wire) wire, sizeof(wire) - 1
 

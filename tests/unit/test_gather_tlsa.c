@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "policy/gather_tlsa.h"
+#include "policy/facts/gather_tlsa.h"
 
 #define NAME "mx.example"
 #define FAR "far.example"

@@ -18,7 +18,7 @@
 #include "base/metrics.h"
 #include "policy/finding.h"
 #include "policy/plan.h"
-#include "policy/resolver.h"
+#include "policy/dns/resolver.h"
 
 /* Does text have this line? */
 static bool

@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/resolver.h"
-#include "policy/resolver_engine.h"
+#include "policy/dns/resolver.h"
+#include "policy/dns/resolver_engine.h"
 #include "tests/unit/tiny_dns.h"
 
 #define SILENT_NAMES	200

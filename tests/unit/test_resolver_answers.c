@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "base/limits.h"
-#include "policy/resolver_answers.h"
+#include "policy/dns/resolver_answers.h"
 
 #define NOW	1000000
 

@@ -30,8 +30,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "policy/resolver.h"
-#include "policy/resolver_engine.h"
+#include "policy/dns/resolver.h"
+#include "policy/dns/resolver_engine.h"
 
 struct resolver_engine {
 	char server[RESOLVER_SERVER_TEXT];

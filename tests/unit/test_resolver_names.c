@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "policy/resolver_names.h"
+#include "policy/dns/resolver_names.h"
 
 #define LONG	"abcdefghijklmnopqrstuvwxyz0123456789"
 

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "policy/resolver_setup.h"
+#include "policy/dns/resolver_setup.h"
 
 static void
 test_resolv_conf(void **state)

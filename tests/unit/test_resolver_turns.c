@@ -14,8 +14,8 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#include "policy/resolver_trouble.h"
-#include "policy/resolver_turns.h"
+#include "policy/dns/resolver_trouble.h"
+#include "policy/dns/resolver_turns.h"
 
 #define PLACES	64
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "policy/resolver_watch.h"
+#include "policy/dns/resolver_watch.h"
 
 #define START	INT64_C(1000000)
 #define S	INT64_C(1000)

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "policy/dns_data.h"
+#include "policy/dns/dns_data.h"
 #include "report/rua.h"
 
 #define T(text) { text, sizeof(text) - 1 }

@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "policy/sts_clock.h"
+#include "policy/facts/sts_clock.h"
 
 #define T	1700000000LL
 #define HOUR	3600LL

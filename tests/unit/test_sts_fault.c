@@ -13,7 +13,7 @@
 #include <cmocka.h>
 #include <openssl/x509_vfy.h>
 
-#include "policy/sts_fault.h"
+#include "policy/facts/sts_fault.h"
 
 static const struct {
 	enum sts_fault fault;

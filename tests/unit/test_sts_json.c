@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/sts_json.h"
+#include "policy/facts/sts_json.h"
 
 #define FILE_ENFORCE	"version: STSv1\\nmode: enforce\\nmx: MX.example.com\\nmax_age: 86400\\n"
 #define REST	"\"id\":\"2026\",\"fetched\":\"2026-01-31T23:59:59Z\"}"

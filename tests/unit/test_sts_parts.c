@@ -17,9 +17,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "policy/sts_grace.h"
-#include "policy/sts_notes.h"
-#include "policy/sts_outage.h"
+#include "policy/facts/sts_grace.h"
+#include "policy/facts/sts_notes.h"
+#include "policy/facts/sts_outage.h"
 
 #define T	1700000000
 #define DAY	(24 * 3600)

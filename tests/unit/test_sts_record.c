@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/number.h"
-#include "policy/sts_record.h"
+#include "policy/facts/sts_record.h"
 
 static char first[] = "mail.example.com", second[] = "*.m\xc3\xb8x.example";
 static char *patterns[] = { first, second };

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "policy/sts_cache_inside.h"
+#include "policy/facts/sts_cache_inside.h"
 #include "tests/unit/memory_store.h"
 #include "tests/unit/sts_world.h"
 

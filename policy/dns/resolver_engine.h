@@ -1,0 +1,38 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * One libunbound context with its thread: the only place that knows libunbound. A resolver holds
+ * one engine, and a new one after a change of resolv.conf or of the path by which it asks.
+ */
+#ifndef POLICY_RESOLVER_ENGINE_H
+#define POLICY_RESOLVER_ENGINE_H
+
+#include <stdbool.h>
+
+#include "base/conf/conf.h"
+#include "base/deadline.h"
+#include "policy/dns/resolver.h"
+#include "policy/dns/resolver_setup.h"
+
+struct resolver_engine;
+
+/* conf gives trust anchors, insecure names and zones; all else is asked by that path.
+ * NULL with why: a file or setting that cannot be used. */
+struct resolver_engine *resolver_engine_new(const struct conf *conf,
+    const struct resolver_servers *servers, enum resolver_path path, bool small, char *why,
+    size_t why_room);
+/* Ends all waiting, now and from now on: what has no answer yet is DNS_FAILED. */
+void resolver_engine_stop(struct resolver_engine *engine);
+void resolver_engine_free(struct resolver_engine *engine);	/* no question may be running */
+
+/* Asks all questions side by side; what has no answer at the deadline is DNS_FAILED. Any thread. */
+void resolver_engine_ask(struct resolver_engine *engine, struct arena *arena,
+    struct dns_question *questions, size_t count, struct deadline deadline);
+
+/* Sends a question whose answer nobody waits for: it fills the cache. Any thread. */
+void resolver_engine_want(struct resolver_engine *engine, const char *name, enum dns_type type);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * When is the self-test of a resolver due? After each hour, soon after one that was not good, and
+ * at once when answers give reason for it. Plain values under the caller's lock.
+ */
+#ifndef POLICY_RESOLVER_WATCH_H
+#define POLICY_RESOLVER_WATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy/dns/resolver.h"
+
+struct resolver_watch {
+	int64_t due_ms;	/* monotonic; INT64_MAX: never */
+	int64_t tested_ms;	/* when the last one ended */
+	unsigned failures;	/* tests in a row that were not good */
+	unsigned bogus;	/* answers since the last test */
+	unsigned failed;	/* answers since the last test or the last one that is known */
+};
+
+/* Untested, and due now. */
+void resolver_watch_start(struct resolver_watch *watch, int64_t now_ms);
+void resolver_watch_stop(struct resolver_watch *watch);	/* never due */
+void resolver_watch_tested(struct resolver_watch *watch, enum resolver_health health,
+    int64_t now_ms);
+/* true: some are bogus, and a test is due or running that tells whose fault that is. */
+bool resolver_watch_answers(struct resolver_watch *watch, enum resolver_health health,
+    const struct dns_question *questions, size_t count, int64_t now_ms);
+
+#endif

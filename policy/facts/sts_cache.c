@@ -1,0 +1,659 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "policy/facts/sts_cache_inside.h"
+#include "policy/facts/sts_grace.h"
+
+/* At the same time. One that waited for its turn among the HTTP requests would use up its time
+ * there, and a policy host that was never asked would count as one that does not answer. */
+#define FETCHES_MAX	(LIMIT_HTTP_TRANSFERS - 8)
+#define NOTES_MAX	16384	/* domains */
+#define ALARM_EVERY_MS	(3600 * 1000)	/* for one domain */
+#define USED_EVERY_S	3600	/* how well the last use is known */
+#define PATIENCE_MS	2000	/* whoever waited less for TXT has not seen it fail */
+#define NEW_ID_MS	2000	/* a message waits for a new policy while the old one is in force */
+#define FUTURE_S	(24 * 3600)	/* a policy from later than that: the clock was wrong */
+
+/* How the fetch that an inquiry needed came out. */
+enum landing { LANDING_NONE, LANDING_FETCHED, LANDING_FAILED, LANDING_UNKNOWN };
+
+struct sts_inquiry {
+	struct arena *arena;
+	const char *domain;
+	struct dns_question question;
+	bool has_question;
+	int64_t began_ms;
+	enum txt_answer txt;
+	char id[LIMIT_STS_ID + 1];	/* TXT_VALID */
+	const char *txt_why;
+	enum store_result cached;
+	struct sts_entry entry;	/* STORE_OK */
+	bool alive;	/* entry has not expired */
+	struct flight *flight;	/* while fetching */
+	bool spare;	/* alive is good enough when the fetch takes longer than until enough */
+	struct deadline enough;
+	enum landing landing;
+	enum sts_fault fault;	/* LANDING_FAILED */
+	struct finding finding;	/* LANDING_FAILED */
+	const char *served;	/* the same: what came instead of a policy */
+	const char *why;	/* LANDING_FAILED and LANDING_UNKNOWN */
+};
+
+void
+sts_cache_reload(struct sts_cache *cache, const struct conf *conf)
+{
+	cache->rules.refresh_interval = conf->sts.refresh_interval;
+	cache->rules.retry_interval = conf->sts.retry_interval;
+	cache->rules.cold_failure_grace = conf->sts.cold_failure_grace;
+	cache->rules.max_policy_size = conf->sts.max_policy_size;
+	cache->rules.dns_timeout = conf->dns.timeout;
+}
+
+void
+sts_cache_follow(struct sts_cache *cache, struct conf_now *now)
+{
+	cache->now = now;
+}
+
+struct sts_cache *
+sts_cache_new(const struct conf *conf, struct resolver *resolver, struct http *http,
+    struct store *store)
+{
+	struct sts_cache *cache = xcalloc(1, sizeof(*cache));
+
+	cache->conf = conf;
+	sts_cache_reload(cache, conf);
+	cache->resolver = resolver;
+	cache->http = http;
+	cache->store = store;
+	sts_clock_start(&cache->clock, store);
+	cache->stepped_ms = cache->clock.now.stepped_ms;
+	cache->shelf = sts_shelf_new(store);
+	cache->notes = sts_notes_new(NOTES_MAX);
+	cache->outage = sts_outage_new();
+	cache->flights = sts_flights_new(FETCHES_MAX, sts_cache_fly, cache);
+	if (store_was_damaged(store))
+		log_message(LOG_LEVEL_ERROR, "policy", "the store was damaged and MTA-STS policies"
+		    " may be lost: domains without one whose TXT record cannot be looked up wait"
+		    " for sts.cold-failure-grace");
+	return cache;
+}
+
+void
+sts_cache_stop(struct sts_cache *cache)
+{
+	sts_flights_stop(cache->flights);
+	resolver_stop(cache->resolver);
+	http_stop(cache->http);
+}
+
+void
+sts_cache_free(struct sts_cache *cache)
+{
+	if (cache == NULL)
+		return;
+	sts_cache_stop(cache);
+	sts_flights_free(cache->flights);
+	sts_cache_anchor(cache);
+	sts_shelf_free(cache->shelf);
+	sts_notes_free(cache->notes);
+	sts_outage_free(cache->outage);
+	free(cache);
+}
+
+bool
+sts_cache_is_over(const struct sts_cache *cache, const struct sts_entry *entry)
+{
+	return sts_clock_is_over(&cache->clock, entry->fetched, entry->expires);
+}
+
+void
+sts_cache_to_wall(struct sts_cache *cache, struct sts_entry *entry)
+{
+	entry->fetched = sts_clock_wall(&cache->clock, entry->fetched);
+	entry->expires = sts_clock_wall(&cache->clock, entry->expires);
+	entry->refresh = sts_clock_wall(&cache->clock, entry->refresh);
+	entry->used = sts_clock_wall(&cache->clock, entry->used);
+}
+
+struct sts_policy
+sts_policy_copy(struct arena *arena, const struct sts_policy *policy)
+{
+	struct sts_policy copy = *policy;
+
+	copy.mx = arena_array(arena, policy->mx_count, sizeof(copy.mx[0]));
+	for (size_t i = 0; i < policy->mx_count; i++)
+		copy.mx[i] = arena_strdup(arena, policy->mx[i]);
+	if (policy->body != NULL)
+		copy.body = arena_strndup(arena, policy->body, policy->body_length);
+	return copy;
+}
+
+struct sts_inquiry *
+sts_cache_begin(struct sts_cache *cache, struct arena *arena, const char *domain)
+{
+	struct sts_inquiry *inquiry = arena_alloc(arena, sizeof(*inquiry));
+
+	(void)cache;
+	inquiry->arena = arena;
+	inquiry->domain = arena_strdup(arena, domain);
+	inquiry->question.name = arena_printf(arena, "_mta-sts.%s", domain);
+	inquiry->question.type = DNS_TXT;
+	/* A name too long to exist cannot announce anything. */
+	inquiry->has_question = strlen(inquiry->question.name) < DOMAIN_MAX;
+	inquiry->began_ms = clock_monotonic_ms();
+	return inquiry;
+}
+
+struct dns_question *
+sts_inquiry_question(struct sts_inquiry *inquiry)
+{
+	return inquiry->has_question ? &inquiry->question : NULL;
+}
+
+/* Is a fetch needed, and not already known to be in vain? */
+static void
+send_for_policy(struct sts_cache *cache, struct sts_inquiry *inquiry)
+{
+	struct note_failure failure;
+
+	if (inquiry->txt != TXT_VALID ||
+	    (inquiry->alive && strcmp(inquiry->id, inquiry->entry.policy.id) == 0))
+		return;
+	if (sts_cache_backs_off(cache, inquiry->domain, inquiry->id, inquiry->alive, &failure)) {
+		inquiry->landing = LANDING_FAILED;
+		inquiry->fault = failure.fault;
+		inquiry->finding = failure.finding;
+		inquiry->why = arena_strdup(inquiry->arena, failure.why);
+		inquiry->served = arena_strdup(inquiry->arena, failure.served);
+		return;
+	}
+	inquiry->flight = sts_flights_join(cache->flights, inquiry->domain, inquiry->id, false);
+	inquiry->spare = inquiry->alive;
+	inquiry->enough = deadline_in(NEW_ID_MS);
+}
+
+static void
+look_up(struct sts_cache *cache, struct sts_inquiry *inquiry)
+{
+	inquiry->cached = sts_shelf_get(cache->shelf, inquiry->arena, inquiry->domain,
+	    &inquiry->entry);
+	inquiry->alive = inquiry->cached == STORE_OK &&
+	    !sts_cache_is_over(cache, &inquiry->entry);
+}
+
+void
+sts_cache_answered(struct sts_cache *cache, struct sts_inquiry *inquiry)
+{
+	inquiry->txt = TXT_NONE;
+	inquiry->txt_why = "";
+	if (inquiry->has_question)
+		inquiry->txt = sts_cache_read_txt(inquiry->arena, &inquiry->question.answer,
+		    inquiry->id, &inquiry->txt_why);
+	if (inquiry->txt == TXT_NONE && inquiry->question.answer.state == DNS_SECURE)
+		sts_cache_ran_out_ends(inquiry->domain,
+		    "the domain provably publishes no policy any more");
+	look_up(cache, inquiry);
+	if (!inquiry->alive && inquiry->txt != TXT_FAILED && inquiry->txt != TXT_BOGUS)
+		sts_grace_answered(cache->store, inquiry->domain);
+	send_for_policy(cache, inquiry);
+}
+
+static void
+take_landing(struct sts_inquiry *inquiry, const struct flight *flight)
+{
+	switch (flight->outcome) {
+	case FLIGHT_FETCHED:
+		inquiry->landing = LANDING_FETCHED;
+		inquiry->entry = flight->entry;
+		inquiry->entry.domain = inquiry->domain;
+		inquiry->entry.policy = sts_policy_copy(inquiry->arena, &flight->entry.policy);
+		inquiry->entry.last_error = "";
+		break;
+	case FLIGHT_FAILED:
+		inquiry->landing = LANDING_FAILED;
+		inquiry->fault = flight->fault;
+		inquiry->finding = flight->finding;
+		inquiry->served = arena_strdup(inquiry->arena,
+		    flight->served != NULL ? flight->served : "");
+		break;
+	case FLIGHT_UNANNOUNCED:
+		inquiry->landing = LANDING_NONE;
+		break;
+	case FLIGHT_BROKEN:
+		inquiry->landing = LANDING_UNKNOWN;
+		break;
+	}
+	inquiry->why = arena_strdup(inquiry->arena, flight->why);
+}
+
+/* How long to wait for the fetch. One that is slow holds up one message, not each of many. */
+static struct deadline
+patience(const struct sts_inquiry *inquiry, struct deadline deadline)
+{
+	const struct deadline late = { inquiry->flight->began_ms + NEW_ID_MS };
+
+	if (!inquiry->spare)
+		return deadline;
+	return deadline_earlier(deadline, deadline_earlier(inquiry->enough, late));
+}
+
+/* No domain has a colon in its name. */
+static const char *
+host_key(const struct sts_inquiry *inquiry)
+{
+	return arena_printf(inquiry->arena, "host:%s", inquiry->domain);
+}
+
+/* The addresses of the policy host were answered, which ends their failures. An answer for TXT says
+ * nothing about them. */
+static void
+forgive_host(struct sts_cache *cache, const struct sts_inquiry *inquiry)
+{
+	if (!inquiry->alive && (inquiry->landing == LANDING_FETCHED ||
+	    (inquiry->landing == LANDING_FAILED &&
+	    sts_fault_blame(inquiry->fault) == STS_BLAME_PEER)))
+		sts_grace_answered(cache->store, host_key(inquiry));
+}
+
+/* Waits for the fetch. The flight that was under way may have been for another id, and says nothing
+ * about ours then: one more. */
+static void
+land(struct sts_cache *cache, struct sts_inquiry *inquiry, struct deadline deadline)
+{
+	while (inquiry->flight != NULL) {
+		struct flight *flight = inquiry->flight, *next = NULL;
+
+		if (!sts_flights_wait(cache->flights, flight, patience(inquiry, deadline))) {
+			inquiry->landing = LANDING_UNKNOWN;
+			inquiry->why = "its policy is still being fetched";
+		} else if (strcmp(flight->id, inquiry->id) != 0 && !deadline_passed(deadline)) {
+			next = sts_flights_join(cache->flights, inquiry->domain, inquiry->id,
+			    false);
+		} else {
+			take_landing(inquiry, flight);
+			forgive_host(cache, inquiry);
+		}
+		sts_flights_leave(cache->flights, flight);
+		inquiry->flight = next;
+	}
+}
+
+static void __attribute__((format(printf, 2, 3)))
+explain(struct sts_facts *sts, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(sts->why, sizeof(sts->why), format, args);
+	va_end(args);
+}
+
+static void
+use_entry(struct sts_cache *cache, const struct sts_inquiry *inquiry, bool from_cache,
+    struct sts_facts *sts)
+{
+	struct sts_policy *policy = arena_alloc(inquiry->arena, sizeof(*policy));
+
+	*policy = inquiry->entry.policy;
+	sts->state = STS_VALID;
+	sts->policy = policy;
+	sts->from_cache = from_cache;
+	sts->fetched = sts_clock_wall(&cache->clock, inquiry->entry.fetched);
+	sts->expires = sts_clock_wall(&cache->clock, inquiry->entry.expires);
+}
+
+static void
+alarm_once(struct sts_cache *cache, const struct sts_inquiry *inquiry, enum note_kind kind,
+    const char *message)
+{
+	static const struct finding none = { .type = RESULT_OK };
+	static const char *const names[NOTE_KINDS] = { [NOTE_TXT_GONE] = "txt-gone",
+	    [NOTE_STUCK] = "stuck", [NOTE_FUTURE] = "future" };
+
+	if (inquiry->entry.policy.mode == STS_MODE_NONE || !sts_notes_once(cache->notes,
+	    inquiry->domain, kind, clock_monotonic_ms(), ALARM_EVERY_MS))
+		return;
+	metrics_count(METRIC_POLICY_ALARMS, names[kind], NULL);
+	sts_cache_say(LOG_LEVEL_WARNING, inquiry->domain, &inquiry->entry.policy,
+	    kind == NOTE_STUCK ? &inquiry->finding : &none, message);
+}
+
+/* RFC 8461 5.1: a policy in force outlives its TXT record; but somebody should look into it. */
+static void
+raise_alarms(struct sts_cache *cache, const struct sts_inquiry *inquiry)
+{
+	if (inquiry->txt == TXT_NONE)
+		alarm_once(cache, inquiry, NOTE_TXT_GONE, "the _mta-sts record is gone, but the"
+		    " policy stays in force until its max_age is over");
+	else if (inquiry->txt == TXT_INVALID || inquiry->txt == TXT_BOGUS)
+		alarm_once(cache, inquiry, NOTE_TXT_GONE, "the _mta-sts record is not valid any"
+		    " more, but the policy stays in force until its max_age is over");
+	if (inquiry->landing == LANDING_FAILED)
+		alarm_once(cache, inquiry, NOTE_STUCK, "the _mta-sts record has a new id, but the"
+		    " new policy cannot be fetched; the old one stays in force");
+}
+
+struct touching {
+	struct sts_cache *cache;
+	int64_t fetched;	/* of the entry that was used */
+};
+
+static enum shelf_change
+touch(void *context, struct arena *arena, struct sts_entry *entry, bool found)
+{
+	struct touching *touching = context;
+	struct sts_cache *cache = touching->cache;
+	int64_t now = sts_clock_now(&cache->clock);
+
+	(void)arena;
+	if (!found || entry->fetched != touching->fetched)
+		return SHELF_LEAVE;
+	entry->used = now;
+	if (entry->fetched > now + FUTURE_S) {
+		entry->fetched = now;
+		entry->expires = now + entry->policy.max_age;
+		entry->refresh = now;
+	}
+	if (entry->refresh == 0)
+		entry->refresh = sts_cache_next_refresh(cache, entry->policy.max_age);
+	return SHELF_WRITE;
+}
+
+/* A policy in use is refreshed. One from the future, of a store whose anchor was lost, gets its
+ * max_age from now on: it must end some time. */
+static void
+remember_use(struct sts_cache *cache, const struct sts_inquiry *inquiry)
+{
+	const struct sts_entry *entry = &inquiry->entry;
+	struct touching touching = { cache, entry->fetched };
+	int64_t now = sts_clock_now(&cache->clock), since = now - entry->used;
+	bool future = entry->fetched > now + FUTURE_S;
+
+	if (future)
+		alarm_once(cache, inquiry, NOTE_FUTURE, "the policy was fetched while the clock was"
+		    " wrong: it stays in force for its max_age from now on");
+	else if (since < USED_EVERY_S && since > -USED_EVERY_S && entry->refresh != 0)
+		return;
+	sts_shelf_update(cache->shelf, inquiry->domain, STORE_LAZY, touch, &touching);
+}
+
+/* A policy of mode none protects nothing, so a proven absence may end it early. */
+static bool
+is_over(const struct sts_inquiry *inquiry)
+{
+	return inquiry->txt == TXT_NONE && inquiry->entry.policy.mode == STS_MODE_NONE;
+}
+
+static void
+use_cached(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct sts_facts *sts)
+{
+	if (is_over(inquiry)) {
+		sts_shelf_forget(cache->shelf, inquiry->domain);
+		sts->state = STS_NONE;
+		return;
+	}
+	use_entry(cache, inquiry, true, sts);
+	if (inquiry->landing == LANDING_FAILED)
+		sts->finding = inquiry->finding;
+	if (inquiry->landing != LANDING_NONE)
+		explain(sts, "%s", inquiry->why);
+	else if (inquiry->txt != TXT_VALID)
+		explain(sts, "%s", inquiry->txt_why);
+	raise_alarms(cache, inquiry);
+	remember_use(cache, inquiry);
+}
+
+/* After damage to the store a failed look-up may hide a policy that we had. */
+static bool
+must_distrust(const struct sts_cache *cache)
+{
+	int64_t damaged_at = sts_clock_damaged(&cache->clock);
+
+	return damaged_at != 0 && sts_clock_now(&cache->clock) - damaged_at <
+	    cache->rules.cold_failure_grace / 1000;
+}
+
+static void
+say_given_up(const struct sts_inquiry *inquiry, const char *reason, const char *message)
+{
+	struct log_line line;
+
+	metrics_count(METRIC_POLICY_ALARMS, "given-up", NULL);
+	log_begin(&line, LOG_LEVEL_WARNING, "policy");
+	log_text(&line, "domain", inquiry->domain);
+	log_text(&line, "reason", reason);
+	log_text(&line, "msg", message);
+	log_end(&line);
+}
+
+/* What failed just now has been failing for sts.cold-failure-grace. */
+static bool
+is_grace_over(struct sts_cache *cache, const char *key, struct sts_facts *sts)
+{
+	switch (sts_grace_failed(cache->store, key, sts_clock_now(&cache->clock),
+	    cache->rules.cold_failure_grace / 1000)) {
+	case GRACE_RUNNING:
+		break;
+	case GRACE_OVER:
+		return !must_distrust(cache);
+	case GRACE_UNKNOWN:
+		sts->state = STS_STORE_FAILED;
+		break;
+	}
+	return false;
+}
+
+/* Nothing cached, and TXT unanswered: may the message go? */
+static void
+weigh_txt(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct deadline deadline,
+    struct sts_facts *sts)
+{
+	explain(sts, "%s", inquiry->txt_why);
+	sts->state = STS_UNKNOWN;
+	if (sts_fault_blame(sts_fault_of_txt(&inquiry->question.answer)) == STS_BLAME_OURS)
+		return;
+	sts->state = STS_TXT_FAILED;
+	if (deadline_passed(deadline) && clock_monotonic_ms() - inquiry->began_ms < PATIENCE_MS)
+		return;
+	if (!is_grace_over(cache, inquiry->domain, sts))
+		return;
+	sts->state = STS_TXT_GIVEN_UP;
+	say_given_up(inquiry, inquiry->txt_why, "the _mta-sts record has been failing for longer"
+	    " than sts.cold-failure-grace: delivering as if the domain had no policy");
+}
+
+/* Nothing cached, and the fetch failed. RFC 8461 3.3 lets the message go, whatever the reason; here
+ * it goes only when the reason is the domain's own, or has lasted for the grace: whoever is on the
+ * way can make the look-up of an address fail, too. */
+static void
+weigh_fetch(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct sts_facts *sts)
+{
+	sts->finding = inquiry->finding;
+	sts->served = inquiry->served;
+	switch (sts_fault_blame(inquiry->fault)) {
+	case STS_BLAME_PEER:
+		sts->state = STS_FETCH_FAILED;
+		break;
+	case STS_BLAME_WAY:
+		sts->state = STS_HOST_FAILED;
+		if (!is_grace_over(cache, host_key(inquiry), sts))
+			break;
+		sts->state = STS_FETCH_FAILED;
+		say_given_up(inquiry, inquiry->why, "the look-up of the policy host's addresses has"
+		    " been failing for longer than sts.cold-failure-grace: delivering as if the"
+		    " domain had no policy");
+		break;
+	case STS_BLAME_FORGED:
+		sts->state = STS_HOST_BOGUS;
+		break;
+	case STS_BLAME_OURS:	/* which never lands as a failure */
+		sts->state = STS_UNKNOWN;
+		break;
+	}
+}
+
+static void
+use_nothing(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct deadline deadline,
+    struct sts_facts *sts)
+{
+	switch (inquiry->txt) {
+	case TXT_NONE:
+		sts->state = STS_NONE;
+		break;
+	case TXT_INVALID:
+		sts->state = STS_NONE;
+		explain(sts, "the _mta-sts record is not valid: %s", inquiry->txt_why);
+		/* RFC 8461 3.1: several are none, and nobody's mistake to be told of. */
+		if (inquiry->txt_why != sts_txt_several)
+			finding_set(&sts->finding, RESULT_STS_POLICY_INVALID, "%s",
+			    inquiry->txt_why);
+		break;
+	case TXT_FAILED:
+		weigh_txt(cache, inquiry, deadline, sts);
+		break;
+	case TXT_BOGUS:
+		sts->state = STS_TXT_BOGUS;
+		explain(sts, "%s", inquiry->txt_why);
+		break;
+	case TXT_VALID:
+		sts->state = STS_UNKNOWN;
+		if (inquiry->landing == LANDING_FAILED)
+			weigh_fetch(cache, inquiry, sts);
+		explain(sts, "%s", inquiry->why);
+		break;
+	}
+}
+
+static const char *
+answer_word(const struct sts_facts *sts)
+{
+	if (sts->state == STS_VALID)
+		return sts->from_cache ? "cache" : "fetch";
+	return sts->state == STS_NONE ? "none" : "failed";
+}
+
+bool
+sts_cache_await(struct sts_cache *cache, const struct sts_inquiry *inquiry,
+    struct deadline deadline)
+{
+	struct deadline until;
+
+	if (inquiry->flight == NULL)
+		return true;
+	until = patience(inquiry, deadline);
+	return sts_flights_wait(cache->flights, inquiry->flight, until) ||
+	    until.at_ms < deadline.at_ms;
+}
+
+void
+sts_cache_finish(struct sts_cache *cache, struct sts_inquiry *inquiry, struct deadline deadline,
+    struct sts_facts *sts)
+{
+	*sts = (struct sts_facts){ .state = STS_NONE };
+	land(cache, inquiry, deadline);
+	sts->fetch_tried = inquiry->landing != LANDING_NONE;
+	if (inquiry->landing == LANDING_FETCHED) {
+		use_entry(cache, inquiry, false, sts);
+	} else if (inquiry->alive) {
+		use_cached(cache, inquiry, sts);
+	} else if (inquiry->cached == STORE_FAILED) {
+		sts->state = STS_STORE_FAILED;
+		explain(sts, "see stsgated's log");
+	} else {
+		use_nothing(cache, inquiry, deadline, sts);
+	}
+	metrics_count(METRIC_POLICY_LOOKUPS, answer_word(sts), NULL);
+}
+
+void
+sts_cache_get(struct sts_cache *cache, struct arena *arena, const char *domain,
+    struct deadline deadline, struct sts_facts *sts)
+{
+	struct sts_inquiry *inquiry = sts_cache_begin(cache, arena, domain);
+
+	if (inquiry->has_question)
+		resolver_ask(cache->resolver, arena, &inquiry->question, 1, deadline);
+	sts_cache_answered(cache, inquiry);
+	sts_cache_finish(cache, inquiry, deadline, sts);
+}
+
+/* Is there any news in the answer, compared with what made the refusal? */
+static bool
+is_news(const struct sts_inquiry *inquiry, const struct sts_facts *sts)
+{
+	switch (inquiry->txt) {
+	case TXT_FAILED:
+	case TXT_BOGUS:
+		return false;
+	case TXT_NONE:
+	case TXT_INVALID:
+		return sts->state == STS_TXT_FAILED || sts->state == STS_TXT_BOGUS;
+	case TXT_VALID:
+		break;
+	}
+	return sts->state != STS_VALID || strcmp(sts->policy->id, inquiry->id) != 0;
+}
+
+struct sts_inquiry *
+sts_cache_recheck(struct sts_cache *cache, struct arena *arena, const char *domain,
+    struct deadline deadline, const struct sts_facts *sts)
+{
+	struct sts_inquiry *inquiry = sts_cache_begin(cache, arena, domain);
+	int64_t interval = cache->rules.retry_interval;
+
+	if (!inquiry->has_question || !sts_notes_once(cache->notes, domain, NOTE_RECHECK,
+	    clock_monotonic_ms(), interval))
+		return NULL;
+	resolver_ask_afresh(cache->resolver, arena, &inquiry->question, interval, deadline);
+	inquiry->txt = sts_cache_read_txt(arena, &inquiry->question.answer, inquiry->id,
+	    &inquiry->txt_why);
+	if (!is_news(inquiry, sts))
+		return NULL;
+	sts_cache_answered(cache, inquiry);
+	return inquiry;
+}
+
+struct sts_inquiry *
+sts_cache_refresh_begin(struct sts_cache *cache, struct arena *arena, const char *domain)
+{
+	struct sts_inquiry *inquiry = sts_cache_begin(cache, arena, domain);
+
+	look_up(cache, inquiry);
+	inquiry->flight = sts_flights_join(cache->flights, domain, "", true);
+	inquiry->landing = LANDING_UNKNOWN;
+	inquiry->why = "the fetch has not ended in time";
+	return inquiry;
+}
+
+int
+sts_cache_refresh_end(struct sts_cache *cache, struct sts_inquiry *inquiry,
+    struct deadline deadline, struct sts_facts *sts)
+{
+	*sts = (struct sts_facts){ .state = STS_NONE, .fetch_tried = true };
+	if (sts_cache_await(cache, inquiry, deadline))
+		take_landing(inquiry, inquiry->flight);
+	sts_flights_leave(cache->flights, inquiry->flight);
+	if (inquiry->landing == LANDING_FETCHED || inquiry->alive)
+		use_entry(cache, inquiry, inquiry->landing != LANDING_FETCHED, sts);
+	else if (inquiry->landing == LANDING_FAILED)
+		sts->state = STS_FETCH_FAILED;
+	else if (inquiry->landing == LANDING_UNKNOWN)
+		sts->state = STS_UNKNOWN;
+	if (inquiry->landing == LANDING_FETCHED)
+		return 0;
+	sts->finding = inquiry->finding;
+	explain(sts, "%s", inquiry->why);
+	return -1;
+}

@@ -1,0 +1,322 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alarm.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "policy/facts/sts_cache_inside.h"
+#include "policy/facts/sts_fetch.h"
+
+#define BACKOFF_DOUBLINGS	6	/* retry-interval grows up to 64-fold */
+
+void
+sts_cache_say(enum log_level level, const char *domain, const struct sts_policy *policy,
+    const struct finding *finding, const char *message)
+{
+	struct log_line line;
+
+	log_begin(&line, level, "policy");
+	log_text(&line, "domain", domain);
+	if (policy != NULL) {
+		log_text(&line, "mode", sts_mode_name(policy->mode));
+		log_text(&line, "policy-id", policy->id);
+		log_number(&line, "max-age", policy->max_age);
+	}
+	log_text(&line, "result", result_type_name(finding->type));
+	log_text(&line, "reason", finding->reason[0] != '\0' ? finding->reason : NULL);
+	log_text(&line, "msg", message);
+	log_end(&line);
+}
+
+void
+sts_cache_ran_out(const struct sts_entry *entry)
+{
+	if (entry->policy.mode == STS_MODE_ENFORCE && alarm_begin(ALARM_RAN_OUT, entry->domain,
+	    "the enforced policy %s of %s ended and could not be refreshed (%s): mail to it is no"
+	    " longer protected by MTA-STS. See whether https://mta-sts.%s/ can be reached; if the"
+	    " domain has given MTA-STS up: stsgate cache forget %s", entry->policy.id,
+	    entry->domain, entry->last_error[0] != '\0' ? entry->last_error : "no fetch was tried",
+	    entry->domain, entry->domain))
+		metrics_count(METRIC_POLICY_ALARMS, "ran-out", NULL);
+}
+
+void
+sts_cache_ran_out_ends(const char *domain, const char *how)
+{
+	alarm_end(ALARM_RAN_OUT, domain, "%s", how);
+}
+
+/* Somewhere in the later half of span, so that nobody can foresee it (RFC 8461 10.2). */
+static int64_t
+jittered(int64_t span_s)
+{
+	return span_s - arc4random_uniform((uint32_t)(span_s / 2 + 1));
+}
+
+int64_t
+sts_cache_next_refresh(const struct sts_cache *cache, uint32_t max_age)
+{
+	int64_t span = cache->rules.refresh_interval / 1000;
+	int64_t least = cache->rules.retry_interval / 1000;
+
+	if (max_age == 0)
+		return 0;
+	if (span > (int64_t)max_age * 3 / 4)	/* with time left to try again */
+		span = (int64_t)max_age * 3 / 4;
+	span = jittered(span);
+	return sts_clock_now(&cache->clock) + (span > least ? span : least);
+}
+
+/* The same after so many failures in a row. */
+static int64_t
+next_try(const struct sts_cache *cache, unsigned failures)
+{
+	unsigned doublings = failures > 1 ? failures - 1 : 0;
+	int64_t wait = cache->rules.retry_interval / 1000;
+	uint32_t jitter;
+
+	wait <<= doublings < BACKOFF_DOUBLINGS ? doublings : BACKOFF_DOUBLINGS;
+	if (wait > cache->rules.refresh_interval / 1000)
+		wait = cache->rules.refresh_interval / 1000;
+	jitter = arc4random_uniform((uint32_t)(wait / 4 + 1));
+	return sts_clock_now(&cache->clock) + wait + jitter;
+}
+
+/* A policy is looked at once more when it ends. */
+static int64_t
+by_its_end(const struct sts_entry *entry, int64_t refresh)
+{
+	return refresh > entry->expires ? entry->expires : refresh;
+}
+
+static enum shelf_change
+postpone(void *context, struct arena *arena, struct sts_entry *entry, bool found)
+{
+	(void)arena;
+	if (!found || entry->refresh == 0)
+		return SHELF_LEAVE;
+	entry->refresh = by_its_end(entry, sts_cache_next_refresh(context, entry->policy.max_age));
+	return SHELF_WRITE;
+}
+
+/*
+ * A refresh goes by the id that TXT has now. Without one the old policy's stays: whoever can make
+ * a TXT record vanish must not be able to let the policy run out (RFC 8461 10.2). Only a domain
+ * that has provably withdrawn its record gets no longer time from us.
+ */
+static bool
+learn_id(struct sts_cache *cache, struct flight *flight)
+{
+	struct dns_question question = { .type = DNS_TXT };
+	struct sts_entry entry;
+	const char *why = "no TXT record announces a policy";
+	enum txt_answer txt;
+
+	question.name = arena_printf(flight->arena, "_mta-sts.%s", flight->domain);
+	resolver_ask(cache->resolver, flight->arena, &question, 1,
+	    deadline_in(cache->rules.dns_timeout));
+	txt = sts_cache_read_txt(flight->arena, &question.answer, flight->id, &why);
+	if (txt == TXT_VALID)
+		return true;
+	if (flight->background && txt == TXT_NONE && question.answer.state == DNS_SECURE)
+		sts_shelf_update(cache->shelf, flight->domain, STORE_LAZY, postpone, cache);
+	else if (sts_shelf_get(cache->shelf, flight->arena, flight->domain, &entry) == STORE_OK &&
+	    !sts_cache_is_over(cache, &entry)) {
+		snprintf(flight->id, sizeof(flight->id), "%s", entry.policy.id);
+		return true;
+	}
+	if (txt == TXT_NONE || txt == TXT_INVALID)
+		flight->outcome = FLIGHT_UNANNOUNCED;
+	snprintf(flight->why, sizeof(flight->why), "%s", why);
+	return false;
+}
+
+/* Is a fetch of this id not to be tried again yet? Where nothing is in force only a fault of the
+ * peer's is waited out: an answer of the DNS that fails, or is forged, is soon asked again. */
+bool
+sts_cache_backs_off(struct sts_cache *cache, const char *domain, const char *id, bool alive,
+    struct note_failure *failure)
+{
+	return sts_notes_backs_off(cache->notes, domain, id, clock_monotonic_ms(),
+	    cache->rules.retry_interval, failure) &&
+	    (alive || sts_fault_blame(failure->fault) == STS_BLAME_PEER);
+}
+
+/* What came, or failed, while this flight was still waiting to begin is not fetched once more. */
+static bool
+is_settled(struct sts_cache *cache, struct flight *flight)
+{
+	struct sts_entry *entry = &flight->entry;
+	struct note_failure failure;
+	bool alive = sts_shelf_get(cache->shelf, flight->arena, flight->domain, entry) ==
+	    STORE_OK && !sts_cache_is_over(cache, entry);
+
+	if (alive && strcmp(entry->policy.id, flight->id) == 0) {
+		flight->outcome = FLIGHT_FETCHED;
+		return true;
+	}
+	if (!sts_cache_backs_off(cache, flight->domain, flight->id, alive, &failure))
+		return false;
+	flight->outcome = FLIGHT_FAILED;
+	flight->fault = failure.fault;
+	flight->finding = failure.finding;
+	snprintf(flight->why, sizeof(flight->why), "%s", failure.why);
+	flight->served = arena_strdup(flight->arena, failure.served);
+	return true;
+}
+
+struct replacing {
+	struct sts_cache *cache;
+	struct flight *flight;
+	bool fell;	/* from enforce */
+};
+
+static enum shelf_change
+replace(void *context, struct arena *arena, struct sts_entry *entry, bool found)
+{
+	struct replacing *replacing = context;
+	struct flight *flight = replacing->flight;
+	struct sts_cache *cache = replacing->cache;
+
+	(void)arena;
+	replacing->fell = found && !sts_cache_is_over(cache, entry) &&
+	    entry->policy.mode == STS_MODE_ENFORCE && flight->entry.policy.mode != STS_MODE_ENFORCE;
+	flight->entry.used = flight->refresh && found ? entry->used : sts_clock_now(&cache->clock);
+	*entry = flight->entry;
+	return SHELF_WRITE;
+}
+
+/* RFC 8461 3.3, 5.1: verified and well-formed, so it takes the place of the old one at once. */
+static void
+keep(struct sts_cache *cache, struct flight *flight, const struct sts_policy *policy)
+{
+	struct replacing replacing = { .cache = cache, .flight = flight };
+	struct sts_entry *entry = &flight->entry;
+
+	*entry = (struct sts_entry){ .domain = arena_strdup(flight->arena, flight->domain),
+	    .policy = *policy, .last_error = "" };
+	memcpy(entry->policy.id, flight->id, sizeof(entry->policy.id));
+	entry->fetched = sts_clock_now(&cache->clock);
+	entry->expires = entry->fetched + policy->max_age;
+	entry->refresh = by_its_end(entry, sts_cache_next_refresh(cache, policy->max_age));
+	sts_shelf_update(cache->shelf, flight->domain, STORE_SYNC, replace, &replacing);
+	sts_notes_succeeded(cache->notes, flight->domain);
+	sts_outage_succeeded(cache->outage);
+	alarm_end(ALARM_FETCH_OUTAGE, "", "the policy of %s was fetched", flight->domain);
+	sts_cache_ran_out_ends(flight->domain, "a policy was fetched");
+	flight->outcome = FLIGHT_FETCHED;
+	if (replacing.fell) {
+		metrics_count(METRIC_POLICY_ALARMS, "fell", NULL);
+		sts_cache_say(LOG_LEVEL_WARNING, flight->domain, &entry->policy, &flight->finding,
+		    "the domain no longer enforces its policy: mail to it is no longer protected");
+	} else {
+		sts_cache_say(LOG_LEVEL_INFO, flight->domain, &entry->policy, &flight->finding,
+		    policy->max_age_capped ? "fetched; its max_age is over a year and was cut"
+		    : "fetched");
+	}
+}
+
+struct blaming {
+	struct sts_cache *cache;
+	const struct flight *flight;
+	unsigned failures;
+};
+
+static enum shelf_change
+blame(void *context, struct arena *arena, struct sts_entry *entry, bool found)
+{
+	const struct blaming *blaming = context;
+	const struct finding *finding = &blaming->flight->finding;
+	const char *colon = finding->reason[0] != '\0' ? ": " : "";
+
+	if (!found)
+		return SHELF_LEAVE;
+	entry->last_error = arena_printf(arena, "%s%s%s", result_type_name(finding->type), colon,
+	    finding->reason);
+	if (blaming->flight->refresh && entry->refresh != 0)
+		entry->refresh = by_its_end(entry, next_try(blaming->cache, blaming->failures));
+	if (sts_cache_is_over(blaming->cache, entry))
+		sts_cache_ran_out(entry);
+	return SHELF_WRITE;
+}
+
+static void
+count_for_outage(struct sts_cache *cache, const struct flight *flight)
+{
+	if (sts_outage_failed(cache->outage, flight->domain, clock_monotonic_ms()) &&
+	    alarm_begin(ALARM_FETCH_OUTAGE, "", "every policy fetch of the last ten minutes failed,"
+	    " of five domains at least: see whether this machine may connect to port 443 of other"
+	    " hosts, or sts.http-proxy works"))
+		metrics_count(METRIC_POLICY_ALARMS, "fetch-outage", NULL);
+}
+
+static void
+note_failure(struct sts_cache *cache, struct flight *flight, const char *served)
+{
+	struct blaming blaming = { .cache = cache, .flight = flight };
+	struct note_failure failure = { .fault = flight->fault, .finding = flight->finding };
+
+	snprintf(failure.why, sizeof(failure.why), "%s", flight->why);
+	snprintf(failure.served, sizeof(failure.served), "%s", served != NULL ? served : "");
+	flight->served = served;
+	blaming.failures = sts_notes_failed(cache->notes, flight->domain, flight->id,
+	    clock_monotonic_ms(), &failure);
+	sts_shelf_update(cache->shelf, flight->domain, STORE_LAZY, blame, &blaming);
+	flight->outcome = FLIGHT_FAILED;
+	sts_cache_say(LOG_LEVEL_WARNING, flight->domain, NULL, &flight->finding, flight->why);
+	count_for_outage(cache, flight);
+}
+
+/* What is cached is shown with it and tried again; the domain is not held to it. */
+static void
+note_own_trouble(struct sts_cache *cache, struct flight *flight)
+{
+	struct blaming blaming = { .cache = cache, .flight = flight, .failures = 1 };
+
+	sts_shelf_update(cache->shelf, flight->domain, STORE_LAZY, blame, &blaming);
+	sts_cache_say(LOG_LEVEL_ERROR, flight->domain, NULL, &flight->finding, flight->why);
+	count_for_outage(cache, flight);
+}
+
+static int
+fetch(struct sts_cache *cache, struct flight *flight, struct sts_policy *policy)
+{
+	const struct conf *conf = cache->now != NULL ? conf_now_take(cache->now) : cache->conf;
+	struct sts_failure failure;
+	int result;
+
+	result = sts_fetch(conf, cache->resolver, cache->http, flight->arena, flight->domain,
+	    deadline_in(conf->sts.fetch_timeout), policy, &failure);
+	flight->fault = failure.fault;
+	flight->finding = failure.finding;
+	snprintf(flight->why, sizeof(flight->why), "%s", failure.why);
+	if (cache->now != NULL)
+		conf_now_give(cache->now, conf);
+	return result;
+}
+
+void
+sts_cache_fly(void *context, struct flight *flight)
+{
+	struct sts_cache *cache = context;
+	struct sts_policy policy;
+
+	if (flight->refresh ? !learn_id(cache, flight) : is_settled(cache, flight))
+		return;
+	flight->outcome = FLIGHT_BROKEN;
+	if (fetch(cache, flight, &policy) == 0)
+		keep(cache, flight, &policy);
+	else if (sts_flights_stopping(cache->flights))
+		return;
+	else if (sts_fault_blame(flight->fault) == STS_BLAME_OURS)
+		note_own_trouble(cache, flight);
+	else
+		note_failure(cache, flight, policy.body);
+}

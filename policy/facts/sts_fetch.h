@@ -1,0 +1,34 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * Fetches https://mta-sts.DOMAIN/.well-known/mta-sts.txt (RFC 8461 3.3): names through our
+ * resolver, verified WebPKI, no redirect, bounded in size and time. Any thread.
+ */
+#ifndef POLICY_STS_FETCH_H
+#define POLICY_STS_FETCH_H
+
+#include "base/arena.h"
+#include "base/conf/conf.h"
+#include "base/deadline.h"
+#include "base/http.h"
+#include "policy/finding.h"
+#include "policy/dns/resolver.h"
+#include "policy/sts.h"
+#include "policy/facts/sts_fault.h"
+
+struct sts_failure {
+	enum sts_fault fault;	/* STS_FAULT_NONE: it did not fail */
+	struct finding finding;
+	char why[200];	/* in words */
+};
+
+/* 0 with the policy in the arena (its id left empty), or -1 with failure. A file that breaks the
+ * grammar leaves its first LIMIT_STS_SERVED octets as policy->body, else NULL. */
+int sts_fetch(const struct conf *conf, struct resolver *resolver, struct http *http,
+    struct arena *arena, const char *domain, struct deadline deadline, struct sts_policy *policy,
+    struct sts_failure *failure);
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/number.h"
+#include "policy/facts/sts_grace.h"
+
+#define DAY_S	(24 * 3600)
+#define FORGET_S	DAY_S	/* without a failure */
+#define FORGET_GIVEN_UP_S	(14 * DAY_S)	/* the same, once given up */
+#define WRITE_EVERY_S	60	/* the last failure need not be known better */
+#define KEEP_S	(FORGET_GIVEN_UP_S + DAY_S)
+
+/* One from the future is of a store whose clock was lost: its distance says nothing. */
+static bool
+is_forgotten(const struct sts_failures *failures, int64_t now)
+{
+	int64_t forget_s = failures->given_up != 0 ? FORGET_GIVEN_UP_S : FORGET_S;
+
+	return failures->first == 0 || failures->first > now + WRITE_EVERY_S ||
+	    now - failures->last >= forget_s;
+}
+
+bool
+sts_failures_add(struct sts_failures *failures, int64_t now, int64_t grace_s)
+{
+	struct sts_failures before = *failures;
+
+	if (is_forgotten(failures, now))
+		*failures = (struct sts_failures){ .first = now, .last = now };
+	if (now - failures->last >= WRITE_EVERY_S || failures->last > now + WRITE_EVERY_S)
+		failures->last = now;
+	if (failures->given_up == 0 && now - failures->first >= grace_s)
+		failures->given_up = failures->last = now;
+	return failures->first != before.first || failures->last != before.last ||
+	    failures->given_up != before.given_up;
+}
+
+/* What cannot be read back counts as no failure yet: the wait begins anew. */
+static enum store_result
+load(struct store *store, const char *domain, struct sts_failures *failures)
+{
+	struct buf text = { 0 };
+	enum store_result result = store_get(store, STORE_GRACE, domain, &text);
+	const char *at = buf_text(&text);
+
+	*failures = (struct sts_failures){ 0 };
+	if (result != STORE_OK || !number_take_wall(&at, &failures->first) ||
+	    !number_skip(&at, ' ') || !number_take_wall(&at, &failures->last) ||
+	    (*at != '\0' && (!number_skip(&at, ' ') ||
+	    !number_take_wall(&at, &failures->given_up))))
+		*failures = (struct sts_failures){ 0 };
+	buf_free(&text);
+	return result;
+}
+
+enum sts_grace
+sts_grace_failed(struct store *store, const char *domain, int64_t now, int64_t grace_s)
+{
+	struct sts_failures failures;
+	char text[72];
+	int length;
+
+	if (load(store, domain, &failures) == STORE_FAILED)
+		return GRACE_UNKNOWN;
+	if (sts_failures_add(&failures, now, grace_s)) {
+		length = snprintf(text, sizeof(text), "%" PRId64 " %" PRId64 " %" PRId64,
+		    failures.first, failures.last, failures.given_up);
+		if (store_put(store, STORE_GRACE, domain, text, (size_t)length,
+		    failures.last + KEEP_S, STORE_LAZY) != STORE_OK &&
+		    failures.first == failures.last)
+			return GRACE_UNKNOWN;
+	}
+	return failures.given_up != 0 ? GRACE_OVER : GRACE_RUNNING;
+}
+
+void
+sts_grace_answered(struct store *store, const char *domain)
+{
+	struct sts_failures failures;
+
+	if (load(store, domain, &failures) == STORE_OK)
+		store_delete(store, STORE_GRACE, domain, STORE_LAZY);
+}

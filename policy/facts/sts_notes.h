@@ -1,0 +1,57 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * What is remembered about domains for a while and only in memory: which fetches failed lately,
+ * and what was done lately that is not to be done again so soon. Bounded: the note that was used
+ * longest ago goes first, at the price of doing something too early. Any thread.
+ */
+#ifndef POLICY_STS_NOTES_H
+#define POLICY_STS_NOTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/limits.h"
+#include "policy/finding.h"
+#include "policy/facts/sts_fault.h"
+
+struct sts_notes;
+
+/* What is done once in a while for a domain. */
+enum note_kind {
+	NOTE_RECHECK,	/* TXT asked past the cache */
+	NOTE_REFRESH,	/* in the background; by the clock of policies */
+	NOTE_TXT_GONE,	/* alarms */
+	NOTE_STUCK,
+	NOTE_FUTURE,
+	NOTE_KINDS	/* how many */
+};
+
+struct note_failure {
+	enum sts_fault fault;
+	struct finding finding;
+	char why[200];
+	char served[LIMIT_STS_SERVED + 1];	/* what came instead of a policy, or "" */
+};
+
+struct sts_notes *sts_notes_new(size_t max);
+void sts_notes_free(struct sts_notes *notes);
+
+/* Was this id fetched in vain less than interval_ms ago? Then *failure tells how. */
+bool sts_notes_backs_off(struct sts_notes *notes, const char *domain, const char *id,
+    int64_t now_ms, int64_t interval_ms, struct note_failure *failure);
+/* A fetch failed. Returns how many have in a row, with this one. */
+unsigned sts_notes_failed(struct sts_notes *notes, const char *domain, const char *id,
+    int64_t now_ms, const struct note_failure *failure);
+void sts_notes_succeeded(struct sts_notes *notes, const char *domain);
+
+/* true, and noted, when it was not done within interval_ms. */
+bool sts_notes_once(struct sts_notes *notes, const char *domain, enum note_kind kind,
+    int64_t now_ms, int64_t interval_ms);
+void sts_notes_forget(struct sts_notes *notes, const char *domain);
+
+#endif
