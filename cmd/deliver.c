@@ -23,7 +23,7 @@
 #include "base/deadline.h"
 #include "base/endpoint.h"
 #include "base/limits.h"
-#include "shim/body.h"
+#include "shim/message/body.h"
 #include "cmd/deliver_client.h"
 #include "cmd/deliver_relay.h"
 

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "shim/body.h"
+#include "shim/message/body.h"
 
 struct deliver_request {
 	const char *sender;	/* without <>; "" is the null sender */

@@ -29,7 +29,7 @@
 #include "base/metrics.h"
 #include "base/store/store_dir.h"
 #include "policy/dns/resolver.h"
-#include "shim/tls_client.h"
+#include "shim/smtp/tls_client.h"
 #include "cmd/complain.h"
 #include "cmd/daemon_options.h"
 #include "cmd/engines.h"

@@ -27,7 +27,7 @@
 #include "base/log.h"
 #include "base/store/store.h"
 #include "report/tally.h"
-#include "shim/control.h"
+#include "shim/control/control.h"
 #include "tests/fuzz/fuzz.h"
 
 #define INPUT_MAX	100000	/* goes into the socket in one piece, with nobody reading */

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "shim/control_path.h"
+#include "shim/control/control_path.h"
 #include "tests/fuzz/fuzz.h"
 
 int

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shim/address.h"
-#include "shim/lmtp_command.h"
+#include "shim/message/address.h"
+#include "shim/lmtp/lmtp_command.h"
 #include "tests/fuzz/fuzz.h"
 
 static void

@@ -14,8 +14,8 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "shim/body.h"
-#include "shim/lmtp_dot.h"
+#include "shim/message/body.h"
+#include "shim/lmtp/lmtp_dot.h"
 #include "tests/fuzz/fuzz.h"
 
 struct result {

@@ -22,7 +22,7 @@
 #include "base/buf.h"
 #include "base/conf/conf.h"
 #include "base/log.h"
-#include "shim/lmtp_server.h"
+#include "shim/lmtp/lmtp_server.h"
 #include "tests/fuzz/fuzz.h"
 
 #define MESSAGE_MAX	20000

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "shim/smtp_reply.h"
+#include "shim/smtp/smtp_reply.h"
 #include "tests/fuzz/fuzz.h"
 
 static void

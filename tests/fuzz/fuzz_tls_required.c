@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shim/tls_required.h"
+#include "shim/message/tls_required.h"
 #include "tests/fuzz/fuzz.h"
 
 static const char field[] = "TLS-Required: No\r\n";

@@ -70,7 +70,7 @@ def command_faults():
 
 
 def log_faults():
-    keys = re.findall(r'log_(?:text|number|format)\([^,]+,\s*"([a-z-]+)"', code("shim/deliver_log.c"))
+    keys = re.findall(r'log_(?:text|number|format)\([^,]+,\s*"([a-z-]+)"', code("shim/smtp/deliver_log.c"))
     listed = page("stsgated.8").split(".Sh LOG")[1].split(".Sh FILES")[0]
     in_page = set(re.findall(r"^\.It Cm (\S+)", listed, re.MULTILINE))
     return differ("log fields", set(keys) | {"event"}, in_page)
@@ -85,7 +85,7 @@ def milter_log_faults():
 
 
 def route_faults():
-    rows = re.findall(r'\{ "(/[^"]*)", (?:"([^"]*)"|NULL), "([A-Z]+)"', code("shim/control_routes.c"))
+    rows = re.findall(r'\{ "(/[^"]*)", (?:"([^"]*)"|NULL), "([A-Z]+)"', code("shim/control/control_routes.c"))
     def word(before):
         if before == "/v1/tlsrpt/":
             return "day"

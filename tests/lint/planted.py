@@ -109,7 +109,7 @@ PLANTS = {
                    "\t{ void *volatile planted = malloc(100); planted = NULL; (void)planted; }\n"),
                   (STORY, None, PARALLEL)),
     "race": Plant("threads", r"failed: \[e2e-threads\] .*(?s:.*)ThreadSanitizer",
-                  ("shim/deliver.c", "deliver_group(void *context, struct txn *txn, struct group *group)\n{\n",
+                  ("shim/smtp/deliver.c", "deliver_group(void *context, struct txn *txn, struct group *group)\n{\n",
                    "\tstatic unsigned planted;\n\n\tplanted++;\n"),
                   (STORY, None, PARALLEL)),
 }

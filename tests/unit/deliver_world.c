@@ -14,8 +14,8 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "policy/facts/gather.h"
-#include "shim/slots.h"
-#include "shim/tls_client.h"
+#include "shim/smtp/slots.h"
+#include "shim/smtp/tls_client.h"
 #include "tests/unit/mx_certs.h"
 #include "tests/unit/deliver_world.h"
 

@@ -18,7 +18,7 @@
 #include "base/buf.h"
 #include "base/conf/conf.h"
 #include "base/endpoint.h"
-#include "shim/lmtp_server.h"
+#include "shim/lmtp/lmtp_server.h"
 
 #define CLIENT_MS	20000	/* a test that waits longer has failed */
 

@@ -16,7 +16,7 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
-#include "shim/lmtp_server.h"
+#include "shim/lmtp/lmtp_server.h"
 
 #define PROGRAM	"./stsgate-deliver"
 #define WORDS_MAX	12

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "shim/address.h"
+#include "shim/message/address.h"
 
 #define A50	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define A250	A50 A50 A50 A50 A50

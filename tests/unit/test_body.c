@@ -22,7 +22,7 @@
 
 #include "base/arena.h"
 #include "base/limits.h"
-#include "shim/body.h"
+#include "shim/message/body.h"
 
 static char directory[64];
 

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "shim/control_path.h"
+#include "shim/control/control_path.h"
 
 static void
 test_sound(void **state)

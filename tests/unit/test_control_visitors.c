@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
-#include "shim/control_visitors.h"
+#include "shim/control/control_visitors.h"
 
 #define ROOM	(LIMIT_CONTROL_VISITORS + 2)
 

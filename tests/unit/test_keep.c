@@ -17,7 +17,7 @@
 
 #include "base/deadline.h"
 #include "base/stream.h"
-#include "shim/keep.h"
+#include "shim/smtp/keep.h"
 
 #define LONG	60000
 

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "shim/lmtp_command.h"
+#include "shim/lmtp/lmtp_command.h"
 
 static void
 test_verbs(void **state)

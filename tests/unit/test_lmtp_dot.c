@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "shim/lmtp_dot.h"
+#include "shim/lmtp/lmtp_dot.h"
 
 /* Decodes wire in pieces of that many octets. Returns how much was taken. */
 static size_t

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "shim/lmtp_session.h"
+#include "shim/lmtp/lmtp_session.h"
 #include "tests/unit/lmtp_bench.h"
 
 static bool

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "shim/smtp_reply.h"
+#include "shim/smtp/smtp_reply.h"
 
 /* Feeds lines separated by \n; every line but the last must ask for more. */
 static enum smtp_reply_state

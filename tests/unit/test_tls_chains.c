@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "shim/tls_chains.h"
+#include "shim/smtp/tls_chains.h"
 
 #define FROM	1000
 #define UNTIL	2000

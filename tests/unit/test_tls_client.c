@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
-#include "shim/tls_omit.h"
+#include "shim/smtp/tls_omit.h"
 #include "tests/unit/tls_bench.h"
 
 #define TLS_1_0	0x0301

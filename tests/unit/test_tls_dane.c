@@ -19,8 +19,8 @@
 #include <openssl/x509.h>
 
 #include "base/arena.h"
-#include "shim/dial.h"
-#include "shim/tls_client.h"
+#include "shim/smtp/dial.h"
+#include "shim/smtp/tls_client.h"
 #include "tests/unit/mx_certs.h"
 #include "tests/unit/peer.h"
 

@@ -10,8 +10,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "shim/tls_client.h"
-#include "shim/tls_omit.h"
+#include "shim/smtp/tls_client.h"
+#include "shim/smtp/tls_omit.h"
 
 #define FAILED	PROOF_HANDSHAKE_FAILED
 #define NAME	"mx.example.net"

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "shim/tls_required.h"
+#include "shim/message/tls_required.h"
 
 static bool
 is_no(const char *header, size_t length, size_t piece)

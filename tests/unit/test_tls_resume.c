@@ -17,10 +17,10 @@
 #include <unistd.h>
 
 #include "base/limits.h"
-#include "shim/dial.h"
-#include "shim/tls_client.h"
-#include "shim/tls_omit.h"
-#include "shim/tls_sessions.h"
+#include "shim/smtp/dial.h"
+#include "shim/smtp/tls_client.h"
+#include "shim/smtp/tls_omit.h"
+#include "shim/smtp/tls_sessions.h"
 #include "tests/unit/mx_certs.h"
 #include "tests/unit/peer.h"
 

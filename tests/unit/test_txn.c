@@ -19,7 +19,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "shim/txn.h"
+#include "shim/message/txn.h"
 #include "tests/unit/sanitized.h"
 #include "tests/unit/txn_wait.h"
 

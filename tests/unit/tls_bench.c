@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "shim/dial.h"
+#include "shim/smtp/dial.h"
 #include "tests/unit/tls_bench.h"
 
 struct tls_bench bench;

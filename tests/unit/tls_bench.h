@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "shim/tls_client.h"
+#include "shim/smtp/tls_client.h"
 #include "tests/unit/mx_certs.h"
 #include "tests/unit/peer.h"
 

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <unistd.h>
 
-#include "shim/txn.h"
+#include "shim/message/txn.h"
 
 /* false: not within most_ms, roughly. */
 static inline bool

@@ -1,0 +1,23 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * How far does each address of a plan's hosts let a delivery come? All of a visit up to MAIL, a few
+ * addresses side by side. Any thread.
+ */
+#ifndef SHIM_CHECK_TRIES_H
+#define SHIM_CHECK_TRIES_H
+
+#include <stdbool.h>
+
+#include "shim/control/check.h"
+#include "shim/smtp/visit.h"
+
+/* Until the transaction's deadline, and no longer than the caller waits. Tells on the calling
+ * thread, address by address in the order of a delivery. true: the first that a delivery would use
+ * proves what a policy demands. */
+bool check_tries_run(const struct delivery *delivery, const struct check_caller *caller);
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * The answer about how a delivery would go, tried live. Any thread.
+ */
+#ifndef SHIM_CONTROL_CHECK_H
+#define SHIM_CONTROL_CHECK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "shim/control/control_answer.h"
+#include "shim/smtp/deliver.h"
+
+/* gone() tells whether nobody waits for the answer any more: see shim/check.h.
+ * {"domain", "steps": [{"step", "host", "address", "ok", "detail", "ms"}], "verified"} */
+void control_check(const struct deliver_context *deliver, const char *domain,
+    bool (*gone)(void *context), void *context, struct control_answer *answer);
+/* A line a step as they come, the whole object last. doing: between them {"doing", "host",
+ * "address"}, as shim/check.h has it. stopping is looked at until it ends. */
+void control_check_stream(const struct deliver_context *deliver, const char *domain, bool doing,
+    const atomic_bool *stopping, struct control_answer *answer);
+
+#endif

@@ -1,0 +1,418 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/deadline.h"
+#include "base/limits.h"
+#include "shim/smtp/deliver.h"
+#include "shim/smtp/deliver_log.h"
+#include "shim/smtp/deliver_report.h"
+#include "shim/smtp/visit.h"
+
+/* A walk over the addresses of a plan. */
+struct walk {
+	const struct delivery *delivery;
+	struct deliver_report *report;
+	size_t left;	/* addresses not tried yet */
+	size_t tries_left;	/* and how many of them may be */
+	size_t hosts_left;	/* of which no address was tried */
+	unsigned *sessions;	/* of this message with this next hop, smtp.sessions-per-message */
+	struct visit failed;	/* where the reply of those left over comes from */
+	enum visit_weight failed_last;	/* of the last address */
+};
+
+/* What must be left of the transaction's time for an address to be begun with: enough to wait out
+ * the answer to its final dot. Where the administrator gave transactions less than two such waits,
+ * half of their time must do, or nothing would ever be tried. */
+static int64_t
+reserve_ms(const struct conf *conf)
+{
+	int64_t half = conf->lmtp.transaction_time / 2;
+
+	return conf->smtp.final_timeout < half ? conf->smtp.final_timeout : half;
+}
+
+static size_t
+addresses_of(const struct plan_host *host)
+{
+	return host->use ? host->address_count : 0;
+}
+
+static void
+begin(struct walk *walk)
+{
+	const struct plan *plan = walk->delivery->plan;
+	size_t i;
+
+	walk->tries_left = LIMIT_ADDRESSES_PER_DOMAIN;
+	for (i = 0; i < plan->host_count; i++) {
+		walk->left += addresses_of(&plan->hosts[i]);
+		walk->hosts_left += addresses_of(&plan->hosts[i]) > 0;
+	}
+}
+
+/* Sets the visit's deadlines: an equal share for this address and each that would come after it;
+ * the last one has all that is left, and one that answers EHLO its whole smtp.command-timeout.
+ * false: there is no time to begin. */
+static bool
+allot_time(const struct walk *walk, struct visit *visit)
+{
+	const struct deadline *deadline = &walk->delivery->txn->deadline;
+	int64_t reserve = reserve_ms(walk->delivery->context->conf);
+	int64_t time = deadline->at_ms - clock_monotonic_ms() - reserve;
+	size_t shares = walk->left < walk->tries_left ? walk->left : walk->tries_left;
+
+	if (time <= 0)
+		return false;
+	visit->limit = (struct deadline){ .at_ms = deadline->at_ms - reserve };
+	visit->deadline = *deadline;
+	if (shares > 1)
+		visit->deadline = deadline_in(time / (int64_t)shares);
+	visit->slot_deadline = deadline_earlier(visit->limit, visit->deadline);
+	return true;
+}
+
+/* Which failure do recipients hear of, when no host takes the message? The weightiest, and among
+ * equals the last. */
+static void
+remember(struct walk *walk, const struct visit *visit)
+{
+	walk->failed_last = visit->weight;
+	if (visit->weight >= walk->failed.weight)
+		walk->failed = *visit;
+}
+
+/* How often one message knocks at one domain has a bound, for the sake of its hosts; but those that
+ * lack the TLS that is demanded turned nobody away. */
+static void
+count_session(struct walk *walk, const struct visit *visit)
+{
+	switch (visit->weight) {
+	case VISIT_WEIGHT_UNPROTECTED:
+	case VISIT_WEIGHT_UNREQUIRED:
+	case VISIT_WEIGHT_POLICY:
+		return;
+	case VISIT_WEIGHT_NONE:
+	case VISIT_WEIGHT_UNFIT:
+	case VISIT_WEIGHT_PASSED:
+	case VISIT_WEIGHT_TROUBLE:
+		*walk->sessions += visit->greeted;
+		return;
+	}
+}
+
+static bool
+has_sessions_left(const struct walk *walk)
+{
+	unsigned most = walk->delivery->context->conf->smtp.sessions_per_message;
+
+	return most == 0 || *walk->sessions < most;
+}
+
+/* May one more address be tried? */
+static bool
+may_knock(const struct walk *walk)
+{
+	return walk->left > 0 && walk->tries_left > 0 && has_sessions_left(walk);
+}
+
+/* false: the walk is over. */
+static bool
+try_address(struct walk *walk, const struct plan_host *host, const struct ip *ip)
+{
+	struct visit visit = { .host = host, .ip = ip };
+	enum visit_end end = VISIT_AGAIN;
+
+	while (end == VISIT_AGAIN || end == VISIT_PLAINTEXT || end == VISIT_FRESH ||
+	    end == VISIT_OMIT || end == VISIT_CROWDED) {
+		if (txn_is_abandoned(walk->delivery->txn) || !allot_time(walk, &visit))
+			return false;
+		visit.plaintext = visit.plaintext || end == VISIT_PLAINTEXT;
+		visit.fresh = visit.fresh || end == VISIT_FRESH;
+		end = visit_run(walk->delivery, &visit);
+		deliver_report_visit(walk->report, &visit);
+	}
+	walk->left--;
+	walk->tries_left--;
+	count_session(walk, &visit);
+	walk->report->exhausted = end == VISIT_NEXT && walk->left == 0;
+	if (end == VISIT_DONE)
+		return false;
+	remember(walk, &visit);
+	return end == VISIT_NEXT && may_knock(walk);
+}
+
+/* May one more address of this host be tried? Not where it has greeted and other hosts would go
+ * without being asked at all. */
+static bool
+may_stay(const struct walk *walk, unsigned sessions_before)
+{
+	unsigned most = walk->delivery->context->conf->smtp.sessions_per_message;
+
+	return walk->tries_left > walk->hosts_left && (most == 0 ||
+	    *walk->sessions == sessions_before || *walk->sessions + walk->hosts_left < most);
+}
+
+/* The addresses of a host from number *next on, while it does not turn out to be unfit for the
+ * message. false: the walk is over. */
+static bool
+walk_addresses(struct walk *walk, const struct plan_host *host, size_t *next)
+{
+	unsigned sessions_before = *walk->sessions;
+
+	walk->failed_last = VISIT_WEIGHT_NONE;
+	while (*next < addresses_of(host) && walk->failed_last != VISIT_WEIGHT_UNFIT &&
+	    (*next == 0 || may_stay(walk, sessions_before)))
+		if (!try_address(walk, host, &host->addresses[(*next)++]))
+			return false;
+	return true;
+}
+
+/* The next host of which no address was tried. The last session of a message is for any of them,
+ * so that in time each is asked, however many before it turn messages away. */
+static size_t
+pick_untried(const struct walk *walk, const size_t *next)
+{
+	const struct plan *plan = walk->delivery->plan;
+	unsigned most = walk->delivery->context->conf->smtp.sessions_per_message;
+	uint32_t skipped = 0;
+	size_t i;
+
+	if (most > 0 && *walk->sessions > 0 && *walk->sessions + 1 >= most)
+		skipped = arc4random_uniform((uint32_t)walk->hosts_left);
+	for (i = 0; i < plan->host_count; i++)
+		if (next[i] == 0 && addresses_of(&plan->hosts[i]) > 0 && skipped-- == 0)
+			break;
+	return i;
+}
+
+/* One host after the other, and no host is left out for the sake of another's further addresses,
+ * of which less is to be expected: these come last. */
+static void
+walk_hosts(struct walk *walk)
+{
+	const struct plan *plan = walk->delivery->plan;
+	size_t next[LIMIT_MX_RECORDS] = { 0 }, i;
+
+	begin(walk);
+	while (may_knock(walk) && walk->hosts_left > 0) {
+		i = pick_untried(walk, next);
+		walk->hosts_left--;
+		if (!walk_addresses(walk, &plan->hosts[i], &next[i]))
+			return;
+	}
+	while (may_knock(walk))
+		for (i = 0; i < plan->host_count; i++)
+			if (!walk_addresses(walk, &plan->hosts[i], &next[i]))
+				return;
+}
+
+/* All that are not settled yet. */
+static void
+settle_rest(const struct delivery *delivery, struct visit *visit, const struct reply *reply)
+{
+	size_t i;
+
+	for (i = 0; i < delivery->group->count; i++)
+		if (!txn_is_settled(delivery->txn, delivery->group->rcpts[i]))
+			visit_settle(delivery, visit, delivery->group->rcpts[i], reply);
+}
+
+/* Were addresses left untried, and not for want of time? */
+static bool
+is_cut_short(const struct walk *walk)
+{
+	return walk->failed.weight != VISIT_WEIGHT_NONE && walk->left > 0 && !may_knock(walk);
+}
+
+/* A no for good takes every address to have been tried, or every host where that is the bound. */
+static bool
+is_final(const struct walk *walk)
+{
+	return walk->failed.weight != VISIT_WEIGHT_NONE &&
+	    (walk->left == 0 || !reply_is_permanent(&walk->failed.reply) ||
+	    (walk->hosts_left == 0 && is_cut_short(walk)));
+}
+
+/* Is it REQUIRETLS that the hosts which were tried did not meet? */
+static bool
+is_unmet(const struct visit *visit)
+{
+	return visit->weight == VISIT_WEIGHT_UNPROTECTED ||
+	    visit->weight == VISIT_WEIGHT_UNREQUIRED;
+}
+
+static void
+settle_failed(struct walk *walk)
+{
+	const struct delivery *delivery = walk->delivery;
+	const struct reply *untried = &delivery->plan->untried;
+	struct reply reply;
+
+	if (is_final(walk)) {
+		if (untried->code != 0 && (is_unmet(&walk->failed) ||
+		    reply_is_permanent(&walk->failed.reply)))
+			settle_rest(delivery, NULL, untried);
+		else
+			settle_rest(delivery, &walk->failed, &walk->failed.reply);
+		return;
+	}
+	if (is_cut_short(walk)) {
+		/* What those that were asked have in common the others may not have. */
+		reply = walk->failed.reply;
+		reply.code = 451;
+		reply.enhanced[0] = '4';
+		settle_rest(delivery, &walk->failed, &reply);
+		return;
+	}
+	reply_set(&reply, 451, "4.4.2", "no host of %s took the message before the MTA hung up or "
+	    "lmtp.transaction-time came to its end", delivery->group->domain);
+	settle_rest(delivery, NULL, &reply);
+}
+
+/* Would recipients hear that a host did not prove what an MTA-STS policy demands? */
+static bool
+is_refused_by_sts(const struct walk *walk)
+{
+	const struct visit *failed = &walk->failed;
+
+	return failed->weight == VISIT_WEIGHT_POLICY && failed->judged &&
+	    failed->judgement.source == SOURCE_STS && !txn_is_abandoned(walk->delivery->txn);
+}
+
+static void
+settle_by_plan(struct delivery *delivery, struct deliver_report *report)
+{
+	settle_rest(delivery, NULL, &delivery->plan->reply);
+	report->exhausted = true;
+}
+
+/* The plan by a policy that is asked after once more, with its facts. NULL: there is none, or the
+ * MTA hung up meanwhile, or no session is left for its hosts. */
+static struct plan *
+plan_again(const struct walk *walk, struct arena *arena, struct facts *facts,
+    struct facts *before)
+{
+	const struct delivery *delivery = walk->delivery;
+	struct plan *again;
+
+	if (facts == NULL || !is_refused_by_sts(walk))
+		return NULL;
+	*before = *facts;
+	again = gather_plan_again(&delivery->context->gatherer, arena, delivery->txn->wish,
+	    delivery->txn->deadline, facts);
+	if (again != NULL && has_sessions_left(walk) && !txn_is_abandoned(delivery->txn))
+		return again;
+	*facts = *before;
+	return NULL;
+}
+
+/* facts NULL: the policy is not asked after once more. */
+static void
+deliver(struct delivery *delivery, struct deliver_report *report, struct facts *facts,
+    unsigned *sessions)
+{
+	struct walk walk = { .delivery = delivery, .report = report, .sessions = sessions };
+	struct plan *again;
+	struct facts before;
+
+	walk_hosts(&walk);
+	again = plan_again(&walk, report->arena, facts, &before);
+	if (again == NULL) {
+		settle_failed(&walk);
+		return;
+	}
+	/* Those were sessions under the old policy. */
+	deliver_report_end(report, delivery, &before);
+	deliver_report_begin(report, report->arena, delivery);
+	delivery->plan = again;
+	deliver_log_unlisted(delivery);
+	if (again->verdict == PLAN_USE)
+		deliver(delivery, report, NULL, sessions);
+	else
+		settle_by_plan(delivery, report);
+}
+
+/* Does anybody wait for what is looked up? What is cut off tells nothing of the domain. */
+static bool
+is_awaited(void *context, const char *what)
+{
+	struct txn *txn = context;
+
+	(void)what;
+	return !txn_is_abandoned(txn);
+}
+
+/* The MTA will ask again: nothing is looked up, and nothing counted. */
+static void
+settle_unheard(struct delivery *delivery)
+{
+	static const struct plan none = { .verdict = PLAN_DEFER };
+	struct reply reply;
+
+	delivery->plan = &none;
+	reply_set(&reply, 451, "4.4.2", "the MTA hung up, or lmtp.transaction-time was over, "
+	    "before %s had its turn", delivery->group->domain);
+	settle_rest(delivery, NULL, &reply);
+}
+
+static void
+deliver_by_plan(struct delivery *delivery, struct arena *arena, struct deliver_context *deliverer)
+{
+	const struct address *address = &delivery->group->rcpts[0]->address;
+	struct txn *txn = delivery->txn;
+	struct deliver_report report;
+	struct facts *facts = NULL;
+	unsigned sessions = 0;
+
+	deliver_report_begin(&report, arena, delivery);
+	delivery->plan = gather_plan_for(&deliverer->gatherer, arena, delivery->group->domain,
+	    address->literal ? &address->ip : NULL, txn->wish, txn->deadline, &facts);
+	/* What was gathered in haste tells nothing. */
+	if (txn_is_abandoned(txn) && !deadline_passed(txn->deadline)) {
+		settle_unheard(delivery);
+		return;
+	}
+	deliver_log_unlisted(delivery);
+	switch (delivery->plan->verdict) {
+	case PLAN_USE:
+		deliver(delivery, &report, facts, &sessions);
+		break;
+	case PLAN_DEFER:
+	case PLAN_REFUSE:
+		settle_by_plan(delivery, &report);
+		break;
+	}
+	txn_tell(txn);
+	deliver_report_end(&report, delivery, facts);
+}
+
+void
+deliver_group(void *context, struct txn *txn, struct group *group)
+{
+	struct deliver_context deliverer = *(const struct deliver_context *)context;
+	const struct gather_watch watch = { is_awaited, txn };
+	struct arena *arena = arena_new();
+	struct delivery delivery = {
+		.context = &deliverer,
+		.txn = txn,
+		.group = group,
+		.began_ms = clock_monotonic_ms(),
+	};
+
+	if (txn->conf != NULL)
+		deliverer.conf = deliverer.gatherer.conf = txn->conf;
+	deliverer.gatherer.watch = &watch;
+	delivery.destination = conf_destination_find(deliverer.conf, group->domain);
+	if (txn_is_abandoned(txn))
+		settle_unheard(&delivery);
+	else
+		deliver_by_plan(&delivery, arena, &deliverer);
+	arena_free(arena);
+}

@@ -1,0 +1,36 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * Takes one group of recipients to their hosts: gathers facts, makes the plan, walks its hosts and
+ * addresses, lets the plan judge each connection, and settles every recipient. Runs on a group's
+ * own thread; the shared parts lock themselves.
+ */
+#ifndef SHIM_DELIVER_H
+#define SHIM_DELIVER_H
+
+#include "base/conf/conf.h"
+#include "policy/facts/gather.h"
+#include "report/recorder.h"
+#include "shim/smtp/host_memory.h"
+#include "shim/smtp/keep.h"
+#include "shim/smtp/slots.h"
+#include "shim/smtp/tls_client.h"
+#include "shim/message/txn.h"
+
+struct deliver_context {
+	const struct conf *conf;
+	struct gatherer gatherer;
+	struct tls_client *tls;
+	struct slots *slots;
+	struct keep *keep;	/* NULL: no connection is kept */
+	struct host_memory *hosts;	/* NULL: nothing is remembered */
+	struct recorder *recorder;	/* NULL: nothing is reported */
+};
+
+/* context is a struct deliver_context; the shape txn_run() calls. */
+void deliver_group(void *context, struct txn *txn, struct group *group);
+
+#endif

@@ -1,0 +1,219 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/deadline.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "policy/finding.h"
+#include "shim/smtp/deliver_log.h"
+
+/* Whose word counts at this host, or where host is NULL in the plan as a whole. */
+static enum policy_source
+source_of(const struct plan *plan, const struct plan_host *host)
+{
+	const struct demand *policy;
+
+	if (host == NULL)
+		return plan->source;
+	if (!host->use)
+		return host->finding_source;
+	policy = plan_host_policy(host);
+	return policy != NULL ? policy->source : SOURCE_NONE;
+}
+
+static void
+add_policy(struct log_line *line, const struct plan *plan, const struct plan_host *host)
+{
+	enum policy_source source = source_of(plan, host);
+
+	log_text(line, "policy", policy_source_name(source));
+	if (source == SOURCE_DANE) {	/* which leaves out none but where it is enforced */
+		log_text(line, "mode", host != NULL && host->use ? plan_host_mode(plan, host) :
+		    "enforce");
+		return;
+	}
+	log_text(line, "mode", plan->mode);
+	log_text(line, "policy-id", plan->policy_id);
+}
+
+static void
+begin(struct log_line *line, const char *event, const struct delivery *delivery,
+    const struct rcpt *rcpt, const struct plan_host *host)
+{
+	const char *sender = delivery->txn->sender.mailbox;
+
+	log_begin(line, LOG_LEVEL_INFO, event);
+	log_text(line, "id", delivery->txn->id);
+	log_text(line, "from", sender[0] != '\0' ? sender : "<>");
+	log_text(line, "to", rcpt != NULL ? rcpt->address.mailbox : NULL);
+	log_text(line, "domain", delivery->group->domain);
+	add_policy(line, delivery->plan, host);
+}
+
+static const char *
+tls_word(const struct visit *visit)
+{
+	if (visit->proof.tls != PROOF_ESTABLISHED)
+		return "none";
+	return visit->judged && visit->judgement.verified ? "verified" : "encrypted";
+}
+
+static void
+add_connection(struct log_line *line, const struct visit *visit)
+{
+	bool tls = visit->proof.tls == PROOF_ESTABLISHED;
+
+	log_text(line, "mx", visit->host->name[0] != '\0' ? visit->host->name : NULL);
+	log_text(line, "ip", visit->address);
+	log_text(line, "tls", tls_word(visit));
+	log_text(line, "proto", tls ? visit->proof.protocol : NULL);
+	log_text(line, "cipher", tls ? visit->proof.cipher : NULL);
+	log_text(line, "reused", visit->reused ? "yes" : "no");
+}
+
+/* Whoever counts lines by tls= must see these too. */
+static void
+add_no_connection(struct log_line *line)
+{
+	log_text(line, "tls", "none");
+	log_text(line, "reused", "no");
+}
+
+static void
+add_reply(struct log_line *line, const struct reply *reply)
+{
+	char text[REPLY_LINE_MAX + 1];
+
+	reply_line(reply, text);
+	log_text(line, "dsn", reply->enhanced);
+	log_text(line, "reply", text);
+}
+
+static void
+count_attempt(const struct delivery *delivery, const struct visit *visit)
+{
+	const char *policy = policy_source_name(source_of(delivery->plan, visit->host));
+
+	metrics_count(METRIC_ATTEMPTS, policy, visit->judged ?
+	    result_type_name(visit->judgement.finding.type) : "not-judged");
+	if (visit->judged)
+		metrics_count(METRIC_CONNECTIONS, tls_word(visit), NULL);
+}
+
+/* What failed though the message goes on: by the policy that counts, or else by the one beside it,
+ * with its name. */
+static void
+add_failure(struct log_line *line, const struct judgement *judgement)
+{
+	const struct finding *beside = &judgement->beside_finding;
+	struct buf text = { 0 };
+
+	if (judgement->finding.reason[0] != '\0') {
+		log_text(line, "reply", judgement->finding.reason);
+		return;
+	}
+	if (judgement->beside == SOURCE_NONE)
+		return;
+	buf_printf(&text, "%s: %s %s", policy_source_name(judgement->beside),
+	    result_type_name(beside->type), beside->reason);
+	log_text(line, "reply", buf_text(&text));
+	buf_free(&text);
+}
+
+void
+deliver_log_attempt(const struct delivery *delivery, const struct visit *visit)
+{
+	const struct finding *finding = &visit->judgement.finding;
+	struct log_line line;
+
+	count_attempt(delivery, visit);
+	begin(&line, "attempt", delivery, NULL, visit->host);
+	add_connection(&line, visit);
+	log_text(&line, "wish", sender_wish_name(delivery->txn->wish));
+	if (visit->judged)
+		log_text(&line, "result", result_type_name(finding->type));
+	if (visit->reply.code != 0)
+		add_reply(&line, &visit->reply);
+	else if (visit->judged)
+		add_failure(&line, &visit->judgement);
+	log_number(&line, "ms", clock_monotonic_ms() - visit->began_ms);
+	log_end(&line);
+}
+
+void
+deliver_log_unlisted(const struct delivery *delivery)
+{
+	const struct plan *plan = delivery->plan;
+	const struct plan_host *host;
+	struct log_line line;
+	size_t i;
+
+	for (i = 0; i < plan->host_count; i++) {
+		host = &plan->hosts[i];
+		if (host->use || host->finding.type == RESULT_OK)
+			continue;
+		metrics_count(METRIC_ATTEMPTS, policy_source_name(host->finding_source),
+		    result_type_name(host->finding.type));
+		begin(&line, "attempt", delivery, NULL, host);
+		log_text(&line, "mx", host->name);
+		add_no_connection(&line);
+		log_text(&line, "wish", sender_wish_name(delivery->txn->wish));
+		log_text(&line, "result", result_type_name(host->finding.type));
+		log_text(&line, "reply",
+		    host->reason != NULL ? host->reason : host->finding.reason);
+		log_number(&line, "ms", 0);
+		log_end(&line);
+	}
+}
+
+/* Of a plan that came to no connection: what its policy or its hosts lack. */
+static const struct finding *
+finding_of_plan(const struct plan *plan)
+{
+	size_t i;
+
+	if (plan->finding.type != RESULT_OK && plan->source != SOURCE_DANE)
+		return &plan->finding;
+	for (i = 0; i < plan->host_count; i++)
+		if (plan->hosts[i].finding.type != RESULT_OK)
+			return &plan->hosts[i].finding;
+	return NULL;
+}
+
+static const char *
+status_word(const struct reply *reply)
+{
+	if (reply_is_positive(reply))
+		return "sent";
+	return reply_is_permanent(reply) ? "bounced" : "deferred";
+}
+
+void
+deliver_log_delivery(const struct delivery *delivery, const struct visit *visit,
+    const struct rcpt *rcpt, const struct reply *reply)
+{
+	const struct finding *finding = finding_of_plan(delivery->plan);
+	struct log_line line;
+
+	if (visit != NULL)
+		finding = visit->judged ? &visit->judgement.finding : NULL;
+	metrics_count(METRIC_RECIPIENTS, status_word(reply), NULL);
+	begin(&line, "delivery", delivery, rcpt, visit != NULL ? visit->host : NULL);
+	if (visit != NULL)
+		add_connection(&line, visit);
+	else
+		add_no_connection(&line);
+	log_text(&line, "wish", sender_wish_name(delivery->txn->wish));
+	if (finding != NULL)
+		log_text(&line, "result", result_type_name(finding->type));
+	log_text(&line, "status", status_word(reply));
+	add_reply(&line, reply);
+	log_number(&line, "ms", clock_monotonic_ms() - delivery->began_ms);
+	log_end(&line);
+}

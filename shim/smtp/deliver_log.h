@@ -1,0 +1,36 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * The lines event=attempt and event=delivery of stsgated(8), LOG. Any thread.
+ *
+ * All fields come in the order of the page, and one that does not apply is left out:
+ * - an attempt, one connection, has no to= and no status=, which are a recipient's; dsn= and reply=
+ *   tell how the connection failed, or reply= alone what was amiss on one that was used all the
+ *   same; result= is missing when it ended before TLS could be judged. The line is written when
+ *   the connection ends or decides about its first recipient;
+ * - an attempt at a host that the policy does not list makes no connection: no ip=, proto=,
+ *   cipher= or ms=, and tls=none;
+ * - an address that smtp.host-retry passes over is no attempt: its line is that of the delivery;
+ * - a delivery has mx=, ip=, tls=, proto=, cipher=, reused= and result= of the connection that its
+ *   reply comes from; when no host was tried, tls=none and, where there is one, the result= of the
+ *   policy;
+ * - mode= and policy-id= are missing without a policy, proto= and cipher= without TLS.
+ */
+#ifndef SHIM_DELIVER_LOG_H
+#define SHIM_DELIVER_LOG_H
+
+#include "base/reply.h"
+#include "policy/plan.h"
+#include "shim/message/txn.h"
+#include "shim/smtp/visit.h"
+
+void deliver_log_attempt(const struct delivery *delivery, const struct visit *visit);
+/* The hosts that are passed over because the policy does not list them. */
+void deliver_log_unlisted(const struct delivery *delivery);
+void deliver_log_delivery(const struct delivery *delivery, const struct visit *visit,
+    const struct rcpt *rcpt, const struct reply *reply);
+
+#endif

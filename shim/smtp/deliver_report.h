@@ -1,0 +1,39 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+
+/*
+ * What of a delivery is a session of RFC 8460, and is it to be reported? Belongs to the delivery's
+ * thread.
+ */
+#ifndef SHIM_DELIVER_REPORT_H
+#define SHIM_DELIVER_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "policy/attempt.h"
+#include "shim/smtp/visit.h"
+
+struct deliver_report {
+	struct arena *arena;
+	bool wanted;
+	int64_t began_s;	/* wall clock */
+	struct attempt *attempts;
+	size_t count, room;
+	bool reused;	/* a kept connection was used */
+	bool exhausted;	/* all hosts were tried, or the plan has none */
+};
+
+/* Before the plan is made, so that the record is there when it is needed. */
+void deliver_report_begin(struct deliver_report *report, struct arena *arena,
+    const struct delivery *delivery);
+void deliver_report_visit(struct deliver_report *report, const struct visit *visit);
+/* When every recipient has heard. */
+void deliver_report_end(const struct deliver_report *report, const struct delivery *delivery,
+    const struct facts *facts);
+
+#endif

@@ -1,0 +1,261 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/queue.h>
+
+#include "base/arena.h"
+#include "base/limits.h"
+#include "shim/smtp/host_memory.h"
+
+#define BUCKETS	4096
+#define INTERVAL_MOST_MS	(30 * 60 * 1000)	/* doubling ends here */
+
+struct entry {
+	LIST_ENTRY(entry) in_bucket;
+	TAILQ_ENTRY(entry) in_age;
+	struct host_key key;	/* without domains */
+	enum host_scope scope;
+	char *next_hop, *sender;	/* NULL where the scope is wider */
+	unsigned failures;	/* in a row */
+	int64_t next_ms;	/* not to be tried before */
+	bool probed;	/* somebody is trying it */
+	char last[HOST_MEMORY_TEXT];
+};
+
+LIST_HEAD(bucket, entry);
+TAILQ_HEAD(ages, entry);
+
+struct host_memory {
+	pthread_mutex_t lock;
+	_Atomic int64_t retry_ms;
+	size_t count;
+	struct bucket buckets[BUCKETS];
+	struct ages ages;	/* first: failed longest ago */
+};
+
+struct host_memory *
+host_memory_new(int64_t retry_ms)
+{
+	struct host_memory *memory = xcalloc(1, sizeof(*memory));
+
+	if (pthread_mutex_init(&memory->lock, NULL) != 0)
+		abort();
+	memory->retry_ms = retry_ms;
+	TAILQ_INIT(&memory->ages);
+	return memory;
+}
+
+void
+host_memory_set_retry(struct host_memory *memory, int64_t retry_ms)
+{
+	memory->retry_ms = retry_ms;
+}
+
+static uint32_t
+hash_ip(uint32_t hash, const struct ip *ip)
+{
+	size_t i, count = ip->v6 ? 16 : 4;
+
+	for (i = 0; i < count; i++)
+		hash = (hash ^ ip->octets[i]) * 16777619u;	/* FNV-1a */
+	return hash;
+}
+
+static uint32_t
+hash_domain(uint32_t hash, const char *domain)
+{
+	for (; *domain != '\0'; domain++)
+		hash = (hash ^ (unsigned char)(*domain | 0x20)) * 16777619u;
+	return hash;
+}
+
+static struct bucket *
+bucket_of(struct host_memory *memory, const struct host_key *key, enum host_scope scope)
+{
+	uint32_t hash = hash_ip(hash_ip(2166136261u, &key->ip), &key->source);
+
+	if (scope >= HOST_SCOPE_NEXT_HOP)
+		hash = hash_domain(hash, key->next_hop);
+	if (scope >= HOST_SCOPE_SENDER)
+		hash = hash_domain(hash, key->sender);
+	return &memory->buckets[(hash ^ key->port) % BUCKETS];
+}
+
+static bool
+is_of(const struct entry *entry, const struct host_key *key, enum host_scope scope)
+{
+	const struct host_key *own = &entry->key;
+
+	if (entry->scope != scope || own->port != key->port || !ip_equal(&own->ip, &key->ip) ||
+	    !ip_equal(&own->source, &key->source))
+		return false;
+	if (scope >= HOST_SCOPE_NEXT_HOP && strcasecmp(entry->next_hop, key->next_hop) != 0)
+		return false;
+	return scope < HOST_SCOPE_SENDER || strcasecmp(entry->sender, key->sender) == 0;
+}
+
+static struct entry *
+find(struct host_memory *memory, const struct host_key *key, enum host_scope scope)
+{
+	struct entry *entry;
+
+	LIST_FOREACH(entry, bucket_of(memory, key, scope), in_bucket)
+		if (is_of(entry, key, scope))
+			break;
+	return entry;
+}
+
+static void
+forget(struct host_memory *memory, struct entry *entry)
+{
+	LIST_REMOVE(entry, in_bucket);
+	TAILQ_REMOVE(&memory->ages, entry, in_age);
+	memory->count--;
+	free(entry->next_hop);
+	free(entry->sender);
+	free(entry);
+}
+
+void
+host_memory_free(struct host_memory *memory)
+{
+	if (memory == NULL)
+		return;
+	while (!TAILQ_EMPTY(&memory->ages))
+		forget(memory, TAILQ_FIRST(&memory->ages));
+	pthread_mutex_destroy(&memory->lock);
+	free(memory);
+}
+
+static struct entry *
+add(struct host_memory *memory, const struct host_key *key, enum host_scope scope)
+{
+	struct entry *entry = xcalloc(1, sizeof(*entry));
+
+	if (memory->count >= LIMIT_FAILED_ADDRESSES)
+		forget(memory, TAILQ_FIRST(&memory->ages));
+	entry->key = (struct host_key){ .ip = key->ip, .port = key->port, .source = key->source };
+	entry->next_hop = scope >= HOST_SCOPE_NEXT_HOP ? xstrdup(key->next_hop) : NULL;
+	entry->sender = scope >= HOST_SCOPE_SENDER ? xstrdup(key->sender) : NULL;
+	entry->scope = scope;
+	LIST_INSERT_HEAD(bucket_of(memory, key, scope), entry, in_bucket);
+	TAILQ_INSERT_TAIL(&memory->ages, entry, in_age);
+	memory->count++;
+	return entry;
+}
+
+static int64_t
+interval_ms(const struct host_memory *memory, unsigned failures)
+{
+	int64_t interval = memory->retry_ms;
+	unsigned i;
+
+	for (i = 1; i < failures && interval < INTERVAL_MOST_MS; i++)
+		interval *= 2;
+	if (interval <= INTERVAL_MOST_MS)
+		return interval;
+	/* An administrator who asks for more than the most gets it from the first failure on. */
+	return memory->retry_ms > INTERVAL_MOST_MS ? memory->retry_ms : INTERVAL_MOST_MS;
+}
+
+static bool
+is_passed(const struct entry *entry, int64_t now_ms)
+{
+	return entry != NULL && (entry->probed || entry->next_ms > now_ms);
+}
+
+/* For all mail, or for less. */
+static bool
+passes(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
+    struct host_note *note)
+{
+	const struct entry *entry = NULL;
+	enum host_scope scope;
+
+	for (scope = HOST_SCOPE_ALL; scope <= HOST_SCOPE_SENDER; scope++)
+		if (is_passed(entry = find(memory, key, scope), now_ms))
+			break;
+	if (scope > HOST_SCOPE_SENDER)
+		return false;
+	note->scope = scope;
+	note->failures = entry->failures;
+	note->wait_ms = entry->next_ms > now_ms ? entry->next_ms - now_ms : 0;
+	memcpy(note->last, entry->last, sizeof(note->last));
+	return true;
+}
+
+bool
+host_memory_passes(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
+    struct host_note *note)
+{
+	bool passed;
+
+	pthread_mutex_lock(&memory->lock);
+	passed = passes(memory, key, now_ms, note);
+	pthread_mutex_unlock(&memory->lock);
+	return passed;
+}
+
+bool
+host_memory_claim(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
+    struct host_probe *probe, struct host_note *note)
+{
+	enum host_scope scope;
+	struct entry *entry;
+	bool passed;
+
+	memset(probe, 0, sizeof(*probe));
+	pthread_mutex_lock(&memory->lock);
+	passed = passes(memory, key, now_ms, note);
+	for (scope = HOST_SCOPE_ALL; !passed && scope <= HOST_SCOPE_SENDER; scope++) {
+		entry = find(memory, key, scope);
+		probe->of[scope] = entry != NULL;
+		if (entry != NULL)
+			entry->probed = true;
+	}
+	pthread_mutex_unlock(&memory->lock);
+	return passed;
+}
+
+/* Deliveries that run side by side fail together: that is one failure. */
+static void
+fail(struct host_memory *memory, struct entry *entry, int64_t now_ms, const char *how)
+{
+	if (entry->failures == 0 || entry->next_ms <= now_ms) {
+		entry->failures++;
+		entry->next_ms = now_ms + interval_ms(memory, entry->failures);
+	}
+	snprintf(entry->last, sizeof(entry->last), "%s", how);
+	TAILQ_REMOVE(&memory->ages, entry, in_age);
+	TAILQ_INSERT_TAIL(&memory->ages, entry, in_age);
+}
+
+void
+host_memory_tell(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
+    const struct host_probe *probe, const struct host_news *news)
+{
+	enum host_scope scope;
+	struct entry *entry;
+
+	pthread_mutex_lock(&memory->lock);
+	for (scope = HOST_SCOPE_ALL; scope <= HOST_SCOPE_SENDER; scope++) {
+		entry = find(memory, key, scope);
+		if (entry != NULL && probe->of[scope])
+			entry->probed = false;
+		if (scope == news->failed)
+			fail(memory, entry != NULL ? entry : add(memory, key, scope), now_ms,
+			    news->how);
+		else if (entry != NULL && scope <= news->served)
+			forget(memory, entry);
+	}
+	pthread_mutex_unlock(&memory->lock);
+}

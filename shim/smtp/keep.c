@@ -1,0 +1,371 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/arena.h"
+#include "base/deadline.h"
+#include "base/limits.h"
+#include "base/stream.h"
+#include "base/thread.h"
+#include "shim/smtp/keep.h"
+
+#define BUCKETS	1024
+#define END_MS	500	/* for a host to hang up after QUIT, where it counts */
+#define REAPER_STACK	(256 * 1024)
+#define REAP_EVERY_MS	100	/* at most: those that end together are closed together */
+
+struct idle {
+	LIST_ENTRY(idle) in_bucket;
+	TAILQ_ENTRY(idle) in_age;
+	char *key, *domain;
+	struct ip ip;
+	int64_t until_ms;	/* monotonic */
+	struct kept kept;
+};
+
+LIST_HEAD(bucket, idle);
+TAILQ_HEAD(ages, idle);
+
+struct keep {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;	/* for the reaper */
+	pthread_t reaper;
+	struct keep_rules rules;
+	struct slots *slots;
+	struct bucket buckets[BUCKETS];	/* used last comes first */
+	struct ages ages;	/* idle longest comes first */
+	int64_t wake_ms;	/* when the reaper wakes by itself; INT64_MAX: never */
+	bool stopping;
+};
+
+void
+keep_close(struct kept *kept)
+{
+	smtp_client_quit(&kept->client);
+	stream_free(kept->client.stream);
+	kept->client.stream = NULL;
+}
+
+static struct bucket *
+bucket_of(struct keep *keep, const char *key)
+{
+	uint32_t hash = 2166136261u;	/* FNV-1a */
+
+	for (; *key != '\0'; key++)
+		hash = (hash ^ (unsigned char)*key) * 16777619u;
+	return &keep->buckets[hash % BUCKETS];
+}
+
+/* Out of the pool; the caller holds the lock and disposes of it. */
+static void
+detach(struct keep *keep, struct idle *idle)
+{
+	LIST_REMOVE(idle, in_bucket);
+	TAILQ_REMOVE(&keep->ages, idle, in_age);
+	slots_unpark(keep->slots, &idle->ip, idle->domain);
+}
+
+static void
+idle_free(struct idle *idle)
+{
+	free(idle->key);
+	free(idle->domain);
+	free(idle);
+}
+
+/* Until the host has hung up, or is slow to do so: one that counts our connections counts this one
+ * so long. */
+static void
+hear_the_end(struct kept *kept, struct deadline deadline)
+{
+	enum stream_status status = STREAM_OK;
+	char line[LIMIT_SMTP_REPLY_LINE + 1];
+	size_t length;
+
+	smtp_client_quit(&kept->client);
+	while (status == STREAM_OK)
+		status = stream_read_line(kept->client.stream, line, sizeof(line), &length,
+		    deadline);
+}
+
+/* Without the lock: saying good-bye may take a moment. */
+static void
+close_all(struct ages *doomed, bool hear)
+{
+	struct deadline deadline = deadline_in(END_MS);
+	struct idle *idle;
+
+	while ((idle = TAILQ_FIRST(doomed)) != NULL) {
+		TAILQ_REMOVE(doomed, idle, in_age);
+		if (hear)
+			hear_the_end(&idle->kept, deadline);
+		keep_close(&idle->kept);
+		idle_free(idle);
+	}
+}
+
+static void
+doom(struct keep *keep, struct idle *idle, struct ages *doomed)
+{
+	detach(keep, idle);
+	TAILQ_INSERT_TAIL(doomed, idle, in_age);
+}
+
+/* Moves what has ended to doomed. When does the next one end? INT64_MAX: there is none. */
+static int64_t
+reap(struct keep *keep, int64_t now_ms, struct ages *doomed)
+{
+	struct idle *idle = TAILQ_FIRST(&keep->ages), *next;
+	int64_t earliest = INT64_MAX;
+
+	for (; idle != NULL; idle = next) {
+		next = TAILQ_NEXT(idle, in_age);
+		if (keep->stopping || idle->until_ms <= now_ms)
+			doom(keep, idle, doomed);
+		else if (idle->until_ms < earliest)
+			earliest = idle->until_ms;
+	}
+	return earliest;
+}
+
+static void
+await_change(struct keep *keep, int64_t earliest)
+{
+	struct deadline next = deadline_in(REAP_EVERY_MS);
+	struct timespec until;
+
+	keep->wake_ms = next.at_ms > earliest ? next.at_ms : earliest;
+	if (earliest == INT64_MAX) {
+		pthread_cond_wait(&keep->changed, &keep->lock);
+		return;
+	}
+	next.at_ms = keep->wake_ms;
+	until = deadline_timespec(next);
+	pthread_cond_timedwait(&keep->changed, &keep->lock, &until);
+}
+
+static void *
+reaper_run(void *context)
+{
+	struct keep *keep = context;
+	struct ages doomed = TAILQ_HEAD_INITIALIZER(doomed);
+	int64_t earliest;
+
+	pthread_mutex_lock(&keep->lock);
+	while (!keep->stopping) {
+		earliest = reap(keep, clock_monotonic_ms(), &doomed);
+		if (TAILQ_EMPTY(&doomed)) {
+			await_change(keep, earliest);
+			continue;
+		}
+		pthread_mutex_unlock(&keep->lock);
+		close_all(&doomed, false);
+		pthread_mutex_lock(&keep->lock);
+	}
+	pthread_mutex_unlock(&keep->lock);
+	return NULL;
+}
+
+struct keep *
+keep_new(const struct keep_rules *rules, struct slots *slots)
+{
+	struct keep *keep = xcalloc(1, sizeof(*keep));
+
+	pthread_mutex_init(&keep->lock, NULL);
+	thread_condition(&keep->changed);
+	keep->rules = *rules;
+	keep->slots = slots;
+	TAILQ_INIT(&keep->ages);
+	if (thread_start(&keep->reaper, REAPER_STACK, reaper_run, keep) != 0)
+		abort();
+	return keep;
+}
+
+void
+keep_clear(struct keep *keep)
+{
+	struct ages doomed = TAILQ_HEAD_INITIALIZER(doomed);
+
+	pthread_mutex_lock(&keep->lock);
+	(void)reap(keep, INT64_MAX, &doomed);
+	pthread_mutex_unlock(&keep->lock);
+	close_all(&doomed, false);
+}
+
+void
+keep_set_rules(struct keep *keep, const struct keep_rules *rules)
+{
+	pthread_mutex_lock(&keep->lock);
+	keep->rules = *rules;
+	pthread_mutex_unlock(&keep->lock);
+}
+
+void
+keep_stop(struct keep *keep)
+{
+	struct ages doomed = TAILQ_HEAD_INITIALIZER(doomed);
+
+	pthread_mutex_lock(&keep->lock);
+	keep->stopping = true;
+	(void)reap(keep, clock_monotonic_ms(), &doomed);
+	pthread_cond_signal(&keep->changed);
+	pthread_mutex_unlock(&keep->lock);
+	close_all(&doomed, false);
+}
+
+void
+keep_free(struct keep *keep)
+{
+	if (keep == NULL)
+		return;
+	keep_stop(keep);
+	pthread_join(keep->reaper, NULL);
+	pthread_cond_destroy(&keep->changed);
+	pthread_mutex_destroy(&keep->lock);
+	free(keep);
+}
+
+static struct idle *
+idle_new(const struct keep_rules *rules, const char *key, const struct ip *ip, const char *domain,
+    const struct kept *kept)
+{
+	struct idle *idle = xcalloc(1, sizeof(*idle));
+	int64_t idle_until = clock_monotonic_ms() + rules->idle_ms;
+	int64_t time_until = kept->dialled_ms + rules->time_ms;
+
+	idle->key = xstrdup(key);
+	idle->domain = xstrdup(domain);
+	idle->ip = *ip;
+	idle->kept = *kept;
+	idle->until_ms = idle_until < time_until ? idle_until : time_until;
+	return idle;
+}
+
+bool
+keep_put(struct keep *keep, const char *key, const struct ip *ip, const char *domain,
+    const struct kept *kept)
+{
+	struct keep_rules rules;
+	struct idle *idle;
+	bool stopping;
+
+	pthread_mutex_lock(&keep->lock);
+	rules = keep->rules;
+	pthread_mutex_unlock(&keep->lock);
+	if (rules.idle_ms == 0 || kept->messages >= rules.messages ||
+	    clock_monotonic_ms() - kept->dialled_ms >= rules.time_ms)
+		return false;
+	idle = idle_new(&rules, key, ip, domain, kept);
+	pthread_mutex_lock(&keep->lock);
+	stopping = keep->stopping;
+	if (!stopping) {
+		LIST_INSERT_HEAD(bucket_of(keep, key), idle, in_bucket);
+		TAILQ_INSERT_TAIL(&keep->ages, idle, in_age);
+		slots_park(keep->slots, ip, domain);
+		if (idle->until_ms < keep->wake_ms)
+			pthread_cond_signal(&keep->changed);
+	}
+	pthread_mutex_unlock(&keep->lock);
+	if (stopping)
+		idle_free(idle);
+	return !stopping;
+}
+
+/* Nothing is to come from a host that was not asked anything: what has come is its good-bye. */
+static bool
+is_quiet(const struct kept *kept)
+{
+	struct pollfd ready = { .fd = stream_fd(kept->client.stream), .events = POLLIN };
+
+	return !stream_has_input(kept->client.stream) && poll(&ready, 1, 0) == 0;
+}
+
+static struct idle *
+find(struct keep *keep, const char *key)
+{
+	struct idle *idle;
+
+	LIST_FOREACH(idle, bucket_of(keep, key), in_bucket)
+		if (strcmp(idle->key, key) == 0)
+			break;
+	return idle;
+}
+
+bool
+keep_take(struct keep *keep, const char *key, struct kept *kept)
+{
+	struct ages doomed = TAILQ_HEAD_INITIALIZER(doomed);
+	int64_t now_ms = clock_monotonic_ms();
+	struct idle *idle;
+
+	pthread_mutex_lock(&keep->lock);
+	while ((idle = find(keep, key)) != NULL) {
+		if (idle->until_ms > now_ms && is_quiet(&idle->kept)) {
+			detach(keep, idle);
+			break;
+		}
+		doom(keep, idle, &doomed);
+	}
+	pthread_mutex_unlock(&keep->lock);
+	close_all(&doomed, false);
+	if (idle == NULL)
+		return false;
+	*kept = idle->kept;
+	idle_free(idle);
+	return true;
+}
+
+/* The one that was idle longest among those that stand in the way. */
+static struct idle *
+find_victim(struct keep *keep, enum slots_excess excess, const struct ip *ip, const char *domain)
+{
+	struct idle *idle;
+
+	TAILQ_FOREACH(idle, &keep->ages, in_age) {
+		switch (excess) {
+		case SLOTS_EXCESS_NONE:
+			return NULL;
+		case SLOTS_EXCESS_PROCESS:
+			return idle;
+		case SLOTS_EXCESS_IP:
+			if (ip_equal(&idle->ip, ip))
+				return idle;
+			break;
+		case SLOTS_EXCESS_DOMAIN:
+			if (strcmp(idle->domain, domain) == 0)
+				return idle;
+			break;
+		}
+	}
+	return NULL;
+}
+
+void
+keep_make_room(struct keep *keep, const struct ip *ip, const char *domain, unsigned domain_limit)
+{
+	struct ages doomed = TAILQ_HEAD_INITIALIZER(doomed);
+	enum slots_excess excess;
+	struct idle *victim;
+	bool of_host = false;
+
+	pthread_mutex_lock(&keep->lock);
+	for (;;) {
+		excess = slots_excess(keep->slots, ip, domain, domain_limit);
+		victim = find_victim(keep, excess, ip, domain);
+		if (victim == NULL)
+			break;
+		of_host = of_host || excess == SLOTS_EXCESS_IP;
+		doom(keep, victim, &doomed);
+	}
+	pthread_mutex_unlock(&keep->lock);
+	close_all(&doomed, of_host);
+}

@@ -1,0 +1,491 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/arena.h"
+#include "base/limits.h"
+#include "base/metrics.h"
+#include "base/thread.h"
+#include "base/wait.h"
+#include "shim/smtp/slots.h"
+
+#define BUCKETS	1024
+#define IP_KEY_PREFIX	"ip:"	/* no domain has a colon at that place */
+
+#define LIVED_MS	(60 * 1000)	/* a connection that ended speaks for the host so long */
+#define GROW_MS	(60 * 1000)	/* after which a host is thought to take one more */
+#define REST_MS	200	/* a host with a limit hears a little late of what ended */
+#define LINGER_MS	(10 * 60 * 1000)	/* what was learnt outlives the last connection */
+
+/* Connections of one address or destination. Stays while somebody holds or awaits one, and that of
+ * an address whose host greeted us a while longer. */
+struct counter {
+	struct counter *next;
+	unsigned open, idle;
+	unsigned references;
+	unsigned welcome;	/* those open that the host greeted */
+	bool lived;	/* it ever greeted one */
+	int64_t lived_ms;	/* when one was there last */
+	unsigned allowed;	/* learnt at learnt_ms; 0: no limit is known */
+	int64_t learnt_ms;
+	int64_t rest_until_ms;
+	TAILQ_ENTRY(counter) lingering;	/* without references */
+	int64_t left_ms;	/* since when */
+	char key[];
+};
+
+TAILQ_HEAD(counters, counter);
+
+struct waiter {
+	struct waiter *next, *previous;
+	struct counter *ip, *domain;	/* domain is NULL without a limit */
+	unsigned domain_limit;
+	bool granted;
+	pthread_cond_t granted_now;
+};
+
+struct slots {
+	pthread_mutex_t lock;
+	unsigned open, idle, max_open, max_per_host;
+	struct counter *buckets[BUCKETS];
+	struct counters lingering;	/* first: those that have no reference for the longest */
+	size_t lingering_count;
+	struct waiter *first, *last;	/* in the order of arrival */
+};
+
+struct slots *
+slots_new(unsigned max_deliveries, unsigned max_per_host)
+{
+	struct slots *slots = xcalloc(1, sizeof(*slots));
+
+	if (pthread_mutex_init(&slots->lock, NULL) != 0)
+		abort();
+	slots->max_open = max_deliveries;
+	slots->max_per_host = max_per_host;
+	TAILQ_INIT(&slots->lingering);
+	return slots;
+}
+
+static struct counter **
+find(struct slots *slots, const char *key)
+{
+	uint32_t hash = 2166136261u;	/* FNV-1a */
+	struct counter **at;
+	const char *c;
+
+	for (c = key; *c != '\0'; c++)
+		hash = (hash ^ (unsigned char)*c) * 16777619u;
+	for (at = &slots->buckets[hash % BUCKETS]; *at != NULL; at = &(*at)->next)
+		if (strcmp((*at)->key, key) == 0)
+			break;
+	return at;
+}
+
+static void
+counter_free(struct slots *slots, struct counter *counter)
+{
+	*find(slots, counter->key) = counter->next;
+	free(counter);
+}
+
+static void
+unlinger(struct slots *slots, struct counter *counter)
+{
+	TAILQ_REMOVE(&slots->lingering, counter, lingering);
+	slots->lingering_count--;
+}
+
+/* Those that have lingered long enough, or are too many. */
+static void
+let_go(struct slots *slots, int64_t now_ms)
+{
+	struct counter *first;
+
+	while ((first = TAILQ_FIRST(&slots->lingering)) != NULL &&
+	    (slots->lingering_count > LIMIT_LINGERING_ADDRESSES ||
+	    now_ms - first->left_ms >= LINGER_MS)) {
+		unlinger(slots, first);
+		counter_free(slots, first);
+	}
+}
+
+void
+slots_free(struct slots *slots)
+{
+	if (slots == NULL)
+		return;
+	let_go(slots, INT64_MAX);
+	pthread_mutex_destroy(&slots->lock);
+	free(slots);
+}
+
+static struct counter *
+counter_get(struct slots *slots, const char *key)
+{
+	struct counter **at = find(slots, key);
+	size_t size = strlen(key) + 1;
+
+	if (*at == NULL) {
+		*at = xcalloc(1, sizeof(**at) + size);
+		memcpy((*at)->key, key, size);
+	} else if ((*at)->references == 0) {
+		unlinger(slots, *at);
+	}
+	(*at)->references++;
+	return *at;
+}
+
+static void
+counter_drop(struct slots *slots, struct counter *counter)
+{
+	if (counter == NULL || --counter->references > 0)
+		return;
+	if (!counter->lived) {
+		counter_free(slots, counter);
+		return;
+	}
+	counter->left_ms = clock_monotonic_ms();
+	TAILQ_INSERT_TAIL(&slots->lingering, counter, lingering);
+	slots->lingering_count++;
+	let_go(slots, counter->left_ms);
+}
+
+static void
+ip_key(const struct ip *ip, char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX])
+{
+	char text[IP_TEXT_MAX];
+
+	ip_format(ip, text);
+	snprintf(key, sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX, "%s%s", IP_KEY_PREFIX, text);
+}
+
+/* Connections to one address. */
+static unsigned
+limit_of(const struct slots *slots, const struct counter *of_ip)
+{
+	int64_t grown;
+
+	if (of_ip->allowed == 0)
+		return slots->max_per_host;
+	grown = of_ip->allowed + (clock_monotonic_ms() - of_ip->learnt_ms) / GROW_MS;
+	return grown < slots->max_per_host ? (unsigned)grown : slots->max_per_host;
+}
+
+static bool
+fits(const struct slots *slots, const struct waiter *waiter)
+{
+	if (waiter->ip->rest_until_ms > 0 && waiter->ip->rest_until_ms > clock_monotonic_ms())
+		return false;
+	return slots->open < slots->max_open && waiter->ip->open < limit_of(slots, waiter->ip) &&
+	    (waiter->domain_limit == 0 || waiter->domain->open < waiter->domain_limit);
+}
+
+static void
+grant(struct slots *slots, struct waiter *waiter)
+{
+	slots->open++;
+	metrics_add(METRIC_CONNECTIONS_OPEN, NULL, 1);
+	waiter->ip->open++;
+	waiter->domain->open++;
+	waiter->granted = true;
+}
+
+static void
+enqueue(struct slots *slots, struct waiter *waiter)
+{
+	waiter->previous = slots->last;
+	*(slots->last != NULL ? &slots->last->next : &slots->first) = waiter;
+	slots->last = waiter;
+}
+
+static void
+dequeue(struct slots *slots, struct waiter *waiter)
+{
+	*(waiter->previous != NULL ? &waiter->previous->next : &slots->first) = waiter->next;
+	*(waiter->next != NULL ? &waiter->next->previous : &slots->last) = waiter->previous;
+}
+
+/* The one who waits longest among those whose limits leave room gets what was given back, so that
+ * at no time somebody waits who need not. */
+static void
+grant_to_the_first_that_fits(struct slots *slots)
+{
+	struct waiter *waiter, *next;
+
+	for (waiter = slots->first; waiter != NULL; waiter = next) {
+		next = waiter->next;
+		if (slots->open >= slots->max_open)
+			break;
+		if (!fits(slots, waiter))
+			continue;
+		dequeue(slots, waiter);
+		grant(slots, waiter);
+		pthread_cond_signal(&waiter->granted_now);
+	}
+}
+
+static bool
+asked_and_gone(struct slots *slots, bool (*gone)(void *context), void *context)
+{
+	bool answer;
+
+	if (gone == NULL)
+		return false;
+	/* Whoever answers may hold locks of his own. */
+	pthread_mutex_unlock(&slots->lock);
+	answer = gone(context);
+	pthread_mutex_lock(&slots->lock);
+	return answer;
+}
+
+static void
+wait_in_line(struct slots *slots, struct waiter *waiter, struct deadline deadline,
+    bool (*gone)(void *context), void *context)
+{
+	struct timespec until;
+
+	enqueue(slots, waiter);
+	while (!waiter->granted && !deadline_passed(deadline) &&
+	    !asked_and_gone(slots, gone, context) && !waiter->granted) {
+		until = deadline_timespec(
+		    deadline_earlier(deadline, deadline_in(WAIT_LOOK_MS)));
+		pthread_cond_timedwait(&waiter->granted_now, &slots->lock, &until);
+		/* A limit that was learnt grows while nothing is given back. */
+		if (!waiter->granted && waiter->ip->allowed > 0)
+			grant_to_the_first_that_fits(slots);
+	}
+	if (!waiter->granted)
+		dequeue(slots, waiter);
+}
+
+static void
+waiter_init(struct slots *slots, struct waiter *waiter, const struct ip *ip, const char *domain,
+    unsigned domain_limit)
+{
+	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
+
+	memset(waiter, 0, sizeof(*waiter));
+	thread_condition(&waiter->granted_now);
+	ip_key(ip, key);
+	waiter->ip = counter_get(slots, key);
+	waiter->domain = counter_get(slots, domain);
+	waiter->domain_limit = domain_limit;
+}
+
+bool
+slots_take(struct slots *slots, const struct ip *ip, const char *domain, unsigned domain_limit,
+    struct deadline deadline, bool (*gone)(void *context), void *context)
+{
+	struct waiter waiter;
+
+	pthread_mutex_lock(&slots->lock);
+	waiter_init(slots, &waiter, ip, domain, domain_limit);
+	if (fits(slots, &waiter))
+		grant(slots, &waiter);
+	else
+		wait_in_line(slots, &waiter, deadline, gone, context);
+	if (!waiter.granted) {
+		counter_drop(slots, waiter.ip);
+		counter_drop(slots, waiter.domain);
+	}
+	pthread_mutex_unlock(&slots->lock);
+	pthread_cond_destroy(&waiter.granted_now);
+	return waiter.granted;
+}
+
+/* Of what somebody has a slot or an idle connection for. */
+static struct counter *
+counter_held(struct slots *slots, const char *key)
+{
+	struct counter *counter = *find(slots, key);
+
+	if (counter == NULL)
+		abort();
+	return counter;
+}
+
+static void
+shift(struct slots *slots, struct counter *counter, int open, int idle)
+{
+	counter->open += (unsigned)open;
+	counter->idle += (unsigned)idle;
+	if (open + idle < 0)
+		counter_drop(slots, counter);
+}
+
+/* The caller holds the lock. */
+static void
+change(struct slots *slots, const struct ip *ip, const char *domain, int open, int idle)
+{
+	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
+	struct counter *of_ip, *of_domain;
+
+	ip_key(ip, key);
+	of_ip = counter_held(slots, key);
+	of_domain = counter_held(slots, domain);
+	if ((open < 0 && (of_ip->open == 0 || of_domain->open == 0)) ||
+	    (idle < 0 && (of_ip->idle == 0 || of_domain->idle == 0)))
+		abort();
+	shift(slots, of_ip, open, idle);
+	shift(slots, of_domain, open, idle);
+	slots->open += (unsigned)open;
+	slots->idle += (unsigned)idle;
+	metrics_add(METRIC_CONNECTIONS_OPEN, NULL, open + idle);
+}
+
+void
+slots_set_limits(struct slots *slots, unsigned max_deliveries, unsigned max_per_host)
+{
+	pthread_mutex_lock(&slots->lock);
+	slots->max_open = max_deliveries;
+	slots->max_per_host = max_per_host;
+	grant_to_the_first_that_fits(slots);
+	pthread_mutex_unlock(&slots->lock);
+}
+
+void
+slots_welcome(struct slots *slots, const struct ip *ip)
+{
+	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
+	struct counter *of_ip;
+
+	ip_key(ip, key);
+	pthread_mutex_lock(&slots->lock);
+	of_ip = counter_held(slots, key);
+	of_ip->welcome++;
+	of_ip->lived = true;
+	of_ip->lived_ms = clock_monotonic_ms();
+	pthread_mutex_unlock(&slots->lock);
+}
+
+static void
+ended(struct counter *of_ip)
+{
+	of_ip->lived_ms = clock_monotonic_ms();
+	if (of_ip->allowed > 0)
+		of_ip->rest_until_ms = of_ip->lived_ms + REST_MS;
+}
+
+static void
+leave(struct counter *of_ip)
+{
+	if (of_ip->welcome == 0)
+		abort();
+	of_ip->welcome--;
+	ended(of_ip);
+}
+
+void
+slots_leave(struct slots *slots, const struct ip *ip)
+{
+	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
+
+	ip_key(ip, key);
+	pthread_mutex_lock(&slots->lock);
+	leave(counter_held(slots, key));
+	pthread_mutex_unlock(&slots->lock);
+}
+
+/* Several that are turned away together leave one after the other, and each lowers it by one. */
+static void
+lower(const struct slots *slots, struct counter *of_ip, unsigned others)
+{
+	unsigned most = others > 0 ? others : 1;
+
+	if (most < limit_of(slots, of_ip) || of_ip->allowed == 0)
+		of_ip->allowed = most;
+	else
+		of_ip->allowed = limit_of(slots, of_ip);
+	of_ip->learnt_ms = clock_monotonic_ms();
+	of_ip->rest_until_ms = of_ip->learnt_ms + REST_MS;
+}
+
+enum slots_refusal
+slots_refused(struct slots *slots, const struct ip *ip)
+{
+	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
+	enum slots_refusal refusal = SLOTS_REFUSAL_OF_ALL;
+	struct counter *of_ip;
+	unsigned others;
+
+	ip_key(ip, key);
+	pthread_mutex_lock(&slots->lock);
+	of_ip = counter_held(slots, key);
+	/* Those that wait for their greeting may have it already. */
+	others = of_ip->open - 1 + of_ip->idle;
+	if (others > 0)
+		refusal = SLOTS_REFUSAL_OF_MORE;
+	else if (of_ip->lived && clock_monotonic_ms() - of_ip->lived_ms < LIVED_MS)
+		refusal = SLOTS_REFUSAL_FOR_NOW;
+	if (refusal != SLOTS_REFUSAL_OF_ALL)
+		lower(slots, of_ip, others);
+	pthread_mutex_unlock(&slots->lock);
+	return refusal;
+}
+
+void
+slots_give(struct slots *slots, const struct ip *ip, const char *domain)
+{
+	pthread_mutex_lock(&slots->lock);
+	change(slots, ip, domain, -1, 0);
+	grant_to_the_first_that_fits(slots);
+	pthread_mutex_unlock(&slots->lock);
+}
+
+void
+slots_park(struct slots *slots, const struct ip *ip, const char *domain)
+{
+	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
+	struct counter *of_ip;
+
+	ip_key(ip, key);
+	pthread_mutex_lock(&slots->lock);
+	of_ip = counter_held(slots, key);
+	if (of_ip->welcome > 0)
+		of_ip->welcome--;
+	change(slots, ip, domain, -1, 1);
+	grant_to_the_first_that_fits(slots);
+	pthread_mutex_unlock(&slots->lock);
+}
+
+void
+slots_unpark(struct slots *slots, const struct ip *ip, const char *domain)
+{
+	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
+
+	ip_key(ip, key);
+	pthread_mutex_lock(&slots->lock);
+	counter_held(slots, key)->lived_ms = clock_monotonic_ms();
+	change(slots, ip, domain, 0, -1);
+	pthread_mutex_unlock(&slots->lock);
+}
+
+enum slots_excess
+slots_excess(struct slots *slots, const struct ip *ip, const char *domain, unsigned domain_limit)
+{
+	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
+	enum slots_excess excess = SLOTS_EXCESS_NONE;
+	const struct counter *of_ip, *of_domain;
+
+	ip_key(ip, key);
+	pthread_mutex_lock(&slots->lock);
+	of_ip = counter_held(slots, key);
+	of_domain = counter_held(slots, domain);
+	if (of_ip->open + of_ip->idle > limit_of(slots, of_ip))
+		excess = SLOTS_EXCESS_IP;
+	else if (domain_limit > 0 && of_domain->open + of_domain->idle > domain_limit)
+		excess = SLOTS_EXCESS_DOMAIN;
+	else if (slots->open + slots->idle > slots->max_open)
+		excess = SLOTS_EXCESS_PROCESS;
+	pthread_mutex_unlock(&slots->lock);
+	return excess;
+}

@@ -1,0 +1,563 @@
+/*
+ * SPDX-FileCopyrightText: The stsgate authors
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/stream.h"
+#include "shim/smtp/deliver_log.h"
+#include "shim/smtp/slots.h"
+#include "shim/smtp/smtp_client.h"
+#include "shim/smtp/tls_client.h"
+#include "shim/smtp/tls_omit.h"
+#include "shim/smtp/visit.h"
+#include "shim/smtp/visit_call.h"
+
+#define HANDSHAKES_MOST	3	/* of one message with one address, plaintext instead included */
+#define CROWDED_MOST	5	/* times that a message waits for one connection less */
+#define FAIR_WAIT_MS	(10 * 1000)	/* who has not said a word for so long is not there */
+
+static void
+log_once(const struct delivery *delivery, struct visit *visit)
+{
+	if (!visit->logged)
+		deliver_log_attempt(delivery, visit);
+	visit->logged = true;
+}
+
+void
+visit_settle(const struct delivery *delivery, struct visit *visit, struct rcpt *rcpt,
+    const struct reply *reply)
+{
+	if (visit != NULL)
+		log_once(delivery, visit);
+	deliver_log_delivery(delivery, visit, rcpt, reply);
+	txn_settle(delivery->txn, rcpt, reply);
+}
+
+bool
+visit_over(struct call *call, enum visit_end end, enum visit_weight weight)
+{
+	call->visit->weight = weight;
+	call->end = end;
+	return false;
+}
+
+void
+visit_relay_refusal(const char *who, const struct reply *said, struct reply *reply)
+{
+	const char *enhanced = said->enhanced;
+	int code = said->code == 421 ? 451 : said->code;
+
+	if (code < 400 && code != 0) {
+		reply_set(reply, 451, "4.5.0", "%s said: %d %s", who, code, said->text);
+	} else if (code == 0) {
+		reply_set(reply, 451, "4.5.0", "%s said: %s", who, said->text);
+	} else {
+		if (enhanced[0] == '\0')
+			enhanced = code >= 500 ? "5.0.0" : "4.0.0";
+		reply_set(reply, code, enhanced, "%s said: %s", who, said->text);
+	}
+	reply->remote = true;
+}
+
+/* What a command without the answer it needs means to the recipients. */
+static void
+describe_trouble(const struct call *call, enum smtp_status status, struct reply *reply)
+{
+	const struct smtp_client *client = &call->client;
+
+	switch (status) {
+	case SMTP_ANSWERED:
+	case SMTP_GARBLED:
+		visit_relay_refusal(call->who, &client->reply, reply);
+		if (status == SMTP_GARBLED)
+			reply_set(reply, 451, "4.5.0", "%s", reply->text);
+		break;
+	case SMTP_LOST:
+		reply_set(reply, 451, "4.4.2", "%s: the connection was lost while waiting for %s",
+		    call->who, client->awaited);
+		break;
+	case SMTP_TIMEOUT:
+		reply_set(reply, 451, "4.4.2", "%s: timed out while waiting for %s", call->who,
+		    client->awaited);
+		break;
+	case SMTP_STOPPED:
+		reply_set(reply, 451, "4.4.2", "%s: broken off while waiting for %s, since the MTA "
+		    "hung up or lmtp.transaction-time is over", call->who, client->awaited);
+		break;
+	}
+}
+
+/* Our own lack of time may have cut the wait off. */
+static bool
+was_waited_fairly(const struct call *call)
+{
+	const struct conf *conf = call->delivery->context->conf;
+	int64_t fair = FAIR_WAIT_MS;
+
+	if (fair > conf->smtp.command_timeout)
+		fair = conf->smtp.command_timeout;
+	if (fair > conf->smtp.connect_timeout)
+		fair = conf->smtp.connect_timeout;
+	return clock_monotonic_ms() - call->dialled_ms >= fair;
+}
+
+/* A 4xx to EHLO that is not 421 is no word about mail at all. */
+static enum host_scope
+scope_of_answer(const struct call *call)
+{
+	int code = call->client.reply.code;
+
+	if (code == 421)
+		return HOST_SCOPE_NEXT_HOP;
+	return call->mailing && code / 100 == 4 ? HOST_SCOPE_SENDER : HOST_SCOPE_NONE;
+}
+
+/* Of whom does this say that the address does not serve them? Of nobody: what TLS was the reason
+ * for, the end of a connection that was good for something, and what follows MAIL, when it may be
+ * for a recipient's sake. */
+static enum host_scope
+scope_of(const struct call *call, enum smtp_status status)
+{
+	if (call->blameless || call->served || call->visit->reused || call->client.in_transaction)
+		return HOST_SCOPE_NONE;
+	if (status == SMTP_ANSWERED)
+		return call->greeted ? scope_of_answer(call) : HOST_SCOPE_NONE;
+	if (status == SMTP_LOST || (status == SMTP_TIMEOUT && was_waited_fairly(call)))
+		return call->greeted ? HOST_SCOPE_NEXT_HOP : HOST_SCOPE_ALL;
+	return HOST_SCOPE_NONE;
+}
+
+/* What the administrator can do about a host that will not be mended. */
+static void
+name_way_out(const struct call *call, const char *key, const char *what_for)
+{
+	struct reply *reply = &call->visit->reply;
+	char text[sizeof(reply->text)];
+
+	memcpy(text, reply->text, sizeof(text));
+	reply_set(reply, reply->code, reply->enhanced, "%s; %s set %s in destination \"%s\"", text,
+	    what_for, key, call->delivery->plan->destination);
+}
+
+/* Has a host that was sent several commands at once answered some of them and no more? */
+static bool
+may_have_lost_commands(const struct call *call, enum smtp_status status)
+{
+	return status == SMTP_TIMEOUT && call->mailing && call->client.features.pipelining &&
+	    call->client.in_transaction && !call->client.committed &&
+	    strncmp(call->client.awaited, "its answer to ", 14) == 0;
+}
+
+bool
+visit_trouble(struct call *call, enum smtp_status status)
+{
+	describe_trouble(call, status, &call->visit->reply);
+	if (may_have_lost_commands(call, status))
+		name_way_out(call, "ignore = {\"PIPELINING\"}", "if it loses commands,");
+	call->failed = scope_of(call, status);
+	if (status == SMTP_STOPPED)
+		return visit_over(call, VISIT_STOP, VISIT_WEIGHT_TROUBLE);
+	/* What a kept connection comes to says nothing about a new one. */
+	return visit_over(call, call->visit->reused && !call->served ? VISIT_FRESH : VISIT_NEXT,
+	    VISIT_WEIGHT_TROUBLE);
+}
+
+/* A greeting or EHLO refused: whatever the code, the message waits. */
+static bool
+turned_away(struct call *call)
+{
+	char line[REPLY_LINE_MAX + 1];
+
+	reply_line(&call->client.reply, line);
+	reply_set(&call->visit->reply, 451, "4.4.0", "%s said: %s", call->who, line);
+	call->failed = scope_of(call, SMTP_ANSWERED);
+	return visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
+}
+
+/* Tells whoever looks on. Returns ok. */
+static bool
+step(struct call *call, const char *name, bool ok)
+{
+	const struct visit_watch *watch = call->visit->watch;
+	char words[REPLY_LINE_MAX + 1];
+
+	if (watch != NULL) {
+		reply_line(ok ? &call->client.reply : &call->visit->reply, words);
+		watch->step(watch->context, call->visit, name, ok, words);
+	}
+	return ok;
+}
+
+/* After a visit that ended at the greeting: a host that has other connections of ours, or had some
+ * a moment ago, serves, and may take no more at a time. Always false. */
+static bool
+excuse_crowd(struct call *call)
+{
+	struct visit *visit = call->visit;
+	unsigned most = 0;
+
+	switch (slots_refused(call->delivery->context->slots, visit->ip)) {
+	case SLOTS_REFUSAL_OF_ALL:
+		return false;
+	case SLOTS_REFUSAL_OF_MORE:
+		most = CROWDED_MOST;
+		break;
+	case SLOTS_REFUSAL_FOR_NOW:
+		break;
+	}
+	if (visit->watch == NULL && visit->crowded++ < most)
+		call->end = VISIT_CROWDED;
+	call->failed = HOST_SCOPE_NONE;
+	return false;
+}
+
+bool
+visit_lost_at_greeting(struct call *call)
+{
+	(void)visit_trouble(call, SMTP_LOST);
+	return excuse_crowd(call);
+}
+
+static bool
+greet(struct call *call)
+{
+	enum smtp_status status = smtp_client_greeting(&call->client);
+
+	if (status == SMTP_LOST)
+		return visit_lost_at_greeting(call);
+	if (status != SMTP_ANSWERED)
+		return visit_trouble(call, status);
+	call->visit->greeted = true;
+	call->greeted = reply_is_positive(&call->client.reply);
+	if (call->greeted) {
+		visit_welcome(call);
+		return true;
+	}
+	(void)turned_away(call);
+	if (call->client.reply.code != 421)
+		return false;
+	call->failed = HOST_SCOPE_ALL;
+	return excuse_crowd(call);
+}
+
+const char *
+visit_sni(const struct visit *visit)
+{
+	return (visit->omit & TLS_OMIT_SNI) != 0 ? NULL : visit->host->sni;
+}
+
+const char *
+visit_hostname(const struct delivery *delivery)
+{
+	if (delivery->destination != NULL && delivery->destination->hostname != NULL)
+		return delivery->destination->hostname;
+	return delivery->context->conf->hostname;
+}
+
+static enum smtp_status
+say_hello(struct call *call)
+{
+	const struct conf_destination *destination = call->delivery->destination;
+	enum smtp_status status;
+	size_t i;
+
+	/* HELO knows no STARTTLS. */
+	status = smtp_client_hello(&call->client, visit_hostname(call->delivery),
+	    !plan_host_enforces(call->visit->host));
+	for (i = 0; destination != NULL && i < destination->ignore.count; i++)
+		smtp_features_drop(&call->client.features, destination->ignore.at[i]);
+	return status;
+}
+
+/* The name that the host gives itself, for the report. */
+static void
+note_name(struct call *call)
+{
+	const char *text = call->client.reply.text;
+	char *helo = call->visit->session.helo;
+	size_t length = strcspn(text, " ");
+
+	if (length >= sizeof(call->visit->session.helo))
+		length = sizeof(call->visit->session.helo) - 1;
+	memcpy(helo, text, length);
+	helo[length] = '\0';
+}
+
+static bool
+hello(struct call *call)
+{
+	enum smtp_status status = say_hello(call);
+
+	if (status != SMTP_ANSWERED)
+		return visit_trouble(call, status);
+	if (!reply_is_positive(&call->client.reply))
+		return turned_away(call);
+	note_name(call);
+	call->client.known = true;
+	return true;
+}
+
+static enum visit_weight
+weight_of(const struct reply *reply)
+{
+	if (reply_is_permanent(reply))
+		return VISIT_WEIGHT_UNPROTECTED;
+	return strncmp(reply->enhanced, "4.7.", 4) == 0 ? VISIT_WEIGHT_POLICY :
+	    VISIT_WEIGHT_TROUBLE;
+}
+
+static struct tls_wish
+wish_of(const struct call *call)
+{
+	const struct plan_host *host = call->visit->host;
+	const struct demand *policy = plan_host_policy(host);
+
+	return (struct tls_wish){
+		.sni = visit_sni(call->visit),
+		.names = host->names,
+		.name_count = host->name_count,
+		.tlsa = host->usable,
+		.tlsa_count = host->usable_count,
+		.tlsa_names = host->dane_names,
+		.tlsa_name_count = host->dane_name_count,
+		.by_tlsa = policy != NULL && policy->need == NEED_TLSA,
+		.strict = plan_host_enforces(host),
+		.min_protocol = call->delivery->plan->min_protocol,
+		/* Who only looks wants to see what the host shows today. */
+		.session_key = call->visit->watch == NULL ? call->key.data : NULL,
+		.omit = call->visit->omit,
+	};
+}
+
+/* Nothing follows from this handshake before another one; but where a failure is only to be told,
+ * as in mode testing, it is told, and the other one is no session of its own. */
+static bool
+try_without(struct call *call, unsigned omit)
+{
+	struct visit *visit = call->visit;
+	bool only_told = visit->host->demand_count > 0 && !plan_host_enforces(visit->host);
+	char words[TLS_OMIT_TEXT];
+
+	visit->judged = visit->judged && only_told;
+	visit->is_session = visit->is_session && only_told;
+	visit->told = visit->told || visit->is_session;
+	visit->omit |= omit;
+	visit->handshakes++;
+	tls_omit_text(omit, words);
+	reply_set(&visit->reply, 451, "4.7.5",
+	    "%s: the TLS handshake failed (%s); once more without %s",
+	    call->who, visit->proof.failure, words);
+	return visit_over(call, VISIT_OMIT, VISIT_WEIGHT_NONE);
+}
+
+static bool
+go_plaintext(struct call *call)
+{
+	struct reply *reply = &call->visit->reply;
+
+	if (call->visit->handshakes + 1 < HANDSHAKES_MOST)
+		return visit_over(call, VISIT_PLAINTEXT, VISIT_WEIGHT_NONE);
+	reply_set(reply, 451, "4.4.2", "%s: %d TLS handshakes failed, the last one so: %s; the "
+	    "receiving site must mend its TLS", call->who, HANDSHAKES_MOST,
+	    call->visit->proof.failure);
+	name_way_out(call, "tls = \"none\"", "to send without");
+	return visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
+}
+
+static bool
+judge(struct call *call)
+{
+	struct visit *visit = call->visit;
+	struct finding earlier = visit->judgement.finding;
+	struct tls_wish wish = wish_of(call);
+	unsigned omit = 0;
+
+	if (visit->handshakes + 1 < HANDSHAKES_MOST)
+		omit = tls_omit_after(&visit->proof, &wish);
+	plan_judge(call->delivery->plan, visit->host, &visit->proof, visit->address,
+	    &visit->judgement);
+	visit->judged = true;
+	visit->is_session = !visit->plaintext && !visit->told && !call->delivery->plan->no_tls;
+	if (omit != 0)
+		return try_without(call, omit);
+	/* Why there is no TLS was found out on the visit before. */
+	if (visit->plaintext && visit->judgement.finding.type == RESULT_OK)
+		visit->judgement.finding = earlier;
+	switch (visit->judgement.step) {
+	case JUDGEMENT_GO_ON:
+		return true;
+	case JUDGEMENT_PLAINTEXT:
+		return go_plaintext(call);
+	case JUDGEMENT_NEXT_HOST:
+		break;
+	}
+	visit->reply = visit->judgement.reply;
+	return visit_over(call, VISIT_NEXT, weight_of(&visit->reply));
+}
+
+static void
+handshake(struct call *call)
+{
+	struct tls_wish wish = wish_of(call);
+
+	call->measured_s = clock_wall_s();
+	tls_client_start(call->delivery->context->tls, call->client.stream, &wish,
+	    smtp_client_command_deadline(&call->client), &call->watch, &call->visit->proof);
+	if (call->visit->proof.tls != PROOF_ESTABLISHED)
+		call->client.spent = call->client.gone = true;
+}
+
+/* Fills the proof. */
+static bool
+start_tls(struct call *call)
+{
+	struct proof *proof = &call->visit->proof;
+	enum smtp_status status;
+
+	memset(proof, 0, sizeof(*proof));
+	if (call->visit->plaintext || call->delivery->plan->no_tls) {
+		proof->tls = PROOF_NOT_TRIED;
+		return true;
+	}
+	proof->tls = PROOF_NOT_OFFERED;
+	if (!call->client.features.starttls)
+		return true;
+	call->blameless = true;
+	status = smtp_client_starttls(&call->client);
+	if (status != SMTP_ANSWERED && status != SMTP_GARBLED) {
+		(void)visit_trouble(call, status);
+		if (status != SMTP_STOPPED && !plan_host_enforces(call->visit->host))
+			name_way_out(call, "tls = \"none\"", "to send without TLS");
+		return false;
+	}
+	if (call->client.reply.code == 220) {
+		handshake(call);
+		if (proof->tls == PROOF_TIMEOUT && txn_is_abandoned(call->delivery->txn))
+			return visit_trouble(call, SMTP_STOPPED);
+	} else {
+		proof->tls = PROOF_REFUSED;
+		proof->starttls_code = call->client.reply.code;
+	}
+	return true;
+}
+
+/* RFC 3207 4.2: what was offered in plaintext is forgotten. */
+static bool
+hello_again(struct call *call)
+{
+	enum smtp_status status = say_hello(call);
+
+	/* With TLS 1.3 the host's refusal of the handshake arrives only now. */
+	if (call->visit->proof.tls != PROOF_ESTABLISHED) {
+		call->client.spent = call->client.gone = true;
+		return judge(call) && visit_trouble(call, status);
+	}
+	call->blameless = false;
+	if (status != SMTP_ANSWERED)
+		return visit_trouble(call, status);
+	return reply_is_positive(&call->client.reply) || turned_away(call);
+}
+
+static bool
+secure(struct call *call)
+{
+	if (!step(call, "tls", start_tls(call)) || !step(call, "judge", judge(call)))
+		return false;
+	if (call->visit->proof.tls == PROOF_ESTABLISHED)
+		return step(call, "ehlo-tls", hello_again(call));
+	/* A host that hangs up or raves instead of going on without TLS. */
+	if (call->client.spent)
+		return visit_trouble(call,
+		    call->client.reply.code != 0 ? SMTP_ANSWERED : SMTP_GARBLED);
+	call->blameless = false;
+	return true;
+}
+
+void
+visit_converse(struct call *call)
+{
+	(void)step(call, "connect", true);
+	if (step(call, "greeting", greet(call)) && step(call, "ehlo", hello(call)) &&
+	    secure(call) && call->visit->watch == NULL)
+		visit_send(call);
+}
+
+bool
+visit_accept(struct call *call)
+{
+	struct visit *visit = call->visit;
+	struct tls_wish wish = wish_of(call);
+	int64_t now_s = clock_wall_s();
+
+	/* The names are those of before, and certificates know no time between two seconds; but
+	 * TLSA records may be others from one message to the next. */
+	if (visit->proof.tls == PROOF_ESTABLISHED &&
+	    (call->measured_s != now_s || wish.tlsa_count > 0))
+		tls_client_measure(call->delivery->context->tls, call->client.stream, &wish,
+		    &visit->proof);
+	call->measured_s = now_s;
+	plan_judge(call->delivery->plan, visit->host, &visit->proof, visit->address,
+	    &visit->judgement);
+	visit->judged = visit->judgement.step == JUDGEMENT_GO_ON;
+	return visit->judged;
+}
+
+bool
+visit_is_abandoned(void *context)
+{
+	struct call *call = context;
+
+	return txn_is_abandoned(call->delivery->txn);
+}
+
+/* The transaction is looked after in any case. */
+static bool
+is_unwanted(void *context)
+{
+	struct call *call = context;
+
+	return visit_is_abandoned(call) && !call->client.committed;
+}
+
+static void
+init(struct call *call, const struct delivery *delivery, struct visit *visit)
+{
+	const struct conf *conf = delivery->context->conf;
+
+	memset(call, 0, sizeof(*call));
+	call->delivery = delivery;
+	call->visit = visit;
+	call->end = VISIT_NEXT;
+	call->client.command_timeout = conf->smtp.command_timeout;
+	call->client.data_timeout = conf->smtp.data_timeout;
+	call->client.final_timeout = conf->smtp.final_timeout;
+	call->client.deadline = visit->deadline;
+	call->client.limit = visit->limit;
+	call->client.data_deadline = delivery->txn->deadline;
+	call->watch = (struct watch){ .ended = is_unwanted, .context = call };
+	visit->began_ms = clock_monotonic_ms();
+	visit->judged = visit->logged = visit->reused = visit->is_session = false;
+	memset(&visit->session, 0, sizeof(visit->session));
+	visit->logged = visit->watch != NULL;
+	visit->weight = VISIT_WEIGHT_NONE;
+	visit->reply.code = 0;
+	memset(&visit->proof, 0, sizeof(visit->proof));
+	ip_format(visit->ip, visit->address);
+	snprintf(call->who, sizeof(call->who), "%s[%s]", visit->host->name, visit->address);
+}
+
+enum visit_end
+visit_run(const struct delivery *delivery, struct visit *visit)
+{
+	struct call call;
+
+	init(&call, delivery, visit);
+	visit_connect(&call);
+	log_once(delivery, visit);
+	return call.end;
+}
