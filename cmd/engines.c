@@ -31,7 +31,7 @@
 #include "shim/lmtp/lmtp_server.h"
 #include "shim/smtp/slots.h"
 #include "shim/smtp/tls_client.h"
-#include "integration/policy_map.h"
+#include "integration/policymap/policy_map.h"
 #include "cmd/complain.h"
 #include "cmd/engines.h"
 #include "cmd/engines_report.h"

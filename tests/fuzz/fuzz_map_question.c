@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "integration/policy_map_question.h"
+#include "integration/policymap/policy_map_question.h"
 #include "tests/fuzz/fuzz.h"
 
 static void

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "base/ip.h"
-#include "policy/plan_map.h"
+#include "integration/policymap/plan_map.h"
 #include "tests/fuzz/fuzz.h"
 
 static bool

@@ -26,7 +26,7 @@ THIRD_PARTY = {
     "curl/curl.h": {"base/http_work.h", "report/smtp_submit.c"},
     "db.h": {"base/store/bdb.c"},
     "microhttpd.h": {"shim/control/control.c"},
-    "libmilter/mfapi.h": {"integration/milter.c"},
+    "libmilter/mfapi.h": {"integration/milter/milter.c"},
     "confuse.h": {"base/conf/conf.c"},
     "zlib.h": {"base/gzip.c"},
     "idn2.h": {"base/domain.c"},
@@ -34,7 +34,7 @@ THIRD_PARTY = {
     "jansson.h": {"policy/plan_text.c", "policy/facts/sts_json.c", "report/datagram_read.c",
                   "report/report.c", "report/tally_form.c", "shim/control/control_answer.c",
                   "shim/control/control_cache.c", "shim/control/control_check.c", "shim/control/control_tlsrpt.c",
-                  "integration/milter_verdict.c",
+                  "integration/milter/milter_verdict.c",
                   "cmd/stsgate_client.h", "cmd/stsgate_print.c",
                   "cmd/stsgate_print.h", "cmd/stsgate_print_report.c"},
 }

@@ -78,7 +78,7 @@ def log_faults():
 
 def milter_log_faults():
     keys = re.findall(r'log_(?:text|number|format)\([^,]+,\s*"([a-z-]+)"',
-                      code("integration/milter_session.c"))
+                      code("integration/milter/milter_session.c"))
     listed = page("stsgate-milter.8").split(".Sh LOG")[1].split(".Sh FILES")[0]
     in_page = set(re.findall(r"^\.It Cm (\S+)", listed, re.MULTILINE))
     return differ("log fields of stsgate-milter", set(keys) | {"event"}, in_page)

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "integration/milter_conn.h"
-#include "integration/milter_route.h"
+#include "integration/milter/milter_conn.h"
+#include "integration/milter/milter_route.h"
 
 static void
 test_conn(void **state)

@@ -22,7 +22,7 @@
 #include "base/netstring.h"
 #include "base/stream.h"
 #include "tests/unit/conf_file.h"
-#include "integration/milter_session.h"
+#include "integration/milter/milter_session.h"
 
 /* Answers by the domain's first label; a label it does not know gets "use". */
 static const struct {

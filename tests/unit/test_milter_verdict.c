@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "integration/milter_verdict.h"
+#include "integration/milter/milter_verdict.h"
 
 #define USE	"OK {\"verdict\":\"use\""
 #define DEFER(reply) "OK {\"verdict\":\"defer\",\"reply\":\"" reply "\""

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "policy/plan_map.h"
+#include "integration/policymap/plan_map.h"
 #include "tests/unit/plan_facts.h"
 
 #define MX1 "mx1.example.com"

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "integration/policy_map_question.h"
+#include "integration/policymap/policy_map_question.h"
 
 #define D "example.com"
 #define H "mx.example.com"

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "integration/policy_map_answers.h"
+#include "integration/policymap/policy_map_answers.h"
 
 #define BUCKETS		4096	/* a power of two */
 #define WAYS		4	/* answers of one bucket */

@@ -15,7 +15,7 @@
 
 #include "base/conf/conf.h"
 #include "base/deadline.h"
-#include "integration/milter_rules.h"
+#include "integration/milter/milter_rules.h"
 
 /* Binds milter.listen. A stale Unix socket is unlinked, one that answers is not. 0, or -1 with
  * why. With the rights that binding and socket-group need; before milter_run(). */

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "integration/milter_conn.h"
+#include "integration/milter/milter_conn.h"
 
 static void
 write_inet(const struct endpoint *endpoint, char text[MILTER_CONN_MAX])

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "policy/plan_map.h"
+#include "integration/policymap/plan_map.h"
 
 struct policy_map_answers;
 

@@ -9,7 +9,7 @@
 
 #include "base/ip.h"
 #include "base/limits.h"
-#include "policy/plan_map.h"
+#include "integration/policymap/plan_map.h"
 
 #define TEMP_WHY_MAX	400	/* octets: what goes into an MTA's log */
 #define POLICY_LINE_MAX	500	/* octets of one line of a policy in an answer */

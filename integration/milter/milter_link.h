@@ -16,7 +16,7 @@
 #include "base/conf/conf.h"
 #include "base/deadline.h"
 #include "base/stream.h"
-#include "integration/milter_verdict.h"
+#include "integration/milter/milter_verdict.h"
 
 struct milter_link {
 	struct stream *stream;	/* NULL: not connected */

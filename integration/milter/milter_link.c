@@ -13,7 +13,7 @@
 #include "base/endpoint.h"
 #include "base/limits.h"
 #include "base/netstring.h"
-#include "integration/milter_link.h"
+#include "integration/milter/milter_link.h"
 
 void
 milter_link_close(struct milter_link *link)

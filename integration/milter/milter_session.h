@@ -14,8 +14,8 @@
 
 #include "base/conf/conf.h"
 #include "base/reply.h"
-#include "integration/milter_route.h"
-#include "integration/milter_verdict.h"
+#include "integration/milter/milter_route.h"
+#include "integration/milter/milter_verdict.h"
 
 #define MILTER_HEADER	"X-STS-Verdict"
 #define MILTER_RCPT_MS	5000	/* what a recipient may cost; stsgated answers within 4 s */

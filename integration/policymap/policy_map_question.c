@@ -12,7 +12,7 @@
 #include "base/metrics.h"
 #include "base/netstring.h"
 #include "policy/plan_text.h"
-#include "integration/policy_map_question.h"
+#include "integration/policymap/policy_map_question.h"
 
 static const char too_late[] =
     "the look-up takes longer than an answer may: ask again, it goes on meanwhile";

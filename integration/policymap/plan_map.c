@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/plan_map.h"
+#include "integration/policymap/plan_map.h"
 
 static void
 wait_for(struct arena *arena, struct map_policy *policy, enum map_need need, const char *what,

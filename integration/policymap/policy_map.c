@@ -18,8 +18,8 @@
 #include "base/metrics.h"
 #include "base/netstring.h"
 #include "base/session.h"
-#include "integration/policy_map.h"
-#include "integration/policy_map_question.h"
+#include "integration/policymap/policy_map.h"
+#include "integration/policymap/policy_map_question.h"
 
 #define STACK		(256 * 1024)
 #define ANSWER_MS	3800	/* "within 4 s" */

@@ -12,7 +12,7 @@
 #include "base/limits.h"
 #include "base/session.h"
 #include "base/thread.h"
-#include "integration/policy_map_flights.h"
+#include "integration/policymap/policy_map_flights.h"
 
 #define STACK	(256 * 1024)
 #define BUCKETS	256	/* of domains */

@@ -15,9 +15,9 @@
 
 #include "base/buf.h"
 #include "base/deadline.h"
-#include "policy/plan_map.h"
-#include "integration/policy_map_answers.h"
-#include "integration/policy_map_flights.h"
+#include "integration/policymap/plan_map.h"
+#include "integration/policymap/policy_map_answers.h"
+#include "integration/policymap/policy_map_flights.h"
 
 /* What answering takes, for all sessions. */
 struct policy_map_desk {

@@ -8,7 +8,7 @@
 #include <strings.h>
 
 #include "base/endpoint.h"
-#include "integration/milter_route.h"
+#include "integration/milter/milter_route.h"
 
 static bool
 starts_with(const char *text, const char *start)

@@ -12,8 +12,8 @@
 #include "base/buf.h"
 #include "base/deadline.h"
 #include "base/log.h"
-#include "integration/milter_link.h"
-#include "integration/milter_session.h"
+#include "integration/milter/milter_link.h"
+#include "integration/milter/milter_session.h"
 
 enum sharing { SHARED_BY_NONE, SHARED_BY_ALL, NOT_SHARED };
 

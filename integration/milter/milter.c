@@ -20,9 +20,9 @@
 #include "base/endpoint.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "integration/milter.h"
-#include "integration/milter_conn.h"
-#include "integration/milter_session.h"
+#include "integration/milter/milter.h"
+#include "integration/milter/milter_conn.h"
+#include "integration/milter/milter_session.h"
 
 #define BACKLOG	512
 #define WRITE_MS	200

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
-#include "integration/milter_rules.h"
+#include "integration/milter/milter_rules.h"
 
 struct milter_hold {
 	struct conf *conf;

@@ -10,7 +10,7 @@
 
 #include <jansson.h>
 
-#include "integration/milter_verdict.h"
+#include "integration/milter/milter_verdict.h"
 
 static const char *const says_names[] = {
 	[SAYS_UNKNOWN] = "unknown",
