@@ -25,9 +25,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "base/conf/conf.h"
 #include "base/deadline.h"
 #include "base/log.h"
+#include "base/conf/conf.h"
 #include "integration/milter/milter.h"
 #include "integration/milter/milter_rules.h"
 #include "cmd/complain.h"

@@ -15,9 +15,9 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "base/conf/conf.h"
 #include "base/http.h"
 #include "base/log.h"
+#include "base/conf/conf.h"
 #include "cmd/stsgate_cache.h"
 #include "cmd/stsgate_check.h"
 #include "cmd/stsgate_client.h"

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "base/conf/conf_value.h"
 #include "base/domain.h"
 #include "base/limits.h"
+#include "base/conf/conf_value.h"
 #include "cmd/stsgate_client.h"
 
 #define ANSWER_TIME_MS	(90 * 1000)	/* stsgated bounds its own look-ups below this */

@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "base/conf/conf.h"
 #include "base/http.h"
+#include "base/conf/conf.h"
 
 #define EXIT_NO	1	/* the answer is no */
 

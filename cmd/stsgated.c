@@ -19,14 +19,14 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/conf/conf.h"
-#include "base/conf/conf_now.h"
-#include "base/conf/conf_warn.h"
 #include "base/deadline.h"
 #include "base/descriptors.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/metrics.h"
+#include "base/conf/conf.h"
+#include "base/conf/conf_now.h"
+#include "base/conf/conf_warn.h"
 #include "base/store/store_dir.h"
 #include "policy/dns/resolver.h"
 #include "shim/smtp/tls_client.h"

@@ -15,8 +15,8 @@
 #include <stdint.h>
 
 #include "base/ip.h"
-#include "policy/finding.h"
 #include "policy/dns/resolver.h"
+#include "policy/finding.h"
 #include "policy/sts.h"
 #include "policy/tlsa.h"
 

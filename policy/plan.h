@@ -15,8 +15,8 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "base/conf/conf.h"
 #include "base/reply.h"
+#include "base/conf/conf.h"
 #include "policy/attempt.h"
 #include "policy/facts.h"
 #include "policy/finding.h"

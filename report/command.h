@@ -6,8 +6,8 @@
 /*
  * Runs a command of the administrator's, with octets on its standard input. Any thread.
  */
-#ifndef BASE_COMMAND_H
-#define BASE_COMMAND_H
+#ifndef REPORT_COMMAND_H
+#define REPORT_COMMAND_H
 
 #include <stdbool.h>
 #include <stddef.h>

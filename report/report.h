@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "base/conf/conf.h"
 #include "base/domain.h"
+#include "base/conf/conf.h"
 #include "report/tally.h"
 
 /* Who reports. */

@@ -16,9 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/http.h"
 #include "base/conf/conf.h"
 #include "base/conf/conf_now.h"
-#include "base/http.h"
 #include "base/store/store.h"
 #include "policy/dns/resolver.h"
 #include "report/outbox.h"

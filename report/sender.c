@@ -8,12 +8,12 @@
 #include <string.h>
 #include <strings.h>
 
-#include "report/command.h"
 #include "base/deadline.h"
 #include "base/gzip.h"
-#include "report/smtp_submit.h"
+#include "report/command.h"
 #include "report/mail.h"
 #include "report/sender.h"
+#include "report/smtp_submit.h"
 #include "report/upload.h"
 
 #define UPLOAD_MS	(60 * 1000)

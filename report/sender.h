@@ -13,8 +13,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/conf/conf.h"
 #include "base/http.h"
+#include "base/conf/conf.h"
 #include "policy/dns/resolver.h"
 #include "report/report.h"
 #include "report/rua.h"

@@ -7,8 +7,8 @@
  * Hands one message of our own to the site's MTA by SMTP, with libcurl: neither TLS nor login, so
  * for loopback or a network of one's own. Blocks; any thread.
  */
-#ifndef BASE_SMTP_SUBMIT_H
-#define BASE_SMTP_SUBMIT_H
+#ifndef REPORT_SMTP_SUBMIT_H
+#define REPORT_SMTP_SUBMIT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -12,9 +12,9 @@
 
 #include <stddef.h>
 
-#include "base/conf/conf.h"
 #include "base/deadline.h"
 #include "base/http.h"
+#include "base/conf/conf.h"
 #include "policy/dns/resolver.h"
 
 struct upload {

@@ -18,12 +18,12 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/host_name.h"
 #include "base/conf/conf.h"
 #include "base/conf/conf_kind.h"
 #include "base/conf/conf_table.h"
 #include "base/conf/conf_text.h"
 #include "base/conf/conf_value.h"
-#include "base/host_name.h"
 
 struct conf_box {
 	struct conf conf;	/* first: conf_free() goes back from it */

@@ -9,8 +9,8 @@
  * changes a conf after conf_load(); a reload makes a new one. One thread at a time may load, since
  * libconfuse has one scanner for the process; any thread may read.
  */
-#ifndef BASE_CONF_H
-#define BASE_CONF_H
+#ifndef BASE_CONF_CONF_H
+#define BASE_CONF_CONF_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -7,8 +7,8 @@
  * How do the words given for a key land in their field? One kind for each sort of field; a row of
  * base/conf_table.h names its kind. Used by conf_load() alone.
  */
-#ifndef BASE_CONF_KIND_H
-#define BASE_CONF_KIND_H
+#ifndef BASE_CONF_CONF_KIND_H
+#define BASE_CONF_CONF_KIND_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -7,8 +7,8 @@
  * Which configuration is in force? It may be replaced at any time; whoever has taken one keeps just
  * that until he gives it back, so that a session ends by the rules by which it began. Any thread.
  */
-#ifndef BASE_CONF_NOW_H
-#define BASE_CONF_NOW_H
+#ifndef BASE_CONF_CONF_NOW_H
+#define BASE_CONF_CONF_NOW_H
 
 #include "base/conf/conf.h"
 

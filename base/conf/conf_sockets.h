@@ -6,8 +6,8 @@
 /*
  * Is one socket claimed twice? Who binds second fails, in the worst case only at the next start.
  */
-#ifndef BASE_CONF_SOCKETS_H
-#define BASE_CONF_SOCKETS_H
+#ifndef BASE_CONF_CONF_SOCKETS_H
+#define BASE_CONF_CONF_SOCKETS_H
 
 #include "base/conf/conf.h"
 

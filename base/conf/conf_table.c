@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/reply.h"
 #include "base/conf/conf_kind.h"
 #include "base/conf/conf_sockets.h"
 #include "base/conf/conf_table.h"
-#include "base/reply.h"
 
 const struct conf_section conf_sections[] = {
 	{ "", false },

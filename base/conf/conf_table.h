@@ -7,8 +7,8 @@
  * Which sections and keys are there? One row each; everything conf_load() knows about a key is in
  * its row, and stsgate.conf(5) is compared with the rows by a test.
  */
-#ifndef BASE_CONF_TABLE_H
-#define BASE_CONF_TABLE_H
+#ifndef BASE_CONF_CONF_TABLE_H
+#define BASE_CONF_CONF_TABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>

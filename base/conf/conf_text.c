@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/conf/conf_text.h"
 #include "base/utf8.h"
+#include "base/conf/conf_text.h"
 
 #define DEPTH_MAX 4	/* sections within sections; stsgate.conf(5) has two */
 #define SHOWN_MAX 60	/* octets of a word in a message */

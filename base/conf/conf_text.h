@@ -9,8 +9,8 @@
  * the file, lets a repeat replace or join what came before, and loses count of lines at comments.
  * Here all of that is an error or removed. Which keys exist is not known here.
  */
-#ifndef BASE_CONF_TEXT_H
-#define BASE_CONF_TEXT_H
+#ifndef BASE_CONF_CONF_TEXT_H
+#define BASE_CONF_CONF_TEXT_H
 
 #include <stddef.h>
 

@@ -8,15 +8,15 @@
  * give 0, or -1 when the text is no such value; *why is then a constant text beginning with
  * "must". Any thread.
  */
-#ifndef BASE_CONF_VALUE_H
-#define BASE_CONF_VALUE_H
+#ifndef BASE_CONF_CONF_VALUE_H
+#define BASE_CONF_CONF_VALUE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "base/conf/conf.h"
 #include "base/domain.h"
+#include "base/conf/conf.h"
 
 int conf_number(const char *text, uint64_t *number);	/* digits alone, no sign */
 int conf_duration(const char *text, int64_t *ms);	/* "90s", "5m", "1h", "14d" */

@@ -6,8 +6,8 @@
 /*
  * What in a configuration is allowed, and yet most likely a mistake? Pure; any thread.
  */
-#ifndef BASE_CONF_WARN_H
-#define BASE_CONF_WARN_H
+#ifndef BASE_CONF_CONF_WARN_H
+#define BASE_CONF_CONF_WARN_H
 
 #include "base/conf/conf.h"
 

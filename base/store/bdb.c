@@ -14,8 +14,8 @@
 #include <db.h>
 
 #include "base/arena.h"
-#include "base/store/bdb.h"
 #include "base/number.h"
+#include "base/store/bdb.h"
 
 _Static_assert(BDB_ABSENT == DB_NOTFOUND && BDB_BROKEN == DB_RUNRECOVERY &&
     BDB_BAD == DB_VERIFY_BAD,

@@ -8,8 +8,8 @@
  * tables of octets in it, one transaction a change. Any thread, but for opening and closing.
  * Functions return 0, BDB_ABSENT, or another number for bdb_error_text().
  */
-#ifndef BASE_BDB_H
-#define BASE_BDB_H
+#ifndef BASE_STORE_BDB_H
+#define BASE_STORE_BDB_H
 
 #include <stdbool.h>
 #include <stddef.h>

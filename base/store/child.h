@@ -7,8 +7,8 @@
  * Runs what may crash in a process of its own. On one thread, before others start: of the locks
  * that another thread holds at the fork, none would ever be released in the child.
  */
-#ifndef BASE_CHILD_H
-#define BASE_CHILD_H
+#ifndef BASE_STORE_CHILD_H
+#define BASE_STORE_CHILD_H
 
 #include <stdbool.h>
 

@@ -8,8 +8,8 @@
  * Tables of octet keys and values in key order. Any thread may call any function; every call is
  * one transaction. Only stsgated opens a store.
  */
-#ifndef BASE_STORE_H
-#define BASE_STORE_H
+#ifndef BASE_STORE_STORE_H
+#define BASE_STORE_STORE_H
 
 #include <stdbool.h>
 #include <stddef.h>

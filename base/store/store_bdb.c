@@ -16,11 +16,11 @@
 
 #include "base/alarm.h"
 #include "base/arena.h"
-#include "base/store/bdb.h"
-#include "base/store/child.h"
 #include "base/deadline.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/store/bdb.h"
+#include "base/store/child.h"
 #include "base/store/store.h"
 #include "base/store/store_change.h"
 #include "base/store/store_dir.h"

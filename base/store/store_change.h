@@ -6,11 +6,11 @@
 /*
  * One store_change() under way, as store_bdb.c runs it. Of one thread.
  */
-#ifndef BASE_STORE_CHANGE_H
-#define BASE_STORE_CHANGE_H
+#ifndef BASE_STORE_STORE_CHANGE_H
+#define BASE_STORE_STORE_CHANGE_H
 
-#include "base/store/bdb.h"
 #include "base/domain.h"
+#include "base/store/bdb.h"
 #include "base/store/store.h"
 
 #define STORE_CHANGE_UNDONE	(-29001)	/* work has said so; beside Berkeley DB's numbers */

@@ -7,8 +7,8 @@
  * The store's place on the disk: who holds it, and moving it about. Used by one thread, at start.
  * Every failure is put in words for the administrator in why.
  */
-#ifndef BASE_STORE_DIR_H
-#define BASE_STORE_DIR_H
+#ifndef BASE_STORE_STORE_DIR_H
+#define BASE_STORE_STORE_DIR_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -10,8 +10,8 @@
  * of them. After anything else, or two such ends in a row, everything is read.
  * Used by one thread, but for store_mark_suspect(). What cannot be written costs time, not safety.
  */
-#ifndef BASE_STORE_MARK_H
-#define BASE_STORE_MARK_H
+#ifndef BASE_STORE_STORE_MARK_H
+#define BASE_STORE_STORE_MARK_H
 
 #include <stdbool.h>
 

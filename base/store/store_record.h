@@ -8,8 +8,8 @@
  * check sum over all of it, so that what is salvaged from a damaged file is what was once put.
  * And how to read the text that Berkeley DB salvages (the format of db_dump(1)). Pure.
  */
-#ifndef BASE_STORE_RECORD_H
-#define BASE_STORE_RECORD_H
+#ifndef BASE_STORE_STORE_RECORD_H
+#define BASE_STORE_STORE_RECORD_H
 
 #include <stdbool.h>
 #include <stddef.h>

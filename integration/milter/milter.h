@@ -8,13 +8,13 @@
  * callback answers. libmilter has room for one milter in a process, and gives its callbacks no
  * context of their own.
  */
-#ifndef INTEGRATION_MILTER_H
-#define INTEGRATION_MILTER_H
+#ifndef INTEGRATION_MILTER_MILTER_H
+#define INTEGRATION_MILTER_MILTER_H
 
 #include <stddef.h>
 
-#include "base/conf/conf.h"
 #include "base/deadline.h"
+#include "base/conf/conf.h"
 #include "integration/milter/milter_rules.h"
 
 /* Binds milter.listen. A stale Unix socket is unlinked, one that answers is not. 0, or -1 with

@@ -6,8 +6,8 @@
 /*
  * How is one of our endpoints written for libmilter? Pure.
  */
-#ifndef INTEGRATION_MILTER_CONN_H
-#define INTEGRATION_MILTER_CONN_H
+#ifndef INTEGRATION_MILTER_MILTER_CONN_H
+#define INTEGRATION_MILTER_MILTER_CONN_H
 
 #include "base/endpoint.h"
 

@@ -8,14 +8,14 @@
  * opened again when stsgated was restarted meanwhile. Belongs to one session, used by one thread at
  * a time.
  */
-#ifndef INTEGRATION_MILTER_LINK_H
-#define INTEGRATION_MILTER_LINK_H
+#ifndef INTEGRATION_MILTER_MILTER_LINK_H
+#define INTEGRATION_MILTER_MILTER_LINK_H
 
 #include <stdbool.h>
 
-#include "base/conf/conf.h"
 #include "base/deadline.h"
 #include "base/stream.h"
+#include "base/conf/conf.h"
 #include "integration/milter/milter_verdict.h"
 
 struct milter_link {

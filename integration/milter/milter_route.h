@@ -8,13 +8,13 @@
  * tells at RCPT in, a domain out. Wrong in doubt means passed over, since refusing mail for the
  * site's own users would be worse than a policy that is gathered later.
  */
-#ifndef INTEGRATION_MILTER_ROUTE_H
-#define INTEGRATION_MILTER_ROUTE_H
+#ifndef INTEGRATION_MILTER_MILTER_ROUTE_H
+#define INTEGRATION_MILTER_MILTER_ROUTE_H
 
 #include <stdbool.h>
 
-#include "base/conf/conf.h"
 #include "base/domain.h"
+#include "base/conf/conf.h"
 
 struct milter_rcpt {
 	const char *argument;	/* of RCPT: "<user@example.com>"; Postfix's cleanup omits the <> */

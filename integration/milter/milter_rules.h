@@ -7,8 +7,8 @@
  * The configuration in force, which a reload replaces while sessions go on with the one that they
  * began with. Any thread.
  */
-#ifndef INTEGRATION_MILTER_RULES_H
-#define INTEGRATION_MILTER_RULES_H
+#ifndef INTEGRATION_MILTER_MILTER_RULES_H
+#define INTEGRATION_MILTER_MILTER_RULES_H
 
 #include "base/conf/conf.h"
 

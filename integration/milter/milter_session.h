@@ -7,13 +7,13 @@
  * One SMTP session as a milter sees it: which answer does each recipient get, and which header the
  * message? Knows nothing of libmilter. Used by one thread at a time.
  */
-#ifndef INTEGRATION_MILTER_SESSION_H
-#define INTEGRATION_MILTER_SESSION_H
+#ifndef INTEGRATION_MILTER_MILTER_SESSION_H
+#define INTEGRATION_MILTER_MILTER_SESSION_H
 
 #include <stdbool.h>
 
-#include "base/conf/conf.h"
 #include "base/reply.h"
+#include "base/conf/conf.h"
 #include "integration/milter/milter_route.h"
 #include "integration/milter/milter_verdict.h"
 

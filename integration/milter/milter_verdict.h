@@ -7,16 +7,16 @@
  * What does stsgated say about a domain, and what is the MTA told for it? Pure: the JSON of the map
  * `json` in, an action out.
  */
-#ifndef INTEGRATION_MILTER_VERDICT_H
-#define INTEGRATION_MILTER_VERDICT_H
+#ifndef INTEGRATION_MILTER_MILTER_VERDICT_H
+#define INTEGRATION_MILTER_MILTER_VERDICT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/buf.h"
-#include "base/conf/conf.h"
 #include "base/limits.h"
 #include "base/reply.h"
+#include "base/conf/conf.h"
 
 enum milter_says { SAYS_UNKNOWN, SAYS_USE, SAYS_DEFER, SAYS_REFUSE };
 const char *milter_says_name(enum milter_says says);	/* "unknown", "use", "defer", "refuse" */

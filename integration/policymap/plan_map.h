@@ -8,16 +8,16 @@
  * Postfix (smtp_tls_policy_maps) and Sendmail (FEATURE(sts)), a line for Exim (${readsocket}),
  * stsgated(8). Pure.
  */
-#ifndef POLICY_PLAN_MAP_H
-#define POLICY_PLAN_MAP_H
+#ifndef INTEGRATION_POLICYMAP_PLAN_MAP_H
+#define INTEGRATION_POLICYMAP_PLAN_MAP_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "base/conf/conf.h"
 #include "base/domain.h"
+#include "base/conf/conf.h"
 #include "policy/facts.h"
 #include "policy/plan.h"
 

@@ -8,13 +8,13 @@
  * netstrings, any number on one connection, answered in order; or, when the first octet of a
  * connection is no digit, one line for Exim's ${readsocket}.
  */
-#ifndef INTEGRATION_POLICY_MAP_H
-#define INTEGRATION_POLICY_MAP_H
+#ifndef INTEGRATION_POLICYMAP_POLICY_MAP_H
+#define INTEGRATION_POLICYMAP_POLICY_MAP_H
 
 #include <stdbool.h>
 
-#include "base/conf/conf.h"
 #include "base/deadline.h"
+#include "base/conf/conf.h"
 #include "policy/facts/gather.h"
 
 struct policy_map;

@@ -8,8 +8,8 @@
  * again. An MTA asks several times for each delivery, and a queue run for one domain again and
  * again. Any thread. Holds a limited number; those that end soonest make room.
  */
-#ifndef INTEGRATION_POLICY_MAP_ANSWERS_H
-#define INTEGRATION_POLICY_MAP_ANSWERS_H
+#ifndef INTEGRATION_POLICYMAP_POLICY_MAP_ANSWERS_H
+#define INTEGRATION_POLICYMAP_POLICY_MAP_ANSWERS_H
 
 #include <stdbool.h>
 #include <stddef.h>

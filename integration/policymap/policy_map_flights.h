@@ -8,8 +8,8 @@
  * again? A flight gathers for one domain on a thread of its own and goes on when nobody waits any
  * more; all who ask for the domain meanwhile, and for a few seconds after, share it. Any thread.
  */
-#ifndef INTEGRATION_POLICY_MAP_FLIGHTS_H
-#define INTEGRATION_POLICY_MAP_FLIGHTS_H
+#ifndef INTEGRATION_POLICYMAP_POLICY_MAP_FLIGHTS_H
+#define INTEGRATION_POLICYMAP_POLICY_MAP_FLIGHTS_H
 
 #include <stdbool.h>
 #include <stdint.h>

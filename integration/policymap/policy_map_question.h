@@ -7,8 +7,8 @@
  * One question to the policy map, from its words to the octets of its answer. Any thread; a
  * question belongs to one.
  */
-#ifndef INTEGRATION_POLICY_MAP_QUESTION_H
-#define INTEGRATION_POLICY_MAP_QUESTION_H
+#ifndef INTEGRATION_POLICYMAP_POLICY_MAP_QUESTION_H
+#define INTEGRATION_POLICYMAP_POLICY_MAP_QUESTION_H
 
 #include <stdbool.h>
 #include <stddef.h>

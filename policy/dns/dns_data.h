@@ -7,8 +7,8 @@
  * The wire data of single DNS records (RFC 1035 3.3), uncompressed as libunbound hands it out.
  * Pure; every function bounds what it reads by length and answers -1 for anything malformed.
  */
-#ifndef POLICY_DNS_DATA_H
-#define POLICY_DNS_DATA_H
+#ifndef POLICY_DNS_DNS_DATA_H
+#define POLICY_DNS_DNS_DATA_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -8,17 +8,17 @@
  * process, so that no resolver's AD bit is trusted. Any thread may ask; each waits under its own
  * deadline, and a dead zone slows no other.
  */
-#ifndef POLICY_RESOLVER_H
-#define POLICY_RESOLVER_H
+#ifndef POLICY_DNS_RESOLVER_H
+#define POLICY_DNS_RESOLVER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "base/conf/conf.h"
 #include "base/deadline.h"
 #include "base/domain.h"
+#include "base/conf/conf.h"
 
 #define RESOLVER_WHY_MAX	96
 #define RESOLVER_FAULT_MAX	256

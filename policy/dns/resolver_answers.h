@@ -8,8 +8,8 @@
  * question that libunbound has in its cache still costs a message to its thread and back for each
  * delivery. Only what was validated or is provably unsigned is kept, never a failure. Any thread.
  */
-#ifndef POLICY_RESOLVER_ANSWERS_H
-#define POLICY_RESOLVER_ANSWERS_H
+#ifndef POLICY_DNS_RESOLVER_ANSWERS_H
+#define POLICY_DNS_RESOLVER_ANSWERS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -7,13 +7,13 @@
  * One libunbound context with its thread: the only place that knows libunbound. A resolver holds
  * one engine, and a new one after a change of resolv.conf or of the path by which it asks.
  */
-#ifndef POLICY_RESOLVER_ENGINE_H
-#define POLICY_RESOLVER_ENGINE_H
+#ifndef POLICY_DNS_RESOLVER_ENGINE_H
+#define POLICY_DNS_RESOLVER_ENGINE_H
 
 #include <stdbool.h>
 
-#include "base/conf/conf.h"
 #include "base/deadline.h"
+#include "base/conf/conf.h"
 #include "policy/dns/resolver.h"
 #include "policy/dns/resolver_setup.h"
 

@@ -6,8 +6,8 @@
 /*
  * The files that a resolver depends on: resolv.conf(5) and the trust anchors.
  */
-#ifndef POLICY_RESOLVER_FILES_H
-#define POLICY_RESOLVER_FILES_H
+#ifndef POLICY_DNS_RESOLVER_FILES_H
+#define POLICY_DNS_RESOLVER_FILES_H
 
 #include <stdbool.h>
 #include <stddef.h>

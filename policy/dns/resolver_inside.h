@@ -7,8 +7,8 @@
  * What the parts of the resolver share: resolver.c asks, resolver_shared.c holds engines for as
  * long as they are asked, resolver_test.c tests the servers and chooses the path.
  */
-#ifndef POLICY_RESOLVER_INSIDE_H
-#define POLICY_RESOLVER_INSIDE_H
+#ifndef POLICY_DNS_RESOLVER_INSIDE_H
+#define POLICY_DNS_RESOLVER_INSIDE_H
 
 #include <pthread.h>
 

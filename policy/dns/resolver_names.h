@@ -6,8 +6,8 @@
 /*
  * How is it said that the DNS, or the resolver, has failed? Pure; any thread.
  */
-#ifndef POLICY_RESOLVER_NAMES_H
-#define POLICY_RESOLVER_NAMES_H
+#ifndef POLICY_DNS_RESOLVER_NAMES_H
+#define POLICY_DNS_RESOLVER_NAMES_H
 
 #include "policy/dns/resolver.h"
 

@@ -7,15 +7,15 @@
  * The texts around a resolver: what libunbound is told, which servers resolv.conf(5) names, and
  * whose keys a trust anchor file holds. Pure.
  */
-#ifndef POLICY_RESOLVER_SETUP_H
-#define POLICY_RESOLVER_SETUP_H
+#ifndef POLICY_DNS_RESOLVER_SETUP_H
+#define POLICY_DNS_RESOLVER_SETUP_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/buf.h"
-#include "base/conf/conf.h"
 #include "base/domain.h"
+#include "base/conf/conf.h"
 
 #define RESOLVER_SERVERS_MAX	16
 #define RESOLVER_SERVER_TEXT	72	/* "fe80::1%interface@53" and the NUL */

@@ -8,8 +8,8 @@
  * as one that no server answered; only its log tells them apart. For policy/resolver_engine.c
  * alone. Any thread.
  */
-#ifndef POLICY_RESOLVER_TROUBLE_H
-#define POLICY_RESOLVER_TROUBLE_H
+#ifndef POLICY_DNS_RESOLVER_TROUBLE_H
+#define POLICY_DNS_RESOLVER_TROUBLE_H
 
 #include <stdio.h>
 

@@ -9,8 +9,8 @@
  * of the places that are left. For policy/resolver_engine.c alone. Any
  * thread.
  */
-#ifndef POLICY_RESOLVER_TURNS_H
-#define POLICY_RESOLVER_TURNS_H
+#ifndef POLICY_DNS_RESOLVER_TURNS_H
+#define POLICY_DNS_RESOLVER_TURNS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -7,8 +7,8 @@
  * When is the self-test of a resolver due? After each hour, soon after one that was not good, and
  * at once when answers give reason for it. Plain values under the caller's lock.
  */
-#ifndef POLICY_RESOLVER_WATCH_H
-#define POLICY_RESOLVER_WATCH_H
+#ifndef POLICY_DNS_RESOLVER_WATCH_H
+#define POLICY_DNS_RESOLVER_WATCH_H
 
 #include <stdbool.h>
 #include <stddef.h>

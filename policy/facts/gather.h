@@ -8,16 +8,16 @@
  * makes the plan from them. The edge of policy/: all I/O for a decision happens behind these
  * functions. Any thread.
  */
-#ifndef POLICY_GATHER_H
-#define POLICY_GATHER_H
+#ifndef POLICY_FACTS_GATHER_H
+#define POLICY_FACTS_GATHER_H
 
 #include "base/arena.h"
+#include "base/deadline.h"
 #include "base/conf/conf.h"
 #include "base/conf/conf_now.h"
-#include "base/deadline.h"
+#include "policy/dns/resolver.h"
 #include "policy/facts.h"
 #include "policy/plan.h"
-#include "policy/dns/resolver.h"
 #include "policy/facts/sts_cache.h"
 
 /* Somebody who looks on while it is being asked. */

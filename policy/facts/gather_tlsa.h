@@ -7,15 +7,15 @@
  * Fills the TLSA part of each host's facts, once its addresses are known (RFC 7672 2.2.2, 2.2.3).
  * The questions of all hosts go out side by side. For policy/gather.c alone. Any thread.
  */
-#ifndef POLICY_GATHER_TLSA_H
-#define POLICY_GATHER_TLSA_H
+#ifndef POLICY_FACTS_GATHER_TLSA_H
+#define POLICY_FACTS_GATHER_TLSA_H
 
 #include <stdint.h>
 
 #include "base/arena.h"
 #include "base/deadline.h"
-#include "policy/facts.h"
 #include "policy/dns/resolver.h"
+#include "policy/facts.h"
 
 /* Takes the least of the answers' TTLs over into facts, and why one was not asked, for every round
  * of questions. */

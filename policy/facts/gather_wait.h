@@ -6,8 +6,8 @@
 /*
  * How long does gathering wait, where somebody looks on (struct gather_watch)? Any thread.
  */
-#ifndef POLICY_GATHER_WAIT_H
-#define POLICY_GATHER_WAIT_H
+#ifndef POLICY_FACTS_GATHER_WAIT_H
+#define POLICY_FACTS_GATHER_WAIT_H
 
 #include <stdbool.h>
 

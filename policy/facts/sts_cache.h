@@ -9,21 +9,21 @@
  * fetches, and is replaced only by one fetched over verified HTTPS (RFC 8461 3.3, 5.1).
  * Any thread; one fetch per domain at a time, whoever waits shares its result.
  */
-#ifndef POLICY_STS_CACHE_H
-#define POLICY_STS_CACHE_H
+#ifndef POLICY_FACTS_STS_CACHE_H
+#define POLICY_FACTS_STS_CACHE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "base/conf/conf.h"
-#include "base/conf/conf_now.h"
 #include "base/deadline.h"
 #include "base/http.h"
+#include "base/conf/conf.h"
+#include "base/conf/conf_now.h"
 #include "base/store/store.h"
-#include "policy/facts.h"
 #include "policy/dns/resolver.h"
+#include "policy/facts.h"
 
 struct sts_cache;
 

@@ -8,8 +8,8 @@
  * sts_cache_fly.c fetches and replaces, sts_cache_tick.c refreshes in the background and
  * sts_cache_list.c shows what there is. For these alone.
  */
-#ifndef POLICY_STS_CACHE_INSIDE_H
-#define POLICY_STS_CACHE_INSIDE_H
+#ifndef POLICY_FACTS_STS_CACHE_INSIDE_H
+#define POLICY_FACTS_STS_CACHE_INSIDE_H
 
 #include "base/conf/conf_now.h"
 #include "policy/facts/sts_cache.h"

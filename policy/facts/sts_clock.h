@@ -17,8 +17,8 @@
  *
  * Any thread, but for sts_clock_watch() and sts_clock_save(): one thread.
  */
-#ifndef POLICY_STS_CLOCK_H
-#define POLICY_STS_CLOCK_H
+#ifndef POLICY_FACTS_STS_CLOCK_H
+#define POLICY_FACTS_STS_CLOCK_H
 
 #include <stdbool.h>
 #include <stdint.h>

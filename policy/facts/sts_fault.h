@@ -8,8 +8,8 @@
  * cached policy and a delivery without one has a row in one table, and only what the table calls
  * the peer's fault is "no policy". Pure; any thread.
  */
-#ifndef POLICY_STS_FAULT_H
-#define POLICY_STS_FAULT_H
+#ifndef POLICY_FACTS_STS_FAULT_H
+#define POLICY_FACTS_STS_FAULT_H
 
 #include "base/http.h"
 #include "policy/dns/resolver.h"

@@ -7,15 +7,15 @@
  * Fetches https://mta-sts.DOMAIN/.well-known/mta-sts.txt (RFC 8461 3.3): names through our
  * resolver, verified WebPKI, no redirect, bounded in size and time. Any thread.
  */
-#ifndef POLICY_STS_FETCH_H
-#define POLICY_STS_FETCH_H
+#ifndef POLICY_FACTS_STS_FETCH_H
+#define POLICY_FACTS_STS_FETCH_H
 
 #include "base/arena.h"
-#include "base/conf/conf.h"
 #include "base/deadline.h"
 #include "base/http.h"
-#include "policy/finding.h"
+#include "base/conf/conf.h"
 #include "policy/dns/resolver.h"
+#include "policy/finding.h"
 #include "policy/sts.h"
 #include "policy/facts/sts_fault.h"
 

@@ -7,8 +7,8 @@
  * Policy fetches on their way: one for a domain at a time, each on a thread of its own and under
  * its own deadline, so that whoever waits may leave and nobody else loses by it. Any thread.
  */
-#ifndef POLICY_STS_FLIGHTS_H
-#define POLICY_STS_FLIGHTS_H
+#ifndef POLICY_FACTS_STS_FLIGHTS_H
+#define POLICY_FACTS_STS_FLIGHTS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -13,8 +13,8 @@
 #include <jansson.h>
 
 #include "base/buf.h"
-#include "base/conf/conf_value.h"
 #include "base/domain.h"
+#include "base/conf/conf_value.h"
 #include "policy/plan_text.h"
 #include "policy/facts/sts_json.h"
 

@@ -7,8 +7,8 @@
  * A cached policy as one JSON object, for people, for a backup and for another stsgated; and back,
  * by the same parsers that a TXT record and a fetched file must pass. Pure.
  */
-#ifndef POLICY_STS_JSON_H
-#define POLICY_STS_JSON_H
+#ifndef POLICY_FACTS_STS_JSON_H
+#define POLICY_FACTS_STS_JSON_H
 
 #include <stddef.h>
 

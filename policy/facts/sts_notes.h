@@ -8,8 +8,8 @@
  * and what was done lately that is not to be done again so soon. Bounded: the note that was used
  * longest ago goes first, at the price of doing something too early. Any thread.
  */
-#ifndef POLICY_STS_NOTES_H
-#define POLICY_STS_NOTES_H
+#ifndef POLICY_FACTS_STS_NOTES_H
+#define POLICY_FACTS_STS_NOTES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -7,8 +7,8 @@
  * Do policy fetches fail whomever they are for? Then it is hardly the policy hosts' fault. Any
  * thread.
  */
-#ifndef POLICY_STS_OUTAGE_H
-#define POLICY_STS_OUTAGE_H
+#ifndef POLICY_FACTS_STS_OUTAGE_H
+#define POLICY_FACTS_STS_OUTAGE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -7,8 +7,8 @@
  * A cached policy as octets in the store, and back. The format has a version; what cannot be read
  * is reported and never taken for a policy. Pure.
  */
-#ifndef POLICY_STS_RECORD_H
-#define POLICY_STS_RECORD_H
+#ifndef POLICY_FACTS_STS_RECORD_H
+#define POLICY_FACTS_STS_RECORD_H
 
 #include "base/arena.h"
 #include "base/buf.h"

@@ -7,9 +7,9 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "shim/smtp/visit.h"
 #include "shim/control/check.h"
 #include "shim/control/check_tries.h"
-#include "shim/smtp/visit.h"
 
 struct check {
 	const struct deliver_context *deliver;

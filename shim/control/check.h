@@ -8,8 +8,8 @@
  * fetches the policy afresh, and tries every address of every host that a delivery could use: all
  * of a visit up to MAIL, which is never sent. Any thread.
  */
-#ifndef SHIM_CHECK_H
-#define SHIM_CHECK_H
+#ifndef SHIM_CONTROL_CHECK_H
+#define SHIM_CONTROL_CHECK_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -13,8 +13,8 @@
 #include "base/thread.h"
 #include "base/wait.h"
 #include "base/x509.h"
-#include "shim/control/check_tries.h"
 #include "shim/message/txn.h"
+#include "shim/control/check_tries.h"
 
 #define SIDE_BY_SIDE	8	/* addresses tried at the same time */
 #define WORKER_STACK	(256 * 1024)

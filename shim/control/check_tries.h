@@ -7,13 +7,13 @@
  * How far does each address of a plan's hosts let a delivery come? All of a visit up to MAIL, a few
  * addresses side by side. Any thread.
  */
-#ifndef SHIM_CHECK_TRIES_H
-#define SHIM_CHECK_TRIES_H
+#ifndef SHIM_CONTROL_CHECK_TRIES_H
+#define SHIM_CONTROL_CHECK_TRIES_H
 
 #include <stdbool.h>
 
-#include "shim/control/check.h"
 #include "shim/smtp/visit.h"
+#include "shim/control/check.h"
 
 /* Until the transaction's deadline, and no longer than the caller waits. Tells on the calling
  * thread, address by address in the order of a delivery. true: the first that a delivery would use

@@ -7,16 +7,16 @@
  * The administrator's door: HTTP/1.1 with JSON on libmicrohttpd, over control.listen. A TCP
  * listener serves what only tells, never what shows policies or changes anything.
  */
-#ifndef SHIM_CONTROL_H
-#define SHIM_CONTROL_H
+#ifndef SHIM_CONTROL_CONTROL_H
+#define SHIM_CONTROL_CONTROL_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/conf/conf.h"
 #include "policy/facts/gather.h"
-#include "shim/control/control_tlsrpt.h"
 #include "shim/smtp/deliver.h"
+#include "shim/control/control_tlsrpt.h"
 
 struct control;
 

@@ -6,8 +6,8 @@
 /*
  * What is answered to one request on the control socket.
  */
-#ifndef SHIM_CONTROL_ANSWER_H
-#define SHIM_CONTROL_ANSWER_H
+#ifndef SHIM_CONTROL_CONTROL_ANSWER_H
+#define SHIM_CONTROL_CONTROL_ANSWER_H
 
 #include "base/domain.h"
 

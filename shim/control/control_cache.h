@@ -7,8 +7,8 @@
  * The answers about the policy cache, and what changes it. uid is the peer's, -1 when it is not
  * known; what changes the cache is logged with it. Any thread.
  */
-#ifndef SHIM_CONTROL_CACHE_H
-#define SHIM_CONTROL_CACHE_H
+#ifndef SHIM_CONTROL_CONTROL_CACHE_H
+#define SHIM_CONTROL_CONTROL_CACHE_H
 
 #include <stddef.h>
 #include <stdint.h>

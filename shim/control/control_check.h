@@ -6,14 +6,14 @@
 /*
  * The answer about how a delivery would go, tried live. Any thread.
  */
-#ifndef SHIM_CONTROL_CHECK_H
-#define SHIM_CONTROL_CHECK_H
+#ifndef SHIM_CONTROL_CONTROL_CHECK_H
+#define SHIM_CONTROL_CONTROL_CHECK_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "shim/control/control_answer.h"
 #include "shim/smtp/deliver.h"
+#include "shim/control/control_answer.h"
 
 /* gone() tells whether nobody waits for the answer any more: see shim/check.h.
  * {"domain", "steps": [{"step", "host", "address", "ok", "detail", "ms"}], "verified"} */

@@ -8,8 +8,8 @@
  * decoded path as a string: one that a NUL cuts, or with a slash that came escaped, would name
  * something else. Pure.
  */
-#ifndef SHIM_CONTROL_PATH_H
-#define SHIM_CONTROL_PATH_H
+#ifndef SHIM_CONTROL_CONTROL_PATH_H
+#define SHIM_CONTROL_CONTROL_PATH_H
 
 #include <stdbool.h>
 

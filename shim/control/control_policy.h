@@ -6,8 +6,8 @@
 /*
  * The answer about the policy in force for a domain. Any thread.
  */
-#ifndef SHIM_CONTROL_POLICY_H
-#define SHIM_CONTROL_POLICY_H
+#ifndef SHIM_CONTROL_CONTROL_POLICY_H
+#define SHIM_CONTROL_CONTROL_POLICY_H
 
 #include "policy/facts/gather.h"
 #include "shim/control/control_answer.h"

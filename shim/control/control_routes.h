@@ -7,8 +7,8 @@
  * What does a path on the control socket mean, and who answers? Knows nothing of how a request
  * came. Any thread.
  */
-#ifndef SHIM_CONTROL_ROUTES_H
-#define SHIM_CONTROL_ROUTES_H
+#ifndef SHIM_CONTROL_CONTROL_ROUTES_H
+#define SHIM_CONTROL_CONTROL_ROUTES_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -16,9 +16,9 @@
 #include <stdint.h>
 
 #include "policy/facts/gather.h"
+#include "shim/smtp/deliver.h"
 #include "shim/control/control_answer.h"
 #include "shim/control/control_tlsrpt.h"
-#include "shim/smtp/deliver.h"
 
 #define CONTROL_NAME_MAX	1024	/* a name in UTF-8 may be longer than its A-labels */
 

@@ -6,8 +6,8 @@
 /*
  * The answers about stsgated itself: metrics, and whether it is well. Any thread.
  */
-#ifndef SHIM_CONTROL_STATS_H
-#define SHIM_CONTROL_STATS_H
+#ifndef SHIM_CONTROL_CONTROL_STATS_H
+#define SHIM_CONTROL_CONTROL_STATS_H
 
 #include "policy/facts/gather.h"
 #include "shim/control/control_answer.h"

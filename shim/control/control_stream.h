@@ -7,8 +7,8 @@
  * An answer that is told while it is being found: lines of JSON, written by a thread of its own and
  * read by the connection's.
  */
-#ifndef SHIM_CONTROL_STREAM_H
-#define SHIM_CONTROL_STREAM_H
+#ifndef SHIM_CONTROL_CONTROL_STREAM_H
+#define SHIM_CONTROL_CONTROL_STREAM_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -6,8 +6,8 @@
 /*
  * The answers about TLS reports, and the order to send some. Any thread.
  */
-#ifndef SHIM_CONTROL_TLSRPT_H
-#define SHIM_CONTROL_TLSRPT_H
+#ifndef SHIM_CONTROL_CONTROL_TLSRPT_H
+#define SHIM_CONTROL_CONTROL_TLSRPT_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -10,8 +10,8 @@
  * with or without intent, keeps the administrator out. Descriptors stay their owner's, and are only
  * shut down. Any thread.
  */
-#ifndef SHIM_CONTROL_VISITORS_H
-#define SHIM_CONTROL_VISITORS_H
+#ifndef SHIM_CONTROL_CONTROL_VISITORS_H
+#define SHIM_CONTROL_CONTROL_VISITORS_H
 
 #include <stdbool.h>
 #include <stdint.h>

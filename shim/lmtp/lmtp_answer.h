@@ -8,8 +8,8 @@
  * the order of RCPT (RFC 2033 4.2), each written the moment it and all before it are decided.
  * Called on the session's thread.
  */
-#ifndef SHIM_LMTP_ANSWER_H
-#define SHIM_LMTP_ANSWER_H
+#ifndef SHIM_LMTP_LMTP_ANSWER_H
+#define SHIM_LMTP_LMTP_ANSWER_H
 
 #include <stdbool.h>
 #include <stddef.h>

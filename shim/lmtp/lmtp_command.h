@@ -7,8 +7,8 @@
  * What does one LMTP command line ask for (RFC 2033, with SIZE, 8BITMIME, SMTPUTF8, CHUNKING and
  * REQUIRETLS)? Pure.
  */
-#ifndef SHIM_LMTP_COMMAND_H
-#define SHIM_LMTP_COMMAND_H
+#ifndef SHIM_LMTP_LMTP_COMMAND_H
+#define SHIM_LMTP_LMTP_COMMAND_H
 
 #include <stdbool.h>
 #include <stddef.h>

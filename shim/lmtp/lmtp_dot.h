@@ -8,8 +8,8 @@
  * ends it, and only a dot behind CRLF was stuffed: a line that a bare LF or CR ends is none
  * (RFC 5321 2.3.8, 4.1.1.4, 4.5.2), so nobody can smuggle a second message behind it.
  */
-#ifndef SHIM_LMTP_DOT_H
-#define SHIM_LMTP_DOT_H
+#ifndef SHIM_LMTP_LMTP_DOT_H
+#define SHIM_LMTP_LMTP_DOT_H
 
 #include <stdbool.h>
 #include <stddef.h>

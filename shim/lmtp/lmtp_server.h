@@ -7,14 +7,14 @@
  * LMTP in (RFC 2033): one thread a session, one transaction after the other. The MTA keeps the
  * queue: 250 for a recipient means that its own server said 250.
  */
-#ifndef SHIM_LMTP_SERVER_H
-#define SHIM_LMTP_SERVER_H
+#ifndef SHIM_LMTP_LMTP_SERVER_H
+#define SHIM_LMTP_LMTP_SERVER_H
 
 #include <stdbool.h>
 
+#include "base/deadline.h"
 #include "base/conf/conf.h"
 #include "base/conf/conf_now.h"
-#include "base/deadline.h"
 #include "shim/message/body.h"
 #include "shim/message/txn.h"
 

@@ -7,14 +7,14 @@
  * The dialogue with one MTA, from the greeting to QUIT, on the calling thread. Belongs to
  * lmtp_server, which says how long things may take and when it is time to stop.
  */
-#ifndef SHIM_LMTP_SESSION_H
-#define SHIM_LMTP_SESSION_H
+#ifndef SHIM_LMTP_LMTP_SESSION_H
+#define SHIM_LMTP_LMTP_SESSION_H
 
 #include <stdint.h>
 
+#include "base/session.h"
 #include "base/conf/conf.h"
 #include "base/conf/conf_now.h"
-#include "base/session.h"
 #include "shim/message/body.h"
 #include "shim/message/txn.h"
 

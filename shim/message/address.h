@@ -6,8 +6,8 @@
 /*
  * A mailbox of MAIL or RCPT as the SMTP client must send it and as the policy must see it. Pure.
  */
-#ifndef SHIM_ADDRESS_H
-#define SHIM_ADDRESS_H
+#ifndef SHIM_MESSAGE_ADDRESS_H
+#define SHIM_MESSAGE_ADDRESS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -9,8 +9,8 @@
  * in CRLF, no bare CR or LF is left, dots are not stuffed.
  * One thread fills a body; after body_end() any number may read it at once.
  */
-#ifndef SHIM_BODY_H
-#define SHIM_BODY_H
+#ifndef SHIM_MESSAGE_BODY_H
+#define SHIM_MESSAGE_BODY_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -10,8 +10,8 @@
  * In doubt it does not: a second field, whatever it says (RFC 8689 3 forbids it), another value, a
  * comment. The header ends at its empty line, or at a line that is no part of a field.
  */
-#ifndef SHIM_TLS_REQUIRED_H
-#define SHIM_TLS_REQUIRED_H
+#ifndef SHIM_MESSAGE_TLS_REQUIRED_H
+#define SHIM_MESSAGE_TLS_REQUIRED_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -8,16 +8,16 @@
  * side, each recipient settled exactly once. A transaction belongs to its session; who delivers a
  * group touches it through the functions below alone.
  */
-#ifndef SHIM_TXN_H
-#define SHIM_TXN_H
+#ifndef SHIM_MESSAGE_TXN_H
+#define SHIM_MESSAGE_TXN_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/arena.h"
-#include "base/conf/conf.h"
 #include "base/deadline.h"
 #include "base/reply.h"
+#include "base/conf/conf.h"
 #include "policy/plan.h"
 #include "shim/message/address.h"
 #include "shim/message/body.h"

@@ -8,17 +8,17 @@
  * addresses, lets the plan judge each connection, and settles every recipient. Runs on a group's
  * own thread; the shared parts lock themselves.
  */
-#ifndef SHIM_DELIVER_H
-#define SHIM_DELIVER_H
+#ifndef SHIM_SMTP_DELIVER_H
+#define SHIM_SMTP_DELIVER_H
 
 #include "base/conf/conf.h"
 #include "policy/facts/gather.h"
+#include "shim/message/txn.h"
 #include "report/recorder.h"
 #include "shim/smtp/host_memory.h"
 #include "shim/smtp/keep.h"
 #include "shim/smtp/slots.h"
 #include "shim/smtp/tls_client.h"
-#include "shim/message/txn.h"
 
 struct deliver_context {
 	const struct conf *conf;

@@ -19,8 +19,8 @@
  *   policy;
  * - mode= and policy-id= are missing without a policy, proto= and cipher= without TLS.
  */
-#ifndef SHIM_DELIVER_LOG_H
-#define SHIM_DELIVER_LOG_H
+#ifndef SHIM_SMTP_DELIVER_LOG_H
+#define SHIM_SMTP_DELIVER_LOG_H
 
 #include "base/reply.h"
 #include "policy/plan.h"

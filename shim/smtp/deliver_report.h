@@ -7,8 +7,8 @@
  * What of a delivery is a session of RFC 8460, and is it to be reported? Belongs to the delivery's
  * thread.
  */
-#ifndef SHIM_DELIVER_REPORT_H
-#define SHIM_DELIVER_REPORT_H
+#ifndef SHIM_SMTP_DELIVER_REPORT_H
+#define SHIM_SMTP_DELIVER_REPORT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -6,8 +6,8 @@
 /*
  * Opens a TCP connection to one address. Any thread.
  */
-#ifndef SHIM_DIAL_H
-#define SHIM_DIAL_H
+#ifndef SHIM_SMTP_DIAL_H
+#define SHIM_SMTP_DIAL_H
 
 #include <stdint.h>
 

@@ -13,8 +13,8 @@
  * bounded, and forgets what failed longest ago. Any thread; time is monotonic, in milliseconds,
  * and the caller's.
  */
-#ifndef SHIM_HOST_MEMORY_H
-#define SHIM_HOST_MEMORY_H
+#ifndef SHIM_SMTP_HOST_MEMORY_H
+#define SHIM_SMTP_HOST_MEMORY_H
 
 #include <stdbool.h>
 #include <stdint.h>

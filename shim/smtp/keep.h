@@ -12,8 +12,8 @@
  * all the same: whoever dials makes room first, and then idle ones are closed until the limits hold
  * with them. Any thread. Locks: that of keep before that of slots.
  */
-#ifndef SHIM_KEEP_H
-#define SHIM_KEEP_H
+#ifndef SHIM_SMTP_KEEP_H
+#define SHIM_SMTP_KEEP_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -8,8 +8,8 @@
  * that everything is made of (RFC 5321, 3207). It asks and tells what was answered; what follows
  * from it is for others. Belongs to one thread.
  */
-#ifndef SHIM_SMTP_CLIENT_H
-#define SHIM_SMTP_CLIENT_H
+#ifndef SHIM_SMTP_SMTP_CLIENT_H
+#define SHIM_SMTP_SMTP_CLIENT_H
 
 #include <stdbool.h>
 #include <stdint.h>

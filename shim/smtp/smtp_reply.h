@@ -8,8 +8,8 @@
  * and the keywords of an EHLO reply (RFC 5321 4.1.1.1). Pure; whatever the octets are, the result
  * is one bounded line of printable text.
  */
-#ifndef SHIM_SMTP_REPLY_H
-#define SHIM_SMTP_REPLY_H
+#ifndef SHIM_SMTP_SMTP_REPLY_H
+#define SHIM_SMTP_SMTP_REPLY_H
 
 #include <stdbool.h>
 #include <stddef.h>

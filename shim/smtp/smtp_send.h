@@ -7,8 +7,8 @@
  * One mail transaction on an open connection: MAIL, RCPT, DATA and the content (RFC 5321 3.3),
  * pipelined where the host offers it (RFC 2920).
  */
-#ifndef SHIM_SMTP_SEND_H
-#define SHIM_SMTP_SEND_H
+#ifndef SHIM_SMTP_SMTP_SEND_H
+#define SHIM_SMTP_SMTP_SEND_H
 
 #include <stdbool.h>
 #include <stddef.h>

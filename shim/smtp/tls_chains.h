@@ -8,8 +8,8 @@
  * verified goes on to hold while every certificate on the way is in its time. Only what held is
  * remembered; names are not its business. For tls_proof and tls_client alone. Any thread.
  */
-#ifndef SHIM_TLS_CHAINS_H
-#define SHIM_TLS_CHAINS_H
+#ifndef SHIM_SMTP_TLS_CHAINS_H
+#define SHIM_SMTP_TLS_CHAINS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -13,15 +13,15 @@
  * to show what it has today.
  * A tls_client is shared and any thread may use it. It must outlive the streams that it upgraded.
  */
-#ifndef SHIM_TLS_CLIENT_H
-#define SHIM_TLS_CLIENT_H
+#ifndef SHIM_SMTP_TLS_CLIENT_H
+#define SHIM_SMTP_TLS_CLIENT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/conf/conf.h"
 #include "base/deadline.h"
 #include "base/stream.h"
+#include "base/conf/conf.h"
 #include "policy/attempt.h"
 #include "policy/tlsa.h"
 

@@ -8,8 +8,8 @@
  * OpenSSL's own DANE code, apart from the public authorities, and anew each time. For tls_client
  * alone. Any thread.
  */
-#ifndef SHIM_TLS_DANE_H
-#define SHIM_TLS_DANE_H
+#ifndef SHIM_SMTP_TLS_DANE_H
+#define SHIM_SMTP_TLS_DANE_H
 
 #include "policy/attempt.h"
 #include "shim/smtp/tls_client.h"

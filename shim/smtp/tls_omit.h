@@ -9,8 +9,8 @@
  * in front of them, close the connection at a session to be resumed or at a server name, and do
  * TLS well without. Each reason is one row. Pure; any thread.
  */
-#ifndef SHIM_TLS_OMIT_H
-#define SHIM_TLS_OMIT_H
+#ifndef SHIM_SMTP_TLS_OMIT_H
+#define SHIM_SMTP_TLS_OMIT_H
 
 #include "policy/attempt.h"
 

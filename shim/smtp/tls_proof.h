@@ -8,8 +8,8 @@
  * anew each time, at today's time; what these roots have verified once they need not verify again.
  * For tls_client alone, which alone knows an SSL; any thread.
  */
-#ifndef SHIM_TLS_PROOF_H
-#define SHIM_TLS_PROOF_H
+#ifndef SHIM_SMTP_TLS_PROOF_H
+#define SHIM_SMTP_TLS_PROOF_H
 
 #include <stddef.h>
 

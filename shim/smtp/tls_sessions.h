@@ -9,8 +9,8 @@
  * back to, and in memory alone: restored from disk they would have no chain to verify. For
  * tls_client alone, which alone knows what a session is. Any thread.
  */
-#ifndef SHIM_TLS_SESSIONS_H
-#define SHIM_TLS_SESSIONS_H
+#ifndef SHIM_SMTP_TLS_SESSIONS_H
+#define SHIM_SMTP_TLS_SESSIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -8,8 +8,8 @@
  * content: a handshake, and session tickets afterwards. For tls_client alone. A wire is of one
  * thread.
  */
-#ifndef SHIM_TLS_WIRE_H
-#define SHIM_TLS_WIRE_H
+#ifndef SHIM_SMTP_TLS_WIRE_H
+#define SHIM_SMTP_TLS_WIRE_H
 
 #include <stdbool.h>
 #include <stddef.h>

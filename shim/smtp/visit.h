@@ -7,21 +7,21 @@
  * One connection to one address, kept or made: host memory, slot, dial, greeting, EHLO, TLS, the
  * plan's judgement, and the transactions for which it is good. Belongs to its delivery's thread.
  */
-#ifndef SHIM_VISIT_H
-#define SHIM_VISIT_H
+#ifndef SHIM_SMTP_VISIT_H
+#define SHIM_SMTP_VISIT_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "base/conf/conf.h"
 #include "base/deadline.h"
 #include "base/ip.h"
 #include "base/reply.h"
+#include "base/conf/conf.h"
 #include "policy/attempt.h"
 #include "policy/plan.h"
-#include "shim/smtp/deliver.h"
 #include "shim/message/txn.h"
+#include "shim/smtp/deliver.h"
 
 /* One group on its way: what stays the same from visit to visit. */
 struct delivery {

@@ -7,8 +7,8 @@
  * A visit while it lasts: what visit_connect.c, which comes by a connection, visit.c, which makes
  * it what the plan demands, and visit_send.c, which uses it, share. For these three alone.
  */
-#ifndef SHIM_VISIT_CALL_H
-#define SHIM_VISIT_CALL_H
+#ifndef SHIM_SMTP_VISIT_CALL_H
+#define SHIM_SMTP_VISIT_CALL_H
 
 #include "base/buf.h"
 #include "base/domain.h"

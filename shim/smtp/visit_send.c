@@ -9,8 +9,8 @@
 
 #include "shim/message/address.h"
 #include "shim/message/body.h"
-#include "shim/smtp/smtp_send.h"
 #include "shim/message/txn.h"
+#include "shim/smtp/smtp_send.h"
 #include "shim/smtp/visit_call.h"
 
 static bool

@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/conf/conf.h"
 #include "base/log.h"
+#include "base/conf/conf.h"
 #include "shim/lmtp/lmtp_server.h"
 #include "tests/fuzz/fuzz.h"
 

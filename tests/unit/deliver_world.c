@@ -16,8 +16,8 @@
 #include "policy/facts/gather.h"
 #include "shim/smtp/slots.h"
 #include "shim/smtp/tls_client.h"
-#include "tests/unit/mx_certs.h"
 #include "tests/unit/deliver_world.h"
+#include "tests/unit/mx_certs.h"
 
 #define DOMAIN	"example.net"
 

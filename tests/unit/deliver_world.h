@@ -18,8 +18,8 @@
 #include "base/buf.h"
 #include "base/conf/conf.h"
 #include "policy/plan.h"
-#include "shim/smtp/deliver.h"
 #include "shim/message/txn.h"
+#include "shim/smtp/deliver.h"
 #include "tests/unit/peer.h"
 
 #define WORLD_HOSTS	4

@@ -16,8 +16,8 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "base/conf/conf.h"
 #include "base/endpoint.h"
+#include "base/conf/conf.h"
 #include "shim/lmtp/lmtp_server.h"
 
 #define CLIENT_MS	20000	/* a test that waits longer has failed */

@@ -14,7 +14,7 @@
 
 #include "base/buf.h"
 #include "base/conf/conf_warn.h"
-#include "conf_file.h"
+#include "tests/unit/conf_file.h"
 
 static void
 collect(void *context, const char *warning)

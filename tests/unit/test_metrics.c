@@ -16,9 +16,9 @@
 #include <string.h>
 
 #include "base/metrics.h"
+#include "policy/dns/resolver.h"
 #include "policy/finding.h"
 #include "policy/plan.h"
-#include "policy/dns/resolver.h"
 
 /* Does text have this line? */
 static bool

@@ -21,8 +21,8 @@
 #include "base/limits.h"
 #include "base/netstring.h"
 #include "base/stream.h"
-#include "tests/unit/conf_file.h"
 #include "integration/milter/milter_session.h"
+#include "tests/unit/conf_file.h"
 
 /* Answers by the domain's first label; a label it does not know gets "use". */
 static const struct {

@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
-#include "base/store/bdb.h"
 #include "base/buf.h"
 #include "base/deadline.h"
+#include "base/store/bdb.h"
 #include "base/store/store.h"
 #include "tests/unit/state.h"
 
