@@ -11,8 +11,8 @@
 
 #include "base/buf.h"
 
-/* what: of a line with "doing" (shim/check.h), also one that is not known here. host and address:
- * "" where it has none. */
+/* what: of a line with "doing" (shim/control/check.h), also one that is not known here. host and
+ * address: "" where it has none. */
 void doing_words(const char *what, const char *host, const char *address, struct buf *words);
 
 #endif

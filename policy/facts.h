@@ -5,7 +5,8 @@
 
 /*
  * Everything learned about one next-hop domain, each part with how far it can be believed. Plain
- * values in one arena, filled by policy/gather.h or by a test; plan_make() reads nothing else.
+ * values in one arena, filled by policy/facts/gather.h or by a test; plan_make() reads nothing
+ * else.
  */
 #ifndef POLICY_FACTS_H
 #define POLICY_FACTS_H

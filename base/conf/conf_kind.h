@@ -5,7 +5,7 @@
 
 /*
  * How do the words given for a key land in their field? One kind for each sort of field; a row of
- * base/conf_table.h names its kind. Used by conf_load() alone.
+ * base/conf/conf_table.h names its kind. Used by conf_load() alone.
  */
 #ifndef BASE_CONF_CONF_KIND_H
 #define BASE_CONF_CONF_KIND_H
@@ -68,7 +68,7 @@ extern const struct conf_kind conf_kind_submit;	/* char *, "smtp://host:port" or
 extern const struct conf_kind conf_kind_reports;	/* char *, NULL for "" */
 extern const struct conf_kind conf_kind_socket;	/* char *, "unix:PATH" or empty */
 
-/* base/conf_kind_net.c */
+/* base/conf/conf_kind_net.c */
 extern const struct conf_kind conf_kind_listen;	/* struct conf_listener's endpoints */
 extern const struct conf_kind conf_kind_listen_local;	/* the same, Unix and loopback alone */
 extern const struct conf_kind conf_kind_endpoint_local;	/* struct endpoint, Unix or loopback */

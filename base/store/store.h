@@ -33,10 +33,10 @@ enum store_sync { STORE_SYNC, STORE_LAZY };	/* LAZY survives kill -9, not a powe
 struct store;
 
 /* Locks directory (flock on DIRECTORY/lock, which names the holder's pid), then opens and recovers,
- * and reads everything once unless it was left in order (base/store_mark.h). NULL with a message
- * for the administrator in why; a second process harms nothing. A damaged store is set aside as
- * DIRECTORY/bdb.damaged.TIME and salvaged entry by entry. Before other threads run, since it forks:
- * what reads damaged files may crash. backend: "bdb". */
+ * and reads everything once unless it was left in order (base/store/store_mark.h). NULL with a
+ * message for the administrator in why; a second process harms nothing. A damaged store is set
+ * aside as DIRECTORY/bdb.damaged.TIME and salvaged entry by entry. Before other threads run, since
+ * it forks: what reads damaged files may crash. backend: "bdb". */
 struct store *store_open(const char *backend, const char *directory, char *why, size_t why_room);
 void store_close(struct store *store);	/* no thread may be in it; NULL is allowed */
 

@@ -5,7 +5,7 @@
 
 /*
  * Has libunbound run out of something? A question that it cannot send for want of a descriptor ends
- * as one that no server answered; only its log tells them apart. For policy/resolver_engine.c
+ * as one that no server answered; only its log tells them apart. For policy/dns/resolver_engine.c
  * alone. Any thread.
  */
 #ifndef POLICY_DNS_RESOLVER_TROUBLE_H

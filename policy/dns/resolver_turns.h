@@ -6,7 +6,7 @@
 /*
  * How many questions may be with libunbound at a time, and whose is the next? A question that no
  * server answers stays there for a long time, whoever waits for it: a zone may take but a part
- * of the places that are left. For policy/resolver_engine.c alone. Any
+ * of the places that are left. For policy/dns/resolver_engine.c alone. Any
  * thread.
  */
 #ifndef POLICY_DNS_RESOLVER_TURNS_H

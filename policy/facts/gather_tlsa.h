@@ -5,7 +5,7 @@
 
 /*
  * Fills the TLSA part of each host's facts, once its addresses are known (RFC 7672 2.2.2, 2.2.3).
- * The questions of all hosts go out side by side. For policy/gather.c alone. Any thread.
+ * The questions of all hosts go out side by side. For policy/facts/gather.c alone. Any thread.
  */
 #ifndef POLICY_FACTS_GATHER_TLSA_H
 #define POLICY_FACTS_GATHER_TLSA_H

@@ -29,9 +29,9 @@ struct check_step {
 
 struct check_caller {
 	void (*told)(void *context, const struct check_step *step);
-	/* What is being waited for until the next row or the next of these: what policy/gather.h's
-	 * watch has, "connect", "greeting", "ehlo", "starttls" (with the handshake) or "ehlo-tls".
-	 * host and address are NULL where it is about the domain. */
+	/* What is being waited for until the next row or the next of these: what
+	 * policy/facts/gather.h's watch has, "connect", "greeting", "ehlo", "starttls" (with the
+	 * handshake) or "ehlo-tls". host and address are NULL where it is about the domain. */
 	void (*doing)(void *context, const char *what, const char *host, const char *address);
 	/* Asked now and then: true breaks off all but the DNS question and the fetch of the policy
 	 * that are under way, which others may wait for as well. */

@@ -15,12 +15,12 @@
 #include "shim/smtp/deliver.h"
 #include "shim/control/control_answer.h"
 
-/* gone() tells whether nobody waits for the answer any more: see shim/check.h.
+/* gone() tells whether nobody waits for the answer any more: see shim/control/check.h.
  * {"domain", "steps": [{"step", "host", "address", "ok", "detail", "ms"}], "verified"} */
 void control_check(const struct deliver_context *deliver, const char *domain,
     bool (*gone)(void *context), void *context, struct control_answer *answer);
 /* A line a step as they come, the whole object last. doing: between them {"doing", "host",
- * "address"}, as shim/check.h has it. stopping is looked at until it ends. */
+ * "address"}, as shim/control/check.h has it. stopping is looked at until it ends. */
 void control_check_stream(const struct deliver_context *deliver, const char *domain, bool doing,
     const atomic_bool *stopping, struct control_answer *answer);
 

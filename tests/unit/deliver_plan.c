@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: ISC
  */
 
-/* Takes the place of policy/gather.c in tests of the way to the hosts: their plan is given. */
+/* Takes the place of policy/facts/gather.c in tests of the way to the hosts: their plan is
+ * given. */
 #include "config.h"
 
 #include "policy/facts/gather.h"

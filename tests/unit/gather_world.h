@@ -4,8 +4,8 @@
  */
 
 /*
- * DNS and a policy cache that are made up, in place of policy/resolver.h and policy/sts_cache.h: a
- * program with this in it links none of them.
+ * DNS and a policy cache that are made up, in place of policy/dns/resolver.h and
+ * policy/facts/sts_cache.h: a program with this in it links none of them.
  */
 #ifndef TESTS_UNIT_GATHER_WORLD_H
 #define TESTS_UNIT_GATHER_WORLD_H

@@ -4,8 +4,8 @@
  */
 
 /*
- * A store (base/store.h) for unit tests that keeps everything in memory, also when it is closed,
- * and fails on command. Linked instead of the real one.
+ * A store (base/store/store.h) for unit tests that keeps everything in memory, also when it is
+ * closed, and fails on command. Linked instead of the real one.
  */
 #ifndef TESTS_UNIT_MEMORY_STORE_H
 #define TESTS_UNIT_MEMORY_STORE_H

@@ -30,7 +30,7 @@
 #define BURST	1000
 #define GOOD	"{\"d\":\"ex.net\",\"pr\":\"" RECORD "\",\"policies\":[{\"policy-type\":9,\"f\":0}]}"
 
-/* In place of policy/resolver.c: the answer for the first label of the domain. */
+/* In place of policy/dns/resolver.c: the answer for the first label of the domain. */
 static atomic_int wanted, asked;
 static atomic_bool dead;	/* "late" has no answer yet */
 static atomic_bool stopping;	/* and will have none: nothing is known, half a second later */
