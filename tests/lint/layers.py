@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""Holds the includes against the layers: base <- policy <- report <- {shim, integration} <- cmd.
+"""Holds the includes against the ladder of the rooms (HACKING.md).
 
-A file includes its own folder and those to the left; each third-party header stands in the files
-named here and nowhere else.  Also: the licence lines, the width, the length of files.
+A file includes its own room and those on lower rungs, by the path from the root, the lowest first.
+The files of policy/ itself are pure.  x_inside.h is included by x*.c of the same room alone.  Each
+third-party header stands in the files named here and nowhere else.  Also: the licence lines, the
+width, the length of files.
 """
 
 import os
@@ -13,13 +15,42 @@ import re
 import sys
 
 ROOT = pathlib.Path(os.environ.get("srcdir", ".")).resolve()
-ALLOWED = {
-    "base": {"base"},
-    "policy": {"base", "policy"},
-    "report": {"base", "policy", "report"},
-    "shim": {"base", "policy", "report", "shim"},
-    "integration": {"base", "policy", "report", "integration"},
-    "cmd": {"base", "policy", "report", "shim", "integration", "cmd"},
+# Rooms on one rung do not include each other.
+LADDER = (
+    ("base",),
+    ("base/conf", "base/store"),
+    ("policy/dns",),
+    ("policy",),
+    ("policy/facts", "shim/message", "report"),
+    ("fleet",),
+    ("shim/smtp", "shim/lmtp", "integration/policymap"),
+    ("shim/control",),
+    ("cmd",),
+)
+ORDER = [room for rung in LADDER for room in rung]
+ORDER.insert(ORDER.index("shim/control"), "integration/milter")
+ALLOWED = {room: {lower for below in LADDER[:number] for lower in below} | {room}
+           for number, rung in enumerate(LADDER) for room in rung}
+# The milter is a program of its own, and a client of stsgated's sockets.
+ALLOWED["integration/milter"] = {"base", "base/conf", "integration/milter"}
+ALLOWED["cmd"].add("integration/milter")
+
+# What pure code may include: no log, clock, thread, store, socket, resolver.
+PURE_ROOM = "policy"
+PURE = {f"base/{name}.h" for name in ("arena", "buf", "digest", "domain", "ip", "limits", "number",
+                                      "reply", "utf8")}
+PURE_SYSTEM = {"errno.h", "inttypes.h", "jansson.h", "limits.h", "openssl/err.h", "openssl/evp.h",
+               "openssl/x509.h", "openssl/x509_vfy.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h",
+               "stdio.h", "stdlib.h", "string.h", "strings.h"}
+PURE_BUT = {    # (file, header): why
+    ("policy/facts.h", "policy/dns/resolver.h"): "enum dns_state and resolver_health, as values",
+    ("policy/plan.h", "base/conf/conf.h"): "a destination's rules, as values",
+    ("policy/plan_judge.c", "base/x509.h"): "x509_error_name(), a table",
+    ("policy/plan_text.c", "time.h"): "gmtime_r() and strftime() of a time that is given",
+}
+INSIDE_BUT = {
+    ("tests/unit/test_sts_store.c", "policy/facts/sts_cache_inside.h"):
+        "writes what is not on disk yet, which is the timer's part, without waiting for the timer",
 }
 THIRD_PARTY = {
     "unbound.h": {"policy/dns/resolver_engine.c"},
@@ -40,13 +71,21 @@ THIRD_PARTY = {
 }
 LONGEST_FILE = 700
 WIDEST_LINE = 100
-INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^">]+)[">]', re.MULTILINE)
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+[<"]([^">]+)[">]', re.MULTILINE)
+QUOTED = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.MULTILINE)
+BLOCK = re.compile(r'(?:^[ \t]*#[ \t]*include[ \t]+"[^"]+".*\n)+', re.MULTILINE)
 
 
-def faults_of(path):
-    name = str(path.relative_to(ROOT))
-    folder = name.split("/")[0]
-    text = path.read_text(encoding="utf-8")
+def room_of(name):
+    return name.rpartition("/")[0]
+
+
+def rank(header):
+    room = room_of(header)
+    return (ORDER.index(room) if room in ORDER else len(ORDER), header)
+
+
+def form_faults(name, text):
     lines = text.splitlines()
     if "SPDX-License-Identifier: ISC" not in "\n".join(lines[:6]):
         yield f"{name}: no SPDX lines"
@@ -55,21 +94,75 @@ def faults_of(path):
     for number, line in enumerate(lines, 1):
         if len(line.expandtabs(8)) > WIDEST_LINE:
             yield f"{name}:{number}: wider than {WIDEST_LINE} columns"
+
+
+def ladder_faults(name, text):
+    room = room_of(name)
+    if room not in ALLOWED:
+        yield f"{name}: {room} is no room of the ladder"
+        return
     for header in INCLUDE.findall(text):
-        room = header.split("/")[0]
-        if "/" in header and room in ALLOWED and room not in ALLOWED[folder]:
-            yield f"{name}: includes {header}, which is not to its left"
+        if room_of(header) in ALLOWED and room_of(header) not in ALLOWED[room]:
+            yield f"{name}: includes {header}, and {room_of(header)} is not below {room}"
         if header in THIRD_PARTY and name not in THIRD_PARTY[header]:
             yield f"{name}: includes <{header}>, which belongs to {sorted(THIRD_PARTY[header])}"
 
 
+def order_faults(name, text):
+    """Holds for tests as well."""
+    for header in QUOTED.findall(text):
+        if header != "config.h" and not (ROOT / header).is_file():
+            yield f'{name}: includes "{header}", which is no path from the root'
+    for block in BLOCK.findall(text):
+        headers = QUOTED.findall(block)
+        if headers != sorted(headers, key=rank):
+            yield f"{name}: includes {headers[0]} and so on, not in the order of the rooms"
+
+
+def purity_faults(name, text):
+    """Of a file in policy/, and of the headers of base/ that those may include."""
+    for header in INCLUDE.findall(text):
+        ours = "/" in header and (ROOT / header).is_file()
+        if (name, header) in PURE_BUT or header == "config.h":
+            continue
+        if ours and header not in PURE and room_of(header) != PURE_ROOM:
+            yield f"{name}: includes {header}, and {PURE_ROOM}/ is pure"
+        if not ours and room_of(name) == PURE_ROOM and header not in PURE_SYSTEM:
+            yield f"{name}: includes <{header}>, and {PURE_ROOM}/ is pure"
+
+
+def inside_faults(name, text):
+    """Holds for tests as well."""
+    for header in QUOTED.findall(text):
+        owner = header.removesuffix("_inside.h")
+        if owner != header and not re.fullmatch(rf"{re.escape(owner)}(_\w+)?\.c", name) \
+                and (name, header) not in INSIDE_BUT:
+            yield f"{name}: includes {header}, which is for {owner}*.c alone"
+
+
+def unused_exceptions(texts):
+    for name, header in [*PURE_BUT, *INSIDE_BUT]:
+        if header not in INCLUDE.findall(texts.get(name, "")):
+            yield f"{name}: does not include {header}, so that this lint needs no exception"
+
+
 def main():
-    files = [path for folder in ALLOWED for suffix in ("c", "h")
-             for path in sorted((ROOT / folder).glob(f"*.{suffix}"))]
+    rooms = sorted({room.split("/")[0] for room in ORDER})
+    texts = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+             for folder in (*rooms, "tests") for suffix in ("c", "h")
+             for path in sorted((ROOT / folder).rglob(f"*.{suffix}"))}
+    files = [name for name in texts if not name.startswith("tests/")]
     if not files:
         print("no source files found")
         return 1
-    faults = [fault for path in files for fault in faults_of(path)]
+    faults = []
+    for name, text in texts.items():
+        faults += [*order_faults(name, text), *inside_faults(name, text)]
+        if name in files:
+            faults += [*form_faults(name, text), *ladder_faults(name, text)]
+        if room_of(name) == PURE_ROOM or name in PURE:
+            faults += purity_faults(name, text)
+    faults += unused_exceptions(texts)
     print("\n".join(faults) or f"{len(files)} files in order")
     return 1 if faults else 0
 
