@@ -305,13 +305,16 @@ resolver_ask_afresh(struct resolver *resolver, struct arena *arena, struct dns_q
     int64_t interval_ms, struct deadline deadline)
 {
 	struct shared_engine *asked, *retired;
+	unsigned engines;
 
 	pthread_mutex_lock(&resolver->lock);
+	engines = resolver->engines;
 	retired = freshen(resolver, interval_ms);
 	asked = resolver->fresh != NULL ? resolver->fresh : resolver->engine;
 	deadline = deadline_earlier(deadline, deadline_in(resolver->conf->dns.timeout));
 	ask_shared(resolver, asked, arena, question, 1, deadline);
-	if (asked == resolver->fresh)
+	/* An answer by a path of the past corrects nothing. */
+	if (asked == resolver->fresh && engines == resolver->engines)
 		resolver_answers_correct(resolver->engine->answers, question, clock_monotonic_ms());
 	pthread_mutex_unlock(&resolver->lock);
 	shared_free(retired);

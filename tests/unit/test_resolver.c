@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "policy/dns/resolver.h"
 #include "policy/dns/resolver_engine.h"
@@ -431,6 +432,48 @@ test_asking_afresh(void **state)
 	resolver_free(resolver);
 }
 
+static void *
+ask_afresh(void *context)
+{
+	struct dns_question question = { .name = "slow-corrected.plain.example", .type = DNS_TXT };
+	struct arena *arena = arena_new();
+
+	resolver_ask_afresh(context, arena, &question, 0, deadline_in(5000));
+	assert_int_equal(question.answer.count, 1);
+	arena_free(arena);
+	return NULL;
+}
+
+/* Asked by servers, anchors or a path that are no longer those in force. */
+static void
+test_an_answer_of_the_past_corrects_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	struct dns_question question = { .name = "slow-corrected.plain.example", .type = DNS_TXT };
+	struct resolver *resolver;
+	pthread_t asker;
+	unsigned before;
+	char why[256];
+
+	fixture->conf.dns.mode = DNS_MODE_FORWARD;
+	fixture->conf.dns.servers = &fixture->forwarder;
+	fixture->conf.dns.server_count = 1;
+	fixture->conf.dns.trust_anchors.count = 0;
+	resolver = resolver_new(&fixture->conf, why, sizeof(why));
+	assert_non_null(resolver);
+	before = tiny_dns_queries(fixture->server);
+	assert_int_equal(pthread_create(&asker, NULL, ask_afresh, resolver), 0);
+	while (tiny_dns_queries(fixture->server) == before)
+		usleep(1000);
+	resolver_forget(resolver);
+	pthread_join(asker, NULL);
+	before = tiny_dns_queries(fixture->server);
+	resolver_ask(resolver, fixture->arena, &question, 1, deadline_in(5000));
+	assert_int_equal(question.answer.count, 1);
+	assert_int_equal(tiny_dns_queries(fixture->server), before + 1);
+	resolver_free(resolver);
+}
+
 static void
 test_wanting_waits_for_nothing(void **state)
 {
@@ -494,6 +537,7 @@ main(void)
 		TEST(test_stop_ends_waiting),
 		TEST(test_a_broken_trust_anchor_is_said),
 		TEST(test_asking_afresh),
+		TEST(test_an_answer_of_the_past_corrects_nothing),
 		TEST(test_wanting_waits_for_nothing),
 		TEST(test_self_test_validates),
 	};
