@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/session.h"
 #include "base/thread.h"
+#include "integration/policymap/plan_map.h"
 #include "integration/policymap/policy_map_flights.h"
 
 #define STACK	(256 * 1024)
@@ -157,9 +158,13 @@ fly(struct entry *entry)
 	entry->flight.facts = facts;
 }
 
+/* Is there nothing that a look-up might find in a moment? */
 static bool
 is_certain(const struct facts *facts)
 {
+	for (size_t i = 0; i < facts->host_count; i++)
+		if (plan_map_hides_tlsa(&facts->hosts[i]))
+			return false;
 	return facts->mx != MX_UNKNOWN && (facts->sts.state == STS_VALID ||
 	    facts->sts.state == STS_NONE || facts->sts.state == STS_NOT_ASKED);
 }

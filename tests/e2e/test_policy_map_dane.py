@@ -4,6 +4,7 @@
 DANE at one host MTA-STS at another."""
 
 import json
+import time
 
 import pytest
 from checks import wait_until
@@ -175,6 +176,19 @@ def test_addresses_that_fail_hide_no_records(net, mta):
     publish(net, domain.host, "3 1 1")
     net.dns.fault(domain.host.name, "*", "servfail")
     assert line(mta, domain, domain.host) == "mode=error"
+
+
+@pytest.mark.parametrize("kind", ["TLSA", "*"])
+def test_a_slow_failure_is_not_remembered(net, mta, kind):
+    """What takes long is kept for a quarter of an hour, but not that it failed."""
+    domain = net.domain(policy="enforce")
+    publish(net, domain.host, "3 1 1")
+    net.dns.fault(tlsa.at(domain.host.name) if kind == "TLSA" else domain.host.name, kind, "silence")
+    began = time.monotonic()
+    assert answers(mta, domain) == TEMP
+    assert time.monotonic() - began > 3, "as long as it takes to be kept"
+    net.dns.heal()
+    wait_until(lambda: answers(mta, domain) == UNDER_DANE, 20, "an answer")
 
 
 @pytest.mark.parametrize("fault", ["servfail", "stripped", "nxdomain", "empty"])
