@@ -240,6 +240,25 @@ fail(struct host_memory *memory, struct entry *entry, int64_t now_ms, const char
 }
 
 void
+host_memory_serves(struct host_memory *memory, const struct host_key *key,
+    struct host_probe *probe, enum host_scope served)
+{
+	enum host_scope scope;
+	struct entry *entry;
+
+	pthread_mutex_lock(&memory->lock);
+	for (scope = HOST_SCOPE_ALL; scope <= served; scope++) {
+		if (!probe->of[scope])
+			continue;
+		probe->of[scope] = false;
+		entry = find(memory, key, scope);
+		if (entry != NULL)
+			forget(memory, entry);
+	}
+	pthread_mutex_unlock(&memory->lock);
+}
+
+void
 host_memory_tell(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
     const struct host_probe *probe, const struct host_news *news)
 {

@@ -68,6 +68,11 @@ struct host_probe {
 bool host_memory_claim(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
     struct host_probe *probe, struct host_note *note);
 
+/* It serves mail of this scope, and the delivery goes on: failures of this scope and those before
+ * it are forgotten, so that no other mail waits for a long message. */
+void host_memory_serves(struct host_memory *memory, const struct host_key *key,
+    struct host_probe *probe, enum host_scope served);
+
 /* What came of a try. */
 struct host_news {
 	enum host_scope served;	/* failures of this scope and those before it are forgotten */

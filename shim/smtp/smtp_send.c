@@ -108,6 +108,7 @@ hear_mail(struct smtp_client *client, struct smtp_message *message)
 {
 	if (reply_is_positive(&client->reply)) {
 		client->in_transaction = true;
+		message->begun(message->context);
 		return TURN_ON;
 	}
 	client->spent = true;	/* with answers to a whole flight still to come */

@@ -40,6 +40,7 @@ struct smtp_message {
 	struct smtp_rcpt *rcpts;
 	size_t rcpt_count;
 	struct reply again;	/* the last refusal of one that is AGAIN */
+	void (*begun)(void *context);	/* MAIL was accepted */
 	void (*refused)(void *context, size_t rcpt, const struct reply *reply);	/* at RCPT */
 	bool (*abandoned)(void *context);	/* asked before the final dot is given */
 	void *context;

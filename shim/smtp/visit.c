@@ -236,6 +236,7 @@ greet(struct call *call)
 	call->greeted = reply_is_positive(&call->client.reply);
 	if (call->greeted) {
 		visit_welcome(call);
+		visit_serves(call, HOST_SCOPE_ALL);
 		return true;
 	}
 	(void)turned_away(call);

@@ -39,6 +39,7 @@ struct call {
 	bool unfit;	/* some recipient needs what this host lacks */
 
 	struct host_key at;	/* from where to where */
+	struct host_probe probe;	/* of what is remembered of it */
 	const char *slot;	/* whose slot it is */
 	struct buf key;	/* who may share the connection with whom */
 	int64_t dialled_ms;	/* monotonic */
@@ -70,6 +71,9 @@ bool visit_is_abandoned(void *context);
 /* Keeps the connection for another message, if it is good for one. Nothing may be said on it any
  * more then, and somebody else may have it. */
 void visit_keep(struct call *call);
+
+/* The host serves so far: others need not wait for the end of this visit. */
+void visit_serves(struct call *call, enum host_scope served);
 
 /* The connection counts among those that the host has taken. */
 void visit_welcome(struct call *call);

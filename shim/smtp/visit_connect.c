@@ -212,22 +212,29 @@ news_of(const struct call *call)
 	return news;
 }
 
+void
+visit_serves(struct call *call, enum host_scope served)
+{
+	if (hosts_for(call) != NULL)
+		host_memory_serves(hosts_for(call), &call->at, &call->probe, served);
+}
+
 static void
 dial_and_tell(struct call *call)
 {
 	struct host_memory *hosts = hosts_for(call);
-	struct host_probe probe;
 	struct host_note note;
 	struct host_news news;
 
 	if (hosts == NULL) {
 		dial(call);
-	} else if (host_memory_claim(hosts, &call->at, clock_monotonic_ms(), &probe, &note)) {
+	} else if (host_memory_claim(hosts, &call->at, clock_monotonic_ms(), &call->probe,
+	    &note)) {
 		pass_over(call, &note);
 	} else {
 		dial(call);
 		news = news_of(call);
-		host_memory_tell(hosts, &call->at, clock_monotonic_ms(), &probe, &news);
+		host_memory_tell(hosts, &call->at, clock_monotonic_ms(), &call->probe, &news);
 	}
 }
 

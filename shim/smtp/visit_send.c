@@ -125,6 +125,12 @@ load(struct call *call, struct smtp_message *message)
 }
 
 static void
+mail_accepted(void *context)
+{
+	visit_serves(context, HOST_SCOPE_SENDER);
+}
+
+static void
 rcpt_refused(void *context, size_t rcpt, const struct reply *said)
 {
 	struct call *call = context;
@@ -251,6 +257,7 @@ transact(struct call *call)
 		.requiretls = txn->wish == WISH_REQUIRETLS && features->requiretls,
 		.body = txn->body,
 		.worn = call->visit->reused || call->served,
+		.begun = mail_accepted,
 		.refused = rcpt_refused,
 		.abandoned = visit_is_abandoned,
 		.context = call,

@@ -4,13 +4,14 @@
 
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from checks import address, assert_arrived, assert_nothing_leaked, assert_reply, wait_until
 from stslab import lmtp
 from stslab.forwarder import Forged
 from stslab.internet import Mx
-from stslab.mx import Behaviour, Drop, Endless, InPieces, Reset, Silence
+from stslab.mx import Behaviour, Drop, Endless, InPieces, Reset, Silence, Slow
 
 ONE = "someone"
 
@@ -211,6 +212,24 @@ def test_unreachable_address(net, mta):
     net.zones.add(domain.name, "MX", f"10 mx.{domain.name}.")
     net.zones.add("mx." + domain.name, "A", "9.9.9.9")
     assert_reply(mta.deliver(address(domain)).only, "451 4.4.1")
+
+
+@pytest.mark.parametrize("stage", ["greeting", "mail"])
+def test_a_long_message_to_a_host_that_serves_again_holds_up_no_other(net, start, stage):
+    """The host has begun to take it: that is known before the message is over."""
+    mta = start({"smtp": {"host-retry": "1s", "final-timeout": "20s", "keep-idle": "0s"}})
+    domain = net.domain(behaviour=at(stage, "421 4.3.2 Not now"))
+    assert mta.deliver(address(domain, "first")).only.code == 451
+    domain.host.behaviour = Behaviour(dot_for={"long": Slow(20, "250 2.0.0 Ok")})
+    time.sleep(1.1)     # host-retry
+    with ThreadPoolExecutor(1) as pool:
+        long = pool.submit(mta.deliver, address(domain, "long"))
+        wait_until(lambda: any(one.transactions for one in domain.host.connections), 10, "the dot")
+        try:
+            assert_reply(mta.deliver(address(domain, "short")).only, "250 2.0.0")
+        finally:
+            domain.host.cut_connections()
+        assert long.result().only.code == 451
 
 
 def test_a_host_that_failed_is_passed_over(net, start):

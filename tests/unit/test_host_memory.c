@@ -234,6 +234,36 @@ test_one_probe_for_every_scope(void **state)
 	host_memory_free(memory);
 }
 
+/* A probe that delivers something long holds up nobody whom its host would serve. */
+static void
+test_a_probe_that_is_served_and_goes_on(void **state)
+{
+	static const enum host_scope all[] = { HOST_SCOPE_NONE, HOST_SCOPE_ALL,
+		HOST_SCOPE_NEXT_HOP, HOST_SCOPE_SENDER };
+	size_t i, j;
+
+	(void)state;
+	for (i = 0; i < 4; i++)
+		for (j = 1; j < 4; j++) {
+			const struct host_news news = { .failed = all[j], .how = "no" };
+			struct host_memory *memory = host_memory_new(MINUTE);
+			struct host_key at = key(1);
+			struct host_probe probe;
+			struct host_note note;
+
+			assert_true(try(memory, &at, 0, &news));
+			assert_false(host_memory_claim(memory, &at, MINUTE, &probe, &note));
+			assert_true(passes(memory, &at, MINUTE));
+			host_memory_serves(memory, &at, &probe, all[i]);
+			assert_int_equal(passes(memory, &at, MINUTE), j > i);
+			/* What fails for others meanwhile is not its own. */
+			assert_true(i < j || try(memory, &at, MINUTE, &news));
+			host_memory_tell(memory, &at, MINUTE, &probe, &untold);
+			assert_int_equal(passes(memory, &at, MINUTE), i >= j);
+			host_memory_free(memory);
+		}
+}
+
 /* Twenty that were on their way when the host died are one failure. */
 static void
 test_failures_side_by_side(void **state)
@@ -329,6 +359,7 @@ main(void)
 		cmocka_unit_test(test_for_whom),
 		cmocka_unit_test(test_what_is_forgotten),
 		cmocka_unit_test(test_one_probe_for_every_scope),
+		cmocka_unit_test(test_a_probe_that_is_served_and_goes_on),
 		cmocka_unit_test(test_failures_side_by_side),
 		cmocka_unit_test(test_bounded),
 		cmocka_unit_test(test_many_threads),
