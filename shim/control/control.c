@@ -24,12 +24,13 @@
 #include "shim/control/control_stream.h"
 #include "shim/control/control_visitors.h"
 
-#define IDLE_TIMEOUT_S	10
-#define ANSWER_TIMEOUT_S	(40 * 60)	/* more than any answer takes */
+#define IDLE_MS	10000
+#define ANSWER_MS	(40 * 60 * 1000)	/* more than any answer takes */
 #define LAST_ANSWERS_MS	2000	/* for those that are being given as a socket is closed */
 #define LEAVING_MAX	32	/* connections that were shut down and are not closed yet */
 #define THREAD_STACK	(512 * 1024)
 #define STREAM_BLOCK	4096
+#define TEXT_BLOCK	(32 * 1024)
 
 struct listener {
 	struct control *control;
@@ -98,6 +99,13 @@ socket_of(struct MHD_Connection *connection)
 	return info == NULL ? -1 : info->connect_fd;
 }
 
+static struct visitor *
+visitor_of(struct MHD_Connection *connection)
+{
+	return MHD_get_connection_info(connection,
+	    MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
 /* By the configuration that is in force now, to the end. */
 static void
 dispatch_now(const struct control *control, struct control_request *request,
@@ -141,8 +149,54 @@ free_stream(void *context)
 	control_stream_free(context);
 }
 
+/* A whole answer, of which a block is taken whenever the peer has read the one before. */
+struct text {
+	struct visitors *visitors;
+	struct visitor *visitor;
+	char *octets;
+	size_t length;
+};
+
+static ssize_t
+read_text(void *context, uint64_t at, char *octets, size_t room)
+{
+	const struct text *text = context;
+	size_t length = text->length - (size_t)at;
+
+	visitors_move(text->visitors, text->visitor);
+	if (length > room)
+		length = room;
+	memcpy(octets, text->octets + at, length);
+	return (ssize_t)length;
+}
+
+static void
+free_text(void *context)
+{
+	struct text *text = context;
+
+	free(text->octets);
+	free(text);
+}
+
 static struct MHD_Response *
-make_response(struct MHD_Connection *connection, const struct control_answer *answer)
+make_text_response(const struct listener *listener, struct MHD_Connection *connection, char *octets)
+{
+	struct text *text = xcalloc(1, sizeof(*text));
+	struct MHD_Response *response;
+
+	*text = (struct text){ listener->visitors, visitor_of(connection), octets,
+		strlen(octets) };
+	response = MHD_create_response_from_callback(text->length, TEXT_BLOCK, read_text, text,
+	    free_text);
+	if (response == NULL)
+		free(text);
+	return response;
+}
+
+static struct MHD_Response *
+make_response(const struct listener *listener, struct MHD_Connection *connection,
+    const struct control_answer *answer)
 {
 	if (answer->stream != NULL) {
 		control_stream_watch(answer->stream, socket_of(connection));
@@ -151,14 +205,14 @@ make_response(struct MHD_Connection *connection, const struct control_answer *an
 	}
 	if (answer->text == NULL)
 		return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-	return MHD_create_response_from_buffer(strlen(answer->text), answer->text,
-	    MHD_RESPMEM_MUST_FREE);
+	return make_text_response(listener, connection, answer->text);
 }
 
 static enum MHD_Result
-send_answer(struct MHD_Connection *connection, struct control_answer *answer)
+send_answer(const struct listener *listener, struct MHD_Connection *connection,
+    struct control_answer *answer)
 {
-	struct MHD_Response *response = make_response(connection, answer);
+	struct MHD_Response *response = make_response(listener, connection, answer);
 	enum MHD_Result sent;
 
 	if (response == NULL) {
@@ -214,20 +268,6 @@ take_upload(struct upload *upload, const char *octets, size_t length)
 		buf_add(&upload->body, octets, length);
 }
 
-/* libmicrohttpd's clock runs on while a question is being answered. */
-static void
-set_timeout(struct MHD_Connection *connection, unsigned seconds)
-{
-	(void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, seconds);
-}
-
-static struct visitor *
-visitor_of(struct MHD_Connection *connection)
-{
-	return MHD_get_connection_info(connection,
-	    MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-}
-
 static void
 end_request(void *context, struct MHD_Connection *connection, void **state,
     enum MHD_RequestTerminationCode how)
@@ -237,7 +277,6 @@ end_request(void *context, struct MHD_Connection *connection, void **state,
 
 	(void)how;
 	visitors_set_busy(listener->visitors, visitor_of(connection), false);
-	set_timeout(connection, IDLE_TIMEOUT_S);
 	if (upload != NULL) {
 		buf_free(&upload->body);
 		if (upload->counted)
@@ -267,7 +306,6 @@ answer_request(const struct listener *listener, struct control_request *request,
 	request->tcp = listener->tcp;
 	request->socket = socket_of(connection);
 	request->uid = listener->tcp ? -1 : peer_uid(connection);
-	set_timeout(connection, ANSWER_TIMEOUT_S);
 	visitors_set_busy(listener->visitors, visitor_of(connection), true);
 	dispatch_now(listener->control, request, answer);
 	if (answer->stream == NULL)	/* one has only begun */
@@ -290,6 +328,7 @@ handle(void *context, struct MHD_Connection *connection, const char *path, const
 		return MHD_YES;
 	}
 	if (*length > 0) {
+		visitors_move(listener->visitors, visitor_of(connection));
 		take_upload(upload, octets, *length);
 		*length = 0;
 		return MHD_YES;
@@ -303,7 +342,7 @@ handle(void *context, struct MHD_Connection *connection, const char *path, const
 		    " slash or an invalid escape");
 	else
 		answer_request(listener, &request, &answer);
-	return send_answer(connection, &answer);
+	return send_answer(listener, connection, &answer);
 }
 
 static void
@@ -359,7 +398,12 @@ control_listen(struct control *control, int socket, bool tcp)
 	listener->control = control;
 	listener->socket = socket;
 	listener->tcp = tcp;
-	listener->visitors = visitors_new();
+	listener->visitors = visitors_new(IDLE_MS, ANSWER_MS);
+	if (listener->visitors == NULL) {
+		close(socket);
+		free(listener);
+		return -1;
+	}
 	(void)pthread_mutex_init(&listener->lock, NULL);
 	thread_condition(&listener->answered);
 	listener->daemon = MHD_start_daemon(
@@ -368,7 +412,6 @@ control_listen(struct control *control, int socket, bool tcp)
 	    MHD_OPTION_LISTEN_SOCKET, socket,
 	    MHD_OPTION_URI_LOG_CALLBACK, take_uri, NULL,
 	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)(LIMIT_CONTROL_VISITORS + LEAVING_MAX),
-	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_CONTROL_HEADER,
 	    MHD_OPTION_NOTIFY_COMPLETED, end_request, listener,
 	    MHD_OPTION_NOTIFY_CONNECTION, come_or_go, listener,

@@ -7,8 +7,9 @@
  * Who is connected to the control socket, and who has to go when there are too many? Connections
  * that have nothing asked give way to new ones, the longest silent first: those of the same user
  * where he has LIMIT_CONTROL_OF_ONE, anybody's where there are LIMIT_CONTROL_VISITORS. So nobody,
- * with or without intent, keeps the administrator out. Descriptors stay their owner's, and are only
- * shut down. Any thread.
+ * with or without intent, keeps the administrator out. One that does nothing for longer than its
+ * state allows is closed too: libmicrohttpd 1.0 cannot change the time-out of one connection.
+ * Descriptors stay their owner's, and are only shut down. Any thread.
  */
 #ifndef SHIM_CONTROL_CONTROL_VISITORS_H
 #define SHIM_CONTROL_CONTROL_VISITORS_H
@@ -19,7 +20,9 @@
 struct visitors;
 struct visitor;
 
-struct visitors *visitors_new(void);
+/* How long a connection may do nothing while it has asked nothing, and while it is answered.
+ * NULL: no thread could be started. */
+struct visitors *visitors_new(int64_t idle_ms, int64_t answer_ms);
 void visitors_free(struct visitors *visitors);	/* all have left */
 
 /* uid -1: not known; all of those are one. Makes room, or shuts fd itself down where every
@@ -27,6 +30,8 @@ void visitors_free(struct visitors *visitors);	/* all have left */
 struct visitor *visitors_enter(struct visitors *visitors, int fd, int64_t uid);
 /* Its question is whole and is being answered; or that is over. */
 void visitors_set_busy(struct visitors *visitors, struct visitor *visitor, bool busy);
+/* Octets of its question came, or of its answer went. */
+void visitors_move(struct visitors *visitors, struct visitor *visitor);
 void visitors_leave(struct visitors *visitors, struct visitor *visitor);	/* before close() */
 
 #endif

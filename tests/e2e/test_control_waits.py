@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from checks import address, wait_until
+from stslab.mx import Behaviour, Slow
 from test_check_progress import PATIENCE, connections
 from test_control import AWAY, NO, cached
 from test_operations import control_path
@@ -68,3 +69,18 @@ def test_a_refresh_that_was_broken_off_has_not_failed(net, start):
     mta.start()
     assert cached(mta)[domain.name] == before
     assert mta.ask("cache", "refresh", domain.name).returncode == 0
+
+
+def test_an_answer_may_take_long_and_silence_may_not(net, start):
+    """A step of a check is waited for; a connection that asks nothing is closed after 10 s."""
+    mta = start(PATIENCE)
+    domain = net.domain(policy="enforce", behaviour=Behaviour(greeting=Slow(12, "220 slow ESMTP")))
+    with socket.socket(socket.AF_UNIX) as silent, ThreadPoolExecutor(1) as asking:
+        silent.settimeout(60)
+        silent.connect(control_path(mta))
+        began = time.monotonic()
+        asked = asking.submit(mta.ask, "--json", "check", domain.name)
+        assert silent.recv(1) == b""
+        assert time.monotonic() - began > 9
+        done = asked.result(60)
+    assert done.returncode == 0 and '"verified": true' in done.stdout, (done.stdout, done.stderr)

@@ -9,13 +9,18 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/deadline.h"
 #include "base/limits.h"
 #include "shim/control/control_visitors.h"
 
 #define ROOM	(LIMIT_CONTROL_VISITORS + 2)
+#define IDLE_MS	60000
+#define ANSWER_MS	90000
+#define SHORT_MS	300
 
 static struct hall {
 	struct visitors *visitors;
@@ -28,7 +33,8 @@ static int
 set_up(void **state)
 {
 	(void)state;
-	hall = (struct hall){ .visitors = visitors_new() };
+	hall = (struct hall){ .visitors = visitors_new(IDLE_MS, ANSWER_MS) };
+	assert_non_null(hall.visitors);
 	return 0;
 }
 
@@ -152,6 +158,61 @@ test_who_left_takes_no_room(void **state)
 	assert_int_equal(count_sent_away(), 0);
 }
 
+static int
+set_up_short(void **state)
+{
+	(void)state;
+	hall = (struct hall){ .visitors = visitors_new(SHORT_MS, ANSWER_MS) };
+	assert_non_null(hall.visitors);
+	return 0;
+}
+
+/* Waits until one is sent away; gives the time that took. */
+static int64_t
+await_sent_away(size_t i)
+{
+	int64_t since = clock_monotonic_ms();
+	char octet;
+
+	assert_int_equal(recv(hall.ends[i][1], &octet, 1, 0), 0);
+	return clock_monotonic_ms() - since;
+}
+
+static void
+test_who_does_nothing_is_sent_away(void **state)
+{
+	size_t silent, busy;
+
+	(void)state;
+	busy = enter(0);
+	set_busy(busy, true);
+	silent = enter(0);
+	assert_true(await_sent_away(silent) >= SHORT_MS - 1);
+	assert_false(is_sent_away(busy));
+
+	set_busy(busy, false);
+	assert_true(await_sent_away(busy) >= SHORT_MS - 1);
+}
+
+/* One that moves lives longer than one that came at the same time. */
+static void
+test_who_moves_stays(void **state)
+{
+	size_t still, moving;
+	int64_t at;
+
+	(void)state;
+	still = enter(0);
+	moving = enter(0);
+	do {
+		(void)poll(&(struct pollfd){ hall.ends[still][1], POLLIN, 0 }, 1, SHORT_MS / 20);
+		at = clock_monotonic_ms();
+		visitors_move(hall.visitors, hall.inside[moving]);
+	} while (!is_sent_away(still));
+	(void)await_sent_away(moving);
+	assert_true(clock_monotonic_ms() - at >= SHORT_MS - 1);
+}
+
 int
 main(void)
 {
@@ -161,6 +222,9 @@ main(void)
 		TEST(test_who_is_being_answered_stays),
 		TEST(test_many_users_do_not_fill_the_hall),
 		TEST(test_who_left_takes_no_room),
+		cmocka_unit_test_setup_teardown(test_who_does_nothing_is_sent_away, set_up_short,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(test_who_moves_stays, set_up_short, tear_down),
 	};
 
 	return cmocka_run_group_tests_name("control_visitors", tests, NULL, NULL);
