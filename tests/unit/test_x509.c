@@ -74,7 +74,7 @@ test_error_names_complete(void **state)
 	int code, seen = 0;
 
 	(void)state;
-	if (header == NULL || OPENSSL_VERSION_MINOR != 0)
+	if (header == NULL || OPENSSL_VERSION_MINOR > 5)
 		skip();
 	while (fgets(line, sizeof(line), header) != NULL) {
 		if (sscanf(line, "# define X509_V_%*[A-Z0-9_] %d", &code) != 1 &&
