@@ -280,7 +280,9 @@ def test_a_path_that_names_something_else_is_400(net, mta, path):
     mta.deliver(address(domain))
     for method, before in (("DELETE", "/v1/cache/"), ("GET", "/v1/cache/"), ("GET", "/v1/policy/"),
                            ("POST", "/v1/cache/")):
-        assert http(mta, f"{method} {before}{path.format(domain.name)}")[0] == 400, (method, before)
+        answer = http_answer(mta, f"{method} {before}{path.format(domain.name)}")
+        # libmicrohttpd 1.0 answers a NUL itself, by closing the connection.
+        assert answer.startswith(b"HTTP/1.1 400 ") or ("\0" in path and not answer), (method, before)
     assert domain.name in cached(mta)
 
 

@@ -109,7 +109,7 @@ class Authority:
                 x509.SubjectAlternativeName([x509.DNSName(name) for name in names]),
                 critical=False)
         signer = key if self_signed else self.key
-        signed = builder.sign(signer, hashes.SHA1() if weak else hashes.SHA256())
+        signed = builder.sign(signer, hashes.SHA256())
         path = self.directory / f"leaf-{next(self._serial)}-{kind}.pem"
         pem = [_pem_key(key), signed.public_bytes(serialization.Encoding.PEM)]
         if chain:

@@ -19,6 +19,7 @@ from . import pace, processes
 
 EXIM = "/usr/sbin/exim4"
 OWNER = "Debian-exim"
+MESSAGE_ID = r"\S{6}-\S{6}-\S{2}|\S{6}-\S{11}-\S{4}"    # the longer ones since 4.97
 WITH_RESOLVER = 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
 PIECES = pathlib.Path(__file__).resolve().parents[2] / "exim"
 
@@ -114,7 +115,7 @@ class Exim:
         """What `exim -bp` lists."""
         queued = []
         for line in self._run("-bp").splitlines():
-            head = re.match(r"\s*\S+\s+\S+\s+(\S{6}-\S{6}-\S{2})\s+<(.*?)>(.*)", line)
+            head = re.match(r"\s*\S+\s+\S+\s+(" + MESSAGE_ID + r")\s+<(.*?)>(.*)", line)
             rcpt = re.match(r"\s+(D )?\s*(\S+@\S+)$", line)
             if head:
                 queued.append(Queued(head.group(1), head.group(2), "frozen" in head.group(3)))
@@ -157,7 +158,7 @@ class Exim:
     def arrived(self):
         """Ids of the messages that local senders submitted."""
         return [match.group(1) for match in
-                (re.search(r" (\S{6}-\S{6}-\S{2}) <= (?!<>)", line) for line in self.mainlog())
+                (re.search(f" ({MESSAGE_ID}) <= (?!<>)", line) for line in self.mainlog())
                 if match]
 
     def mailbox(self):

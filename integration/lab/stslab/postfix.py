@@ -82,7 +82,9 @@ class Postfix:
         return services if smtpd else services.replace("\nsmtp      inet", "\n#smtp      inet")
 
     def start(self):
-        self.root.run("/usr/lib/postfix/configure-instance.sh", "-")
+        # Where Debian's init script does not call it, "postfix start" does so by itself.
+        if "configure-instance" in self.root.read("/etc/init.d/postfix"):
+            self.root.run("/usr/lib/postfix/configure-instance.sh", "-")
         self.root.run("postfix", "start", seconds=50)
         self._runs = True
 
