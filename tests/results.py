@@ -32,7 +32,7 @@ COUNTED = 3     # the exit status of "check" and "stories" where something faile
 REPORT = re.compile(r"WARNING: ThreadSanitizer|ERROR: (?:Address|Leak)Sanitizer|runtime error:"
                     r"|(?:Address|Thread|UndefinedBehavior)Sanitizer:DEADLYSIGNAL"
                     r"|FATAL: \w+Sanitizer")
-ANNOUNCED = re.compile(r"^\[==========\] Running (\d+) test\(s\)\.", re.MULTILINE)
+ANNOUNCED = re.compile(r"^\[==========\] (?:\S+: )?Running (\d+) test\(s\)\.", re.MULTILINE)
 ENDED = re.compile(r"^\[ +(OK|FAILED|SKIPPED) +\] (\w+)$", re.MULTILINE)
 PASSED, FAILED, SKIPPED, SECOND = "passed", "failed", "skipped", "second"
 
