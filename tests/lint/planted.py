@@ -52,13 +52,12 @@ import pytest
 def test_planted():
     pytest.skip("not today")
 '''
-KILLED = '''
+LEAVES = '''
 import os
-import signal
 
 
 def test_planted():
-    os.kill(os.getpid(), signal.SIGKILL)
+    os._exit(0)
 '''
 
 
@@ -102,8 +101,8 @@ PLANTS = {
     "story-every-second-time": Plant("e2e", rf"passed only the second time: \[e2e\] {STORY}::test_planted",
                                      (STORY, None, ALTERNATES)),
     "story-skip": Plant("e2e", rf"skipped: \[e2e\] {STORY}::test_planted", (STORY, None, SKIPS)),
-    "share-killed": Plant("e2e", rf"failed: \[e2e\] {STORY}::test_planted has no result",
-                          (STORY, None, KILLED)),
+    "share-left-early": Plant("e2e", rf"failed: \[e2e\] {STORY}::test_planted has no result",
+                          (STORY, None, LEAVES)),
     "leak": Plant("sanitizers", r"failed: \[e2e-sanitizers\] .*(?s:.*)AddressSanitizer",
                   ("cmd/stsgated.c", 'log_message(LOG_LEVEL_INFO, "stop", "stopped");\n',
                    "\t{ void *volatile planted = malloc(100); planted = NULL; (void)planted; }\n"),
