@@ -4,12 +4,14 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/http_work.h"
+#include "base/routes.h"
 
 #define TOO_LARGE	100	/* CURLE_TOO_LARGE */
 #define TOO_LARGE_SINCE	0x080600	/* of libcurl's version */
@@ -173,13 +175,21 @@ is_proxys(const struct http_transfer *transfer)
 	return connected == 0 || (status >= 400 && status < 500);
 }
 
+/* Routers on the way say the same, which is a word about the host. */
+static bool
+is_off_the_net(int os_error)
+{
+	return (os_error == ENETUNREACH || os_error == ENETDOWN) && !routes_lead_out();
+}
+
 static bool
 is_ours(const struct http_transfer *transfer, enum http_outcome outcome, int os_error)
 {
 	if (outcome == HTTP_TIMEOUT && transfer->late)
 		return true;
 	if (outcome == HTTP_UNREACHABLE && (transfer->work->local_error != 0 ||
-	    http_error_is_local(os_error, strchr(transfer->work->peer, ':') != NULL)))
+	    http_error_is_local(os_error, strchr(transfer->work->peer, ':') != NULL) ||
+	    is_off_the_net(os_error)))
 		return true;
 	return (outcome == HTTP_UNREACHABLE || outcome == HTTP_TIMEOUT) && is_proxys(transfer);
 }

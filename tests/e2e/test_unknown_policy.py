@@ -7,17 +7,17 @@ a message that goes, goes in plaintext.
 """
 
 import itertools
+import pathlib
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import pathlib
-import subprocess
-
 import pytest
 from checks import address, assert_arrived, assert_nothing_leaked, assert_reply, wait_until
-from stslab import programs
+from stslab import namespace, programs
 from stslab.forwarder import Forged
 from stslab.mx import Behaviour
+from stslab.policyhost import PolicyHost
 
 STRIPPED = Behaviour(offer_starttls=False, starttls=None)
 
@@ -171,3 +171,40 @@ def test_a_handshake_that_lacked_memory_is_no_reason_for_plaintext(net, short_of
     lacks.unlink()
     for domain in domains:
         assert {line.tls for line in domain.host.lines if line.verb == "MAIL"} <= {True}
+
+
+ELSEWHERE = "198.51.100.80"
+FAR = "9.9.9.9"
+
+
+def at_unrouted_host(net):
+    domain = announced(net)
+    net.zones.replace(domain.sts_host, "A", ELSEWHERE)
+    return domain
+
+
+def test_a_machine_without_a_route_has_not_asked_the_policy_host(net, mta):
+    """And asks as soon as there is one."""
+    domain = at_unrouted_host(net)
+    assert_reply(mta.deliver(address(domain)).only, "451 4.4.3", "unreachable")
+    host = PolicyHost(net.authorities, ELSEWHERE)
+    host.sites = net.policy_host.sites
+    namespace.add_address(ELSEWHERE + "/32")
+    try:
+        host.start()
+        in_force(mta, domain)
+        host.stop()
+    finally:
+        namespace.drop_address(ELSEWHERE + "/32")
+    assert_nothing_leaked(domain)
+
+
+def test_a_policy_host_without_a_route_is_no_policy_where_others_have_one(net, mta):
+    """Routers answer so for a network that is gone."""
+    domain = at_unrouted_host(net)
+    namespace.add_address(FAR + "/32")
+    try:
+        assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    finally:
+        namespace.drop_address(FAR + "/32")
+    assert_arrived(domain, tls=False)
