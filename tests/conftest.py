@@ -10,6 +10,7 @@ domains of its own.  `start` makes a daemon for one test, `pair` one with a milt
 import json
 import os
 import pathlib
+import re
 import sys
 
 import pytest
@@ -49,8 +50,10 @@ def _note_report(report, when):
     outcome = report.outcome
     if hasattr(report, "wasxfail"):
         outcome = "xfailed" if report.skipped else "xpassed"
+    lines = text.strip().splitlines() or [""]
+    note = next((line for line in lines if re.search(r"SUMMARY: \w+Sanitizer", line)), lines[-1])
     _note(id="tests/" + report.nodeid, when=when, outcome=outcome,
-          note=text.strip().splitlines()[-1][:200] if text.strip() else "",
+          note=note.removeprefix("E").strip()[:200],
           final=bool(sanitizer.complaint(text.encode("utf-8", "replace"))))
 
 

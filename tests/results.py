@@ -142,7 +142,8 @@ def share_rows(path, part):
     for name in begun[0]["collected"]:
         seen = phases.pop(name, [])
         final = any(phase["final"] for phase in seen)
-        note = next((phase["note"] for phase in seen if phase["outcome"] != "passed"), "")
+        note = next((phase["note"] for phase in sorted(seen, key=lambda phase: not phase["final"])
+                     if phase["outcome"] != "passed"), "")
         if not any(phase["when"] == "teardown" for phase in seen):
             rows.append(row(part, FAILED, name, "has no result", final))
         else:
