@@ -104,6 +104,16 @@ check_dns_mode(const struct conf *conf, size_t index)
 	return "must have name servers to forward to in dns.servers";
 }
 
+/* Another mode would ask other servers than the administrator believes. */
+static const char *
+check_dns_servers(const struct conf *conf, size_t index)
+{
+	(void)index;
+	if (conf->dns.mode == DNS_MODE_FORWARD)
+		return NULL;
+	return "is used with dns.mode = \"forward\" alone: set that, or leave the servers out";
+}
+
 static const char *
 check_tlsrpt_enable(const struct conf *conf, size_t index)
 {
@@ -191,7 +201,7 @@ const struct conf_key conf_keys[] = {
 	{ "dns", "mode", "system", CHOICE(dns.mode, dns_mode_names), .check = check_dns_mode },
 	{ "dns", "servers", "", .kind = &conf_kind_servers,
 	    .at = FIELD(struct conf_server *, dns.servers),
-	    .also = FIELD(size_t, dns.server_count) },
+	    .also = FIELD(size_t, dns.server_count), .check = check_dns_servers },
 	{ "dns", "trust-anchor", "/usr/share/dns/root.key", STRINGS(files, dns.trust_anchors) },
 	{ "dns", "insecure", "", STRINGS(hosts, dns.insecure) },
 	{ "dns", "timeout", "10s", DURATION(dns.timeout, SECOND, 600 * SECOND) },

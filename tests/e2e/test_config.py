@@ -34,6 +34,7 @@ WRONG = [
     ('dns {\n  trust-anchor = {"/nonexistent/root.key"}\n}\n', 2, ["/nonexistent/root.key"]),
     ('dns {\n  mode = "guess"\n}\n', 2, ["mode"]),
     ('dns {\n  servers = {"not an address"}\n}\n', 2, ["servers"]),
+    ('dns {\n  servers = {"192.0.2.53"}\n}\n', 2, ["dns.servers", 'mode = "forward"']),
     ('dns {\n  private-addresses = "maybe"\n}\n', 2, ["private-addresses"]),
     ('lmtp {\n  listen = {"udp:127.0.0.1:24"}\n}\n', 2, ["listen"]),
     ('lmtp {\n  listen = {"inet:127.0.0.1"}\n}\n', 2, ["listen"]),

@@ -217,6 +217,12 @@ test_values_together(void **state)
 	static const struct refused cases[] = {
 		{ "dns {\n mode = \"forward\" }",
 		  2, "dns.mode = \"forward\": must have name servers" },
+		{ "dns {\n servers = {\"192.0.2.53\"}\n}",
+		  2, "dns.servers = \"192.0.2.53\": is used with dns.mode = \"forward\" alone" },
+		{ "dns {\n mode = \"recurse\"\n servers = {\"::1\",\n\"::2\"}\n}",
+		  3, "dns.servers = \"::1\": is used with dns.mode" },
+		{ "dns {\n servers = {\"::1\"}\n mode = \"system\"\n}",
+		  2, "dns.servers = \"::1\": is used with dns.mode" },
 		{ "tlsrpt {\n\n enable = send\n}",
 		  3, "must have tlsrpt.organization and tlsrpt.contact" },
 		{ "tlsrpt { organization = x enable = send }", 1, "tlsrpt.enable = \"send\"" },
