@@ -4,41 +4,45 @@
  */
 #include "config.h"
 
-#include <stdio.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "cmd/daemon_options.h"
 
 #define DEFAULT_CONF	SYSCONFDIR "/stsgate/stsgate.conf"
 
+const char daemon_options_letters[] = "c:htV";
+const struct option daemon_options_table[] = { HELP_ROWS };
+
 static struct daemon_options
-usage(const char *program)
+done(int status)
 {
-	fprintf(stderr, "usage: %s [-tV] [-c FILE]\n", program);
-	return (struct daemon_options){ .done = true, .status = EX_USAGE };
+	return (struct daemon_options){ .done = true, .status = status };
 }
 
 struct daemon_options
-daemon_options_read(int argc, char **argv, const char *program)
+daemon_options_read(int argc, char **argv, const struct help *help)
 {
 	struct daemon_options options = { .path = DEFAULT_CONF };
 	int option;
 
-	while ((option = getopt(argc, argv, "c:tV")) != -1) {
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, help->letters, help->options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
 			options.path = optarg;
 			break;
+		case 'h':
+			return done(help_print(help));
 		case 't':
 			options.check_only = true;
 			break;
 		case 'V':
-			printf("%s %s\n", program, PACKAGE_VERSION);
-			return (struct daemon_options){ .done = true, .status = EX_OK };
+			return done(help_print_version(help));
 		default:
-			return usage(program);
+			return done(help_refuse_option(help, argc, argv));
 		}
 	}
-	return optind < argc ? usage(program) : options;
+	if (optind < argc)
+		return done(help_refuse(help, "\"%s\": no operand is taken", argv[optind]));
+	return options;
 }

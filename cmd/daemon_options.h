@@ -11,13 +11,24 @@
 
 #include <stdbool.h>
 
+#include "cmd/help.h"
+
+/* The options for --help to show. */
+#define DAEMON_OPTIONS_LINES \
+	"  -c FILE        read this configuration, not " SYSCONFDIR "/stsgate/stsgate.conf\n" \
+	"  -t             check the configuration, and exit\n" \
+	HELP_LINES
+
 struct daemon_options {
 	const char *path;	/* of the configuration */
 	bool check_only;	/* -t */
 	bool done;	/* nothing is left to do but to end with status */
-	int status;	/* EX_OK or EX_USAGE */
+	int status;	/* EX_OK, or EX_USAGE and the like after a message */
 };
 
-struct daemon_options daemon_options_read(int argc, char **argv, const char *program);
+extern const char daemon_options_letters[];
+extern const struct option daemon_options_table[];
+
+struct daemon_options daemon_options_read(int argc, char **argv, const struct help *help);
 
 #endif

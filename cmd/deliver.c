@@ -26,6 +26,7 @@
 #include "shim/message/body.h"
 #include "cmd/deliver_client.h"
 #include "cmd/deliver_relay.h"
+#include "cmd/help.h"
 
 #define DEFAULT_SOCKET	"unix:/run/stsgate/lmtp.sock"
 #define CONNECT_MS	(30 * 1000)
@@ -81,14 +82,33 @@ block_signals(void)
 	(void)sigprocmask(SIG_BLOCK, &blocked, NULL);
 }
 
-/* why NULL: getopt has told. */
+enum { ALL_OR_NONE = HELP_LONG_ONLY, LMTP };
+
+static const struct option long_options[] = {
+	{ "all-or-none", no_argument, NULL, ALL_OR_NONE },
+	{ "lmtp", no_argument, NULL, LMTP },
+	HELP_ROWS
+};
+
+static const struct help help = {
+	.program = "stsgate-deliver",
+	.text = "usage: stsgate-deliver [-s SOCKET] [--all-or-none] -f SENDER [--] RCPT...\n"
+	    "       stsgate-deliver [-s SOCKET] --lmtp\n\n"
+	    "  -s SOCKET      where stsgated listens, by default " DEFAULT_SOCKET "\n"
+	    "  -f SENDER      the envelope sender\n"
+	    "  --all-or-none  several recipients: the failure of one fails them all\n"
+	    "  --lmtp         speak LMTP on standard input and output\n"
+	    HELP_LINES,
+	.manual = "stsgate-deliver(8)",
+	/* "+": options end at the first recipient, which is a stranger's text. */
+	.letters = "+f:hs:V",
+	.options = long_options,
+};
+
 static int
 usage(const char *why)
 {
-	if (why != NULL)
-		fprintf(stderr, "stsgate-deliver: %s\n", why);
-	fputs("usage: stsgate-deliver [-s SOCKET] [--all-or-none] -f SENDER [--] RCPT...\n"
-	    "       stsgate-deliver [-s SOCKET] --lmtp\n", stderr);
+	(void)help_refuse(&help, "%s", why);
 	return -1;
 }
 
@@ -135,31 +155,30 @@ parse_server(const char *text, struct options *options)
 static int
 parse_options(int argc, char **argv, struct options *options)
 {
-	static const struct option long_options[] = {
-		{ "all-or-none", no_argument, NULL, 'a' },
-		{ "lmtp", no_argument, NULL, 'l' },
-		{ NULL, 0, NULL, 0 },
-	};
 	const char *server = DEFAULT_SOCKET;
 	int option, i;
 
-	/* "+": options end at the first recipient, which is a stranger's text. */
-	while ((option = getopt_long(argc, argv, "+f:s:", long_options, NULL)) != -1) {
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, help.letters, long_options, NULL)) != -1) {
 		switch (option) {
-		case 'a':
+		case ALL_OR_NONE:
 			options->all_or_none = true;
 			break;
 		case 'f':
 			options->sender = without_brackets(optarg);
 			break;
-		case 'l':
+		case LMTP:
 			options->lmtp = true;
 			break;
 		case 's':
 			server = optarg;
 			break;
+		case 'h':
+		case 'V':
+			return usage("--help and --version stand alone");
 		default:
-			return usage(NULL);
+			(void)help_refuse_option(&help, argc, argv);
+			return -1;
 		}
 	}
 	options->rcpts = argv + optind;
@@ -259,12 +278,24 @@ relay(const struct options *options)
 	return deliver_relay(STDIN_FILENO, STDOUT_FILENO, fd);
 }
 
+/* Such words among others may be a stranger's address, where the MTA's command lacks "--": status 0
+ * would say that the message is delivered. */
+static bool
+is_alone(int argc, char **argv, const char *letter, const char *name)
+{
+	return argc == 2 && (strcmp(argv[1], letter) == 0 || strcmp(argv[1], name) == 0);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct options options = { .sender = NULL };
 	int status;
 
+	if (is_alone(argc, argv, "-h", "--help"))
+		return help_print(&help);
+	if (is_alone(argc, argv, "-V", "--version"))
+		return help_print_version(&help);
 	catch_signals();
 	if (parse_options(argc, argv, &options) != 0)
 		return EX_USAGE;

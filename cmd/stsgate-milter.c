@@ -32,6 +32,8 @@
 #include "integration/milter/milter_rules.h"
 #include "cmd/complain.h"
 #include "cmd/daemon_options.h"
+#include "cmd/help.h"
+#include "cmd/libraries.h"
 #include "cmd/privileges.h"
 
 #define STOP_MS	6000	/* what recipients that are being asked about get after SIGTERM */
@@ -227,10 +229,25 @@ check(struct conf *conf)
 	return EX_OK;
 }
 
+static void
+libraries(FILE *out)
+{
+	libraries_base(out);
+	libraries_milter(out);
+}
+
 int
 main(int argc, char **argv)
 {
-	struct daemon_options options = daemon_options_read(argc, argv, "stsgate-milter");
+	static const struct help help = {
+		.program = "stsgate-milter",
+		.text = "usage: stsgate-milter [-t] [-c FILE]\n\n" DAEMON_OPTIONS_LINES,
+		.manual = "stsgate-milter(8)",
+		.letters = daemon_options_letters,
+		.options = daemon_options_table,
+		.libraries = libraries,
+	};
+	struct daemon_options options = daemon_options_read(argc, argv, &help);
 	struct conf *conf;
 
 	if (options.done)

@@ -18,6 +18,8 @@
 #include "base/http.h"
 #include "base/log.h"
 #include "base/conf/conf.h"
+#include "cmd/help.h"
+#include "cmd/libraries.h"
 #include "cmd/stsgate_cache.h"
 #include "cmd/stsgate_check.h"
 #include "cmd/stsgate_client.h"
@@ -26,23 +28,48 @@
 
 #define DEFAULT_CONF	SYSCONFDIR "/stsgate/stsgate.conf"
 
-static const char usage_text[] =
-    "usage: stsgate [-c FILE] [--json] policy DOMAIN\n"
-    "       stsgate [-c FILE] [--json] check DOMAIN\n"
-    "       stsgate [-c FILE] [--json] stats\n"
-    "       stsgate [-c FILE] [--json] cache list|export|import\n"
-    "       stsgate [-c FILE] [--json] cache show|refresh|forget DOMAIN\n"
-    "       stsgate [-c FILE] [--json] report show|status [--date YYYY-MM-DD] [--domain DOMAIN]\n"
-    "       stsgate [-c FILE] [--json] report send [--date YYYY-MM-DD] [--domain DOMAIN]\n"
-    "               [--force] [--dry-run DIR]\n"
-    "       stsgate -V\n";
+enum { JSON = HELP_LONG_ONLY, DATE, DOMAIN, FORCE, DRY_RUN };
 
-static int
-usage(void)
+static const struct option options[] = {
+	{ "json", no_argument, NULL, JSON },
+	{ "date", required_argument, NULL, DATE },
+	{ "domain", required_argument, NULL, DOMAIN },
+	{ "force", no_argument, NULL, FORCE },
+	{ "dry-run", required_argument, NULL, DRY_RUN },
+	HELP_ROWS
+};
+
+static void
+libraries(FILE *out)
 {
-	fputs(usage_text, stderr);
-	return EX_USAGE;
+	libraries_base(out);
+	libraries_net(out);
 }
+
+static const struct help help = {
+	.program = "stsgate",
+	.text = "usage: stsgate [-c FILE] [--json] policy DOMAIN\n"
+	    "       stsgate [-c FILE] [--json] check DOMAIN\n"
+	    "       stsgate [-c FILE] [--json] stats\n"
+	    "       stsgate [-c FILE] [--json] cache list|export|import\n"
+	    "       stsgate [-c FILE] [--json] cache show|refresh|forget DOMAIN\n"
+	    "       stsgate [-c FILE] [--json] report show|status [--date YYYY-MM-DD]"
+	    " [--domain DOMAIN]\n"
+	    "       stsgate [-c FILE] [--json] report send [--date YYYY-MM-DD] [--domain DOMAIN]\n"
+	    "               [--force] [--dry-run DIR]\n\n"
+	    "  -c FILE        find the control socket by this configuration, not\n"
+	    "                 " DEFAULT_CONF "\n"
+	    "  --json         print the JSON that stsgated answered\n"
+	    "  --date DATE    report: the UTC day that reports are about\n"
+	    "  --domain NAME  report: only those about this next-hop domain\n"
+	    "  --force        report send: a day that is not over, too\n"
+	    "  --dry-run DIR  report send: write the files there, and send nothing\n"
+	    HELP_LINES,
+	.manual = "stsgate(1)",
+	.letters = "c:hV",
+	.options = options,
+	.libraries = libraries,
+};
 
 /* Is what is in force not known, because a look-up failed? */
 static bool
@@ -90,12 +117,13 @@ static const struct command {
 	{ "report", "send", false, stsgate_report_send },
 	{ "report", "status", false, stsgate_report_status },
 };
+#define COMMANDS	(sizeof(commands) / sizeof(commands[0]))
 
 /* The command that the words name, with *domain set when it takes one; NULL when none does. */
 static const struct command *
 find_command(int count, char **words, const char **domain)
 {
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+	for (size_t i = 0; i < COMMANDS; i++) {
 		const struct command *command = &commands[i];
 		int named = command->verb == NULL ? 1 : 2;
 
@@ -107,6 +135,84 @@ find_command(int count, char **words, const char **domain)
 		return command;
 	}
 	return NULL;
+}
+
+/* The noun, or the verb of the noun, that a mistyped word most likely stands for. */
+static const char *
+nearest_word(const char *noun, const char *word)
+{
+	const char *names[COMMANDS];
+	size_t count = 0;
+
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (noun == NULL)
+			names[count++] = commands[i].noun;
+		else if (commands[i].verb != NULL && strcmp(commands[i].noun, noun) == 0)
+			names[count++] = commands[i].verb;
+	return help_nearest(word, names, count);
+}
+
+/* The first command of this noun and, unless NULL, this verb; with noun NULL, of the verb alone. */
+static const struct command *
+first_command(const char *noun, const char *verb)
+{
+	for (size_t i = 0; i < COMMANDS; i++) {
+		const struct command *command = &commands[i];
+
+		if ((noun == NULL || strcmp(command->noun, noun) == 0) &&
+		    (verb == NULL || (command->verb != NULL && strcmp(command->verb, verb) == 0)))
+			return command;
+	}
+	return NULL;
+}
+
+static int
+refuse_noun(const char *word)
+{
+	const struct command *command = first_command(NULL, word);
+	const char *nearest = nearest_word(NULL, word);
+
+	if (command != NULL)
+		return help_refuse(&help, "unknown command \"%s\": did you mean %s %s?", word,
+		    command->noun, command->verb);
+	if (nearest != NULL)
+		return help_refuse(&help, "unknown command \"%s\": did you mean %s?", word,
+		    nearest);
+	return help_refuse(&help, "unknown command \"%s\"", word);
+}
+
+static int
+refuse_verb(const char *noun, const char *word)
+{
+	const char *nearest = nearest_word(noun, word);
+
+	if (nearest != NULL)
+		return help_refuse(&help, "unknown command \"%s %s\": did you mean %s %s?", noun,
+		    word, noun, nearest);
+	return help_refuse(&help, "unknown command \"%s %s\"", noun, word);
+}
+
+/* The words name no command. */
+static int
+refuse_command(int count, char **words)
+{
+	const struct command *command;
+
+	if (count == 0)
+		return help_refuse(&help, "a command is missing");
+	command = first_command(words[0], NULL);
+	if (command == NULL)
+		return refuse_noun(words[0]);
+	if (command->verb != NULL && count == 1)
+		return help_refuse(&help, "the second word of a \"%s\" command is missing",
+		    words[0]);
+	if (command->verb != NULL)
+		command = first_command(words[0], words[1]);
+	if (command == NULL)
+		return refuse_verb(words[0], words[1]);
+	return help_refuse(&help, "\"%s%s%s\" takes %s", command->noun,
+	    command->verb != NULL ? " " : "", command->verb != NULL ? command->verb : "",
+	    command->domain ? "one domain" : "no operand");
 }
 
 /* The options of reports mean nothing elsewhere. */
@@ -121,44 +227,41 @@ options_fit(const struct command *command, const struct client *client)
 	return !any || strcmp(command->noun, "report") == 0;
 }
 
-/* false: an option that is none. version: nothing else is wanted. */
+/* false: *status is the exit status, and nothing else is wanted. */
 static bool
-read_options(int argc, char **argv, struct client *client, const char **path, bool *version)
+read_options(int argc, char **argv, struct client *client, const char **path, int *status)
 {
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "date", required_argument, NULL, 'd' },
-		{ "domain", required_argument, NULL, 'n' },
-		{ "force", no_argument, NULL, 'f' },
-		{ "dry-run", required_argument, NULL, 'r' },
-		{ NULL, 0, NULL, 0 }
-	};
 	int option;
 
-	while (!*version && (option = getopt_long(argc, argv, "c:V", options, NULL)) != -1) {
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, help.letters, options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
 			*path = optarg;
 			break;
-		case 'j':
+		case JSON:
 			client->json = true;
 			break;
-		case 'd':
+		case DATE:
 			client->date = optarg;
 			break;
-		case 'n':
+		case DOMAIN:
 			client->domain = optarg;
 			break;
-		case 'f':
+		case FORCE:
 			client->force = true;
 			break;
-		case 'r':
+		case DRY_RUN:
 			client->dry_run = optarg;
 			break;
+		case 'h':
+			*status = help_print(&help);
+			return false;
 		case 'V':
-			*version = true;
-			break;
+			*status = help_print_version(&help);
+			return false;
 		default:
+			*status = help_refuse_option(&help, argc, argv);
 			return false;
 		}
 	}
@@ -172,20 +275,17 @@ main(int argc, char **argv)
 	const struct command *command;
 	struct check_rows rows = { .last = NULL };
 	struct client client = { .heard_by = &rows };
-	bool version = false;
 	struct conf *conf;
 	char why[256];
 	int status;
 
-	if (!read_options(argc, argv, &client, &path, &version))
-		return usage();
-	if (version) {
-		printf("stsgate %s\n", PACKAGE_VERSION);
-		return EX_OK;
-	}
+	if (!read_options(argc, argv, &client, &path, &status))
+		return status;
 	command = find_command(argc - optind, argv + optind, &domain);
-	if (command == NULL || !options_fit(command, &client))
-		return usage();
+	if (command == NULL)
+		return refuse_command(argc - optind, argv + optind);
+	if (!options_fit(command, &client))
+		return help_refuse(&help, "an option of reports does not fit this command");
 	conf = conf_load(path, stderr);
 	if (conf == NULL)
 		return EX_CONFIG;

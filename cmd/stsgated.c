@@ -34,6 +34,8 @@
 #include "cmd/daemon_options.h"
 #include "cmd/engines.h"
 #include "cmd/fixed_keys.h"
+#include "cmd/help.h"
+#include "cmd/libraries.h"
 #include "cmd/privileges.h"
 #include "cmd/service_manager.h"
 
@@ -287,10 +289,26 @@ check(const struct conf *conf)
 	return EX_OK;
 }
 
+static void
+libraries(FILE *out)
+{
+	libraries_base(out);
+	libraries_net(out);
+	libraries_daemon(out);
+}
+
 int
 main(int argc, char **argv)
 {
-	struct daemon_options options = daemon_options_read(argc, argv, "stsgated");
+	static const struct help help = {
+		.program = "stsgated",
+		.text = "usage: stsgated [-t] [-c FILE]\n\n" DAEMON_OPTIONS_LINES,
+		.manual = "stsgated(8)",
+		.letters = daemon_options_letters,
+		.options = daemon_options_table,
+		.libraries = libraries,
+	};
+	struct daemon_options options = daemon_options_read(argc, argv, &help);
 	struct conf *conf;
 	int status;
 

@@ -19,7 +19,7 @@ PAGES = ("stsgated.8", "stsgate.1", "stsgate-deliver.8", "stsgate-milter.8",
          "stsgate-lab.1", "stsgate.conf.5")
 LAB = "integration/lab/stslab"
 EXITS = {"EX_OK": 0, "EXIT_NO": 1, "EX_USAGE": 64, "EX_NOUSER": 67, "EX_NOHOST": 68,
-         "EX_UNAVAILABLE": 69, "EX_TEMPFAIL": 75, "EX_NOPERM": 77, "EX_CONFIG": 78}
+         "EX_UNAVAILABLE": 69, "EX_TEMPFAIL": 75, "EX_IOERR": 74, "EX_NOPERM": 77, "EX_CONFIG": 78}
 
 
 def page(name):
@@ -42,7 +42,7 @@ def differ(what, in_code, in_page):
 
 def options_of_code(text):
     """Short options of getopt's string and long ones of the table, as {"c", "-json"}."""
-    short = re.search(r'getopt(?:_long)?\(argc, argv, "\+?:?([A-Za-z:]*)"', text)
+    short = re.search(r'(?:letters = |letters\[\] = )"\+?:?([A-Za-z:]*)"', text)
     found = set(short.group(1).replace(":", "")) if short else set()
     return found | {"-" + name for name in re.findall(r'\{ "([a-z-]+)", (?:no|required)_argument', text)}
 
@@ -50,6 +50,12 @@ def options_of_code(text):
 def options_of_page(text):
     return {option for line in re.findall(r"^\.It (Fl .*)$", text, re.MULTILINE)
             for option in re.findall(r"Fl (-?[A-Za-z][A-Za-z-]*)", line)}
+
+
+def options_of_help(text):
+    """Those that --help lists: two blanks, the options, what they mean."""
+    return {option for line in re.findall(r'"  (-.*?)  +', text)
+            for option in re.findall(r"(?:^|, )-(-?[A-Za-z][a-z-]*)", line)}
 
 
 def exits_of_page(text):
@@ -116,6 +122,7 @@ def alarm_faults():
 def program_faults(name, page_name, *sources):
     text = code(*sources)
     yield from differ(f"{name} options", options_of_code(text), options_of_page(page(page_name)))
+    yield from differ(f"{name} --help", options_of_code(text), options_of_help(text))
     yield from differ(f"{name} exit statuses", exits_of_code(text), exits_of_page(page(page_name)))
 
 
@@ -159,13 +166,14 @@ def main():
         return 77
     faults = [*lint_faults(), *command_faults(), *log_faults(), *milter_log_faults(), *route_faults(),
               *metric_faults(), *alarm_faults(), *lab_faults(),
-              *program_faults("stsgated", "stsgated.8", "cmd/stsgated.c", "cmd/daemon_options.c"),
+              *program_faults("stsgated", "stsgated.8", "cmd/stsgated.c", "cmd/daemon_options.c",
+                              "cmd/daemon_options.h", "cmd/help.h"),
               *program_faults("stsgate", "stsgate.1", "cmd/stsgate.c", "cmd/stsgate_client.h",
-                              "cmd/stsgate_client.c", "cmd/stsgate_transfer.c"),
+                              "cmd/stsgate_client.c", "cmd/stsgate_transfer.c", "cmd/help.h"),
               *program_faults("stsgate-milter", "stsgate-milter.8", "cmd/stsgate-milter.c",
-                              "cmd/daemon_options.c"),
+                              "cmd/daemon_options.c", "cmd/daemon_options.h", "cmd/help.h"),
               *program_faults("stsgate-deliver", "stsgate-deliver.8", "cmd/deliver.c",
-                              "cmd/deliver_client.c")]
+                              "cmd/deliver_client.c", "cmd/help.h")]
     print("\n".join(faults) or "pages and code agree")
     return 1 if faults else 0
 
