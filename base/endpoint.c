@@ -11,12 +11,15 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include "base/endpoint.h"
+
+#define OUR_DIRECTORY	"/run/stsgate"	/* which tmpfiles.d makes */
 
 static bool
 copy_text(const char *from, const char *end, char *copy, size_t room)
@@ -277,6 +280,46 @@ endpoint_receive(const struct endpoint *endpoint, mode_t mode, gid_t group)
 		return fd;
 	close_keeping_errno(fd);
 	return -1;
+}
+
+static void
+directory_of(const struct endpoint *endpoint, struct sockaddr_un *directory)
+{
+	char *end;
+
+	memcpy(directory, &endpoint->address, sizeof(*directory));
+	end = strrchr(directory->sun_path, '/');
+	end[end == directory->sun_path ? 1 : 0] = '\0';
+}
+
+bool
+endpoint_lacks_directory(const struct endpoint *endpoint)
+{
+	struct sockaddr_un directory;
+
+	if (!endpoint_is_unix(endpoint))
+		return false;
+	directory_of(endpoint, &directory);
+	return access(directory.sun_path, F_OK) != 0 && errno == ENOENT;
+}
+
+const char *
+endpoint_reason(const struct endpoint *endpoint, int error, char *why, size_t room)
+{
+	struct sockaddr_un directory;
+
+	if (endpoint_lacks_directory(endpoint)) {
+		directory_of(endpoint, &directory);
+		(void)snprintf(why, room, "there is no directory %s: make it by %s"
+		    "install -d -m 0755 %s", directory.sun_path,
+		    strcmp(directory.sun_path, OUR_DIRECTORY) == 0 ?
+		    "systemd-tmpfiles --create, as the system does when it starts, or by " : "",
+		    directory.sun_path);
+	} else {
+		(void)snprintf(why, room, "%s", error == EADDRINUSE ?
+		    "another process is listening there already" : strerror(error));
+	}
+	return why;
 }
 
 /*

@@ -39,6 +39,12 @@ bool endpoint_is_loopback(const struct endpoint *endpoint);	/* 127/8, ::1 or uni
  * socket ENOTSOCK. mode is set before anyone can connect; group (gid_t)-1 leaves it.
  */
 int endpoint_listen(const struct endpoint *endpoint, mode_t mode, gid_t group, int backlog);
+/* Whether the directory of a Unix socket does not exist. */
+bool endpoint_lacks_directory(const struct endpoint *endpoint);
+/* Why endpoint_listen() or endpoint_receive() failed with this errno, in words of at most
+ * ENDPOINT_REASON_MAX octets; gives why. */
+#define ENDPOINT_REASON_MAX	400
+const char *endpoint_reason(const struct endpoint *endpoint, int error, char *why, size_t room);
 /* A Unix datagram socket that receives, with the same care. */
 int endpoint_receive(const struct endpoint *endpoint, mode_t mode, gid_t group);
 /* A connected, non-blocking socket, or -1 with errno set (ETIMEDOUT at the deadline). */

@@ -221,8 +221,9 @@ connect_server(const struct endpoint *server, int code, const char *line_end)
 	int fd = endpoint_connect(server, deadline_in(CONNECT_MS));
 
 	if (fd < 0)
-		printf("%d 4.3.2 stsgated cannot be reached at %s: %s%s", code, server->text,
-		    strerror(errno), line_end);
+		printf("%d 4.3.2 stsgated cannot be reached at %s: %s%s%s", code, server->text,
+		    strerror(errno), errno == EACCES ?
+		    "; lmtp.socket-group and socket-mode say who may" : "", line_end);
 	return fd;
 }
 

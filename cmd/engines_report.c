@@ -50,6 +50,7 @@ int
 engines_open_tlsrpt(struct engines *e)
 {
 	const char *socket = e->conf->tlsrpt.socket, *why = "";
+	char reason[ENDPOINT_REASON_MAX];
 	struct endpoint endpoint;
 
 	e->tlsrpt_fd = -1;
@@ -62,8 +63,8 @@ engines_open_tlsrpt(struct engines *e)
 	e->tlsrpt_fd = endpoint_receive(&endpoint, e->conf->tlsrpt.socket_mode,
 	    e->conf->tlsrpt.socket_group);
 	if (e->tlsrpt_fd < 0)
-		complain(e->conf, socket, errno == EADDRINUSE ?
-		    "another process is receiving there already" : strerror(errno));
+		complain(e->conf, socket,
+		    endpoint_reason(&endpoint, errno, reason, sizeof(reason)));
 	return e->tlsrpt_fd < 0 ? -1 : 0;
 }
 

@@ -77,13 +77,6 @@ struct listeners {
 	struct server servers[SECTION_COUNT];
 };
 
-static const char *
-reason(void)
-{
-	return errno == EADDRINUSE ? "another process is listening there already" :
-	    strerror(errno);
-}
-
 static struct listener *
 add(struct listeners *listeners, size_t section, int fd)
 {
@@ -169,13 +162,28 @@ static int
 open_section(struct listeners *listeners, const struct conf *conf, size_t section)
 {
 	const struct conf_listener *of = sections[section].find(conf);
+	char why[ENDPOINT_REASON_MAX];
 
 	for (size_t i = 0; i < of->count; i++)
 		if (open_listener(listeners, conf, section, i) == NULL) {
-			complain(conf, of->listen[i].text, reason());
+			complain(conf, of->listen[i].text,
+			    endpoint_reason(&of->listen[i], errno, why, sizeof(why)));
 			return -1;
 		}
 	return 0;
+}
+
+const struct endpoint *
+listeners_without_directory(const struct conf *conf)
+{
+	for (size_t section = 0; section < SECTION_COUNT; section++) {
+		const struct conf_listener *of = sections[section].find(conf);
+
+		for (size_t i = 0; i < of->count; i++)
+			if (endpoint_lacks_directory(&of->listen[i]))
+				return &of->listen[i];
+	}
+	return NULL;
 }
 
 struct listeners *
@@ -260,6 +268,7 @@ open_more(struct listeners *listeners, const struct conf *conf, size_t section)
 {
 	const struct conf_listener *of = sections[section].find(conf);
 	struct listener *listener;
+	char why[ENDPOINT_REASON_MAX];
 	bool all = true;
 
 	for (size_t i = 0; i < of->count; i++) {
@@ -273,7 +282,8 @@ open_more(struct listeners *listeners, const struct conf *conf, size_t section)
 		}
 		log_message(LOG_LEVEL_ERROR, "reload", "%s: %s; %s.listen stays as it was, and"
 		    " what it has lost stays open: restart stsgated to change it",
-		    of->listen[i].text, reason(), sections[section].name);
+		    of->listen[i].text, endpoint_reason(&of->listen[i], errno, why, sizeof(why)),
+		    sections[section].name);
 		if (listener != NULL) {
 			take_out(listeners, listener);
 			free(listener);

@@ -19,6 +19,9 @@
 
 struct listeners;
 
+/* A Unix socket whose directory does not exist; NULL: there is none. */
+const struct endpoint *listeners_without_directory(const struct conf *conf);
+
 /* They queue connections from here on, and are served once everything is ready. NULL: it has been
  * said why. */
 struct listeners *listeners_open(const struct conf *conf);

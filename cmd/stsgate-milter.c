@@ -163,7 +163,7 @@ wait_for_end(struct milter_rules *rules, const char *path)
 static int
 start(const struct conf *conf, const struct privileges *privileges)
 {
-	char why[256];
+	char why[ENDPOINT_TEXT_MAX + ENDPOINT_REASON_MAX];
 
 	if (conf->policy_map.listener.count == 0) {
 		complain(conf, "policy-map.listen is empty: stsgated cannot be asked", "");
@@ -214,17 +214,31 @@ serve(struct conf *conf, const char *path)
 	_exit(status);
 }
 
+/* why "": what says it all. */
+static bool
+not_ready(const char *what, const char *why)
+{
+	fprintf(stderr, "stsgate-milter: not ready to start: %s%s%s\n", what,
+	    why[0] != '\0' ? ": " : "", why);
+	return false;
+}
+
 static int
 check(struct conf *conf)
 {
 	struct privileges privileges;
-	char why[256];
+	char why[ENDPOINT_REASON_MAX];
+	bool ready = true;
 
 	if (conf->policy_map.listener.count == 0)
-		fprintf(stderr, "stsgate-milter: not ready to start: policy-map.listen is empty\n");
+		ready = not_ready("policy-map.listen", "it is empty");
 	if (privileges_find(&privileges, conf->user, why, sizeof(why)) != 0)
-		fprintf(stderr, "stsgate-milter: not ready to start: %s\n", why);
-	printf("stsgate-milter: configuration ok\n");
+		ready = not_ready(why, "");
+	if (endpoint_lacks_directory(&conf->milter.listen))
+		ready = not_ready(conf->milter.listen.text,
+		    endpoint_reason(&conf->milter.listen, ENOENT, why, sizeof(why)));
+	printf("stsgate-milter: %s\n", ready ? "configuration ok" :
+	    "no error in the configuration, but see standard error");
 	conf_free(conf);
 	return EX_OK;
 }

@@ -4,8 +4,13 @@
  */
 #include "config.h"
 
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/domain.h"
 #include "base/limits.h"
@@ -14,17 +19,75 @@
 
 #define ANSWER_TIME_MS	(90 * 1000)	/* stsgated bounds its own look-ups below this */
 #define SENDING_TIME_MS	(30 * 60 * 1000)	/* a page of reports, each receiver silent */
+#define PROBE_MS	1000
 #define STATUS_STOPPING	503
 
-static const char *
-control_path(const struct conf *conf)
+static const struct endpoint *
+control_socket(const struct conf *conf)
 {
 	const struct conf_listener *listener = &conf->control.listener;
 
 	for (size_t i = 0; i < listener->count; i++)
-		if (endpoint_path(&listener->listen[i]) != NULL)
-			return endpoint_path(&listener->listen[i]);
+		if (endpoint_is_unix(&listener->listen[i]))
+			return &listener->listen[i];
 	return NULL;
+}
+
+/* "root, user stsgate and group adm may ask". */
+static void
+add_who_may(const struct stat *socket, struct buf *words)
+{
+	const struct passwd *user = getpwuid(socket->st_uid);
+	const struct group *group = getgrgid(socket->st_gid);
+	bool of_user = (socket->st_mode & S_IWUSR) != 0 && socket->st_uid != 0;
+
+	buf_add_text(words, "root");
+	if (of_user && user != NULL)
+		buf_printf(words, ", user %s", user->pw_name);
+	else if (of_user)
+		buf_printf(words, ", user %u", (unsigned)socket->st_uid);
+	if ((socket->st_mode & S_IWGRP) != 0 && group != NULL)
+		buf_printf(words, ", group %s", group->gr_name);
+	else if ((socket->st_mode & S_IWGRP) != 0)
+		buf_printf(words, ", group %u", (unsigned)socket->st_gid);
+	buf_printf(words, " may ask (its mode is %04o); control.socket-group and socket-mode let"
+	    " a group ask", (unsigned)socket->st_mode & 07777);
+}
+
+/* Why a socket cannot be connected to, when that is why there is no answer. */
+static void
+add_reason(const struct endpoint *endpoint, const struct http_answer *answer, struct buf *words)
+{
+	int fd = endpoint_connect(endpoint, deadline_in(PROBE_MS));
+	int error = errno;
+	struct stat socket;
+
+	if (fd >= 0) {
+		close(fd);
+		buf_add_text(words, answer->reason);
+	} else if (error == EACCES && stat(endpoint_path(endpoint), &socket) == 0) {
+		buf_printf(words, "%s: ", strerror(error));
+		add_who_may(&socket, words);
+	} else if (error == EACCES) {
+		buf_printf(words, "%s: its directory is closed to this user; root may ask",
+		    strerror(error));
+	} else if (error == ENOENT || error == ECONNREFUSED) {
+		buf_printf(words, "%s: stsgated does not run, or control.listen is another",
+		    strerror(error));
+	} else {
+		buf_add_text(words, strerror(error));
+	}
+}
+
+static void
+complain_of_silence(const struct endpoint *endpoint, const struct http_answer *answer)
+{
+	struct buf words = { 0 };
+
+	add_reason(endpoint, answer, &words);
+	fprintf(stderr, "stsgate: stsgated does not answer at %s: %s\n", endpoint_path(endpoint),
+	    buf_text(&words));
+	buf_free(&words);
 }
 
 int
@@ -32,11 +95,11 @@ client_ask(const struct client *client, const char *method, const char *path,
     const struct buf *body, struct http_answer *answer)
 {
 	struct buf url = { 0 };
-	const char *socket_path = control_path(client->conf);
+	const struct endpoint *socket = control_socket(client->conf);
 	struct http_request request = {
 		.method = method,
 		.host = "localhost",
-		.unix_path = socket_path,
+		.unix_path = socket != NULL ? endpoint_path(socket) : NULL,
 		.max_body = LIMIT_CONTROL_BODY,
 		.allow_private = true,
 		.heard = client->heard,
@@ -50,7 +113,7 @@ client_ask(const struct client *client, const char *method, const char *path,
 		request.body = buf_text(body);
 		request.body_length = body->length;
 	}
-	if (socket_path == NULL) {
+	if (socket == NULL) {
 		fputs("stsgate: control.listen has no Unix socket to ask stsgated by\n", stderr);
 		return EX_UNAVAILABLE;
 	}
@@ -66,8 +129,7 @@ client_ask(const struct client *client, const char *method, const char *path,
 	}
 	if (answer->outcome == HTTP_ANSWERED)
 		return EX_OK;
-	fprintf(stderr, "stsgate: stsgated does not answer at %s: %s\n", socket_path,
-	    answer->reason);
+	complain_of_silence(socket, answer);
 	return EX_UNAVAILABLE;
 }
 

@@ -36,6 +36,7 @@
 #include "cmd/fixed_keys.h"
 #include "cmd/help.h"
 #include "cmd/libraries.h"
+#include "cmd/listeners.h"
 #include "cmd/privileges.h"
 #include "cmd/service_manager.h"
 
@@ -242,23 +243,41 @@ print_warning(void *context, const char *warning)
 	fprintf(stderr, "stsgated: warning: %s\n", warning);
 }
 
-/* What depends on the machine and not on the file: told, and no reason to call the file wrong. */
-static void
+/* why "": what says it all. */
+static bool
+not_ready(const char *what, const char *why)
+{
+	fprintf(stderr, "stsgated: not ready to start: %s%s%s\n", what,
+	    why[0] != '\0' ? ": " : "", why);
+	return false;
+}
+
+/* What depends on the machine and not on the file: told, and no reason to call the file wrong.
+ * Gives whether stsgated could start. */
+static bool
 check_surroundings(const struct conf *conf)
 {
+	const struct endpoint *socket = listeners_without_directory(conf);
 	struct privileges privileges;
-	char why[256];
+	char why[ENDPOINT_REASON_MAX];
+	bool ready = true;
 
 	if (privileges_find(&privileges, conf->user, why, sizeof(why)) != 0)
-		fprintf(stderr, "stsgated: not ready to start: %s\n", why);
-	if (access(conf->state_directory, F_OK) != 0)
-		fprintf(stderr, "stsgated: not ready to start: state-directory %s: %s\n",
-		    conf->state_directory, strerror(errno));
+		ready = not_ready(why, "");
+	if (access(conf->state_directory, F_OK) != 0) {
+		snprintf(why, sizeof(why), "state-directory %s: %s (install -d -o %s -m 0750"
+		    " makes it)", conf->state_directory, strerror(errno), conf->user);
+		ready = not_ready(why, "");
+	}
 	if (store_dir_is_exposed(conf->state_directory, why, sizeof(why)))
 		fprintf(stderr, "stsgated: warning: %s\n", why);
-	if (access(conf->spool_directory, F_OK) != 0)
-		fprintf(stderr, "stsgated: not ready to start: spool-directory %s: %s\n",
-		    conf->spool_directory, strerror(errno));
+	if (access(conf->spool_directory, F_OK) != 0) {
+		snprintf(why, sizeof(why), "spool-directory %s", conf->spool_directory);
+		ready = not_ready(why, strerror(errno));
+	}
+	if (socket != NULL)
+		ready = not_ready(socket->text, endpoint_reason(socket, ENOENT, why, sizeof(why)));
+	return ready;
 }
 
 static int
@@ -268,6 +287,7 @@ check(const struct conf *conf)
 	enum resolver_health health;
 	struct resolver *resolver;
 	struct tls_client *tls;
+	bool ready;
 
 	log_open("stsgated", false, LOG_LEVEL_ERROR);
 	tls = tls_client_new(conf->tls.ca_file, why, sizeof(why));
@@ -282,10 +302,11 @@ check(const struct conf *conf)
 		return EX_CONFIG;
 	}
 	conf_warn(conf, print_warning, NULL);
-	check_surroundings(conf);
+	ready = check_surroundings(conf);
 	health = resolver_wait_health(resolver, deadline_in(SELF_TEST_MS));
 	resolver_free(resolver);
-	printf("stsgated: configuration ok; %s\n", health_advice(health));
+	printf("stsgated: %s; %s\n", ready ? "configuration ok" :
+	    "no error in the configuration, but see standard error", health_advice(health));
 	return EX_OK;
 }
 

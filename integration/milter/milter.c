@@ -270,11 +270,12 @@ int
 milter_open(const struct conf *conf, char *why, size_t why_room)
 {
 	const char *where = conf->milter.listen.text;
+	char reason[ENDPOINT_REASON_MAX];
 
 	thread_condition(&asking_over);
-	if (make_way(&conf->milter.listen) != 0)
-		return fail(why, why_room, "%s: %s", where, errno == EADDRINUSE ?
-		    "another process is listening there already" : strerror(errno));
+	if (endpoint_lacks_directory(&conf->milter.listen) || make_way(&conf->milter.listen) != 0)
+		return fail(why, why_room, "%s: %s", where,
+		    endpoint_reason(&conf->milter.listen, errno, reason, sizeof(reason)));
 	if (register_callbacks(&conf->milter.listen) != 0)
 		return fail(why, why_room, "libmilter does not take %s", where);
 	errno = 0;

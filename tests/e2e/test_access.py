@@ -7,6 +7,7 @@ import grp
 import os
 import pathlib
 import re
+import shutil
 import socket
 import stat
 import subprocess
@@ -144,6 +145,50 @@ def test_the_group_is_let_in(start):
     with open_to_strangers(mta):
         assert knock(STRANGER, group.gr_gid, *paths) == ["in"] * 2
         assert knock(STRANGER, STRANGER, *paths) == ["Permission denied"] * 2
+
+
+@pytest.mark.parametrize("settings,allowed", [
+    ({}, r"root may ask \(its mode is 0600\)"),
+    ({"socket-group": "mail", "socket-mode": "0660"}, r"root, group mail may ask \(its mode is 0660\)")])
+def test_the_command_says_who_may_ask(start, settings, allowed):
+    mta = start({"control": settings})
+    with open_to_strangers(mta):
+        program = shutil.copy(programs.find("stsgate"), mta.directory)
+        config = mta.directory / "asking.conf"
+        config.write_text(f'control {{ listen = {{"unix:{path_of(mta, "control")}"}} }}\n')
+        for path in (program, config):
+            os.chmod(path, 0o755)
+        asked = subprocess.run(["setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}",
+                                "--clear-groups", program, "-c", config, "stats"],
+                               capture_output=True, text=True, timeout=30, check=False)
+    assert asked.returncode == 69 and "localhost" not in asked.stderr
+    assert re.search(rf"control\.sock: Permission denied: {allowed}; control\.socket-group",
+                     asked.stderr), asked.stderr
+
+
+def test_the_pipe_helper_says_where_it_is_said_who_may(mta):
+    with open_to_strangers(mta):
+        program = shutil.copy(programs.find("stsgate-deliver"), mta.directory)
+        os.chmod(program, 0o755)
+        asked = subprocess.run(["setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}",
+                                "--clear-groups", program, "-s", path_of(mta, "lmtp"),
+                                "-f", "a@b.example", "--", "c@d.example"], input="x\n",
+                               capture_output=True, text=True, timeout=30, check=False)
+    assert asked.returncode == 75
+    assert asked.stdout.endswith("Permission denied; lmtp.socket-group and socket-mode say who may\n")
+
+
+def test_the_command_says_that_stsgated_does_not_run(tmp_path):
+    config, path = tmp_path / "asking.conf", tmp_path / "control.sock"
+    config.write_text(f'control {{ listen = {{"unix:{path}"}} }}\n')
+    said = f"stsgate: stsgated does not answer at {path}: "
+    for why in ("No such file or directory", "Connection refused"):
+        asked = programs.run("stsgate", "-c", str(config), "stats")
+        assert asked.returncode == 69
+        assert asked.stderr == f"{said}{why}: stsgated does not run, or control.listen is another\n"
+        with socket.socket(socket.AF_UNIX) as left:
+            if not path.exists():
+                left.bind(str(path))
 
 
 TELLING = ("/metrics", "/healthz")

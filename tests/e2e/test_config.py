@@ -162,6 +162,43 @@ def test_every_key_of_the_contract_is_known(net, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_ready_is_told_from_right(tmp_path):
+    """-t speaks of the file and of the machine: a right file, and what is missing to start."""
+    state, run = tmp_path / "state", tmp_path / "run"
+    text = f'user = "nobody"\nstate-directory = "{state}"\n' + "".join(
+        f'{section} {{ listen = {{"unix:{run}/{section}"}} }}\n'
+        for section in ("lmtp", "policy-map", "control"))
+    _, done = check(tmp_path, text)
+    assert done.returncode == 0
+    assert "no error in the configuration, but" in done.stdout and "ok" not in done.stdout
+    assert f"not ready to start: state-directory {state}: " in done.stderr
+    assert f"there is no directory {run}: make it by install -d -m 0755 {run}\n" in done.stderr
+    state.mkdir()
+    run.mkdir()
+    _, done = check(tmp_path, text)
+    assert "configuration ok" in done.stdout and "not ready" not in done.stderr
+
+
+def test_a_missing_directory_of_sockets_says_what_makes_it(tmp_path):
+    """At the start of each daemon; the default directory is named with what makes it at boot."""
+    state = tmp_path / "state"
+    state.mkdir()
+    path = tmp_path / "stsgate.conf"
+    path.write_text(f'user = "root"\nlog = "stderr"\nstate-directory = "{state}"\n'
+                    f'lmtp {{ listen = {{"unix:{tmp_path}/none/lmtp.sock"}} }}\n'
+                    f'milter {{ listen = "unix:{tmp_path}/none/milter.sock" }}\n', encoding="utf-8")
+    for program in ("stsgated", "stsgate-milter"):
+        done = programs.run(program, "-c", str(path), seconds=15)
+        assert done.returncode == 69
+        assert f"{tmp_path}/none: make it by install -d -m 0755 {tmp_path}/none" in done.stderr
+    if pathlib.Path("/run/stsgate").exists():
+        pytest.skip("/run/stsgate exists on this machine")
+    path.write_text(f'user = "root"\nlog = "stderr"\nstate-directory = "{state}"\n')
+    for program in ("stsgated", "stsgate-milter"):
+        done = programs.run(program, "-c", str(path), seconds=15)
+        assert done.returncode == 69 and "/run/stsgate: make it by systemd-tmpfiles" in done.stderr
+
+
 def test_version():
     done = programs.run("stsgated", "-V")
     assert done.returncode == 0 and re.search(r"stsgate\S* .*\d+\.\d+", done.stdout)

@@ -310,10 +310,40 @@ test_tcp(void **state)
 	}
 }
 
+static void
+test_why_not(void **state)
+{
+	static const struct {
+		const char *text;
+		int error;
+		const char *why;
+	} rows[] = {
+		{ "inet:127.0.0.1:25", EADDRINUSE, "another process is listening there already" },
+		{ "inet:127.0.0.1:25", EACCES, "Permission denied" },
+		{ "unix:/sock", EACCES, "Permission denied" },
+		{ "unix:/tmp/sock", ENOENT, "No such file or directory" },
+		{ "unix:/nowhere/at/all/sock", EACCES, "there is no directory /nowhere/at/all:"
+		    " make it by install -d -m 0755 /nowhere/at/all" },
+	};
+	char why[ENDPOINT_REASON_MAX];
+	struct endpoint endpoint;
+	const char *refused;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(endpoint_parse(rows[i].text, &endpoint, &refused), 0);
+		assert_string_equal(endpoint_reason(&endpoint, rows[i].error, why, sizeof(why)),
+		    rows[i].why);
+		assert_int_equal(endpoint_lacks_directory(&endpoint),
+		    strstr(rows[i].why, "make") != NULL);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_why_not),
 		cmocka_unit_test(test_accepted),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_path_length),
