@@ -173,3 +173,26 @@ def test_usage(lab):
     assert lab("down").returncode == 69
     listed = lab("list").stdout
     assert "strip-starttls" in listed and "SMTP smuggling" in listed
+
+
+@pytest.mark.parametrize("words", [("-h",), ("--help",), ("tour", "-h"), ("pcap", "--help")])
+def test_help(lab, words):
+    done = lab(*words)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("usage: stsgate-lab")
+
+
+def test_version_names_the_libraries(lab):
+    done = lab("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        "stsgate-lab", "Python", "cryptography", "dnspython"]
+    assert lab("-V").stdout == done.stdout
+
+
+@pytest.mark.parametrize("words,meant", [
+    (("tuor",), "tour"), (("--hepl",), "--help"), (("-v",), "-V"),
+    (("send", "--gaurded"), "--guarded"), (("tour", "strip-startls"), "strip-starttls")])
+def test_a_mistyped_word_names_the_nearest(lab, words, meant):
+    done = lab(*words)
+    assert done.returncode == 64 and f"did you mean {meant}?" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

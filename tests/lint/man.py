@@ -134,8 +134,12 @@ def lab_faults():
     yield from differ("stsgate-lab commands", set(re.findall(r'verb\("([a-z]+)",', command)),
                       set(re.findall(r"^\.It Cm ([a-z]+)$", listed, re.MULTILINE)))
     used = set(re.findall(r"^\.(?:Op )?Fl -([a-z]+)", before, re.MULTILINE))
-    options = set(re.findall(r'add_argument\("--([a-z]+)"', command)) | {"help"}
+    options = set(re.findall(r'add_argument\((?:"-[A-Z]", )?"--([a-z]+)"', command)) | {"help"}
     yield from differ("stsgate-lab options", options, used)
+    versions = [re.search(pattern, text, re.MULTILINE).group(1) for pattern, text in (
+        (r"^AC_INIT\(\[stsgate\], \[([^]]+)\]", code("configure.ac")),
+        (r'^VERSION = "(.*)"$', code(f"{LAB}/__init__.py")))]
+    yield from differ("stsgate-lab version", {versions[0]}, {versions[1]})
     exits = set(map(int, re.search(r"^EXIT_OK.* = ([\d, ]+)$", command, re.MULTILINE)
                     .group(1).split(", ")))
     yield from differ("stsgate-lab exit statuses", exits, exits_of_page(text))

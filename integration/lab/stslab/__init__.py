@@ -10,3 +10,5 @@ internet.Internet puts it together; start there.  It needs a network
 namespace of its own, so that ports 25, 53 and 443 are free and no packet
 can leave: see namespace.py.
 """
+
+VERSION = "0.1"

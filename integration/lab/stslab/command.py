@@ -8,14 +8,20 @@ the others talk to the lab that `up` has left running, or make it.
 
 import argparse
 import contextlib
+import difflib
 import os
 import pathlib
+import platform
+import re
 import signal
 import subprocess
 import sys
 import time
 
-from . import namespace, programs, resident, scenarios, senders
+import cryptography
+import dns.version
+
+from . import VERSION, namespace, programs, resident, scenarios, senders
 from .report import page
 from .terminal import Terminal
 from .world import World
@@ -32,8 +38,24 @@ class Parser(argparse.ArgumentParser):
         sys.exit(EXIT_USAGE)
 
 
+def versions():
+    return (f"stsgate-lab {VERSION}\nPython {platform.python_version()}\n"
+            f"cryptography {cryptography.__version__}\ndnspython {dns.version.version}")
+
+
+def did_you_mean(word, known):
+    """What a refusal adds; nothing where no known word is near."""
+    near = [other for other in [word.swapcase()] if other in known] or \
+        difflib.get_close_matches(word, known, 1)
+    return f": did you mean {near[0]}?" if near else ""
+
+
 def options():
-    parser = Parser(prog="stsgate-lab", description="see a downgrade attack succeed, then fail")
+    """The parser, and those of the commands by their names."""
+    parser = Parser(prog="stsgate-lab", description="see a downgrade attack succeed, then fail",
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-V", "--version", action="version", version=versions(),
+                        help="print the versions of this program and of its libraries")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True,
                                   parser_class=Parser)
 
@@ -60,7 +82,29 @@ def options():
     add = verb("pcap", "run one scenario and keep its packets for Wireshark")
     add.add_argument("scenario")
     add.add_argument("file", nargs="?")
-    return parser
+    return parser, verbs.choices
+
+
+def parse(words):
+    """What is asked; an unknown command or option ends the program, and names the nearest."""
+    parser, verbs = options()
+    verb = next((word for word in words if not word.startswith("-")), None)
+    if verb is not None and verb not in verbs:
+        parser.error(f'unknown command "{verb}"{did_you_mean(verb, verbs)}; see --help')
+    wrong = [word for word in words[:1] if word.startswith("-")
+             and word not in options_of(parser)]
+    if not wrong:
+        asked, wrong = parser.parse_known_args(words)
+        parser = verbs[asked.verb]
+    for word in wrong:
+        what = "unknown option" if word.startswith("-") else "too many operands:"
+        near = did_you_mean(word.partition("=")[0], options_of(parser))
+        parser.error(f'{what} "{word}"{near}; see --help')
+    return asked
+
+
+def options_of(parser):
+    return set(re.findall(r"(?<![\w-])--?[a-zA-Z]+", parser.format_help()))
 
 
 def chosen(names):
@@ -68,7 +112,8 @@ def chosen(names):
     known = scenarios.every()
     for name in names:
         if name not in known:
-            print(f"stsgate-lab: no such scenario: {name}; see stsgate-lab list", file=sys.stderr)
+            print(f"stsgate-lab: no such scenario: {name}"
+                  f"{did_you_mean(name, known)}; see stsgate-lab list", file=sys.stderr)
             sys.exit(EXIT_USAGE)
     return [known[name] for name in names or known]
 
@@ -205,7 +250,7 @@ VERBS = {"tour": tour, "report": report, "pcap": pcap, "list": list_all, "up": u
 
 
 def main():
-    asked = options().parse_args()
+    asked = parse(sys.argv[1:])
     try:
         return VERBS[asked.verb](asked)
     except (namespace.NotPrivate, programs.ProgramMissing, PermissionError) as error:
