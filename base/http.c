@@ -315,7 +315,7 @@ http_new(const char *ca_file, const char *proxy, char *why, size_t why_room)
 		goto failed;
 	if (thread_start(&http->thread, ENGINE_STACK, engine_main, http) == 0)
 		return http;
-	(void)snprintf(why, why_room, "no thread for HTTP to be had");
+	(void)snprintf(why, why_room, "cannot create a thread for HTTP");
 failed:
 	http_release(http);
 	return NULL;

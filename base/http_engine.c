@@ -155,7 +155,7 @@ on_header(char *line, size_t size, size_t count, void *context)
 	    (header_differs(line, length, "Content-Encoding:", "identity") ||
 	    header_differs(line, length, "Transfer-Encoding:", "chunked")))
 		http_transfer_decide(transfer, HTTP_GARBLED,
-		    "%s answered in an encoding that was not asked for", transfer->host);
+		    "%s answered in an encoding that was not requested", transfer->host);
 	if (length > 18 && strncasecmp(line, "Transfer-Encoding:", 18) == 0)
 		transfer->work->chunked = true;
 	return transfer->decided ? 0 : length;

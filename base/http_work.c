@@ -239,7 +239,7 @@ http_work_decide_failure(struct http_transfer *transfer, CURLcode code)
 	if (code == CURLE_COULDNT_CONNECT && os_error != 0)
 		text = strerrordesc_np((int)os_error);
 	if (is_ours(transfer, outcome, (int)os_error))
-		http_transfer_decide(transfer, HTTP_LOCAL, "%s [%s]: by our own doing: %s",
+		http_transfer_decide(transfer, HTTP_LOCAL, "%s [%s]: local failure: %s",
 		    transfer->host, transfer->work->peer, text);
 	if (outcome == HTTP_TLS)
 		decide_tls(transfer, code);

@@ -165,7 +165,8 @@ session_start(struct session_pool *pool, int fd)
 	}
 	error = thread_start_detached(pool->stack_octets, session_run, session);
 	if (error != 0) {
-		log_message(LOG_LEVEL_WARNING, "session", "no thread for a connection: %s",
+		log_message(LOG_LEVEL_WARNING, "session", "cannot create a thread for a "
+		    "connection: %s",
 		    strerror(error));
 		session_end(session);
 		pool->full(pool->context, fd);

@@ -19,7 +19,7 @@ struct session_pool;
 
 /* serve runs once a connection, on its own thread, and owns fd, a non-blocking socket; it returns
  * soon after it has closed fd. full is called on the accepting thread for a connection beyond max,
- * or when no thread is to be had; it must not block, and owns fd as well. NULL with errno. */
+ * or when no thread can be created; it must not block, and owns fd as well. NULL with errno. */
 struct session_pool *session_pool_new(size_t max, size_t stack_octets,
     void (*serve)(void *context, int fd), void (*full)(void *context, int fd), void *context);
 /* Starts accepting on a listening socket, which the pool then owns. -1 with errno: it does not. */
@@ -39,7 +39,7 @@ void session_pool_busy(struct session_pool *pool, bool busy);
 bool session_pool_drain(struct session_pool *pool, struct deadline deadline);
 void session_pool_free(struct session_pool *pool);	/* after a complete drain */
 
-/* A helper for the groups of one transaction. NULL: no thread is to be had. */
+/* A helper for the groups of one transaction. NULL: no thread could be created. */
 struct worker;
 struct worker *worker_start(size_t stack_octets, void (*run)(void *context), void *context);
 void worker_join(struct worker *worker);	/* NULL is allowed */

@@ -256,7 +256,7 @@ start_timer(struct engines *e)
 {
 	e->timer = timer_start(e->store, e->sts_cache);
 	if (e->timer == NULL)
-		complain(e->conf, "timer", "no thread is to be had");
+		complain(e->conf, "timer", "cannot create a thread");
 	return e->timer == NULL ? -1 : 0;
 }
 

@@ -112,7 +112,7 @@ engines_start_recorder(struct engines *e)
 		return 0;
 	e->recorder = recorder_new(e->resolver, e->tally, e->forward);
 	if (e->recorder == NULL)
-		complain(e->conf, "TLS reports", "no thread is to be had");
+		complain(e->conf, "TLS reports", "cannot create a thread");
 	return e->recorder == NULL ? -1 : 0;
 }
 
@@ -131,7 +131,7 @@ engines_start_collector(struct engines *e)
 	e->collector = collector_new(e->tlsrpt_fd, e->recorder);
 	e->tlsrpt_fd = -1;
 	if (e->collector == NULL)
-		complain(e->conf, e->conf->tlsrpt.socket, "no thread is to be had");
+		complain(e->conf, e->conf->tlsrpt.socket, "cannot create a thread");
 	return e->collector == NULL ? -1 : 0;
 }
 
@@ -152,7 +152,7 @@ engines_start_reporter(struct engines *e)
 		return 0;
 	e->reporter = reporter_start(&plan);
 	if (e->reporter == NULL)
-		complain(e->conf, "reports", "no thread is to be had");
+		complain(e->conf, "reports", "cannot create a thread");
 	return e->reporter == NULL ? -1 : 0;
 }
 

@@ -119,8 +119,8 @@ inherit(struct listeners *listeners, const struct conf *conf,
 	if (getsockopt(inherited->fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 ||
 	    getsockopt(inherited->fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 ||
 	    !listening || type != SOCK_STREAM) {
-		complain(conf, inherited->name, "the socket that was passed is no listening stream"
-		    " socket (ListenStream=, Accept=no)");
+		complain(conf, inherited->name, "the socket that was passed is not a listening "
+		    "stream socket (ListenStream=, Accept=no)");
 		return -1;
 	}
 	listener = add(listeners, section, inherited->fd);
@@ -280,8 +280,8 @@ open_more(struct listeners *listeners, const struct conf *conf, size_t section)
 			    of->listen[i].text);
 			continue;
 		}
-		log_message(LOG_LEVEL_ERROR, "reload", "%s: %s; %s.listen stays as it was, and"
-		    " what it has lost stays open: restart stsgated to change it",
+		log_message(LOG_LEVEL_ERROR, "reload", "%s: %s; %s.listen stays as it was, and "
+		    "removed sockets stay open: restart stsgated to change it",
 		    of->listen[i].text, endpoint_reason(&of->listen[i], errno, why, sizeof(why)),
 		    sections[section].name);
 		if (listener != NULL) {

@@ -166,7 +166,7 @@ start(const struct conf *conf, const struct privileges *privileges)
 	char why[ENDPOINT_TEXT_MAX + ENDPOINT_REASON_MAX];
 
 	if (conf->policy_map.listener.count == 0) {
-		complain(conf, "policy-map.listen is empty: stsgated cannot be asked", "");
+		complain(conf, "policy-map.listen is empty: stsgated cannot be queried", "");
 		return -1;
 	}
 	if (milter_open(conf, why, sizeof(why)) != 0) {

@@ -88,7 +88,7 @@ conclude(const struct check_rows *rows, const struct http_answer *answer)
 		return EXIT_NO;
 	}
 	if (rows->last == NULL) {
-		fputs("stsgate: stsgated broke the check off\n", stderr);
+		fputs("stsgate: stsgated cancelled the check\n", stderr);
 		return EXIT_NO;
 	}
 	print_verdict(stdout, rows->last);

@@ -114,7 +114,7 @@ client_ask(const struct client *client, const char *method, const char *path,
 		request.body_length = body->length;
 	}
 	if (socket == NULL) {
-		fputs("stsgate: control.listen has no Unix socket to ask stsgated by\n", stderr);
+		fputs("stsgate: control.listen has no Unix socket for requests\n", stderr);
 		return EX_UNAVAILABLE;
 	}
 	buf_printf(&url, "http://localhost%s", path);

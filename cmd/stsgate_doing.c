@@ -12,11 +12,11 @@
 static const struct {
 	const char *what, *words;
 } table[] = {
-	{ "dns", "asking for the MX and TXT records" },
-	{ "mx", "asking for the MX records" },
-	{ "txt", "asking for the TXT record" },
-	{ "address", "asking for the addresses of the hosts" },
-	{ "tlsa", "asking for the TLSA records of the hosts" },
+	{ "dns", "looking up the MX and TXT records" },
+	{ "mx", "looking up the MX records" },
+	{ "txt", "looking up the TXT record" },
+	{ "address", "looking up the addresses of the hosts" },
+	{ "tlsa", "looking up the TLSA records of the hosts" },
 	{ "policy", "fetching the policy" },
 	{ "connect", "connecting to" },
 	{ "greeting", "waiting for the greeting of" },

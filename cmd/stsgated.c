@@ -218,17 +218,18 @@ health_advice(enum resolver_health health)
 	case RESOLVER_VALIDATES:
 		return "DNS answers validate";
 	case RESOLVER_UNTESTED:
-		return "DNS did not answer in time: whether answers validate is not known";
+		return "DNS did not answer in time: it is not known whether answers validate";
 	case RESOLVER_SILENT:
-		return "the DNS servers do not answer, or with failures alone: all mail will be"
-		    " deferred";
+		return "the DNS servers do not answer, or only with failures: all mail will be "
+		    "deferred";
 	case RESOLVER_RECURSES:
-		return "the answers of the configured DNS servers cannot be validated; stsgated"
-		    " asks from the root instead, but for names below dns.insecure. Let the servers"
+		return "the answers of the configured DNS servers cannot be validated; stsgated "
+		    "resolves from the root instead, except for names below dns.insecure. Let the "
+		    "servers"
 		    " pass DNSSEC records, or set dns.mode = \"recurse\"";
 	case RESOLVER_BROKEN:
-		return "no DNS answer can be validated: all mail will be deferred, for unsigned"
-		    " domains too, but for names below dns.insecure. Let the DNS servers pass"
+		return "no DNS answer can be validated: all mail will be deferred, for unsigned "
+		    "domains too, except for names below dns.insecure. Let the DNS servers pass"
 		    " DNSSEC records, or open port 53 for dns.mode = \"recurse\"";
 	case RESOLVER_UNANCHORED:
 		return "no dns.trust-anchor is configured: nothing is validated";

@@ -250,7 +250,7 @@ limit_addresses(struct planning *planning)
 		left -= candidate->host.address_count;
 		if (candidate->host.address_count == 0) {
 			candidate->host.use = false;
-			candidate->host.reason = "the hosts before it have addresses enough";
+			candidate->host.reason = "the hosts before it have enough addresses";
 			candidate->out = OUT_LATE;
 		}
 	}

@@ -23,7 +23,7 @@ plan_blame(struct arena *arena, const struct facts *facts, enum dns_state state,
 		    facts->resolver_fault);
 	if (state != DNS_BOGUS)
 		return "";
-	return arena_printf(arena, "; the DNS of %s must be mended (until then %s)", domain,
+	return arena_printf(arena, "; the DNS of %s must be repaired (until then %s)", domain,
 	    way_out);
 }
 

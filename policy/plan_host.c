@@ -303,7 +303,7 @@ why_unreachable(const struct planning *planning, const struct host_facts *facts,
 	case REACH_PRIVATE:
 		return "all its addresses are private";
 	case REACH_SELF:
-		return "all its addresses mean this very host";
+		return "all its addresses are loopback or unspecified";
 	case REACH_NOTHING:
 		return "it has no address";
 	case REACH_OK:
@@ -357,15 +357,15 @@ why_out(const struct planning *planning, const struct host_facts *facts,
 	case OUT_LOOP:
 		return "this site itself, or no more preferred than it";
 	case OUT_BAD_NAME:
-		return "its name is no host name";
+		return "its name is not a valid host name";
 	case OUT_UNLISTED:
 		return arena_printf(planning->arena, "not listed by mta-sts policy %s",
 		    planning->policy->id);
 	case OUT_UNVOUCHED:
 		return "neither a DNSSEC-secure MX answer nor an mta-sts policy in mode enforce "
-		    "vouches for its name";
+		    "authenticates its name";
 	case OUT_UNNAMED:
-		return "tls = \"verify\", and no name that a certificate could be verified for";
+		return "tls = \"verify\", and there is no name to verify";
 	case OUT_TLSA_UNKNOWN:
 		return why_unknown_tlsa(planning, facts);
 	case OUT_NO_TLSA:

@@ -28,8 +28,8 @@ struct shortfall {
 };
 
 static const char starttls_advice[] =
-    "the receiving site must offer STARTTLS, unless someone on the way takes it out";
-static const char handshake_advice[] = "the receiving site must mend its TLS";
+    "the receiving site must offer STARTTLS, unless an attacker on the path removes it";
+static const char handshake_advice[] = "the receiving site must repair its TLS";
 
 static void
 refused_starttls(const struct proof *proof, struct shortfall *shortfall)
@@ -43,7 +43,7 @@ refused_starttls(const struct proof *proof, struct shortfall *shortfall)
 		finding_set(&shortfall->finding, RESULT_STARTTLS_NOT_SUPPORTED,
 		    "smtp-starttls-reply-garbled");
 		snprintf(shortfall->what, sizeof(shortfall->what),
-		    "its answer to STARTTLS makes no sense");
+		    "its answer to STARTTLS is invalid");
 	}
 }
 
@@ -115,7 +115,7 @@ version_met(const struct plan *plan, const struct demand *demand, const struct p
 	shortfall->advice = lowest == TLS_1_3 ? "the receiving site must offer TLS 1.3" :
 	    "the receiving site must offer TLS 1.2 or later";
 	finding_set(&shortfall->finding, RESULT_VALIDATION_FAILURE, "protocol-%s", proof->protocol);
-	snprintf(shortfall->what, sizeof(shortfall->what), "it speaks no more than %s",
+	snprintf(shortfall->what, sizeof(shortfall->what), "it supports at most %s",
 	    proof->protocol);
 	return false;
 }
@@ -178,8 +178,8 @@ static const struct remedy remedies[] = {
 	    "the receiving site must send its whole chain, up to the authority that its TLSA "
 	    "records name" },
 	{ 0, RESULT_OK, "the certificate cannot be verified",
-	    "the receiving site must mend its certificate",
-	    "the receiving site must mend its certificate and keep its TLSA records in step" },
+	    "the receiving site must replace its certificate",
+	    "the receiving site must replace its certificate and keep its TLSA records in step" },
 };
 
 static const struct remedy *

@@ -30,7 +30,7 @@ enum host_out {
 	OUT_BAD_NAME,
 	OUT_TLSA_UNKNOWN,	/* DANE might speak here, and what it says is not known */
 	OUT_UNLISTED,	/* by an enforced MTA-STS policy */
-	OUT_UNVOUCHED,	/* REQUIRETLS, and nobody vouches for its name */
+	OUT_UNVOUCHED,	/* REQUIRETLS, and its name is not authenticated */
 	OUT_UNNAMED,	/* tls = verify, and no name to verify */
 	OUT_NO_TLSA,	/* tls = dane */
 	OUT_UNREACHABLE,	/* reach says why */

@@ -117,7 +117,7 @@ stop_for_sts(struct planning *planning)
 		return true;
 	case STS_UNKNOWN:
 		defer(planning, "4.4.3",
-		    "%s: whether an mta-sts policy is in force was not learned%s%s", domain, colon,
+		    "%s: whether an mta-sts policy is in force is not known%s%s", domain, colon,
 		    sts->why);
 		return true;
 	case STS_NOT_ASKED:
@@ -263,8 +263,8 @@ defer_unlisted(struct planning *planning)
 	const char *domain = planning->plan->domain;
 
 	defer(planning, "4.7.5",
-	    "mta-sts policy %s of %s lists none of its MX hosts: %s; ask postmaster@%s to mend the "
-	    "policy or the MX records (mode enforce, mx %s; to override set tls = \"audit\" in "
+	    "mta-sts policy %s of %s lists none of its MX hosts: %s; ask postmaster@%s to correct "
+	    "the policy or the MX records (mode enforce, mx %s; to override set tls = \"audit\" in "
 	    "destination \"%s\")", planning->plan->policy_id, domain, name_hosts(planning), domain,
 	    name_patterns(planning), planning->plan->destination);
 }
@@ -311,7 +311,7 @@ refuse_without_address(struct planning *planning)
 		    "no MX record of %s names a valid host", domain);
 	else if (selves > 0)
 		refuse(planning, proven, 550, ".4.4",
-		    "no %s of %s has an address but loopback or unspecified ones: %s",
+		    "no %s of %s has addresses other than loopback or unspecified ones: %s",
 		    host_word(planning), domain, name_hosts(planning));
 	else if (planning->facts->mx == MX_IMPLICIT)
 		refuse(planning, proven, 550, ".4.4",
@@ -339,8 +339,8 @@ static void
 defer_unknown_tlsa(struct planning *planning)
 {
 	const struct plan_host *host = &first_out(planning, OUT_TLSA_UNKNOWN)->host;
-	const char *blame = arena_printf(planning->arena, "; the DNS of %s must be mended (until "
-	    "then set tls = \"audit\" in destination \"%s\")", host->tlsa_base,
+	const char *blame = arena_printf(planning->arena, "; the DNS of %s must be repaired "
+	    "(until then set tls = \"audit\" in destination \"%s\")", host->tlsa_base,
 	    planning->plan->destination);
 
 	/* The host's reason tells of it. */
@@ -363,7 +363,7 @@ defer_by_destination(struct planning *planning)
 		defer(planning, "4.7.5",
 		    "destination \"%s\" demands DANE (tls = \"dane\"), and %s: %s",
 		    plan->destination, planning->facts->mx_state == DNS_SECURE ?
-		    "no secure TLSA record that could be used is known" :
+		    "no usable secure TLSA record is known" :
 		    "the MX answer is not DNSSEC-secure", name_hosts(planning));
 	} else {
 		defer(planning, "4.7.5",
@@ -384,7 +384,7 @@ defer_private(struct planning *planning)
 		    "%s is not an address of the public Internet", domain);
 	else
 		defer(planning, "4.4.4",
-		    "%s: its %ss have private addresses alone, which are refused "
+		    "%s: its %ss have only private addresses, which are refused "
 		    "(dns.private-addresses): %s", domain, host_word(planning),
 		    name_hosts(planning));
 }

@@ -73,11 +73,11 @@ take_field(struct cursor *cursor, struct sts_text *name, struct sts_text *value)
 {
 	*name = take_while(cursor, is_ext_name_char);
 	if (name->length == 0 || !sts_is_alnum(name->octets[0]) || name->length > EXT_NAME_MAX)
-		return "a field's name breaks the grammar";
+		return "a field's name has invalid syntax";
 	if (cursor->at == cursor->end || *cursor->at++ != '=')
 		return "a field without =";
 	*value = take_while(cursor, is_ext_value_char);
-	return value->length > 0 ? NULL : "a field's value is empty or breaks the grammar";
+	return value->length > 0 ? NULL : "a field's value is empty or has invalid syntax";
 }
 
 static const char *
@@ -89,7 +89,7 @@ take_id(const struct sts_text *value, char id[LIMIT_STS_ID + 1])
 		return "the id is longer than 32 characters";
 	for (i = 0; i < value->length; i++)
 		if (!sts_is_alnum(value->octets[i]))
-			return "the id holds other than letters and digits";
+			return "the id has characters other than letters and digits";
 	memcpy(id, value->octets, value->length);
 	id[value->length] = '\0';
 	return NULL;

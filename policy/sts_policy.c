@@ -161,12 +161,12 @@ take_line(struct reading *reading, const struct sts_text *line)
 		return invalid(reading, "no colon");
 	name.length = (size_t)(colon - line->octets);
 	if (name.length == 0 || !is_vchars(&name, false))
-		return invalid(reading, "the field's name breaks the grammar");
+		return invalid(reading, "the field's name has invalid syntax");
 	value.octets = colon + 1;
 	value.length = line->length - name.length - 1;
 	trim(&value);
 	if (value.length == 0 || !is_vchars(&value, true))
-		return invalid(reading, "the field's value is empty or breaks the grammar");
+		return invalid(reading, "the field's value is empty or has invalid syntax");
 	return take_field(reading, &name, &value);
 }
 

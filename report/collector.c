@@ -107,7 +107,7 @@ refuse(struct collector *collector, const char *why)
 	if (collector->said_ms != 0 && now_ms - collector->said_ms < SAY_EVERY_MS)
 		return;
 	collector->said_ms = now_ms;
-	log_message(LOG_LEVEL_WARNING, "tlsrpt", "a datagram on tlsrpt.socket is not taken: %s",
+	log_message(LOG_LEVEL_WARNING, "tlsrpt", "a datagram on tlsrpt.socket is not accepted: %s",
 	    why);
 }
 

@@ -157,7 +157,7 @@ read_failure(const struct reading *reading, const json_t *object, struct outcome
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		texts[i] = read_text(reading, object, keys[i], LIMIT_DATAGRAM_TEXT);
 		if (texts[i] == NULL)
-			return refuse(reading, "a failure with something that is no text");
+			return refuse(reading, "a failure with a value that is not a string");
 	}
 	failure->sending_ip = address_of(reading->arena, texts[0]);
 	failure->mx = outcome_text(reading->arena, texts[1], DOMAIN_MAX - 1);
@@ -177,7 +177,7 @@ read_failures(const struct reading *reading, const json_t *object, struct outcom
 	if (array == NULL)
 		return 0;
 	if (!json_is_array(array) || json_array_size(array) > LIMIT_DATAGRAM_FAILURES)
-		return refuse(reading, "failure-details is no array, or too long");
+		return refuse(reading, "failure-details is not an array, or too long");
 	outcome->failures = arena_array(reading->arena, json_array_size(array),
 	    sizeof(outcome->failures[0]));
 	json_array_foreach(array, i, value)
@@ -248,12 +248,12 @@ read_policy(const struct reading *reading, const json_t *object, struct outcome 
 		return refuse(reading, "a policy of unknown type");
 	policy->domain = read_policy_domain(reading, object);
 	if (policy->domain == NULL)
-		return refuse(reading, "policy-domain is no domain name");
+		return refuse(reading, "policy-domain is not a domain name");
 	if (read_strings(reading, object, "policy-string", &policy->strings,
 	    &policy->string_count) != 0 ||
 	    read_strings(reading, object, "mx-host", &policy->mx, &policy->mx_count) != 0)
-		return refuse(reading, "policy-string or mx-host is no array of texts, or is too "
-		    "long");
+		return refuse(reading, "policy-string or mx-host is not an array of strings, or "
+		    "too long");
 	if (policy->type == OUTCOME_TLSA)
 		sort_records(reading, policy);
 	if (!json_is_boolean(failed) && !(json_is_integer(failed) &&
@@ -272,7 +272,7 @@ read_policies(const struct reading *reading, const json_t *array)
 
 	if (!json_is_array(array) || json_array_size(array) == 0 ||
 	    json_array_size(array) > LIMIT_DATAGRAM_POLICIES)
-		return refuse(reading, "policies is no array, empty or too long");
+		return refuse(reading, "policies is not an array, empty or too long");
 	session->outcomes = arena_array(reading->arena, json_array_size(array),
 	    sizeof(session->outcomes[0]));
 	json_array_foreach(array, i, value)
@@ -295,7 +295,7 @@ read_session(const struct reading *reading, const json_t *object)
 		return refuse(reading, "an unknown version of the protocol");
 	session->domain = read_name(reading, object, "d");
 	if (session->domain == NULL)
-		return refuse(reading, "d is no domain name");
+		return refuse(reading, "d is not a domain name");
 	session->record = read_text(reading, object, "pr", LIMIT_TXT_RECORD + 1);
 	if (session->record == NULL || session->record[0] == '\0' ||
 	    strlen(session->record) > LIMIT_TXT_RECORD)

@@ -21,7 +21,7 @@
 
 struct recorder;
 
-/* All must outlive it; forward may be NULL. NULL: no thread is to be had. */
+/* All must outlive it; forward may be NULL. NULL: no thread could be created. */
 struct recorder *recorder_new(struct resolver *resolver, struct tally *tally,
     struct forward *forward);
 /* Sessions that still wait for a record are lost, and counted so. No other call may be running. */

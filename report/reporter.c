@@ -261,9 +261,9 @@ run_entry(struct reporter *reporter, struct arena *arena, struct outbox_entry *e
 	if (result == STORE_FAILED)
 		(void)snprintf(job->why, sizeof(job->why), "the store cannot be read");
 	else if (result == STORE_ABSENT)
-		give_up(reporter, entry, job, "the figures of that day are gone");
+		give_up(reporter, entry, job, "the figures of that day were deleted");
 	else if (report == NULL)
-		give_up(reporter, entry, job, "the configuration gives it no report any more");
+		give_up(reporter, entry, job, "by the configuration it no longer gets reports");
 	else {
 		job->taken = try_now(reporter, report, &rua, job);
 		sent = true;

@@ -37,7 +37,8 @@ warn_beyond(const struct outbox_bound *bound, int64_t day)
 
 	day_format(day, text);
 	log_message(LOG_LEVEL_WARNING, "report", "%s gets no more than %" PRIu64 " reports about %s"
-	    " (tlsrpt.max-per-receiver): more domains name it", bound->receiver, bound->most, text);
+	    " (tlsrpt.max-per-receiver): further domains name "
+	    "it", bound->receiver, bound->most, text);
 }
 
 enum store_result

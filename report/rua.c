@@ -273,7 +273,7 @@ read_uris(struct arena *arena, const struct sts_text *field, struct sts_text val
 		if (uri.length == 0)
 			return void_for(arena, list, "a URI is missing in a field", field);
 		if (holds_wsp(&uri))
-			return void_for(arena, list, "white space stands in a URI", &uri);
+			return void_for(arena, list, "a URI contains white space", &uri);
 		if (rua_parse_uri(arena, uri.octets, uri.length, &rua) && !is_listed(list, &rua) &&
 		    list->count < LIMIT_RUAS)
 			list->at[list->count++] = rua;
@@ -307,7 +307,7 @@ read_field(struct arena *arena, const struct sts_text *field, struct rua_list *l
 		return read_uris(arena, field, value, list);
 	if (name.length < field->length && is_extension(&name, &value))
 		return true;
-	return void_for(arena, list, "a field is not name=value as RFC 8460 3 has it", field);
+	return void_for(arena, list, "a field is not name=value (RFC 8460 3)", field);
 }
 
 /* RFC 8460 3: tlsrpt-version 1*(field-delim tlsrpt-field) [field-delim] */
@@ -331,7 +331,7 @@ read_record(struct arena *arena, const struct sts_text *record, struct rua_list 
 			return false;
 	}
 	if (list->count == 0)
-		return void_for(arena, list, "no address that can be used, mailto: or https:",
+		return void_for(arena, list, "no usable mailto: or https: address",
 		    record);
 	return true;
 }
@@ -389,10 +389,10 @@ choose(struct arena *arena, const struct sts_text *records, size_t count, struct
 		}
 	}
 	if (several > 1)
-		list->why = arena_printf(arena, "%zu records begin with v=TLSRPTv1;, so that none "
-		    "counts", several);
+		list->why = arena_printf(arena, "%zu records begin with v=TLSRPTv1;, so none is "
+		    "used", several);
 	else if (found != NULL && !is_text(found))
-		list->why = "the record is too long, or holds what is not ASCII";
+		list->why = "the record is too long, or not ASCII";
 	else if (found == NULL && near != NULL)
 		list->why = "the record does not begin with v=TLSRPTv1;";
 	return several == 1 && is_text(found) ? found : NULL;

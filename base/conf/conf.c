@@ -491,7 +491,7 @@ set_host_name(struct load *load)
 		return 0;
 	if (host_name(&domain) != 0)
 		return conf_fault_set(&load->fault, 0,
-		    "the system's name for this host is no host name: set hostname");
+		    "the system's name for this host is not a host name: set hostname");
 	load->conf->hostname = arena_strdup(load->arena, domain.name);
 	return 0;
 }

@@ -114,7 +114,7 @@ take_size(const struct conf_given *given, uint64_t *octets)
 	if (conf_size(only_word(given), octets) != 0 || *octets < key->least ||
 	    *octets > key->most)
 		return conf_given_refuse(given, 0,
-		    "must be an integer of octets, with K or M behind it for KiB or MiB, "
+		    "must be an integer of octets, with K or M after it for KiB or MiB, "
 		    "from %" PRIu64 " to %" PRIu64, key->least, key->most);
 	return 0;
 }

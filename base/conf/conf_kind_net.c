@@ -24,7 +24,7 @@ take_endpoint(const struct conf_given *given, size_t index, bool local, struct e
 		    "must be unix:PATH, inet:ADDRESS:PORT or inet6:[ADDRESS]:PORT: %s", why);
 	if (local && !endpoint_is_loopback(endpoint))
 		return conf_given_refuse(given, index,
-		    "must be a Unix socket or a loopback address, since no client is turned away");
+		    "must be a Unix socket or a loopback address, since any client may connect");
 	return 0;
 }
 
@@ -96,7 +96,7 @@ set_group(const struct conf_given *given, void *field, void *also)
 		return conf_given_refuse(given, 0, "must be a Unix group: %s",
 		    strerror_r(error, reason, sizeof(reason)));
 	return found != NULL ? 0 : conf_given_refuse(given, 0,
-	    "must be a Unix group, and there is none of that name");
+	    "must be an existing Unix group");
 }
 
 static int

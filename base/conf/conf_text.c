@@ -134,7 +134,7 @@ take_quoted(struct scan *scan, char quote)
 		step(scan);
 		if (quote == '"' && !looking_at(scan, "\"") && !looking_at(scan, "\\"))
 			return conf_fault_set(scan->fault, scan->line,
-			    "a backslash in a value stands before \" or \\ alone");
+			    "a backslash in a value may only precede \" or \\");
 		if (!looking_at(scan, "'") && !looking_at(scan, "\"") && !looking_at(scan, "\\"))
 			return 0;
 	}
@@ -365,7 +365,7 @@ take_section(struct scan *scan, const struct token *name, const struct token *ti
 	}
 	if (depth == DEPTH_MAX)
 		return conf_fault_set(scan->fault, name->line,
-		    "sections stand too deep within each other");
+		    "sections are nested too deeply");
 	return take_entries(scan, index, depth + 1);
 }
 
@@ -498,7 +498,7 @@ refuse_nul(const char *octets, size_t length, struct conf_fault *fault)
 	for (at = octets; at < nul; at++)
 		if (*at == '\n')
 			line++;
-	return conf_fault_set(fault, line, "a NUL octet: this is no text file");
+	return conf_fault_set(fault, line, "a NUL octet: this is not a text file");
 }
 
 int

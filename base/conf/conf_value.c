@@ -146,7 +146,7 @@ conf_block(const char *text, struct conf_block *block, const char **why)
 	if (conf_number(slash + 1, &bits) != 0 || bits > (uint64_t)block->bits)
 		return -1;
 	block->bits = (int)bits;
-	*why = "must have nothing but zeros behind the block's length";
+	*why = "must have only zeros after the block's length";
 	return host_bits_clear(block) ? 0 : -1;
 }
 

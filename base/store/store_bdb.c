@@ -483,7 +483,7 @@ set_aside(struct store *store, int damage, char *why, size_t why_room)
 
 	store_dir_aside(store->home, path, sizeof(path));
 	log_message(LOG_LEVEL_ERROR, "store",
-	    "%s is damaged (%s): it is set aside as %s, and what can be read of it is kept; "
+	    "%s is damaged (%s): it is set aside as %s, and the readable records are kept; "
 	    "policies may have been lost", store->home, bdb_error_text(damage), path);
 	if (store_dir_make(store->fresh, why, why_room) != 0)
 		return -1;
@@ -516,8 +516,8 @@ static void
 explain(const struct store *store, int error, char *why, size_t why_room)
 {
 	if (error == BDB_NEWER)
-		(void)snprintf(why, why_room, "%s was written by a newer stsgated: install that "
-		    "one again, or move the directory away", store->home);
+		(void)snprintf(why, why_room, "%s was written by a newer stsgated: install the "
+		    "newer version again, or move the directory away", store->home);
 	else
 		(void)snprintf(why, why_room, "%s: %s", store->home, bdb_error_text(error));
 }

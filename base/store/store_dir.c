@@ -132,8 +132,8 @@ store_dir_is_exposed(const char *directory, char *why, size_t why_room)
 
 	if (stat(directory, &status) != 0 || (status.st_mode & (S_IWGRP | S_IWOTH)) == 0)
 		return false;
-	(void)snprintf(why, why_room, "%s may be written to by %s, who could put policies of their "
-	    "own there: chmod 0700", directory,
+	(void)snprintf(why, why_room, "%s is writable for %s, and policies could be forged there: "
+	    "chmod 0700", directory,
 	    (status.st_mode & S_IWOTH) != 0 ? "everybody" : "its group");
 	return true;
 }

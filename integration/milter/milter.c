@@ -181,7 +181,7 @@ on_end(SMFICTX *ctx)
 	if (value != NULL)
 		failed |= smfi_addheader(ctx, unconst(MILTER_HEADER), unconst(value)) != MI_SUCCESS;
 	if (failed)
-		log_message(LOG_LEVEL_WARNING, "header", "the MTA did not take all changes of "
+		log_message(LOG_LEVEL_WARNING, "header", "the MTA did not accept all changes of "
 		    MILTER_HEADER);
 	return SMFIS_CONTINUE;
 }

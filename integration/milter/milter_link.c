@@ -29,7 +29,7 @@ open_link(struct milter_link *link, const struct conf_listener *map, struct dead
 {
 	int fd = -1;
 
-	milter_verdict_unknown(verdict, "policy-map.listen names no socket to ask at");
+	milter_verdict_unknown(verdict, "policy-map.listen names no socket to connect to");
 	for (size_t i = 0; i < map->count && fd < 0; i++) {
 		fd = endpoint_connect(&map->listen[i], deadline);
 		if (fd < 0)
@@ -104,7 +104,7 @@ fault(enum stream_status status)
 	case STREAM_TIMEOUT:
 		return "stsgated did not answer in time";
 	case STREAM_LONG:
-		return "stsgated gave an answer that is no netstring, or far too long";
+		return "the answer of stsgated is not a netstring, or far too long";
 	case STREAM_END:
 	case STREAM_LOST:
 	case STREAM_STOPPED:

@@ -172,7 +172,8 @@ milter_session_rcpt(struct milter_session *session, const struct milter_rcpt *rc
 	action = milter_decide(&message->verdict, session->conf->milter.refuse);
 	if (action != ACTION_CONTINUE && is_simulated(message, rcpt)) {
 		action = ACTION_CONTINUE;
-		why = "not refused, since it did not come by SMTP and would stay in the maildrop";
+		why = "not refused, since it was not submitted by SMTP and would stay in the "
+		    "maildrop";
 	}
 	log_recipient(message, rcpt, id, action, why, clock_monotonic_ms() - begun);
 	if (action == ACTION_CONTINUE)

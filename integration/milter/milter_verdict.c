@@ -174,8 +174,8 @@ milter_verdict_read(const char *answer, size_t length, struct milter_verdict *ve
 	}
 	object = json_loadb(answer + 3, length - 3, 0, NULL);
 	if (object == NULL || !read_object(object, verdict))
-		milter_verdict_unknown(verdict, "stsgated gave an answer that cannot be read: is it"
-		    " of another version?");
+		milter_verdict_unknown(verdict, "the answer of stsgated cannot be read: is it "
+		    "another version?");
 	json_decref(object);
 }
 

@@ -164,7 +164,7 @@ weigh_published(struct arena *arena, const struct facts *facts, const struct map
 		break;
 	case STS_UNKNOWN:
 		weigh_absence(arena, facts, rules,
-		    "whether it has an mta-sts policy was not learned", policy);
+		    "whether it has an mta-sts policy is not known", policy);
 		break;
 	case STS_TXT_BOGUS:
 		weigh_absence(arena, facts, rules,

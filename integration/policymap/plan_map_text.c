@@ -291,7 +291,7 @@ answer_need(enum map map, const struct map_policy *policy, struct buf *answer)
 	case MAP_NEED_ENCRYPTION:
 		if (map != MAP_STS)
 			return ok(answer, "encrypt");
-		return map_answer_temp(answer, "FEATURE(sts) of Sendmail cannot be told of the "
+		return map_answer_temp(answer, "FEATURE(sts) of Sendmail cannot express the "
 		    "destination's tls = \"encrypt\": use TLS_Rcpt in its access map");
 	case MAP_NEED_NAMES:
 		return answer_names_of(map, policy, answer);

@@ -15,7 +15,7 @@
 #include "integration/policymap/policy_map_question.h"
 
 static const char too_late[] =
-    "the look-up takes longer than an answer may: ask again, it goes on meanwhile";
+    "the look-up takes longer than the time for an answer and continues: ask again";
 
 static void
 count(const struct question *question, enum map_answer kind)
@@ -248,11 +248,10 @@ static enum map_answer
 answer(struct policy_map_desk *desk, const struct question *question, struct buf *answer)
 {
 	if (!question->known)
-		return answer_unknown(question, "there is no such map: postfix, postfix-tlsrpt, "
-		    "sts and json are known", answer);
+		return answer_unknown(question, "unknown map: the maps are postfix, "
+		    "postfix-tlsrpt, sts and json", answer);
 	if (question->key == MAP_KEY_BAD)
-		return answer_unknown(question, "the next hop that is asked about is no domain "
-		    "name", answer);
+		return answer_unknown(question, "the next hop is not a domain name", answer);
 	if (question->key == MAP_KEY_WITHOUT_POLICY)
 		return answer_without_policy(desk, question, answer);
 	if (question->flight == NULL)

@@ -61,7 +61,7 @@ resolver_new_with(const struct conf *conf, const char *resolv_conf, char *why, s
 	error = resolver_test_start(resolver);
 	if (error == 0)
 		return resolver;
-	snprintf(why, why_room, "no thread for the resolver: %s", strerror(error));
+	snprintf(why, why_room, "cannot create a thread for the resolver: %s", strerror(error));
 fail:
 	resolver_free(resolver);
 	return NULL;
@@ -84,7 +84,8 @@ begin_anew(struct resolver *resolver, struct shared_engine *engine,
 	resolver->why[0] = '\0';
 	resolver_watch_start(&resolver->watch, clock_monotonic_ms());
 	if (resolver_test_start(resolver) != 0)
-		log_message(LOG_LEVEL_ERROR, "dns", "no thread to test the DNS servers with");
+		log_message(LOG_LEVEL_ERROR, "dns", "cannot create a thread to test the DNS "
+		    "servers");
 	pthread_cond_broadcast(&resolver->changed);
 	return resolver_switch(resolver, engine, RESOLVER_BY_SERVERS);
 }
@@ -136,7 +137,7 @@ resolver_forget(struct resolver *resolver)
 		retired = resolver_switch(resolver, engine, resolver->path);
 	pthread_mutex_unlock(&resolver->lock);
 	if (engine == NULL)
-		log_message(LOG_LEVEL_ERROR, "dns", "cached answers stay: %s", why);
+		log_message(LOG_LEVEL_ERROR, "dns", "cached answers are kept: %s", why);
 	shared_free(retired);
 }
 

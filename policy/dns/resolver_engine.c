@@ -298,7 +298,7 @@ collect(struct arena *arena, const struct batch *batch, const struct slot *slot,
 	if (slot->name == NULL)
 		fail_here(answer, "this stsgate has too many look-ups under way");
 	else if (slot->done && slot->result == NULL)
-		fail_here(answer, "the resolver could not take the question");
+		fail_here(answer, "the resolver did not accept the query");
 	else if (slot->done)
 		read_result(arena, slot->result, answer);
 	else if (slot->late || batch->stopped)
@@ -353,8 +353,8 @@ engine_run(void *context)
 			continue;
 		error = ub_process(engine->ctx);
 		if (error != UB_NOERROR) {
-			log_message(LOG_LEVEL_ERROR, "dns", "libunbound stopped (%s): no name"
-			    " will be found until stsgated is restarted", ub_strerror(error));
+			log_message(LOG_LEVEL_ERROR, "dns", "libunbound stopped (%s): no name can "
+			    "be resolved until stsgated is restarted", ub_strerror(error));
 			break;
 		}
 	}
@@ -488,7 +488,8 @@ resolver_engine_new(const struct conf *conf, const struct resolver_servers *serv
 	if (error == 0 && is_warm(engine))
 		return engine;
 	if (error != 0) {
-		snprintf(why, why_room, "no thread for the resolver: %s", strerror(error));
+		snprintf(why, why_room, "cannot create a thread for the resolver: %s",
+		    strerror(error));
 		goto fail;
 	}
 	/* Its thread did not come up, and cannot be waited for. */

@@ -128,10 +128,10 @@ resolver_fault_words(enum resolver_health health, const char *server, const char
 		snprintf(words, RESOLVER_FAULT_MAX, "the DNS does not answer the sending site");
 	else if (health == RESOLVER_BROKEN && server != NULL && is_left_out(why))
 		snprintf(words, RESOLVER_FAULT_MAX, "the DNS servers of the sending site (%.*s) "
-		    "drop DNSSEC records (%.60s): let them pass DNSSEC, or set dns.mode to recurse "
-		    "and open port 53", length, server, why);
+		    "drop DNSSEC records (%.60s): let them pass DNSSEC records, or set dns.mode "
+		    "to recurse and open port 53", length, server, why);
 	else if (health == RESOLVER_BROKEN)
 		snprintf(words, RESOLVER_FAULT_MAX, "DNS answers do not validate at the sending "
-		    "site (%.60s): mend its DNS servers (%.*s), dns.trust-anchor or clock", why,
+		    "site (%.60s): fix its DNS servers (%.*s), dns.trust-anchor or clock", why,
 		    server != NULL ? length : 4, server != NULL ? server : "root");
 }

@@ -83,10 +83,10 @@ compare(struct dns_question *question, const struct dns_answer *other)
 	const char *why = NULL;
 
 	if (other->state == DNS_FAILED || other->state == DNS_BOGUS)
-		why = "absent when asked from the root, and the configured DNS servers fail to "
+		why = "absent when resolved from the root, and the configured DNS servers fail to "
 		    "answer";
 	else if (other->count > 0 || (other->exists && !answer->exists))
-		why = "absent when asked from the root, but known to the configured DNS servers";
+		why = "absent when resolved from the root, but known to the configured DNS servers";
 	if (why == NULL)
 		return;
 	answer->state = DNS_FAILED;

@@ -156,16 +156,17 @@ alarm_text(enum resolver_health health)
 	switch (health) {
 	case RESOLVER_BROKEN:
 		return "no DNS answer can be validated: all mail waits, for unsigned domains too, "
-		    "but for names below dns.insecure. The DNS servers drop DNSSEC records, the "
+		    "except for names below dns.insecure. The DNS servers drop DNSSEC records, the "
 		    "trust anchor is out of date, or the clock is wrong. Let the servers pass "
-		    "DNSSEC, or set dns.mode to recurse and open port 53";
+		    "DNSSEC records, or set dns.mode to recurse and open port 53";
 	case RESOLVER_RECURSES:
-		return "the answers of the configured DNS servers cannot be validated, so stsgated "
-		    "asks from the root until they can; names below dns.insecure are still asked "
-		    "of the servers, and others that they alone know wait. Let the servers pass "
+		return "the answers of the configured DNS servers cannot be validated, so "
+		    "stsgated resolves from the root until they can; names below dns.insecure are "
+		    "still looked up at the servers, and mail for other names that exist only "
+		    "there waits. Let the servers pass "
 		    "DNSSEC records, or set dns.mode to recurse";
 	case RESOLVER_SILENT:
-		return "the DNS servers do not answer, or with failures alone: all mail waits";
+		return "the DNS servers do not answer, or only with failures: all mail waits";
 	case RESOLVER_VALIDATES:
 	case RESOLVER_UNTESTED:
 	case RESOLVER_UNANCHORED:
@@ -206,7 +207,7 @@ take_path(struct resolver *resolver, const struct findings *findings, enum resol
 		return true;
 	engine = shared_new(resolver->conf, &resolver->servers, path, false, why, sizeof(why));
 	if (engine == NULL) {
-		log_message(LOG_LEVEL_ERROR, "dns", "the DNS is still asked as before: %s", why);
+		log_message(LOG_LEVEL_ERROR, "dns", "the resolver is unchanged: %s", why);
 		return false;
 	}
 	*retired = resolver_switch(resolver, engine, path);

@@ -180,7 +180,7 @@ log_bad_names(const struct facts *facts, const char *name)
 	log_text(&line, "domain", facts->domain);
 	log_text(&line, "mx", name);
 	log_number(&line, "dropped", (int64_t)facts->bad_names);
-	log_text(&line, "msg", "MX records whose name is no host name are not used");
+	log_text(&line, "msg", "MX records that do not hold a host name are not used");
 	log_end(&line);
 }
 

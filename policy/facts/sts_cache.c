@@ -203,7 +203,7 @@ sts_cache_answered(struct sts_cache *cache, struct sts_inquiry *inquiry)
 		    inquiry->id, &inquiry->txt_why);
 	if (inquiry->txt == TXT_NONE && inquiry->question.answer.state == DNS_SECURE)
 		sts_cache_ran_out_ends(inquiry->domain,
-		    "the domain provably publishes no policy any more");
+		    "the domain provably no longer publishes a policy");
 	look_up(cache, inquiry);
 	if (!inquiry->alive && inquiry->txt != TXT_FAILED && inquiry->txt != TXT_BOGUS)
 		sts_grace_answered(cache->store, inquiry->domain);
@@ -338,8 +338,8 @@ raise_alarms(struct sts_cache *cache, const struct sts_inquiry *inquiry)
 		alarm_once(cache, inquiry, NOTE_TXT_GONE, "the _mta-sts record is gone, but the"
 		    " policy stays in force until its max_age is over");
 	else if (inquiry->txt == TXT_INVALID || inquiry->txt == TXT_BOGUS)
-		alarm_once(cache, inquiry, NOTE_TXT_GONE, "the _mta-sts record is not valid any"
-		    " more, but the policy stays in force until its max_age is over");
+		alarm_once(cache, inquiry, NOTE_TXT_GONE, "the _mta-sts record is no longer "
+		    "valid, but the policy stays in force until its max_age is over");
 	if (inquiry->landing == LANDING_FAILED)
 		alarm_once(cache, inquiry, NOTE_STUCK, "the _mta-sts record has a new id, but the"
 		    " new policy cannot be fetched; the old one stays in force");

@@ -39,9 +39,9 @@ void
 sts_cache_ran_out(const struct sts_entry *entry)
 {
 	if (entry->policy.mode == STS_MODE_ENFORCE && alarm_begin(ALARM_RAN_OUT, entry->domain,
-	    "the enforced policy %s of %s ended and could not be refreshed (%s): mail to it is no"
-	    " longer protected by MTA-STS. See whether https://mta-sts.%s/ can be reached; if the"
-	    " domain has given MTA-STS up: stsgate cache forget %s", entry->policy.id,
+	    "the enforced policy %s of %s ended and could not be refreshed (%s): mail to it is no "
+	    "longer protected by MTA-STS. Check whether https://mta-sts.%s/ can be reached; if "
+	    "the domain has abandoned MTA-STS: stsgate cache forget %s", entry->policy.id,
 	    entry->domain, entry->last_error[0] != '\0' ? entry->last_error : "no fetch was tried",
 	    entry->domain, entry->domain))
 		metrics_count(METRIC_POLICY_ALARMS, "ran-out", NULL);
@@ -251,9 +251,9 @@ static void
 count_for_outage(struct sts_cache *cache, const struct flight *flight)
 {
 	if (sts_outage_failed(cache->outage, flight->domain, clock_monotonic_ms()) &&
-	    alarm_begin(ALARM_FETCH_OUTAGE, "", "every policy fetch of the last ten minutes failed,"
-	    " of five domains at least: see whether this machine may connect to port 443 of other"
-	    " hosts, or sts.http-proxy works"))
+	    alarm_begin(ALARM_FETCH_OUTAGE, "", "every policy fetch of the last ten minutes "
+	        "failed, for at least five domains: check whether this machine can connect to "
+	        "port 443 of other hosts, or whether sts.http-proxy works"))
 		metrics_count(METRIC_POLICY_ALARMS, "fetch-outage", NULL);
 }
 

@@ -39,19 +39,19 @@ watch_clock(struct sts_cache *cache)
 		alarm_end(ALARM_CLOCK, "", "the system clock has been set");
 		break;
 	case STS_STEP_KEPT:
-		alarm_end(ALARM_CLOCK, "", "the system clock has kept its time for a day and is"
-		    " taken for right from now on");
+		alarm_end(ALARM_CLOCK, "", "the system clock has kept its time for a day and is "
+		    "accepted as correct from now on");
 		break;
 	case STS_STEP_BEHIND:
-		(void)alarm_begin(ALARM_CLOCK, "", "the system clock is %" PRId64 " seconds behind"
-		    " what it showed before this machine was started: see to its time server or"
-		    " battery. No MTA-STS policy ends early for that", -step);
+		(void)alarm_begin(ALARM_CLOCK, "", "the system clock is %" PRId64 " seconds "
+		    "behind the time before this machine was started: check its time server or "
+		    "battery. No MTA-STS policy ends early because of that", -step);
 		break;
 	case STS_STEP_MADE:
 		(void)alarm_begin(ALARM_CLOCK, "", "the system clock was set %s by %" PRId64
-		    " seconds, while stsgated ran or since: see to its time server. No MTA-STS"
-		    " policy ends earlier or later for that; certificates and reports go by the"
-		    " new time", step > 0 ? "forward" : "back", step > 0 ? step : -step);
+		    " seconds, while stsgated ran or since: check its time server. No MTA-STS "
+		    "policy ends earlier or later because of that; certificates and reports use "
+		    "the new time", step > 0 ? "forward" : "back", step > 0 ? step : -step);
 		break;
 	}
 	metrics_set(METRIC_CLOCK_STEP, step);

@@ -163,7 +163,7 @@ judge_answer(const struct fetch *fetch, const struct http_answer *answer)
 	case STS_FAULT_TLS:
 		return fail(fetch, fault, "policy host: %s", answer->reason);
 	default:
-		return fail(fetch, fault, "this stsgate cannot ask the policy host %s: %s",
+		return fail(fetch, fault, "this stsgate cannot query the policy host %s: %s",
 		    fetch->host, answer->reason);
 	}
 	/* RFC 8461 3.3: only 200 counts, and a redirect is not followed. */
@@ -230,7 +230,7 @@ find_and_get(struct fetch *fetch, struct resolver *resolver, struct http *http,
     struct deadline deadline, struct sts_policy *policy)
 {
 	if (strlen(fetch->host) >= DOMAIN_MAX)
-		return fail(fetch, STS_FAULT_HOST_ABSENT, "%s is too long a name to exist",
+		return fail(fetch, STS_FAULT_HOST_ABSENT, "%s is too long for a domain name",
 		    fetch->host);
 	/* A proxy looks names up by itself, and to which addresses it goes is its own affair. */
 	if (fetch->conf->sts.http_proxy[0] == '\0' &&

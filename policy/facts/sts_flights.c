@@ -175,7 +175,7 @@ start(struct sts_flights *flights, const char *domain, const char *id, bool refr
 	    flights->threads == 0) {
 		STAILQ_REMOVE(&flights->queue, state, flight_state, queue);
 		call_off(flights, state, STS_FAULT_NO_THREAD,
-		    "there is no thread for the policy fetch");
+		    "cannot create a thread for the policy fetch");
 	}
 	return state;
 }

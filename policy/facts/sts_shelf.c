@@ -59,8 +59,8 @@ sts_shelf_free(struct sts_shelf *shelf)
 	if (shelf == NULL)
 		return;
 	if (sts_shelf_flush(shelf) > 0)
-		log_message(LOG_LEVEL_ERROR, "store", "%zu MTA-STS policies could not be written"
-		    " and are forgotten now", (size_t)shelf->loose_count);
+		log_message(LOG_LEVEL_ERROR, "store", "%zu MTA-STS policies could not be written "
+		    "and are now lost", (size_t)shelf->loose_count);
 	for (size_t i = 0; i < shelf->loose_count; i++) {
 		free(shelf->loose[i].domain);
 		buf_free(&shelf->loose[i].record);
@@ -258,8 +258,8 @@ sts_shelf_get(struct sts_shelf *shelf, struct arena *arena, const char *domain,
 	if (result == STORE_OK && sts_record_read(arena, entry->domain, record.data, record.length,
 	    entry) != 0) {
 		log_message(LOG_LEVEL_ERROR, "store", "the stored MTA-STS policy of %s is damaged;"
-		    " its mail waits until the policy can be fetched anew. If the domain has none"
-		    " any more: stsgate cache forget %s", domain, domain);
+		    " its mail waits until the policy can be fetched again. If the domain no "
+		    "longer has one: stsgate cache forget %s", domain, domain);
 		result = STORE_FAILED;
 	}
 	buf_free(&record);

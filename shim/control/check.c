@@ -59,7 +59,7 @@ tell_dns(const struct check *check, int64_t since_ms)
 		    "DNSSEC %s", state);
 		break;
 	case MX_NULL:
-		tell(check, "dns", since_ms, false, "a null MX: the domain takes no mail");
+		tell(check, "dns", since_ms, false, "a null MX: the domain accepts no mail");
 		break;
 	case MX_NO_DOMAIN:
 		tell(check, "dns", since_ms, false, "the domain does not exist");
@@ -147,7 +147,8 @@ tell_reports(const struct check *check)
 		    buf_text(&receivers));
 		buf_free(&receivers);
 	} else if (list.why[0] != '\0') {
-		tell(check, "tls-rpt", since_ms, false, "_smtp._tls.%s brings no TLS reports: %s",
+		tell(check, "tls-rpt", since_ms, false, "_smtp._tls.%s is ignored, and no TLS "
+		    "reports are sent: %s",
 		    domain, list.why);
 	}
 }

@@ -143,7 +143,7 @@ note_certificate(struct check_try *try, const struct visit *visit)
 		    policy_source_name(visit->judgement.source)));
 	else
 		note(try, "certificate", true, visit->proof.chain_ok && visit->proof.name_ok ?
-		    "valid, and no policy demands it" : "not verified, and no policy demands it");
+		    "valid, and no policy requires it" : "not verified, and no policy requires it");
 }
 
 static void

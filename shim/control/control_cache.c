@@ -161,7 +161,7 @@ import_trouble(enum sts_import result)
 	case STS_IMPORT_EXPIRED:
 		return "the policy has expired";
 	case STS_IMPORT_FUTURE:
-		return "the policy was fetched at a time that has not come";
+		return "the time of the policy's fetch is in the future";
 	case STS_IMPORT_TOO_LARGE:
 		return "the policy is larger than sts.max-policy-size";
 	case STS_IMPORT_UNWRITTEN:
@@ -252,8 +252,8 @@ control_import(const struct gatherer *gatherer, const char *lines, size_t length
 
 	import_lines(&import, lines, length);
 	if (sts_cache_imported(gatherer->sts_cache) != STORE_OK && import.imported > 0)
-		add_reason(&import, 0, "", "what was imported is not safe from a power failure"
-		    " yet: the store cannot be flushed; the log says why");
+		add_reason(&import, 0, "", "the imported policies may be lost in a power failure: "
+		    "the store cannot be flushed; the log says why");
 	log_import(&import, uid);
 	object = json_pack("{s:I, s:I, s:I, s:o}", "imported", (json_int_t)import.imported,
 	    "unwritten", (json_int_t)import.unwritten, "rejected", (json_int_t)import.rejected,

@@ -176,5 +176,5 @@ control_check_stream(const struct deliver_context *deliver, const char *text, bo
 		return;
 	free_streaming(streaming);
 	answer->type = NULL;
-	control_refuse(answer, 500, "no thread is to be had");
+	control_refuse(answer, 500, "cannot create a thread");
 }

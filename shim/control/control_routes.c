@@ -249,8 +249,8 @@ serve_watched(const struct route *route, const struct control_request *request,
 	if (!watched.broken_off)
 		return;
 	free(answer->text);
-	control_refuse(answer, 503, "stsgated is being stopped, or closes this socket: ask again"
-	    " later");
+	control_refuse(answer, 503, "stsgated is being stopped, or closes this socket: retry "
+	    "later");
 }
 
 /* What the first route says that fits a path is what the path means. */
@@ -309,7 +309,7 @@ control_dispatch(struct control_request *request, struct control_answer *answer)
 	if (route != NULL)
 		serve_watched(route, request, answer);
 	else if (answer->allow[0] != '\0')
-		control_refuse(answer, 405, "this path does not take that method");
+		control_refuse(answer, 405, "this path does not accept that method");
 	else
-		control_refuse(answer, 404, "there is nothing at this path");
+		control_refuse(answer, 404, "unknown path");
 }

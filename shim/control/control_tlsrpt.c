@@ -353,11 +353,11 @@ control_tlsrpt_send(const struct control_tlsrpt *tlsrpt, const struct control_tl
 	if (read_question(tlsrpt, query, &question, answer) != 0)
 		return;
 	if (!reporter_may_send(query->conf))
-		control_refuse(answer, 403, "tlsrpt.organization and tlsrpt.contact are to be set "
+		control_refuse(answer, 403, "tlsrpt.organization and tlsrpt.contact must be set "
 		    "before a report can be sent");
 	else if (question.day == day_of(clock_wall_s()) && !query->force)
-		control_refuse(answer, 409, "that day is not over yet: --force sends what there "
-		    "is, and does not replace the day's report");
+		control_refuse(answer, 409, "that day is not over yet: --force sends the figures "
+		    "so far, and does not replace the day's report");
 	else
 		send_reports(tlsrpt, query, &question, answer);
 }

@@ -245,7 +245,7 @@ parse_path(struct rest *rest, const char *keyword, struct lmtp_command *command,
 	command->path_length = (size_t)(end - rest->at);
 	rest->at = end + 1;
 	if (left(rest) > 0 && *rest->at != ' ')
-		return fail(error, "5.5.2", "expected a blank behind the address");
+		return fail(error, "5.5.2", "expected a blank after the address");
 	return parse_parameters(rest, command, error);
 }
 
@@ -256,7 +256,7 @@ parse_chunk(struct rest *rest, struct lmtp_command *command, struct reply *error
 	struct rest size = take_word(rest), last;
 
 	if (!parse_number(&size, &command->size))
-		return fail(error, "5.5.4", "BDAT wants a number of octets");
+		return fail(error, "5.5.4", "BDAT needs a number of octets");
 	skip_spaces(rest);
 	last = take_word(rest);
 	command->last = is_word(&last, "LAST");

@@ -150,7 +150,7 @@ warn_full(struct lmtp_server *server)
 	pthread_mutex_unlock(&server->lock);
 	if (turned_away > 0)
 		log_message(LOG_LEVEL_WARNING, "lmtp", "connections beyond lmtp.max-sessions:"
-		    " %u turned away since the last such line", turned_away);
+		    " %u refused since the last such line", turned_away);
 }
 
 static void

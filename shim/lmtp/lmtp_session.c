@@ -81,7 +81,7 @@ complain(struct lmtp_session *session, const struct reply *reply)
 {
 	say(session, reply);
 	if (++session->bad_commands >= LIMIT_LMTP_BAD_COMMANDS)
-		hang_up(session, "4.7.0", "too many commands that make no sense");
+		hang_up(session, "4.7.0", "too many invalid commands");
 }
 
 static void
@@ -139,7 +139,7 @@ end_input(struct lmtp_session *session, enum stream_status status)
 	if (is_draining(session))
 		hang_up(session, "4.3.2", "stsgate is stopping");
 	else if (status == STREAM_TIMEOUT)
-		hang_up(session, "4.4.2", "nothing came for too long");
+		hang_up(session, "4.4.2", "no command or data for too long");
 	session->over = true;
 }
 
@@ -195,7 +195,7 @@ obey_mail(struct lmtp_session *session, const struct lmtp_command *command)
 	if (!session->hello)
 		complain_order(session, "say LHLO first");
 	else if (session->mail)
-		complain_order(session, "there is a sender already");
+		complain_order(session, "nested MAIL command");
 	else if (command->size > session->conf->lmtp.max_message_size)
 		refuse_size(session);
 	else

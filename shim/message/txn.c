@@ -250,7 +250,7 @@ deliver_groups(void *context)
 		pthread_mutex_unlock(&state->lock);
 		work->deliver(work->context, work->txn, group);
 		pthread_mutex_lock(&state->lock);
-		settle_rest(work->txn, group, "stsgate came to no decision for this recipient");
+		settle_rest(work->txn, group, "stsgate made no decision for this recipient");
 		state->groups_ended++;
 		pthread_cond_broadcast(&state->changed);
 	}
@@ -278,7 +278,7 @@ settle_without_threads(struct txn *txn)
 	size_t i;
 
 	log_message(LOG_LEVEL_ERROR, "txn",
-	    "%s: no thread to deliver on; all recipients are deferred", txn->id);
+	    "%s: cannot create a thread; all recipients are deferred", txn->id);
 	pthread_mutex_lock(&state->lock);
 	for (i = 0; i < txn->group_count; i++)
 		settle_rest(txn, &txn->groups[i], "stsgate could not start a thread");

@@ -271,8 +271,8 @@ settle_failed(struct walk *walk)
 		settle_rest(delivery, &walk->failed, &reply);
 		return;
 	}
-	reply_set(&reply, 451, "4.4.2", "no host of %s took the message before the MTA hung up or "
-	    "lmtp.transaction-time came to its end", delivery->group->domain);
+	reply_set(&reply, 451, "4.4.2", "no host of %s accepted the message before the MTA hung "
+	    "up or lmtp.transaction-time was over", delivery->group->domain);
 	settle_rest(delivery, NULL, &reply);
 }
 
@@ -358,7 +358,7 @@ settle_unheard(struct delivery *delivery)
 
 	delivery->plan = &none;
 	reply_set(&reply, 451, "4.4.2", "the MTA hung up, or lmtp.transaction-time was over, "
-	    "before %s had its turn", delivery->group->domain);
+	    "before the delivery to %s began", delivery->group->domain);
 	settle_rest(delivery, NULL, &reply);
 }
 

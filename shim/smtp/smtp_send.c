@@ -247,7 +247,7 @@ hear_last_words(struct smtp_client *client, enum stream_status failure, enum smt
 	*status = SMTP_TIMEOUT;
 	if (failure != STREAM_TIMEOUT)
 		*status = smtp_client_answer(client, "", deadline_in(LAST_WORDS_MS));
-	client->awaited = "the content to be taken";
+	client->awaited = "progress while sending the content";
 	if (*status == SMTP_ANSWERED && client->reply.code >= 400 && client->reply.code != 421)
 		return SMTP_FATE_REFUSED;
 	return SMTP_FATE_ELSEWHERE;

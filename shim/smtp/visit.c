@@ -86,7 +86,7 @@ describe_trouble(const struct call *call, enum smtp_status status, struct reply 
 		    client->awaited);
 		break;
 	case SMTP_STOPPED:
-		reply_set(reply, 451, "4.4.2", "%s: broken off while waiting for %s, since the MTA "
+		reply_set(reply, 451, "4.4.2", "%s: cancelled while waiting for %s, since the MTA "
 		    "hung up or lmtp.transaction-time is over", call->who, client->awaited);
 		break;
 	}
@@ -351,7 +351,7 @@ try_without(struct call *call, unsigned omit)
 	visit->handshakes++;
 	tls_omit_text(omit, words);
 	reply_set(&visit->reply, 451, "4.7.5",
-	    "%s: the TLS handshake failed (%s); once more without %s",
+	    "%s: the TLS handshake failed (%s); retried without %s",
 	    call->who, visit->proof.failure, words);
 	return visit_over(call, VISIT_OMIT, VISIT_WEIGHT_NONE);
 }
@@ -363,8 +363,8 @@ go_plaintext(struct call *call)
 
 	if (call->visit->handshakes + 1 < HANDSHAKES_MOST)
 		return visit_over(call, VISIT_PLAINTEXT, VISIT_WEIGHT_NONE);
-	reply_set(reply, 451, "4.4.2", "%s: %d TLS handshakes failed, the last one so: %s; the "
-	    "receiving site must mend its TLS", call->who, HANDSHAKES_MOST,
+	reply_set(reply, 451, "4.4.2", "%s: %d TLS handshakes failed, last error: %s; the "
+	    "receiving site must repair its TLS", call->who, HANDSHAKES_MOST,
 	    call->visit->proof.failure);
 	name_way_out(call, "tls = \"none\"", "to send without");
 	return visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);

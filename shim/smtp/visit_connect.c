@@ -176,8 +176,8 @@ pass_over(struct call *call, const struct host_note *note)
 	clock_text(clock_wall_s() + (note->wait_ms + 999) / 1000, until);
 	name_scope(call, note->scope, whom, sizeof(whom));
 	reply_set(&call->visit->reply, 451, "4.4.1",
-	    "%s: passed over%s until %s UTC (smtp.host-retry), having failed %u time%s, at last "
-	    "so: %s", call->who, whom, until, note->failures, note->failures == 1 ? "" : "s",
+	    "%s: skipped%s until %s UTC after %u failure%s (smtp.host-retry); last error: "
+	    "%s", call->who, whom, until, note->failures, note->failures == 1 ? "" : "s",
 	    note->last);
 	call->visit->logged = true;
 	(void)visit_over(call, VISIT_NEXT, VISIT_WEIGHT_PASSED);
@@ -410,8 +410,8 @@ with_slot(struct call *call)
 	if (!slots_take(slots, visit->ip, call->slot, limit, visit->slot_deadline,
 	    visit_is_abandoned, call)) {
 		reply_set(&visit->reply, 451, "4.4.5", "%s: no connection was free in time: see "
-		    "smtp.max-deliveries, smtp.max-per-host and max-connections; the host may also "
-		    "take fewer", call->who);
+		    "smtp.max-deliveries, smtp.max-per-host and max-connections; the host itself "
+		    "may allow fewer", call->who);
 		(void)visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
 		return;
 	}

@@ -86,11 +86,11 @@ fits(struct call *call)
 	}
 	if (message_needs_utf8(txn) && !features->smtputf8)
 		reply_set(&call->visit->reply, 553, "5.6.7",
-		    "%s does not take SMTPUTF8, which the sender's address or a header needs",
+		    "%s does not support SMTPUTF8, which the sender's address or a header needs",
 		    call->who);
 	else if (features->size_limit > 0 && size > features->size_limit)
 		reply_set(&call->visit->reply, 552, "5.3.4",
-		    "%s takes messages of up to %" PRIu64 " octets, and this one has %" PRIu64,
+		    "%s accepts messages of up to %" PRIu64 " octets, and this one has %" PRIu64,
 		    call->who, features->size_limit, size);
 	else
 		return true;
@@ -295,7 +295,7 @@ visit_send(struct call *call)
 		call->end = VISIT_AGAIN;
 	} else if (call->end == VISIT_DONE && call->unfit) {
 		reply_set(&call->visit->reply, 553, "5.6.7",
-		    "%s does not take SMTPUTF8, which the recipient's address needs", call->who);
+		    "%s does not support SMTPUTF8, which the recipient's address needs", call->who);
 		(void)visit_over(call, VISIT_NEXT, VISIT_WEIGHT_UNFIT);
 	}
 }

@@ -364,10 +364,10 @@ def test_a_state_directory_that_others_may_write_to(net, mode, warned):
     mta = net.daemons.make()
     (mta.directory / "state").chmod(mode)
     mta.start()
-    lines = [line for line in mta.log("store", level="warning") if "may be written to" in line["msg"]]
+    lines = [line for line in mta.log("store", level="warning") if "is writable for" in line["msg"]]
     assert bool(lines) == warned, mta.log_text()
     checked = programs.run("stsgated", "-t", "-c", str(mta.config))
-    assert ("may be written to" in checked.stderr) == warned, checked.stderr
+    assert ("is writable for" in checked.stderr) == warned, checked.stderr
     assert net.daemons.discard(mta) == 0
 
 

@@ -75,7 +75,7 @@ def test_what_is_tried_is_shown_until_its_row(net, start):
     assert shown.lines[-2].startswith("ok    connect")
     assert shown.child.poll() is None
     shown.end(OK)
-    assert "asking for the MX and TXT records ..." in shown.passed
+    assert "looking up the MX and TXT records ..." in shown.passed
     assert not any("..." in line for line in shown.lines), shown.lines
     piped = mta.ask("check", domain.name)
     assert "\x1b" not in piped.stdout and "..." not in piped.stdout

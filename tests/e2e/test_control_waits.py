@@ -14,14 +14,14 @@ from test_check_progress import PATIENCE, connections
 from test_control import AWAY, NO, cached
 from test_operations import control_path
 
-STOPPING = "stsgate: stsgated is being stopped, or closes this socket: ask again later\n"
+STOPPING = "stsgate: stsgated is being stopped, or closes this socket: retry later\n"
 
 
 @pytest.mark.parametrize("words, status, told", [
     (("policy",), AWAY, STOPPING),
     (("cache", "refresh"), AWAY, STOPPING),
     (("--json", "check"), AWAY, STOPPING),
-    (("check",), NO, "stsgate: stsgated broke the check off\n"),
+    (("check",), NO, "stsgate: stsgated cancelled the check\n"),
 ], ids=["policy", "refresh", "check-json", "check"])
 def test_stsgated_ends_at_once_and_says_so(net, start, words, status, told):
     """Nobody is told a verdict that was made in haste."""

@@ -390,8 +390,8 @@ def test_our_own_servers_are_blamed_where_nothing_validates(net, start):
             reply = mta.deliver(address(domain)).only
             assert_reply(reply, "451 4.7.5", f"by no fault of {domain.name}", "127.0.0.53",
                          "drop DNSSEC records", "(no-signatures-for-trust-anchor)",
-                         "let them pass DNSSEC, or set dns.mode to recurse and open port 53")
-            assert "must be mended" not in reply.text
+                         "let them pass DNSSEC records, or set dns.mode to recurse and open port 53")
+            assert "must be repaired" not in reply.text
             assert_nothing_leaked(domain)
         assert mta.deliver(address(inside)).only.short == "250 2.0.0"
         alarm, = alarms(mta)
@@ -431,7 +431,7 @@ def test_a_way_out_of_dnssec_that_is_broken_for_good(net, start):
     domain = net.domain(policy="enforce", behaviour=STRIPPED)
     net.dns.fault("_mta-sts." + domain.name, "TXT", "stripped")
     assert_reply(mta.deliver(address(domain)).only, "451 4.7.5", "validation: no-signatures;",
-                 f"the DNS of {domain.name} must be mended",
+                 f"the DNS of {domain.name} must be repaired",
                  f'set tls = "audit" in destination "{domain.name}"', "dns.insecure")
     mta.reload({("destination", domain.name): {"tls": "audit"}})
     assert mta.deliver(address(domain)).only.short == "250 2.0.0"
@@ -441,7 +441,7 @@ def test_a_way_out_of_dnssec_that_is_broken_for_good(net, start):
     assert_reply(mta.deliver(address(domain)).only, "451 4.7.4", "STARTTLS")    # by its policy
     other = net.domain(behaviour=STRIPPED)
     net.dns.fault(other.name, "MX", "stripped")
-    assert_reply(mta.deliver(address(other)).only, "451 4.7.5", "must be mended",
+    assert_reply(mta.deliver(address(other)).only, "451 4.7.5", "must be repaired",
                  f'set relay in destination "{other.name}"', "dns.insecure")
     mta.reload({("destination", other.name): {"relay": other.host.name}})
     assert mta.deliver(address(other)).only.short == "250 2.0.0"

@@ -374,7 +374,7 @@ def test_a_silent_stsgated_costs_one_deadline_a_message(alone):
 
 
 @pytest.mark.parametrize("octets", [
-    b"no netstring", b"99999999999999999999:x,", b"200000:", b"5:OK {},", b"6:OK []x.",
+    b"not a netstring", b"99999999999999999999:x,", b"200000:", b"5:OK {},", b"6:OK []x.",
     b"5:OK {},5:OK {},", b"12:OK \xff\xfe\xff\xff\xff\xff\xff\xff\xff,"])
 def test_an_answer_that_makes_no_sense(alone, octets):
     milter, server = alone(lambda question: octets if "bad" in question else defers(question),

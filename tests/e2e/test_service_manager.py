@@ -123,7 +123,7 @@ def test_sockets_for_another_process_are_left_alone(net):
 
 
 @pytest.mark.parametrize("name, backlog, word", [
-    ("smtp", 10, "FileDescriptorName"), ("lmtp", 0, "no listening stream socket")])
+    ("smtp", 10, "FileDescriptorName"), ("lmtp", 0, "not a listening stream socket")])
 def test_sockets_that_cannot_be_used(net, name, backlog, word):
     mta = net.daemons.make()
     sock, _ = inherited(mta.directory, "a.sock", backlog)

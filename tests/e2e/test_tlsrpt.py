@@ -338,7 +338,7 @@ VOID = {
     "v=TLSRPTv1; rua=mailto:a@b.example; p= ": "not name=value",
     "v=TLSRPTv1; rua=mailto:a@b.example,": "a URI is missing",
     "V=TLSRPTv1; rua=mailto:a@b.example": "does not begin with v=TLSRPTv1;",
-    "v=TLSRPTv1; rua=http://b.example/": "no address that can be used",
+    "v=TLSRPTv1; rua=http://b.example/": "no usable mailto: or https: address",
 }
 
 

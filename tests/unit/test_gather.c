@@ -163,7 +163,7 @@ test_a_fault_of_the_resolver(void **state)
 	world.fault = RESOLVER_BROKEN;
 	facts = gather();
 	assert_int_equal(facts->resolver, RESOLVER_BROKEN);
-	assert_string_equal(facts->resolver_fault, "mend it");
+	assert_string_equal(facts->resolver_fault, "repair it");
 }
 
 static void

@@ -331,9 +331,9 @@ test_verdicts(void **state)
 	}
 }
 
-#define OURS	.resolver = RESOLVER_BROKEN, .resolver_fault = "servers drop DNSSEC: mend them"
+#define OURS	.resolver = RESOLVER_BROKEN, .resolver_fault = "servers drop DNSSEC: repair them"
 #define DEAF	.resolver = RESOLVER_SILENT, .resolver_fault = "servers do not answer"
-#define NO_FAULT "by no fault of example.com: servers drop DNSSEC: mend them"
+#define NO_FAULT "by no fault of example.com: servers drop DNSSEC: repair them"
 
 /* Whose fault a bogus or missing answer is, and what may be done: words that must be there, and
  * some that must not. */
@@ -341,14 +341,14 @@ static const struct {
 	struct test_facts facts;
 	const char *start, *words, *never;
 } blames[] = {
-	{ { .mx = MX_UNKNOWN, .mx_state = DNS_BOGUS }, "451 4.7.5", "the DNS of example.com must be "
-	    "mended (until then name it in dns.insecure, or set relay in destination "
+	{ { .mx = MX_UNKNOWN, .mx_state = DNS_BOGUS }, "451 4.7.5", "the DNS of example.com must "
+	    "be repaired (until then name it in dns.insecure, or set relay in destination "
 	    "\"example.com\")", "fault" },
 	{ { .mx = MX_UNKNOWN, .mx_state = DNS_BOGUS, OURS }, "451 4.7.5", NO_FAULT, "the DNS of" },
 	{ { .mx = MX_UNKNOWN, .mx_state = DNS_FAILED, OURS }, "451 4.4.3", "MX", "fault" },
 	{ { .mx = MX_UNKNOWN, .mx_state = DNS_FAILED, DEAF }, "451 4.4.3",
 	    "by no fault of example.com: servers do not answer", "the DNS of" },
-	{ { .mx = MX_UNKNOWN, .mx_state = DNS_BOGUS, DEAF }, "451 4.7.5", "must be mended",
+	{ { .mx = MX_UNKNOWN, .mx_state = DNS_BOGUS, DEAF }, "451 4.7.5", "must be repaired",
 	    "fault" },
 	{ { .hosts = { { MX1, 10, A, 0 } }, .sts = STS_TXT_BOGUS }, "451 4.7.5", "(until then set "
 	    "tls = \"audit\" in destination \"example.com\", or name it in dns.insecure)",
@@ -361,17 +361,18 @@ static const struct {
 	{ { .hosts = { { MX1, 10, A, 0 } }, .sts = STS_HOST_BOGUS, OURS }, "451 4.7.5", NO_FAULT,
 	    "the DNS of" },
 	{ { .hosts = { { MX1, 10, A, 0 } }, .sts = STS_HOST_FAILED, DEAF }, "451 4.4.3",
-	    "by no fault of example.com: servers do not answer", "mended" },
+	    "by no fault of example.com: servers do not answer", "repaired" },
 	{ { .hosts = { { MX1, 10, A, 0 } }, .sts = STS_TXT_FAILED, DEAF }, "451 4.4.3",
-	    "by no fault of example.com: servers do not answer", "mended" },
+	    "by no fault of example.com: servers do not answer", "repaired" },
 	{ { .hosts = { { MX1, 10, NULL, DNS_BOGUS } } }, "451 4.7.5", "the DNS of " MX1 " must be "
-	    "mended (until then name their domain in dns.insecure)", "fault" },
+	    "repaired (until then name their domain in dns.insecure)", "fault" },
 	{ { .hosts = { { MX1, 10, NULL, DNS_BOGUS } }, OURS }, "451 4.7.5", "servers drop DNSSEC",
 	    "the DNS of" },
 	{ { .hosts = { { MX1, 10, NULL, DNS_FAILED } }, DEAF }, "451 4.4.3",
-	    "servers do not answer", "mended" },
+	    "servers do not answer", "repaired" },
 	{ { .hosts = { { MX1, 10, A, 0 } }, .tlsa = { { .state = TLSA_UNKNOWN,
-	    .answer = DNS_BOGUS } } }, "451 4.7.5", "the DNS of " MX1 " must be mended (until then "
+	    .answer = DNS_BOGUS } } }, "451 4.7.5", "the DNS of " MX1 " must be repaired (until "
+	        "then "
 	    "set tls = \"audit\" in destination \"example.com\")", "fault" },
 	{ { .hosts = { { MX1, 10, A, 0 } }, .tlsa = { { .state = TLSA_UNKNOWN,
 	    .answer = DNS_BOGUS } }, OURS }, "451 4.7.5", "servers drop DNSSEC", "the DNS of" },

@@ -379,7 +379,8 @@ test_advice_fits_dane(void **state)
 		{ X509_V_ERR_DANE_NO_MATCH, "must publish TLSA records for its certificate" },
 		{ X509_V_ERR_CERT_HAS_EXPIRED, "must renew it and keep its TLSA records in step" },
 		{ X509_V_ERR_INVALID_CA, "up to the authority that its TLSA records name" },
-		{ X509_V_ERR_CERT_NOT_YET_VALID, "mend its certificate and keep its TLSA records" },
+		{ X509_V_ERR_CERT_NOT_YET_VALID, "replace its certificate and keep its TLSA "
+		    "records" },
 	};
 	const struct test_facts facts = { ONE, .tlsa = { USABLE } };
 	const struct plan *plan = test_plan_make(arena, &facts);

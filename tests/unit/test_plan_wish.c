@@ -97,7 +97,7 @@ static const struct plan_case cases[] = {
 
 	/* DANE. A match says whose host it is, and not that it is the domain's. */
 	{ "TLSA at an insecure MX", { REQUIRE, INSECURE, USABLE, ONE_HOST }, NULL, "550 5.7.10",
-	    "vouches for its name" },
+	    "authenticates its name" },
 	{ "TLSA at an insecure MX, listed", { REQUIRE, INSECURE, USABLE, ENFORCE, .patterns = MX1,
 	    ONE_HOST }, MX1, NULL, NULL },
 	{ "TLSA at an insecure MX, not listed", { REQUIRE, INSECURE, USABLE, ENFORCE,

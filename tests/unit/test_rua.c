@@ -144,14 +144,14 @@ static const struct {
 	{ "no ; follows the version: \"rua=mailto:a@x\"", { T("v=TLSRPTv1 rua=mailto:a@x") } },
 	{ "2 records begin with v=TLSRPTv1;", { T(V "rua=mailto:a@x"), T(V "a=b") } },
 	{ "a field is empty: \"v=TLSRPTv1;rua=mailto:a@x;;\"", { T(V "rua=mailto:a@x;;") } },
-	{ "a field is not name=value as RFC 8460 3 has it: \"rua = mailto:a@x\"",
+	{ "a field is not name=value (RFC 8460 3): \"rua = mailto:a@x\"",
 	    { T(V "rua = mailto:a@x") } },
-	{ "a field is not name=value as RFC 8460 3 has it: \"p=\"", { T(V "rua=mailto:a@x; p= ") } },
+	{ "a field is not name=value (RFC 8460 3): \"p=\"", { T(V "rua=mailto:a@x; p= ") } },
 	{ "white space follows the = of a field: \"rua= mailto:a@x\"", { T(V "rua= mailto:a@x") } },
 	{ "a URI is missing in a field: \"rua=mailto:a@x,\"", { T(V "rua=mailto:a@x,") } },
-	{ "white space stands in a URI: \"mailto:a @x\"", { T(V "rua=mailto:a @x") } },
-	{ "no address that can be used", { T(V "rua=http://y/") } },
-	{ "the record is too long, or holds what is not ASCII", { T(V "rua=mailto:\xc3\xa9@x") } },
+	{ "a URI contains white space: \"mailto:a @x\"", { T(V "rua=mailto:a @x") } },
+	{ "no usable mailto: or https: address", { T(V "rua=http://y/") } },
+	{ "the record is too long, or not ASCII", { T(V "rua=mailto:\xc3\xa9@x") } },
 };
 
 static void

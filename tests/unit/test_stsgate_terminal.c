@@ -109,8 +109,8 @@ test_what_is_waited_for(void **state)
 	static const struct {
 		const char *what, *host, *address, *words;
 	} rows[] = {
-		{ "dns", "", "", "asking for the MX and TXT records" },
-		{ "txt", "", "", "asking for the TXT record" },
+		{ "dns", "", "", "looking up the MX and TXT records" },
+		{ "txt", "", "", "looking up the TXT record" },
 		{ "policy", "", "", "fetching the policy" },
 		{ "connect", "mx1.example", "192.0.2.1", "connecting to mx1.example[192.0.2.1]" },
 		{ "connect", "", "2001:db8::1", "connecting to [2001:db8::1]" },
