@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: ISC
 """Prints by room how many lines ran, of a build with --enable-coverage.
 
-    coverage.py prepare BUILD PROFILES      empties PROFILES, and makes room there for every user
-    coverage.py print BUILD PROFILES        the table
+    coverage.py prepare BUILD       empties BUILD/profiles, and makes room there for every user
+    coverage.py print BUILD         the table
 
-Programs count in the files of PROFILES as they run (LLVM_PROFILE_FILE=PROFILES/%m%c.profraw).
+Programs count in the files of BUILD/profiles as they run.
 """
 
 import json
@@ -28,9 +28,8 @@ def prepare(build, profiles):
     shutil.rmtree(profiles, ignore_errors=True)
     profiles.mkdir(parents=True)
     profiles.chmod(0o1777)
-    environment = {**os.environ, "LLVM_PROFILE_FILE": f"{profiles}/%m%c.profraw"}
     for program in PROGRAMS:
-        subprocess.run([build / program, "-h"], env=environment, capture_output=True, check=False)
+        subprocess.run([build / program, "-h"], capture_output=True, check=False)
     for path in profiles.iterdir():
         path.chmod(0o666)
 
@@ -62,8 +61,9 @@ def lines_by_room(build, profiles):
     return rooms
 
 
-def main(verb, build, profiles):
-    build, profiles = pathlib.Path(build).resolve(), pathlib.Path(profiles).resolve()
+def main(verb, build):
+    build = pathlib.Path(build).resolve()
+    profiles = build / "profiles"
     if verb == "prepare":
         prepare(build, profiles)
         return 0

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from checks import address, assert_arrived, assert_nothing_leaked, assert_reply, wait_until
-from stslab import namespace, programs
+from stslab import namespace
 from stslab.forwarder import Forged
 from stslab.mx import Behaviour
 from stslab.policyhost import PolicyHost
@@ -139,8 +139,6 @@ def test_a_flood_of_names_of_a_silent_zone(net, start):
 @pytest.fixture
 def short_of_memory(net, tmp_path):
     """A daemon whose TLS handshakes lack memory, and what ends that."""
-    if b"Sanitizer" in pathlib.Path(programs.find("stsgated")).read_bytes():
-        pytest.skip("a sanitizer has a malloc() of its own")
     daemon = net.daemons.make({"smtp": {"keep-idle": "0s"}})
     library, lacks = daemon.directory / "no_memory.so", daemon.directory / "no-memory"
     subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library,
@@ -151,6 +149,7 @@ def short_of_memory(net, tmp_path):
     assert net.daemons.discard(daemon) == 0
 
 
+@pytest.mark.no_sanitizer   # which has a malloc() of its own
 def test_a_fetch_that_lacked_memory_is_no_failed_fetch(net, short_of_memory):
     """OpenSSL's words for it are those for a broken peer."""
     mta, lacks = short_of_memory
@@ -163,6 +162,7 @@ def test_a_fetch_that_lacked_memory_is_no_failed_fetch(net, short_of_memory):
         assert_nothing_leaked(domain)
 
 
+@pytest.mark.no_sanitizer
 def test_a_handshake_that_lacked_memory_is_no_reason_for_plaintext(net, short_of_memory):
     mta, lacks = short_of_memory
     domains = [net.domain() for _ in range(40)]

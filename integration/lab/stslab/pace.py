@@ -16,16 +16,25 @@ ADDRESS_FACTOR, THREAD_FACTOR = 2.0, 4.0
 
 
 @functools.cache
+def _sanitizers():
+    """"address,undefined" or the like; "" where the programs were built without."""
+    makefile = pathlib.Path(os.environ.get("STSGATE_BUILD", "/nonexistent")) / "Makefile"
+    text = makefile.read_text("utf-8") if makefile.exists() else ""
+    flags = re.search(r"^SANITIZER_FLAGS = .*-fsanitize=(\S+)", text, re.MULTILINE)
+    return flags.group(1) if flags else ""
+
+
+def is_sanitized():
+    return _sanitizers() != ""
+
+
 def factor():
     named = os.environ.get("STSLAB_SLOW")
     if named:
         return float(named)
-    makefile = pathlib.Path(os.environ.get("STSGATE_BUILD", "/nonexistent")) / "Makefile"
-    text = makefile.read_text("utf-8") if makefile.exists() else ""
-    flags = re.search(r"^SANITIZER_FLAGS = (\S.*)$", text, re.MULTILINE)
-    if flags is None or "sanitize" not in flags.group(1):
+    if not is_sanitized():
         return 1.0
-    return THREAD_FACTOR if "thread" in flags.group(1) else ADDRESS_FACTOR
+    return THREAD_FACTOR if "thread" in _sanitizers() else ADDRESS_FACTOR
 
 
 def patience(seconds):
