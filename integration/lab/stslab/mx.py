@@ -104,6 +104,14 @@ class Behaviour:
     loses_pipelined: bool = False           # of commands that come together, all but the first
     round_trip: float = 0                   # seconds that a far host's answers take longer
 
+    def for_connection(self):
+        """What a new connection meets; a subclass may answer with another Behaviour."""
+        return self
+
+    def for_transaction(self, _number):
+        """The same from the connection's MAIL of this number on, counted from 1."""
+        return self
+
 
 @dataclass(frozen=True)
 class Line:
@@ -280,7 +288,8 @@ class _Dialogue:
 
     def __init__(self, host, sock, connection):
         self.host, self.sock, self.connection = host, sock, connection
-        self.does = host.behaviour
+        self.does = host.behaviour.for_connection()
+        self.mails = 0
         self.in_tls = False
         self.pending = b""
         self.sender, self.recipients = None, []
@@ -447,6 +456,8 @@ class _Dialogue:
         if len(self.connection.transactions) == self.does.messages_per_connection:
             self._act(self.does.worn)
             return
+        self.mails += 1
+        self.does = self.does.for_transaction(self.mails)
         self.sender, self.recipients = _path(text), []
         self._act(self.does.mail)
 
