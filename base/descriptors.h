@@ -21,10 +21,10 @@ size_t descriptors_limit(void);
  * with EMFILE and fd is closed. */
 int descriptors_spare(int fd);
 
-/* Is there one beside the reserve? */
+/* Is a descriptor free without touching the reserve? */
 bool descriptors_have_spare(void);
 
-/* Could so many be opened just now? For what must not be begun without. */
+/* Can so many be opened now? For operations that must not start without them. */
 bool descriptors_left(size_t count);
 
 #endif

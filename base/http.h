@@ -26,7 +26,7 @@ enum http_outcome {
 	HTTP_TLS,	/* handshake or certificate: x509_error tells when it was the certificate */
 	HTTP_TOO_LARGE,	/* body or headers beyond the bound; nothing of it is handed out */
 	HTTP_REFUSED_ADDRESS,	/* every address is private */
-	HTTP_GARBLED,	/* not HTTP, a cut body, an encoding that was not asked for */
+	HTTP_GARBLED,	/* not HTTP, a cut body, an encoding that was not requested */
 	HTTP_LOCAL	/* by our own doing, so that nothing is known about the host: no descriptor,
 			   memory, port or turn; the proxy; this program ends */
 };
@@ -71,7 +71,7 @@ struct http *http_new(const char *ca_file, const char *proxy, char *why, size_t 
 void http_trust(struct http *http, struct x509_trust *trust);
 /* Running requests end with HTTP_LOCAL, now, and so does every later one. */
 void http_stop(struct http *http);
-void http_free(struct http *http);	/* stops it, and waits for those who asked */
+void http_free(struct http *http);	/* stops it, and waits for the callers */
 
 /* Fills every field of answer. Any thread. */
 void http_perform(struct http *http, const struct http_request *request,

@@ -19,8 +19,8 @@
 #include "base/ip.h"
 #include "base/x509.h"
 
-/* One request on its way: a copy of all that the caller brought, since he may give up at any time.
- */
+/* One request on its way: a copy of all that the caller brought, since the caller may give up at
+ * any time. */
 struct http_transfer {
 	struct http_transfer *next;	/* in the queue, later among the running ones */
 	char *method, *url, *host;

@@ -19,8 +19,8 @@
 #include "base/ip.h"
 #include "base/x509.h"
 
-/* TLS sessions. libcurl forgets no single one, so that all of them are left behind when one
- * was rejected, and go with the last request that uses them. */
+/* TLS sessions. libcurl cannot drop a single one: when one was rejected, all of them are abandoned,
+ * and freed with the last request that uses them. */
 struct http_work_sessions {
 	CURLSH *share;
 	unsigned users;	/* requests, and the engine */

@@ -61,9 +61,9 @@
 #define LIMIT_DATAGRAM_TEXT	(16 * 1024)	/* one line or value; a value is cut */
 #define LIMIT_DATAGRAM_REASON	512
 
-/* What one next-hop domain can make us keep for a day: TXT records, more are not counted; policies
- * of a record, the rest are counted as one a kind without its strings; failure details of a policy,
- * the rest are counted as one a result type without what tells sessions apart. */
+/* The most that is kept for one next-hop domain and day: TXT records, further ones are not counted;
+ * policies of a record, the rest are counted as one a kind without its strings; failure details of
+ * a policy, the rest are counted as one a result type without what tells sessions apart. */
 #define LIMIT_REPORT_RECORDS	20
 #define LIMIT_REPORT_RECEIVERS	20	/* of the reports of one domain and day */
 #define LIMIT_REPORT_POLICIES	100

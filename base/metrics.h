@@ -4,10 +4,10 @@
  */
 
 /*
- * What has this process done, and how is it? Counters and gauges for GET /metrics, GET /v1/stats
- * and stsgate stats. One row in the table of metrics.c is one metric: its name, what it means and
- * the few values that its labels can have. They stand beside the log: any layer and any thread may
- * count, and counting neither fails nor waits.
+ * What has this process done, and what is its state? Counters and gauges for GET /metrics, GET
+ * /v1/stats and stsgate stats. One row in the table of metrics.c is one metric: its name, what it
+ * means and the few values that its labels can have. They are global, like the log: any layer and
+ * any thread may count, and counting neither fails nor waits.
  *
  *	metrics_count(METRIC_TRANSACTIONS, NULL, NULL);
  *	metrics_count(METRIC_ATTEMPTS, "sts", "certificate-expired");

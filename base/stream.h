@@ -71,8 +71,8 @@ enum stream_status stream_peek(struct stream *stream, const char **octets, size_
 void stream_skip(struct stream *stream, size_t length);
 
 /* Collects; sends by itself only when the buffer is full, and what is larger than that without
- * collecting it. After a failure nobody knows how much has left. progress_ms bounds, when positive,
- * how long not an octet gets through to the other side's system, within the deadline. */
+ * collecting it. After a failure it is not known how much was sent. progress_ms bounds, when
+ * positive, how long not an octet gets through to the other side's system, within the deadline. */
 enum stream_status stream_write(struct stream *stream, const void *octets, size_t length,
     struct deadline deadline, int64_t progress_ms);
 enum stream_status stream_printf(struct stream *stream, struct deadline deadline,

@@ -4,10 +4,10 @@
  */
 
 /*
- * What is a certificate worth? The one place that says which chains and names are accepted:
- * SAN dNSName only, never the CN; a wildcard is the whole left-most label and stands for one
- * (RFC 8461 4.1, RFC 6125 6.4). No OpenSSL type leaves through this header. Any thread may call
- * any function; what is passed as void belongs to the caller.
+ * What is a certificate worth? The one place that says which chains and names are accepted: SAN
+ * dNSName only, never the CN; a wildcard is the whole left-most label and matches one label (RFC
+ * 8461 4.1, RFC 6125 6.4). No OpenSSL type leaves through this header. Any thread may call any
+ * function; what is passed as void belongs to the caller.
  */
 #ifndef BASE_X509_H
 #define BASE_X509_H
@@ -21,7 +21,7 @@ const char *x509_error_name(int x509_error);
 const char *x509_error_text(int x509_error);
 
 /* Does an X509 hold a SAN dNSName that is this host's, or with "*.example.net" that of any one
- * label below it? The names alone: its chain and dates say whether it can be believed. */
+ * label below it? Only names are compared: chain and dates say whether it is valid. */
 bool x509_has_name(const void *certificate, const char *name);
 /* Makes an X509_VERIFY_PARAM take host, of length octets, as one more name; what else counts beside
  * SANs, its host flags say. 0 or -1. */
@@ -53,14 +53,14 @@ void x509_trust_give(void *store);
 void x509_bound_effort(void *ssl_ctx);
 
 /* After the handshake of a client SSL: 0, or the X509_V_ERR_ number of a resumed session's chain.
- * OpenSSL repeats the verdict of the first handshake, so it is made anew here: at today's time,
- * against the trust and names of this SSL's SSL_CTX. */
+ * OpenSSL repeats the verdict of the first handshake, so it is verified again here: at today's
+ * time, against the trust and names of this SSL's SSL_CTX. */
 int x509_verify_resumed(void *ssl);
 
 /* What a connection shows that is made from a client SSL_CTX. */
 struct x509_seen {
 	bool begun;	/* the handshake */
-	bool offered;	/* a session of before was offered to be resumed */
+	bool offered;	/* an earlier session was offered for resumption */
 	bool ended;	/* the peer said in TLS that it has ended; without that word (close_notify)
 			   anyone may have cut the connection */
 };

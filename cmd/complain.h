@@ -4,7 +4,7 @@
  */
 
 /*
- * What is told to whoever starts a daemon: he must see why it does not run, wherever the log goes.
+ * Errors for the administrator who starts a daemon: they must be visible wherever the log goes.
  */
 #ifndef CMD_COMPLAIN_H
 #define CMD_COMPLAIN_H

@@ -4,8 +4,8 @@
  */
 
 /*
- * What runs in stsgated, what needs what, and so in which order it starts and stops: one row each
- * in engines.c. For the main thread.
+ * The subsystems of stsgated, and their order of start and stop: one row each in engines.c. For the
+ * main thread.
  */
 #ifndef CMD_ENGINES_H
 #define CMD_ENGINES_H
@@ -45,8 +45,8 @@ struct engines {
 /* 0; EX_CONFIG, where the configuration names what cannot be used; or -1. It has been said why,
  * and the process is to end without another call. */
 int engines_start(struct engines *engines);
-/* Goes on by conf, which is the engines' then; whoever runs ends by what he began with. -1: it has
- * been logged why, nothing has changed, and conf stays the caller's. */
+/* Goes on by conf, which is the engines' then; running operations end with the configuration that
+ * they began with. -1: the reason is logged, nothing has changed, and conf stays the caller's. */
 int engines_reload(struct engines *engines, struct conf *conf);
 /* Returns when the engines have answered, which one that hangs never does. */
 void engines_probe(struct engines *engines);

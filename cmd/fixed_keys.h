@@ -4,7 +4,7 @@
  */
 
 /*
- * Which differences between two configurations take effect only when stsgated is started anew?
+ * Which differences between two configurations take effect only after a restart of stsgated?
  */
 #ifndef CMD_FIXED_KEYS_H
 #define CMD_FIXED_KEYS_H

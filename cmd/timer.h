@@ -4,8 +4,7 @@
  */
 
 /*
- * The thread that does what nobody waits for: background refresh of policies, checkpoints and
- * purges of the store.
+ * The thread for background work: refresh of policies, checkpoints and purges of the store.
  */
 #ifndef CMD_TIMER_H
 #define CMD_TIMER_H
@@ -15,7 +14,7 @@
 
 struct timer;
 
-/* NULL: no thread to be had */
+/* NULL: no thread could be created */
 struct timer *timer_start(struct store *store, struct sts_cache *cache);
 void timer_stop(struct timer *timer);	/* waits for what is running; NULL is allowed */
 

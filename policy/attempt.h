@@ -4,7 +4,7 @@
  */
 
 /*
- * What one connection showed, as plain values. The TLS code fills a proof and never decides.
+ * The result of one connection, as plain values. The TLS code fills a proof and never decides.
  */
 #ifndef POLICY_ATTEMPT_H
 #define POLICY_ATTEMPT_H
@@ -34,7 +34,7 @@ struct proof {
 	int alert;	/* HANDSHAKE_FAILED: the peer's alert, 0 without one */
 	bool dh_too_large;	/* HANDSHAKE_FAILED: the peer chose a group over our bound */
 	bool bulky;	/* it showed more certificates than any chain needs */
-	bool offered;	/* a session of before was offered to be resumed */
+	bool offered;	/* an earlier session was offered for resumption */
 	bool chain_ok;	/* today, to a root of today's trust store */
 	bool name_ok;	/* a SAN dNSName matches one of the host's names (RFC 8461 4.1) */
 	int x509_error;	/* X509_V_ERR_ nearest the leaf; 0 with chain_ok and name_ok */

@@ -4,9 +4,8 @@
  */
 
 /*
- * Everything learned about one next-hop domain, each part with how far it can be believed. Plain
- * values in one arena, filled by policy/facts/gather.h or by a test; plan_make() reads nothing
- * else.
+ * Everything known about one next-hop domain, each part with how far it is proven. Plain values in
+ * one arena, filled by policy/facts/gather.h or by a test; plan_make() reads nothing else.
  */
 #ifndef POLICY_FACTS_H
 #define POLICY_FACTS_H
@@ -72,7 +71,7 @@ enum sts_state {
 	STS_HOST_FAILED,	/* announced, its policy host's addresses are unanswered, within
 				   cold-failure-grace */
 	STS_HOST_BOGUS,	/* announced, and they are forged or broken */
-	STS_UNKNOWN,	/* nothing was learned, by our own doing or for want of time */
+	STS_UNKNOWN,	/* not known, by a local failure or for lack of time */
 	STS_STORE_FAILED	/* whether a policy is cached cannot be read */
 };
 
@@ -81,7 +80,7 @@ struct sts_facts {
 	const struct sts_policy *policy;	/* STS_VALID */
 	bool from_cache;
 	int64_t fetched, expires;	/* wall clock, seconds; STS_VALID */
-	struct finding finding;	/* RESULT_OK, or why a fetch failed: also beside a cached policy */
+	struct finding finding;	/* RESULT_OK, or why a fetch failed: also with a cached policy */
 	const char *served;	/* what was fetched and is no policy: its first LIMIT_STS_SERVED
 				   octets, or NULL */
 	bool fetch_tried;	/* a fetch was made for this message, or is in back-off */

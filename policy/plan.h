@@ -32,12 +32,12 @@ enum tls_need {
 	NEED_TLSA	/* a match with the host's usable TLSA records */
 };
 
-/* What the sender asked for this message (RFC 8689). */
+/* The sender's demand for this message (RFC 8689). */
 enum sender_wish { WISH_NONE, WISH_NO, WISH_REQUIRETLS };
 /* "none", "no", "requiretls": the log's wish= */
 const char *sender_wish_name(enum sender_wish wish);
 
-/* What one policy asks of one host. Each is judged by itself. */
+/* The demand of one policy at one host. Each is judged separately. */
 struct demand {
 	enum policy_source source;
 	enum tls_need need;
@@ -101,7 +101,7 @@ struct plan {
 				   all hosts is the last word; code 0: none is */
 };
 
-/* What plan_make() must know beside the facts; nothing in it is looked up. */
+/* The input of plan_make() besides the facts; nothing in it is looked up. */
 struct plan_rules {
 	enum conf_enforce sts_enforce, dane_enforce;
 	enum conf_tls tls;	/* of the destination; TLS_POLICY without one */
@@ -130,8 +130,8 @@ struct judgement {
 	enum judgement_step step;
 	bool verified;	/* a demand for a certificate stood and was met: the log's tls=verified */
 	enum policy_source source;	/* whose demand decided */
-	struct finding finding;	/* RESULT_OK, or what failed, also when the message goes on */
-	enum policy_source beside;	/* whose demand failed without a say; NONE: nobody's */
+	struct finding finding;	/* RESULT_OK, or the failure, also when the message is delivered */
+	enum policy_source beside;	/* the policy whose demand failed without effect; NONE: no policy's */
 	struct finding beside_finding;
 	struct reply reply;	/* NEXT_HOST: what to say when no other host takes it */
 };
@@ -144,8 +144,8 @@ void plan_judge(const struct plan *plan, const struct plan_host *host, const str
 bool plan_judge_demand(const struct plan *plan, const struct plan_host *host,
     const struct demand *demand, const struct proof *proof, struct finding *finding);
 
-/* The demand that speaks for the host, in the log and to the administrator: DANE where it decides,
- * else MTA-STS. NULL: there is none. */
+/* The demand that names the host's policy in log and replies: DANE where it decides, otherwise
+ * MTA-STS. NULL: there is none. */
 const struct demand *plan_host_policy(const struct plan_host *host);
 /* For the log's mode=: "enforce", "testing", "audit", "none", or NULL. */
 const char *plan_host_mode(const struct plan *plan, const struct plan_host *host);

@@ -4,22 +4,22 @@
  */
 
 /*
- * What the parts of plan_make() share: plan.c sees to the domain and the order of its hosts,
- * plan_host.c to one host, plan_verdict.c to what is said when none is left, and
- * plan_blame.c to whose fault an answer of the DNS is. For these alone.
+ * Shared by the parts of plan_make(): plan.c for the domain and the order of its hosts, plan_host.c
+ * for one host, plan_verdict.c for the reply when no host is left, and plan_blame.c for the party
+ * at fault for a DNS answer. Only for these.
  */
 #ifndef POLICY_PLAN_MAKE_H
 #define POLICY_PLAN_MAKE_H
 
 #include "policy/plan.h"
 
-/* What the address look-ups left to dial, whatever a policy says. */
+/* The addresses that can be dialled by the look-ups, whatever a policy says. */
 enum reach {
 	REACH_OK,
 	REACH_FAILED,	/* unknown: SERVFAIL, time-out */
 	REACH_BOGUS,
 	REACH_PRIVATE,	/* known, and all refused */
-	REACH_SELF,	/* the same, and all are loopback or unspecified, which nobody mends */
+	REACH_SELF,	/* the same, and all are loopback or unspecified, which is permanent */
 	REACH_NOTHING	/* proven: there is no address */
 };
 
@@ -61,29 +61,30 @@ struct planning {
 
 void plan_host_fill(const struct planning *planning, const struct host_facts *facts,
     struct candidate *candidate);
-/* Is there something about the domain that no host can mend? Then the plan's verdict is set. */
+/* Does the domain have a fault that no host can repair? Then the plan's verdict is set. */
 bool plan_stop(struct planning *planning);
 void plan_no_host(struct planning *planning);	/* the verdict when no host may be used */
 
 /* Is an answer of this state bogus or missing since our own resolver is broken? */
 bool plan_is_own_fault(const struct facts *facts, enum dns_state state);
-/* The end of a reply about an answer that is bogus or missing: whose fault it is, and what to do;
- * "" for a failure that may pass. way_out: what may be done until the domain's DNS is mended. */
+/* The end of a reply about an answer that is bogus or missing: the party at fault, and the remedy;
+ * "" for a temporary failure. way_out: the workaround until the domain's DNS is repaired. */
 const char *plan_blame(struct arena *arena, const struct facts *facts, enum dns_state state,
     const char *domain, const char *way_out);
 /* Our own fault in parentheses, or "". */
 const char *plan_own_fault(struct arena *arena, const struct facts *facts, enum dns_state state);
 
-/* The sender's wish. Does it take what recipients publish for advice, or ask for more? */
+/* The sender's demand. Does it make the published policies advisory, or ask for more? */
 bool plan_wish_lowers(const struct plan_rules *rules);
 bool plan_wish_raises(const struct plan_rules *rules);
-/* Does anybody say that this is the name of the domain's host (RFC 8689 4.2.1)? */
+/* Is this name of the domain's host authenticated (RFC 8689 4.2.1)? */
 bool plan_wish_vouched(const struct planning *planning, const char *name);
 /* Sets plan->untried, when the candidates are known. */
 void plan_wish_weigh(struct planning *planning);
 /* plan_no_host() for a wish that raises. unvouched: some host is OUT_UNVOUCHED; hosts: by name. */
 void plan_wish_no_host(struct planning *planning, bool unvouched, const char *hosts);
-/* What REQUIRETLS makes of a host that falls short: for good, unless it may pass. */
+/* The effect of REQUIRETLS on a host that falls short: permanent, unless the failure is
+ * temporary. */
 void plan_wish_judge(const struct plan *plan, const struct proof *proof,
     struct judgement *judgement);
 

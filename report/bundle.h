@@ -4,10 +4,11 @@
  */
 
 /*
- * Which reports do the figures of one domain's day come to, and who gets each? Figures are counted
- * for each TXT record that the domain had; a receiver that several of them name gets one report, of
- * all of these: else a domain that changes its record with every message could have a stranger
- * mailed as often. Pure but for reading; any thread; results live in the caller's arena.
+ * Which reports follow from the figures of one domain's day, and which receivers get each? Figures
+ * are counted for each TXT record that the domain had; a receiver that several of them name gets
+ * one report, of all of these: otherwise a domain that changes its record with every message could
+ * have a third party mailed as often. Pure but for reading; any thread; results live in the
+ * caller's arena.
  */
 #ifndef REPORT_BUNDLE_H
 #define REPORT_BUNDLE_H
@@ -26,7 +27,7 @@ struct bundle {
 };
 
 struct bundles {
-	struct bundle *at;	/* each receiver stands in one of them */
+	struct bundle *at;	/* each receiver is in one of them */
 	size_t count;
 	size_t left_out;	/* receivers beyond LIMIT_REPORT_RECEIVERS */
 };

@@ -20,7 +20,7 @@ struct command_run {
 	const void *input;
 	size_t length;
 	struct deadline deadline;	/* past it, it and its children are killed */
-	bool (*is_over)(void *context);	/* asked now and then: kill it at once? */
+	bool (*is_over)(void *context);	/* called now and then: kill it at once? */
 	void *context;
 };
 

@@ -4,8 +4,9 @@
  */
 
 /*
- * Which reports are still to be sent, to whom, and what became of the others? Each rua of a report
- * is an entry of its own, from the hour its day is sent until the day is forgotten. Any thread.
+ * Which reports are still to be sent, to which receivers, and how did the others end? Each rua of a
+ * report is an entry of its own, from the hour its day is sent until the day is deleted. Any
+ * thread.
  *
  * The store's table:
  *
@@ -78,7 +79,7 @@ enum store_result outbox_count(struct store *store, int64_t day, struct outbox_b
 /* The entry for this rua, filled from the store in the arena. */
 enum store_result outbox_read(struct store *store, struct arena *arena,
     struct outbox_entry *entry);
-/* After a try: taken, or else waiting for the next one or given up. */
+/* After an attempt: accepted, waiting for the next one, or given up. */
 enum store_result outbox_settle(struct store *store, struct outbox_entry *entry, bool taken,
     int64_t purge_at, int64_t now);
 /* Nothing more can become of it: entry->error says why. */

@@ -4,10 +4,10 @@
  */
 
 /*
- * Sees to it that sessions are counted for the domains that want TLS reports (RFC 8460): looks up
- * the _smtp._tls record at session time, hands the outcomes to the tally and to a collector beside
- * us, and logs failures at once. A delivery never waits for it, and nothing that goes wrong here
- * touches mail. Any thread may call; NULL stands for tlsrpt.enable = off, and does nothing.
+ * Counts sessions for the domains that want TLS reports (RFC 8460): looks up the _smtp._tls record
+ * at session time, passes the outcomes to the tally and to another collector on this host, and logs
+ * failures at once. A delivery never waits for it, and no failure here affects mail. Any thread may
+ * call; NULL stands for tlsrpt.enable = off, and does nothing.
  */
 #ifndef REPORT_RECORDER_H
 #define REPORT_RECORDER_H
@@ -29,7 +29,7 @@ void recorder_free(struct recorder *recorder);
 
 /* Before the first connection: asks for the record of this next-hop domain, or relay. */
 void recorder_begin(struct recorder *recorder, const char *domain);
-/* What the domain's record says now, for explaining; as rua_parse(). */
+/* The content of the domain's record now, for explanations; as rua_parse(). */
 bool recorder_look_up(struct recorder *recorder, struct arena *arena, const char *domain,
     struct rua_list *list);
 /* Sessions that another sender tells of, RECORDER_TOLD_MAX at most; their arenas are taken over.

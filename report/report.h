@@ -4,7 +4,7 @@
  */
 
 /*
- * What is sent about one domain, day and TXT record (RFC 8460 4.4, 5): its names and its JSON. The
+ * The report about one domain, day and TXT record (RFC 8460 4.4, 5): its names and its JSON. The
  * same figures give the same octets. Pure; any thread; results live in the caller's arena.
  */
 #ifndef REPORT_REPORT_H
@@ -18,7 +18,7 @@
 #include "base/conf/conf.h"
 #include "report/tally.h"
 
-/* Who reports. */
+/* The reporting organization. */
 struct reporter_name {
 	const char *organization;
 	const char *contact;	/* an address */

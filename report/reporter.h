@@ -4,10 +4,10 @@
  */
 
 /*
- * When is what report sent (RFC 8460 4.1, 5.5, 5.6)? After midnight UTC and a random delay the
+ * When is each report sent (RFC 8460 4.1, 5.5, 5.6)? After midnight UTC and a random delay the
  * reports of the day that is over are taken up, one for each rua, and each is tried with growing
- * gaps for a day. What is to be done stands in the store alone, so that a restart neither loses nor
- * repeats anything. Any thread.
+ * gaps for a day. The pending work is only in the store, so that a restart neither loses nor
+ * repeats a report. Any thread.
  */
 #ifndef REPORT_REPORTER_H
 #define REPORT_REPORTER_H
@@ -28,20 +28,20 @@ struct reporter;
 
 struct reporter_plan {
 	const struct conf *conf;	/* of the start, for what is fixed */
-	struct conf_now *now;	/* what a report says, who gets it and how it goes out */
+	struct conf_now *now;	/* contents, receivers and transport of reports */
 	struct store *store;
 	struct tally *tally;
 	struct resolver *resolver;
 	struct http *http;
 };
 
-/* Sends by itself with tlsrpt.enable = "send" alone. NULL: no thread to be had. */
+/* Sends by itself with tlsrpt.enable = "send" alone. NULL: no thread could be created. */
 struct reporter *reporter_start(const struct reporter_plan *plan);
-/* What is under way gets a moment to end. */
+/* Running attempts get a moment to end. */
 void reporter_stop(struct reporter *reporter);
 void reporter_free(struct reporter *reporter);
 
-/* What became of one rua when it was asked for by hand. */
+/* The result for one rua of a report sent by hand. */
 struct reporter_result {
 	const char *domain;
 	const char *rua;	/* as a URI */
@@ -54,7 +54,7 @@ struct reporter_request {
 	int64_t day;
 	const char *domain;	/* "": all */
 	const char *after;	/* domains greater than this */
-	bool (*is_gone)(void *context);	/* does nobody wait any more? */
+	bool (*is_gone)(void *context);	/* has the caller left? */
 	void *context;
 };
 

@@ -4,7 +4,7 @@
  */
 
 /*
- * What report/reporter.c, the schedule, and report/reporter_send.c, by hand, share.
+ * Shared by report/reporter.c, the schedule, and report/reporter_send.c, sending by hand.
  */
 #ifndef REPORT_REPORTER_INSIDE_H
 #define REPORT_REPORTER_INSIDE_H

@@ -4,8 +4,8 @@
  */
 
 /*
- * Does a domain want TLS reports, and where to (RFC 8460 3)? What its _smtp._tls TXT records say.
- * Pure; any thread. Results live in the caller's arena.
+ * Does a domain want TLS reports, and where (RFC 8460 3)? Parses its _smtp._tls TXT records. Pure;
+ * any thread. Results live in the caller's arena.
  */
 #ifndef REPORT_RUA_H
 #define REPORT_RUA_H

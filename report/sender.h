@@ -4,7 +4,7 @@
  */
 
 /*
- * Who is to get a report, and one try to bring it there: by HTTPS, or as mail through the site's
+ * The receivers of a report, and one attempt to send it: by HTTPS, or as mail through the site's
  * MTA. Blocks; any thread.
  */
 #ifndef REPORT_SENDER_H
@@ -24,12 +24,12 @@ struct sender {
 	const struct conf *conf;
 	struct resolver *resolver;
 	struct http *http;
-	bool (*is_over)(void *context);	/* asked now and then: give up at once? */
+	bool (*is_over)(void *context);	/* called now and then: give up at once? */
 	void *context;
 };
 
-/* Those who are to get this report: what its record says, unless the destination section of its
- * domain says otherwise; none when it holds no failure and tlsrpt.success-only is off. */
+/* The receivers of this report: those in its record, unless the destination section of its domain
+ * says otherwise; none when it holds no failure and tlsrpt.success-only is off. */
 void sender_ruas(const struct conf *conf, struct arena *arena, const struct tally_report *report,
     struct rua_list *list);
 

@@ -24,7 +24,7 @@ struct smtp_submission {
 	const char *message;	/* 7-bit, CRLF */
 	size_t length;
 	struct deadline deadline;
-	bool (*is_over)(void *context);	/* asked now and then: give up at once? */
+	bool (*is_over)(void *context);	/* called now and then: give up at once? */
 	void *context;
 };
 

@@ -8,7 +8,7 @@
  * of the event, next-hop domain, TXT record and policy; equal failures are one detail with a count.
  * A session is counted as a whole or not at all, exact over a crash of the process. Any thread.
  *
- * The store's table, in key order, so that what belongs to a domain's day lies together:
+ * The store's table, in key order, so that the entries of a domain's day are adjacent:
  *
  *	DAY DOMAIN			how many records
  *	DAY DOMAIN RECORD		how many policies, and the TXT record
@@ -54,7 +54,7 @@ struct tally_policy {
 	size_t detail_count;
 };
 
-/* What one report is about. */
+/* The subject of one report. */
 struct tally_report {
 	int64_t day;
 	const char *domain;
@@ -77,7 +77,7 @@ enum store_result tally_read(struct tally *tally, int64_t day, const char *domai
 /* The first day after a day that holds anything. STORE_ABSENT: there is none. */
 enum store_result tally_next_day(struct tally *tally, int64_t after, int64_t *day);
 
-/* When is a day forgotten? Wall-clock second. */
+/* When is a day deleted? Wall-clock second. */
 int64_t tally_purge_at(const struct tally *tally, int64_t day);
 
 #endif

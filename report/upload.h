@@ -4,8 +4,8 @@
  */
 
 /*
- * A report by HTTPS (RFC 8460 5.4): one POST to port 443 of a URI that a stranger has chosen, so no
- * redirect, no private address, and no longer than the deadline. Blocks; any thread.
+ * A report by HTTPS (RFC 8460 5.4): one POST to port 443 of a URI that a remote party has chosen,
+ * so no redirect, no private address, and no longer than the deadline. Blocks; any thread.
  */
 #ifndef REPORT_UPLOAD_H
 #define REPORT_UPLOAD_H

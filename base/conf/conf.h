@@ -170,8 +170,8 @@ const struct conf_destination *conf_destination_find(const struct conf *conf, co
 /* May this peer connect to a TCP listener beyond loopback? */
 bool conf_allows(const struct conf_block *blocks, size_t count, const struct ip *peer);
 
-/* Calls each with every key, as "lmtp.listen", and its default as it would stand in the file: for
- * the test that compares them with stsgate.conf(5). */
+/* Calls each with every key, as "lmtp.listen", and its default as written in the file: for the test
+ * that compares them with stsgate.conf(5). */
 void conf_each_key(void (*each)(void *context, const char *key, const char *default_text),
     void *context);
 

@@ -22,7 +22,7 @@ struct conf_word {
 	int line;	/* 0: the default */
 };
 
-/* What stands for one key, in the file or as its default. */
+/* The value of one key, from the file or its default. */
 struct conf_given {
 	const struct conf_key *key;
 	const struct conf_word *words;

@@ -4,8 +4,8 @@
  */
 
 /*
- * Which configuration is in force? It may be replaced at any time; whoever has taken one keeps just
- * that until he gives it back, so that a session ends by the rules by which it began. Any thread.
+ * Which configuration is in force? It may be replaced at any time; a user of one keeps that one
+ * until it gives it back, so that a session ends by the rules with which it began. Any thread.
  */
 #ifndef BASE_CONF_CONF_NOW_H
 #define BASE_CONF_CONF_NOW_H
@@ -19,7 +19,8 @@ void conf_now_free(struct conf_now *now);	/* all must have been given back; NULL
 
 const struct conf *conf_now_take(struct conf_now *now);
 void conf_now_give(struct conf_now *now, const struct conf *conf);
-/* next is in force from now on, and freed once another is and nobody has it any more. */
+/* next is in force from now on, and freed once another is in force and its last user has given it
+ * back. */
 void conf_now_set(struct conf_now *now, struct conf *next);
 
 #endif

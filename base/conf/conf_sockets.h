@@ -4,7 +4,7 @@
  */
 
 /*
- * Is one socket claimed twice? Who binds second fails, in the worst case only at the next start.
+ * Is one socket claimed twice? The second bind fails, in the worst case only at the next start.
  */
 #ifndef BASE_CONF_CONF_SOCKETS_H
 #define BASE_CONF_CONF_SOCKETS_H

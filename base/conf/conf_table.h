@@ -29,7 +29,7 @@ struct conf_key {
 	const char *fallback;	/* the default, without quotes; of a list: words and blanks */
 	const struct conf_kind *kind;
 	size_t at;	/* offset of the field in struct conf, or in the titled section's struct */
-	size_t also;	/* offset of the field beside it, for the kinds that have two */
+	size_t also;	/* offset of its second field, for the kinds that have two */
 	uint64_t least, most;
 	const char *const *names;	/* ends with NULL */
 	/* Looks at a given value once all are set: NULL, or what it must be. */

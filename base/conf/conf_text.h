@@ -5,9 +5,9 @@
 
 /*
  * Is this text a configuration file that libconfuse reads just as it is written? By itself
- * libconfuse skips octets it does not know, expands ${NAME}, closes open sections at the end of
- * the file, lets a repeat replace or join what came before, and loses count of lines at comments.
- * Here all of that is an error or removed. Which keys exist is not known here.
+ * libconfuse skips octets it does not know, expands ${NAME}, closes open sections at the end of the
+ * file, lets a repeat replace or join what came before, and loses count of lines at comments. Here
+ * all of that is an error or removed. This file does not know which keys exist.
  */
 #ifndef BASE_CONF_CONF_TEXT_H
 #define BASE_CONF_CONF_TEXT_H
@@ -19,7 +19,7 @@
 #define CONF_TEXT_MAX (1024 * 1024)	/* octets of a configuration file */
 #define CONF_VALUE_MAX 4096	/* octets of a name or value in it */
 
-/* What is wrong, for the one line that conf_load() writes. */
+/* The error, for the one line that conf_load() writes. */
 struct conf_fault {
 	int line;	/* 0: of no line in particular */
 	char text[512];
@@ -31,7 +31,7 @@ int conf_fault_set(struct conf_fault *fault, int line, const char *format, ...)
 
 enum conf_shape { CONF_SCALAR, CONF_LIST, CONF_SECTION };
 
-/* A key or a section as it stands in the file. */
+/* A key or a section as written in the file. */
 struct conf_entry {
 	enum conf_shape shape;
 	const char *name;

@@ -4,7 +4,7 @@
  */
 
 /*
- * What in a configuration is allowed, and yet most likely a mistake? Pure; any thread.
+ * Which valid settings are probably mistakes? Pure; any thread.
  */
 #ifndef BASE_CONF_CONF_WARN_H
 #define BASE_CONF_CONF_WARN_H

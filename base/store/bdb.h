@@ -45,7 +45,7 @@ struct bdb_plan {
 
 /* Recovers, then opens all tables: those made earlier must be there, new ones are made. The caller
  * holds the lock: two openers ruin each other. */
-/* beside a broken one of ours is fine */
+/* a broken one of ours may exist, too */
 int bdb_open(const struct bdb_plan *plan, struct bdb **bdb);
 int bdb_close(struct bdb *bdb);	/* after a checkpoint; frees it in any case; NULL is allowed */
 int bdb_checkpoint(struct bdb *bdb);

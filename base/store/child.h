@@ -14,7 +14,7 @@
 
 /*
  * task's result. Without one: *crashed when task has ended by a fault of its own, else an errno
- * (EINTR: somebody killed it). The child dies with us, and lets go of our locks then.
+ * (EINTR: it was killed). The child dies with the parent, and then releases its locks.
  */
 int child_run(int (*task)(void *context), void *context, bool *crashed);
 

@@ -4,9 +4,9 @@
  */
 
 /*
- * What must outlive the process: policies, first failures, and what later grows beside them.
- * Tables of octet keys and values in key order. Any thread may call any function; every call is
- * one transaction. Only stsgated opens a store.
+ * Data that must outlive the process: policies, times of first failures, and others. Tables of
+ * octet keys and values in key order. Any thread may call any function; every call is one
+ * transaction. Only stsgated opens a store.
  */
 #ifndef BASE_STORE_STORE_H
 #define BASE_STORE_STORE_H
@@ -49,8 +49,8 @@ int64_t store_damaged_at(const struct store *store);
 /* value is filled only for STORE_OK. */
 enum store_result store_get(struct store *store, enum store_table table, const char *key,
     struct buf *value);
-/* purge_at: second from which store_purge() may drop the entry, 0 for never; by which clock is the
- * table's own affair. */
+/* purge_at: second from which store_purge() may drop the entry, 0 for never; each table has its own
+ * clock for that. */
 enum store_result store_put(struct store *store, enum store_table table, const char *key,
     const void *value, size_t length, int64_t purge_at, enum store_sync sync);
 enum store_result store_delete(struct store *store, enum store_table table, const char *key,
@@ -61,9 +61,9 @@ enum store_result store_delete(struct store *store, enum store_table table, cons
 enum store_result store_scan(struct store *store, enum store_table table, const char *after,
     bool (*each)(void *context, const char *key, const void *value, size_t length), void *context);
 
-/* Several reads and writes that stand or fall together, and that no other change comes between.
- * work begins anew when two changes meet, so it alters nothing but the store; it ends with the
- * first call's STORE_FAILED, and whatever it returns but STORE_OK undoes all. */
+/* Several reads and writes as one atomic change. work starts again after a conflict of two changes,
+ * so it must alter only the store; it ends with the first call's STORE_FAILED, and whatever it
+ * returns but STORE_OK undoes all. */
 struct store_change;
 enum store_result store_change(struct store *store, enum store_sync sync,
     enum store_result (*work)(void *context, struct store_change *change), void *context);

@@ -5,8 +5,8 @@
 
 /*
  * Does mail for this recipient leave by SMTP, and for which next-hop domain? Pure: what the MTA
- * tells at RCPT in, a domain out. Wrong in doubt means passed over, since refusing mail for the
- * site's own users would be worse than a policy that is gathered later.
+ * tells at RCPT in, a domain out. A doubtful recipient is ignored, since refusing mail for the
+ * site's own users would be worse than gathering a policy later.
  */
 #ifndef INTEGRATION_MILTER_MILTER_ROUTE_H
 #define INTEGRATION_MILTER_MILTER_ROUTE_H
@@ -23,10 +23,10 @@ struct milter_rcpt {
 };
 
 /*
- * True with the domain to ask about. False: local, a fixed host, an address literal, or a mailer
- * that nobody knows. Remote are the mailers whose name contains "smtp", "relay", those whose name
- * starts with "stsgate", and any that hands over to one of lmtp's listeners; and every recipient
- * for whom the MTA names no mailer.
+ * True with the domain to ask about. False: local, a fixed host, an address literal, or an unknown
+ * mailer. Remote are the mailers whose name contains "smtp", "relay", those whose name starts with
+ * "stsgate", and any that hands over to one of lmtp's listeners; and every recipient for whom the
+ * MTA names no mailer.
  */
 bool milter_route(const struct milter_rcpt *rcpt, const struct conf_listener *lmtp,
     struct domain *domain);

@@ -37,8 +37,8 @@ void milter_session_header(struct milter_session *session, const char *name);
 /* How many MILTER_HEADER lines came with the message: none of them is ours. */
 unsigned milter_session_forged(const struct milter_session *session);
 /* At the end of the message: the value of the header that it gets, when all recipients share one
- * domain, so that none learns of another, and its verdict is known. NULL: none. Valid until the
- * next message. */
+ * domain, so that none is disclosed to another, and its verdict is known. NULL: none. Valid until
+ * the next message. */
 const char *milter_session_value(const struct milter_session *session);
 
 #endif

@@ -4,8 +4,8 @@
  */
 
 /*
- * What does stsgated say about a domain, and what is the MTA told for it? Pure: the JSON of the map
- * `json` in, an action out.
+ * What does stsgated say about a domain, and what is the answer to the MTA? Pure: the JSON of the
+ * map `json` in, an action out.
  */
 #ifndef INTEGRATION_MILTER_MILTER_VERDICT_H
 #define INTEGRATION_MILTER_MILTER_VERDICT_H
@@ -33,14 +33,14 @@ struct milter_verdict {
 
 void milter_verdict_unknown(struct milter_verdict *verdict, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* One answer of the map: "OK {...}", "NOTFOUND ", "TEMP why". What cannot be read is UNKNOWN. */
+/* One answer of the map: "OK {...}", "NOTFOUND ", "TEMP why". An unreadable answer is UNKNOWN. */
 void milter_verdict_read(const char *answer, size_t length, struct milter_verdict *verdict);
 
 enum milter_action { ACTION_CONTINUE, ACTION_TEMPFAIL, ACTION_REJECT };
 const char *milter_action_name(enum milter_action action);	/* "continue", ... */
 
 /* never: continue. tempfail: what is to be deferred is. reject: what the plan refuses for good is
- * refused, too. What nobody knows never stops a message here. */
+ * refused, too. An unknown verdict never stops a message here. */
 enum milter_action milter_decide(const struct milter_verdict *verdict,
     enum conf_milter_refuse refuse);
 

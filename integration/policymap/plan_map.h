@@ -4,9 +4,9 @@
  */
 
 /*
- * What is an MTA told that delivers by itself? A plan as an answer of the policy map: socketmap for
- * Postfix (smtp_tls_policy_maps) and Sendmail (FEATURE(sts)), a line for Exim (${readsocket}),
- * stsgated(8). Pure.
+ * What is the answer to an MTA that delivers by itself? A plan as an answer of the policy map:
+ * socketmap for Postfix (smtp_tls_policy_maps) and Sendmail (FEATURE(sts)), a line for Exim
+ * (${readsocket}), stsgated(8). Pure.
  */
 #ifndef INTEGRATION_POLICYMAP_PLAN_MAP_H
 #define INTEGRATION_POLICYMAP_PLAN_MAP_H
@@ -42,7 +42,7 @@ enum map_need {
 	MAP_NEED_NAMES,	/* a verified certificate for one of names */
 	MAP_NEED_DANE_ONLY,	/* a destination's tls = "dane" */
 	MAP_NEED_ANOTHER_MX,	/* the enforced policy lists none of the MX hosts; why says more */
-	MAP_NEED_UNKNOWN	/* nobody knows: the message has to wait; why says more */
+	MAP_NEED_UNKNOWN	/* not known: the message has to wait; why gives the reason */
 };
 
 /* Which hosts have usable TLSA records, so that the MTA's own DANE proves them. */

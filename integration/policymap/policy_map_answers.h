@@ -4,9 +4,9 @@
  */
 
 /*
- * Has this very question been answered a moment ago? Then the same octets are the answer
- * again. An MTA asks several times for each delivery, and a queue run for one domain again and
- * again. Any thread. Holds a limited number; those that end soonest make room.
+ * Was the same question answered recently? Then the same octets are the answer again. An MTA asks
+ * several times for each delivery, and a queue run for one domain again and again. Any thread.
+ * Holds a limited number; those that end soonest make room.
  */
 #ifndef INTEGRATION_POLICYMAP_POLICY_MAP_ANSWERS_H
 #define INTEGRATION_POLICYMAP_POLICY_MAP_ANSWERS_H
@@ -28,7 +28,7 @@ void policy_map_answers_free(struct policy_map_answers *answers);
 bool policy_map_answers_find(struct policy_map_answers *answers, const char *question,
     size_t length, int64_t now_ms, struct buf *buf, enum map_answer *kind);
 /* Keeps them until then, or until watched, which lasts as long as answers, holds another number
- * than changes. What is too long is not kept. */
+ * than changes. A long answer is not kept. */
 void policy_map_answers_keep(struct policy_map_answers *answers, const char *question,
     size_t length, int64_t until_ms, const _Atomic uint64_t *watched, uint64_t changes,
     const char *octets, size_t octet_count, enum map_answer kind);

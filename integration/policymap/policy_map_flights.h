@@ -4,9 +4,9 @@
  */
 
 /*
- * Who finds out what is in force for a domain while an MTA that cannot wait long is told to come
- * again? A flight gathers for one domain on a thread of its own and goes on when nobody waits any
- * more; all who ask for the domain meanwhile, and for a few seconds after, share it. Any thread.
+ * Gathers facts for MTAs that cannot wait long. A flight gathers for one domain on a thread of its
+ * own and continues when its callers have left; all callers for the domain meanwhile, and for a few
+ * seconds after, share it. Any thread.
  */
 #ifndef INTEGRATION_POLICYMAP_POLICY_MAP_FLIGHTS_H
 #define INTEGRATION_POLICYMAP_POLICY_MAP_FLIGHTS_H
@@ -19,7 +19,7 @@
 
 struct flights;
 
-/* What a flight brought, valid until flight_leave(). */
+/* The result of a flight, valid until flight_leave(). */
 struct flight {
 	const struct facts *facts;
 	const struct plan *plan;
@@ -32,10 +32,11 @@ struct flight {
 /* gatherer, which is copied, and what it points to must outlive it. */
 struct flights *flights_new(const struct gatherer *gatherer);
 /* To be left with flight_leave(). as_mta: for an MTA that delivers by itself, so that a
- * destination's relay does not count. What was begun under another configuration than that in force
- * is not shared. NULL: too many are under way. */
+ * destination's relay does not count. A flight that began under an earlier configuration is not
+ * shared. NULL: too many are under way. */
 struct flight *flights_join(struct flights *flights, const char *domain, bool as_mta);
-/* false: the deadline came first, or flights_stop(); the flight goes on. One of 0 does not wait. */
+/* false: the deadline came first, or flights_stop(); the flight continues. A deadline of 0 does not
+ * wait. */
 bool flight_wait(struct flights *flights, struct flight *flight, struct deadline deadline);
 void flight_leave(struct flights *flights, struct flight *flight);
 /* Nobody may join any more. After resolver_stop() and http_stop() it ends soon. */

@@ -38,14 +38,14 @@ struct question {
 	struct domain domain;	/* MAP_KEY_DOMAIN */
 	struct domain host;	/* of a line */
 	bool has_host;
-	struct flight *flight;	/* NULL: none is needed, or none is to be had */
+	struct flight *flight;	/* NULL: none is needed, or none could be started */
 	struct deadline deadline;
 };
 
 /* Is it a question of a map that was answered just now? Then its answer is added to out. */
 bool question_answer_again(struct policy_map_desk *desk, const char *text, size_t length,
     struct buf *out);
-/* What its words say; nothing is asked. Pure. */
+/* Parses its words; looks nothing up. Pure. */
 void question_read(const char *text, size_t length, bool line, struct question *question);
 /* Reads it and sends for what is not known. To be followed by question_answer(). */
 void question_ask(struct policy_map_desk *desk, const char *text, size_t length, bool line,

@@ -4,9 +4,9 @@
  */
 
 /*
- * What does the DNS say, and can it be believed? Validating look-ups by libunbound in this
- * process, so that no resolver's AD bit is trusted. Any thread may ask; each waits under its own
- * deadline, and a dead zone slows no other.
+ * What does the DNS say, and is it proven? Validating look-ups by libunbound in this process; no
+ * resolver's AD bit is trusted. Any thread may ask; each waits under its own deadline, and a dead
+ * zone slows no other.
  */
 #ifndef POLICY_DNS_RESOLVER_H
 #define POLICY_DNS_RESOLVER_H
@@ -63,7 +63,7 @@ struct dns_question {
 enum resolver_health {
 	RESOLVER_UNTESTED,	/* the self-test has not ended yet */
 	RESOLVER_VALIDATES,
-	RESOLVER_RECURSES,	/* the servers drop DNSSEC: asked from the root until they do not */
+	RESOLVER_RECURSES,	/* the servers drop DNSSEC: resolves from the root */
 	RESOLVER_BROKEN,	/* no path validates: every name will be bogus, unsigned ones too */
 	RESOLVER_SILENT,	/* the servers give no answer, or failures alone */
 	RESOLVER_UNANCHORED	/* no trust anchor is configured: nothing is validated */
@@ -73,28 +73,27 @@ const char *resolver_health_name(enum resolver_health health);
 struct resolver;
 
 /* conf must outlive it. NULL with why: a trust anchor or resolv.conf that cannot be used. The
- * self-test runs beside, and again each hour, soon after a bad result, and when answers give reason
- * for it; resolver_health() tells its result, and a bad one is logged as an error. */
+ * self-test runs in the background, and again each hour, soon after a bad result, and when answers
+ * give reason for it; resolver_health() tells its result, and a bad one is logged as an error. */
 struct resolver *resolver_new(const struct conf *conf, char *why, size_t why_room);
 /* The same with another file for /etc/resolv.conf, which must outlive it: for tests. */
 struct resolver *resolver_new_with(const struct conf *conf, const char *resolv_conf, char *why,
     size_t why_room);
-/* Goes on by conf, which takes the first one's place. The servers are asked anew, with nothing
- * remembered, where anything about them or the trust anchors is different. -1 with why: it goes on
- * as before. One thread at a time. */
+/* conf replaces the earlier one. When the servers or the trust anchors differ, all cached answers
+ * are dropped. -1 with why: nothing has changed. One thread at a time. */
 int resolver_reload(struct resolver *resolver, const struct conf *conf, char *why,
     size_t why_room);
-/* The wall clock was set, and cached answers live by it: what is asked from now on is not answered
- * from before. Any thread. */
+/* The wall clock was set, and cached answers live by it: later questions get no earlier answers.
+ * Any thread. */
 void resolver_forget(struct resolver *resolver);
-/* Before the process ends: whoever waits for an answer goes on at once, with DNS_FAILED. */
+/* Before the process ends: all waiting callers get DNS_FAILED at once. */
 void resolver_stop(struct resolver *resolver);
 void resolver_free(struct resolver *resolver);	/* no resolver_ask() may be running */
 
 /* Asks all questions side by side and returns when the last is answered, at the deadline or after
- * dns.timeout, whichever is first; what is unanswered then is DNS_FAILED. A bogus answer is given
- * when the self-test has told whose fault it is. While the servers are passed by, a name that the
- * root alone finds absent is DNS_FAILED. */
+ * dns.timeout, whichever is first; what is unanswered then is DNS_FAILED. A bogus answer is
+ * returned once the self-test has found which side is at fault. While names are resolved from the
+ * root instead, a name that only the root reports as absent is DNS_FAILED. */
 void resolver_ask(struct resolver *resolver, struct arena *arena, struct dns_question *questions,
     size_t count, struct deadline deadline);
 

@@ -4,9 +4,9 @@
  */
 
 /*
- * What did the DNS say a moment ago? Answers of one engine, for as long as they may be repeated: a
- * question that libunbound has in its cache still costs a message to its thread and back for each
- * delivery. Only what was validated or is provably unsigned is kept, never a failure. Any thread.
+ * Recent answers of one engine, for as long as they may be repeated: a question that libunbound has
+ * in its cache still costs a message to its thread and back for each delivery. Only validated and
+ * provably unsigned answers are kept, never a failure. Any thread.
  */
 #ifndef POLICY_DNS_RESOLVER_ANSWERS_H
 #define POLICY_DNS_RESOLVER_ANSWERS_H
@@ -30,8 +30,8 @@ bool resolver_answers_have(struct resolver_answers *answers, const char *name, e
     int64_t now_ms);
 void resolver_answers_keep(struct resolver_answers *answers, const struct dns_question *question,
     int64_t now_ms);
-/* An answer that was got past libunbound's cache, which may repeat an older one for long: it takes
- * that one's place for LIMIT_DNS_CORRECTED_S at most. One that may not be kept ends the older. */
+/* An answer that bypassed libunbound's cache, which may still repeat an older one: it replaces the
+ * older one for LIMIT_DNS_CORRECTED_S at most. One that may not be kept removes the older one. */
 void resolver_answers_correct(struct resolver_answers *answers,
     const struct dns_question *question, int64_t now_ms);
 

@@ -19,7 +19,7 @@
 
 struct resolver_engine;
 
-/* conf gives trust anchors, insecure names and zones; all else is asked by that path.
+/* conf gives trust anchors, insecure names and zones; all other names are resolved by that path.
  * NULL with why: a file or setting that cannot be used. */
 struct resolver_engine *resolver_engine_new(const struct conf *conf,
     const struct resolver_servers *servers, enum resolver_path path, bool small, char *why,
@@ -32,7 +32,7 @@ void resolver_engine_free(struct resolver_engine *engine);	/* no question may be
 void resolver_engine_ask(struct resolver_engine *engine, struct arena *arena,
     struct dns_question *questions, size_t count, struct deadline deadline);
 
-/* Sends a question whose answer nobody waits for: it fills the cache. Any thread. */
+/* Sends a question without a waiting caller: the answer fills the cache. Any thread. */
 void resolver_engine_want(struct resolver_engine *engine, const char *name, enum dns_type type);
 
 #endif

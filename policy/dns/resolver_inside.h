@@ -22,9 +22,8 @@
 /* An engine and how many use it: the resolver's own use, and one for each running question. */
 struct shared_engine {
 	struct resolver_engine *engine;
-	struct resolver_engine *servers;	/* asks the configured servers without validating,
-						   beside one that asks around them; or NULL */
-	struct resolver_sites *sites;	/* names that are asked at the servers all the same */
+	struct resolver_engine *servers;	/* not validating, while the other bypasses them; or NULL */
+	struct resolver_sites *sites;	/* names that are still asked at the servers */
 	struct resolver_answers *answers;	/* NULL for one that is asked past all caches */
 	unsigned users;	/* under the resolver's lock */
 	int64_t made_ms;
@@ -51,7 +50,7 @@ struct resolver {
 	struct shared_engine *engine;	/* that answers questions */
 	unsigned engines;	/* there have been */
 	struct shared_engine *fresh;	/* for questions past the cache, or NULL */
-	bool fresh_is_stale;	/* it asks by a path of the past */
+	bool fresh_is_stale;	/* it uses an earlier path */
 	struct shared_engine *probed;	/* by the self-test, or NULL */
 	struct resolver_servers servers;	/* the configured ones */
 	unsigned server_lists;	/* there have been */

@@ -15,8 +15,8 @@
  * "validation failure <name TXT IN>: no signatures from 192.0.2.1" becomes "no-signatures". */
 void resolver_bogus_token(const char *text, char token[RESOLVER_WHY_MAX]);
 
-/* What is wrong with the servers that are asked, of which server is the first (NULL: the root), and
- * what to do; "" unless health is broken or silent. why: what the self-test has seen. */
+/* The fault of the configured servers, of which server is the first (NULL: the root), and the
+ * remedy; "" unless health is broken or silent. why: the result of the self-test. */
 void resolver_fault_words(enum resolver_health health, const char *server, const char *why,
     char words[RESOLVER_FAULT_MAX]);
 

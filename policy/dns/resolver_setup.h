@@ -4,8 +4,8 @@
  */
 
 /*
- * The texts around a resolver: what libunbound is told, which servers resolv.conf(5) names, and
- * whose keys a trust anchor file holds. Pure.
+ * The texts around a resolver: settings of libunbound, the servers in resolv.conf(5), and the names
+ * of the keys in a trust anchor file. Pure.
  */
 #ifndef POLICY_DNS_RESOLVER_SETUP_H
 #define POLICY_DNS_RESOLVER_SETUP_H

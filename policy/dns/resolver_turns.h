@@ -4,10 +4,9 @@
  */
 
 /*
- * How many questions may be with libunbound at a time, and whose is the next? A question that no
- * server answers stays there for a long time, whoever waits for it: a zone may take but a part
- * of the places that are left. For policy/dns/resolver_engine.c alone. Any
- * thread.
+ * How many questions may be with libunbound at a time, and which is the next? A question that no
+ * server answers stays there for a long time, whether or not a caller waits: a zone may take only a
+ * part of the free places. For policy/dns/resolver_engine.c alone. Any thread.
  */
 #ifndef POLICY_DNS_RESOLVER_TURNS_H
 #define POLICY_DNS_RESOLVER_TURNS_H

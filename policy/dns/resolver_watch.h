@@ -29,7 +29,7 @@ void resolver_watch_start(struct resolver_watch *watch, int64_t now_ms);
 void resolver_watch_stop(struct resolver_watch *watch);	/* never due */
 void resolver_watch_tested(struct resolver_watch *watch, enum resolver_health health,
     int64_t now_ms);
-/* true: some are bogus, and a test is due or running that tells whose fault that is. */
+/* true: some are bogus, and a test that finds the cause is due or running. */
 bool resolver_watch_answers(struct resolver_watch *watch, enum resolver_health health,
     const struct dns_question *questions, size_t count, int64_t now_ms);
 

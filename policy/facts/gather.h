@@ -20,11 +20,11 @@
 #include "policy/plan.h"
 #include "policy/facts/sts_cache.h"
 
-/* Somebody who looks on while it is being asked. */
+/* An observer of the gathering. */
 struct gather_watch {
 	/* Before each wait, and now and then in the one for a policy: what is waited for now.
 	 * "dns", the MX and TXT records side by side; "mx"; "txt"; "address"; "tlsa"; "policy".
-	 * false: nobody waits any more, and things are as at the deadline. */
+	 * false: the caller no longer waits, as at the deadline. */
 	bool (*waits)(void *context, const char *what);
 	void *context;
 };
@@ -34,8 +34,8 @@ struct gatherer {
 	struct resolver *resolver;
 	struct sts_cache *sts_cache;
 	struct conf_now *now;	/* NULL: conf is never replaced */
-	bool skip_relay;	/* who asks delivers by itself: a destination's relay is not used */
-	const struct gather_watch *watch;	/* NULL: nobody looks on */
+	bool skip_relay;	/* for an MTA that delivers by itself: a destination's relay is not used */
+	const struct gather_watch *watch;	/* NULL: no observer */
 };
 
 /* For one session or request: a copy with the configuration that is in force now. It and every plan
@@ -50,7 +50,7 @@ struct facts *gather_facts(const struct gatherer *gatherer, struct arena *arena,
 /* The rules that conf holds for a next-hop domain, with a fresh random seed. */
 void gather_rules(const struct gatherer *gatherer, const char *next_hop,
     struct plan_rules *rules);
-/* What these rules make of facts about that next hop. */
+/* The plan by these rules from facts about that next hop. */
 struct plan *gather_plan_of(const struct gatherer *gatherer, struct arena *arena,
     enum sender_wish wish, const struct facts *facts);
 /* Both steps. facts may be NULL when the caller does not want them. */

@@ -4,7 +4,7 @@
  */
 
 /*
- * How long does gathering wait, where somebody looks on (struct gather_watch)? Any thread.
+ * How long does gathering wait when there is a watch (struct gather_watch)? Any thread.
  */
 #ifndef POLICY_FACTS_GATHER_WAIT_H
 #define POLICY_FACTS_GATHER_WAIT_H

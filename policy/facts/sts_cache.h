@@ -34,8 +34,8 @@ struct sts_cache *sts_cache_new(const struct conf *conf, struct resolver *resolv
 void sts_cache_follow(struct sts_cache *cache, struct conf_now *now);
 /* Intervals and limits are those of conf from now on. */
 void sts_cache_reload(struct sts_cache *cache, const struct conf *conf);
-/* At the end of the process: stops resolver and http, so that whoever waits for an answer or a
- * fetch goes on at once, as if it had failed. Nothing is remembered of that. */
+/* At the end of the process: stops resolver and http, so that all callers that wait for an answer
+ * or a fetch continue at once, as if it had failed. This failure is not remembered. */
 void sts_cache_stop(struct sts_cache *cache);
 void sts_cache_free(struct sts_cache *cache);	/* stops first */
 
@@ -44,9 +44,10 @@ void sts_cache_free(struct sts_cache *cache);	/* stops first */
 void sts_cache_get(struct sts_cache *cache, struct arena *arena, const char *domain,
     struct deadline deadline, struct sts_facts *sts);
 /*
- * The same in steps, for who has more to ask the DNS at the same time: begin, ask the question
- * (NULL: there is none) with others, then answered(), which sends for the policy where one is
- * needed and does not wait, and finish(), which does. Every inquiry that was answered is finished.
+ * The same in steps, for a caller that has other DNS questions at the same time: begin, ask the
+ * question (NULL: there is none) with others, then answered(), which sends for the policy where one
+ * is needed and does not wait, and finish(), which does. Every inquiry that was answered is
+ * finished.
  */
 struct sts_inquiry;
 struct sts_inquiry *sts_cache_begin(struct sts_cache *cache, struct arena *arena,
@@ -67,9 +68,10 @@ struct sts_inquiry *sts_cache_recheck(struct sts_cache *cache, struct arena *are
     const char *domain, struct deadline deadline, const struct sts_facts *sts);
 
 /* Holds another number whenever the policy of domain was replaced, imported or forgotten, and at
- * times without: whoever remembers what follows from it drops it then. Lasts as long as cache. */
+ * times without: a caller then drops what it has derived from the policy. Lasts as long as
+ * cache. */
 const _Atomic uint64_t *sts_cache_changes(const struct sts_cache *cache, const char *domain);
-/* Something else changed by which answers were made. */
+/* Other input of the answers has changed. */
 void sts_cache_change_all(struct sts_cache *cache);
 
 /* Fetches now, whatever the TXT record's id and the back-off say: begin, await as often as is

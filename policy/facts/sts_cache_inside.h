@@ -19,7 +19,7 @@
 #include "policy/facts/sts_outage.h"
 #include "policy/facts/sts_shelf.h"
 
-/* What of the configuration the cache lives by; it may change at any time. */
+/* The settings of the cache; they may change at any time. */
 struct sts_rules {
 	_Atomic int64_t refresh_interval, retry_interval, cold_failure_grace, dns_timeout;
 	_Atomic size_t max_policy_size;
@@ -57,7 +57,7 @@ struct sts_policy sts_policy_copy(struct arena *arena, const struct sts_policy *
 /* For sts_flights_new(): fetches, keeps what came, and notes what failed. */
 void sts_cache_fly(void *cache, struct flight *flight);
 
-/* Keeps how the clocks stand, for the next start. */
+/* Stores the state of the clocks, for the next start. */
 void sts_cache_anchor(struct sts_cache *cache);
 
 bool sts_cache_backs_off(struct sts_cache *cache, const char *domain, const char *id, bool alive,

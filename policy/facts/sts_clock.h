@@ -6,10 +6,10 @@
 /*
  * What time is it for policies, which outlive the process and the machine's wall clock's errors?
  * They go by a clock of their own, "life": seconds that only ever advance, as CLOCK_BOOTTIME does,
- * from the wall clock of the first start on. The store keeps how the clocks stood (an anchor), so
- * life goes on exactly over a restart within one boot, whatever was done to the wall clock. After
- * another boot the time that the machine was off is known from the wall clock alone: life advances
- * by how far that is beyond everything it has shown before, or not at all.
+ * from the wall clock of the first start on. The store keeps the state of the clocks (an anchor),
+ * so life continues exactly over a restart within one boot, whatever happened to the wall clock.
+ * After another boot the time that the machine was off is known from the wall clock alone: life
+ * advances by how far that is beyond everything it has shown before, or not at all.
  *
  * So a wall clock that steps makes no policy older or younger. One thing remains: a machine that
  * comes up with its wall clock too far ahead makes the time off too long. When it is then set back,
@@ -55,7 +55,7 @@ struct sts_clock {
 	bool unanchored;	/* nothing was known of earlier times */
 };
 
-/* What became of the wall clock. */
+/* The state of the wall clock. */
 enum sts_step {
 	STS_STEP_NONE,	/* it shows what it should, by STEP_MS */
 	STS_STEP_BEHIND,	/* this boot began in the past, and it is not set yet */
@@ -90,7 +90,7 @@ enum sts_step sts_clock_watch_at(struct sts_clock *clock, struct sts_reading at,
 void sts_anchor_write(const struct sts_anchor *anchor, struct buf *text);
 int sts_anchor_read(const char *text, struct sts_anchor *anchor);
 
-/* What the machine says; tests have their own. */
+/* The machine's clocks; tests have their own. */
 void sts_clock_read(struct sts_reading *reading);
 void sts_clock_boot(char boot[BOOT_ID_CLOCK_MAX]);
 

@@ -17,7 +17,7 @@
 enum sts_blame {
 	STS_BLAME_PEER,	/* the domain's or its policy host's: as no policy (RFC 8461 3.3) */
 	STS_BLAME_WAY,	/* of what lies between: 451 for sts.cold-failure-grace */
-	STS_BLAME_OURS,	/* nothing was learned: 451, and nothing is remembered */
+	STS_BLAME_OURS,	/* not known: 451, and nothing is stored */
 	STS_BLAME_FORGED	/* a signed answer was tampered with, or its zone is broken: 451 */
 };
 
@@ -57,9 +57,9 @@ const char *sts_fault_token(enum sts_fault fault);
 
 /* What an HTTP exchange without a status means. */
 enum sts_fault sts_fault_of_http(enum http_outcome outcome, int x509_error);
-/* What the answers for the addresses of a policy host mean when none of them has one. */
+/* The fault when no answer for a policy host's addresses has an address. */
 enum sts_fault sts_fault_of_host(const struct dns_question *questions, size_t count);
-/* What an answer for TXT means that is none; STS_FAULT_NONE for one that is. */
+/* The fault of a failed TXT look-up; STS_FAULT_NONE for an answer. */
 enum sts_fault sts_fault_of_txt(const struct dns_answer *answer);
 
 #endif

@@ -5,7 +5,7 @@
 
 /*
  * Policy fetches on their way: one for a domain at a time, each on a thread of its own and under
- * its own deadline, so that whoever waits may leave and nobody else loses by it. Any thread.
+ * its own deadline, so that a waiting caller may leave without effect on the others. Any thread.
  */
 #ifndef POLICY_FACTS_STS_FLIGHTS_H
 #define POLICY_FACTS_STS_FLIGHTS_H
@@ -52,7 +52,8 @@ struct sts_flights;
 /* fly() fills a flight, on a thread of its own, at most max at a time. */
 struct sts_flights *sts_flights_new(size_t max, void (*fly)(void *context, struct flight *flight),
     void *context);
-/* Flights not begun are called off, and none begins. What fails from now on is FLIGHT_BROKEN. */
+/* Waiting flights are cancelled, and none begins. A flight that fails from now on is
+ * FLIGHT_BROKEN. */
 void sts_flights_stop(struct sts_flights *flights);
 /* Stops, and waits for those under way. Nobody may wait in here any more. */
 void sts_flights_free(struct sts_flights *flights);
@@ -65,10 +66,10 @@ bool sts_flights_wait(struct sts_flights *flights, struct flight *flight, struct
 /* NULL is allowed. */
 void sts_flights_leave(struct sts_flights *flights, struct flight *flight);
 
-/* A refresh that nobody waits for, unless there is a flight for domain already. */
+/* A background refresh, unless there is a flight for domain already. */
 void sts_flights_send(struct sts_flights *flights, const char *domain);
 bool sts_flights_has(struct sts_flights *flights, const char *domain);
-size_t sts_flights_background(struct sts_flights *flights);	/* how many nobody waits for */
+size_t sts_flights_background(struct sts_flights *flights);	/* without a caller */
 bool sts_flights_stopping(struct sts_flights *flights);
 
 #endif

@@ -4,9 +4,9 @@
  */
 
 /*
- * How long has the TXT look-up of a domain without a cached policy been failing? First failures
- * are remembered in the store, so that a restart does not begin anew; any answer ends them, and
- * so do 24 hours without a failure, or 14 days once the look-up was given up. Any thread.
+ * How long has the TXT look-up of a domain without a cached policy been failing? First failures are
+ * remembered in the store, so that a restart does not reset them; any answer ends them, and so do
+ * 24 hours without a failure, or 14 days once the look-up was given up. Any thread.
  */
 #ifndef POLICY_FACTS_STS_GRACE_H
 #define POLICY_FACTS_STS_GRACE_H

@@ -4,9 +4,9 @@
  */
 
 /*
- * What is remembered about domains for a while and only in memory: which fetches failed lately,
- * and what was done lately that is not to be done again so soon. Bounded: the note that was used
- * longest ago goes first, at the price of doing something too early. Any thread.
+ * Short-term memory about domains: recent failed fetches, and recent actions that must not be
+ * repeated too soon. Bounded: the least recently used note is dropped first, and then an action may
+ * be repeated too early. Any thread.
  */
 #ifndef POLICY_FACTS_STS_NOTES_H
 #define POLICY_FACTS_STS_NOTES_H
@@ -21,9 +21,9 @@
 
 struct sts_notes;
 
-/* What is done once in a while for a domain. */
+/* Actions with a minimum interval for each domain. */
 enum note_kind {
-	NOTE_RECHECK,	/* TXT asked past the cache */
+	NOTE_RECHECK,	/* TXT asked bypassing the cache */
 	NOTE_REFRESH,	/* in the background; by the clock of policies */
 	NOTE_TXT_GONE,	/* alarms */
 	NOTE_STUCK,

@@ -29,7 +29,7 @@ void sts_shelf_free(struct sts_shelf *shelf);	/* tries once more to write what i
 enum store_result sts_shelf_get(struct sts_shelf *shelf, struct arena *arena, const char *domain,
     struct sts_entry *entry);
 
-/* What update() did to an entry. */
+/* The effect of update() on an entry. */
 enum shelf_change { SHELF_LEAVE, SHELF_WRITE };
 /* Reads domain's entry, lets update() change it, and writes it back. found is false, and the entry
  * empty but for its domain, when there is none or it is damaged. update() runs under the domain's

@@ -4,9 +4,9 @@
  */
 
 /*
- * Would a delivery to this domain be verified, and if not, what stands in its way? Asks DNS,
- * fetches the policy afresh, and tries every address of every host that a delivery could use: all
- * of a visit up to MAIL, which is never sent. Any thread.
+ * Would a delivery to this domain be verified, and if not, why? Queries DNS, fetches the policy,
+ * and tries every address of every host that a delivery could use: all of a visit up to MAIL, which
+ * is never sent. Any thread.
  */
 #ifndef SHIM_CONTROL_CHECK_H
 #define SHIM_CONTROL_CHECK_H
@@ -29,9 +29,9 @@ struct check_step {
 
 struct check_caller {
 	void (*told)(void *context, const struct check_step *step);
-	/* What is being waited for until the next row or the next of these: what
-	 * policy/facts/gather.h's watch has, "connect", "greeting", "ehlo", "starttls" (with the
-	 * handshake) or "ehlo-tls". host and address are NULL where it is about the domain. */
+	/* The operation that the check waits for, until the next row or the next of these: the
+	 * words of policy/facts/gather.h's watch, "connect", "greeting", "ehlo", "starttls" (with
+	 * the handshake) or "ehlo-tls". host and address are NULL where it is about the domain. */
 	void (*doing)(void *context, const char *what, const char *host, const char *address);
 	/* Asked now and then: true breaks off all but the DNS question and the fetch of the policy
 	 * that are under way, which others may wait for as well. */

@@ -15,9 +15,9 @@
 #include "shim/smtp/visit.h"
 #include "shim/control/check.h"
 
-/* Until the transaction's deadline, and no longer than the caller waits. Tells on the calling
+/* Until the transaction's deadline, and no longer than the caller waits. Reports on the calling
  * thread, address by address in the order of a delivery. true: the first that a delivery would use
- * proves what a policy demands. */
+ * meets the demands of a policy. */
 bool check_tries_run(const struct delivery *delivery, const struct check_caller *caller);
 
 #endif

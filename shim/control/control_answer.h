@@ -4,7 +4,7 @@
  */
 
 /*
- * What is answered to one request on the control socket.
+ * The answer to one request on the control socket.
  */
 #ifndef SHIM_CONTROL_CONTROL_ANSWER_H
 #define SHIM_CONTROL_CONTROL_ANSWER_H

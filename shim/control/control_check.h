@@ -15,8 +15,8 @@
 #include "shim/smtp/deliver.h"
 #include "shim/control/control_answer.h"
 
-/* gone() tells whether nobody waits for the answer any more: see shim/control/check.h.
- * {"domain", "steps": [{"step", "host", "address", "ok", "detail", "ms"}], "verified"} */
+/* gone() tells whether the client has left: see shim/control/check.h. {"domain", "steps": [{"step",
+ * "host", "address", "ok", "detail", "ms"}], "verified"} */
 void control_check(const struct deliver_context *deliver, const char *domain,
     bool (*gone)(void *context), void *context, struct control_answer *answer);
 /* A line a step as they come, the whole object last. doing: between them {"doing", "host",

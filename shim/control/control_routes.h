@@ -4,8 +4,8 @@
  */
 
 /*
- * What does a path on the control socket mean, and who answers? Knows nothing of how a request
- * came. Any thread.
+ * What does a path on the control socket mean, and which function answers? Independent of the HTTP
+ * library. Any thread.
  */
 #ifndef SHIM_CONTROL_CONTROL_ROUTES_H
 #define SHIM_CONTROL_CONTROL_ROUTES_H
@@ -35,13 +35,13 @@ struct control_request {
 	int64_t uid;	/* of the peer, -1 when unknown */
 	const char *body;	/* NULL: too large */
 	size_t length;	/* of the body, in octets */
-	/* What a name was given in the query, or NULL. */
+	/* The value of a name in the query, or NULL. */
 	const char *(*argument)(void *connection, const char *name);
 	void *connection;
-	const atomic_bool *stopping;	/* nobody is to wait for anything any more */
+	const atomic_bool *stopping;	/* all waiting must end */
 	/* Set here. */
-	char domain[CONTROL_NAME_MAX];	/* as it stands in the path, "" when too long */
-	bool broken_off;	/* for want of somebody who waits */
+	char domain[CONTROL_NAME_MAX];	/* as in the path, "" when too long */
+	bool broken_off;	/* for lack of a waiting client */
 };
 
 bool control_takes_body(const char *method, const char *path, bool tcp);

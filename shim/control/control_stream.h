@@ -4,8 +4,8 @@
  */
 
 /*
- * An answer that is told while it is being found: lines of JSON, written by a thread of its own and
- * read by the connection's.
+ * An answer that is sent while it is being produced: lines of JSON, written by a thread of its own
+ * and read by the connection's.
  */
 #ifndef SHIM_CONTROL_CONTROL_STREAM_H
 #define SHIM_CONTROL_CONTROL_STREAM_H
@@ -17,15 +17,15 @@
 struct control_stream;
 
 /* run(context, stream) writes it, and is over when it returns; then freed(context). NULL: no thread
- * is to be had, and context stays the caller's. */
+ * could be created, and context stays the caller's. */
 struct control_stream *control_stream_new(void (*run)(void *context,
     struct control_stream *stream), void (*freed)(void *context), void *context);
 /* The writer's: a line without its end. */
 void control_stream_add(struct control_stream *stream, const char *line);
-bool control_stream_is_gone(struct control_stream *stream);	/* nobody reads any more */
+bool control_stream_is_gone(struct control_stream *stream);	/* the reader has left */
 /* The reader's: the socket it reads for, so that a wait ends soon after its peer has hung up. */
 void control_stream_watch(struct control_stream *stream, int socket);
-/* The reader's: waits for octets; 0: there will be no more, or nobody to take them. */
+/* The reader's: waits for octets; 0: there will be no more, or the reader has left. */
 size_t control_stream_read(struct control_stream *stream, char *octets, size_t room);
 void control_stream_free(struct control_stream *stream);	/* waits for the writer */
 

@@ -25,12 +25,12 @@ struct control_tlsrpt {
 };
 
 struct control_tlsrpt_query {
-	const struct conf *conf;	/* in force now: what a report says, and who gets it */
+	const struct conf *conf;	/* in force now: contents and receivers of reports */
 	const char *path;	/* DAY or DAY/DOMAIN; DAY may be today or yesterday */
 	const char *domain, *after;	/* NULL: not given */
 	unsigned limit;	/* domains */
 	bool status;	/* what has been sent, instead of the reports */
-	bool sendable;	/* only reports that somebody is to get */
+	bool sendable;	/* only reports that have a receiver */
 	bool force;	/* the running day, too */
 	bool (*is_gone)(void *context);	/* has the client hung up, or are we to stop? */
 	void *context;

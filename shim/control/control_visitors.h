@@ -4,12 +4,12 @@
  */
 
 /*
- * Who is connected to the control socket, and who has to go when there are too many? Connections
- * that have nothing asked give way to new ones, the longest silent first: those of the same user
- * where he has LIMIT_CONTROL_OF_ONE, anybody's where there are LIMIT_CONTROL_VISITORS. So nobody,
- * with or without intent, keeps the administrator out. One that does nothing for longer than its
- * state allows is closed too: libmicrohttpd 1.0 cannot change the time-out of one connection.
- * Descriptors stay their owner's, and are only shut down. Any thread.
+ * The connections to the control socket, and which to close when there are too many. Idle
+ * connections give way to new ones, the longest idle first: those of the same user at
+ * LIMIT_CONTROL_OF_ONE, those of any user at LIMIT_CONTROL_VISITORS. So no user, with or without
+ * intent, can lock the administrator out. One that does nothing for longer than its state allows is
+ * closed too: libmicrohttpd 1.0 cannot change the time-out of one connection. Descriptors stay
+ * their owner's, and are only shut down. Any thread.
  */
 #ifndef SHIM_CONTROL_CONTROL_VISITORS_H
 #define SHIM_CONTROL_CONTROL_VISITORS_H
@@ -20,8 +20,8 @@
 struct visitors;
 struct visitor;
 
-/* How long a connection may do nothing while it has asked nothing, and while it is answered.
- * NULL: no thread could be started. */
+/* How long a connection may be idle without a request, and during an answer. NULL: no thread could
+ * be started. */
 struct visitors *visitors_new(int64_t idle_ms, int64_t answer_ms);
 void visitors_free(struct visitors *visitors);	/* all have left */
 
@@ -30,7 +30,7 @@ void visitors_free(struct visitors *visitors);	/* all have left */
 struct visitor *visitors_enter(struct visitors *visitors, int fd, int64_t uid);
 /* Its question is whole and is being answered; or that is over. */
 void visitors_set_busy(struct visitors *visitors, struct visitor *visitor, bool busy);
-/* Octets of its question came, or of its answer went. */
+/* Octets of its request arrived, or of its answer were sent. */
 void visitors_move(struct visitors *visitors, struct visitor *visitor);
 void visitors_leave(struct visitors *visitors, struct visitor *visitor);	/* before close() */
 

@@ -19,7 +19,7 @@
 #include "base/stream.h"
 #include "shim/lmtp/lmtp_session.h"
 
-/* What the MTA has said about one message. Strings live in the arena. */
+/* The MTA's commands for one message. Strings live in the arena. */
 struct lmtp_message {
 	struct arena *arena;
 	const struct conf *conf;	/* that its session began with */
@@ -30,7 +30,7 @@ struct lmtp_message {
 	size_t rcpt_count, rcpt_room;
 };
 
-/* Each returns false when the MTA can no longer be told anything. */
+/* Each returns false when the MTA can no longer be reached. */
 
 /* One reply line, not flushed. */
 bool lmtp_answer_write(const struct lmtp_service *service, const struct conf *conf,

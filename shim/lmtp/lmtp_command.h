@@ -32,7 +32,7 @@ enum lmtp_verb {
 
 struct lmtp_command {
 	enum lmtp_verb verb;
-	const char *path;	/* MAIL, RCPT: what stands between < and >, inside the line */
+	const char *path;	/* MAIL, RCPT: the text between < and >, inside the line */
 	size_t path_length;
 	uint64_t size;	/* MAIL: SIZE=, 0 without one; BDAT: octets of the chunk; UINT64_MAX also
 			   stands for more */

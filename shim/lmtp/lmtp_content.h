@@ -4,8 +4,8 @@
  */
 
 /*
- * Takes one message's content from the MTA, by DATA or by any number of BDAT chunks. What cannot be
- * kept is read to its end all the same, so that the session stays in step. Used by one thread.
+ * Takes one message's content from the MTA, by DATA or by any number of BDAT chunks. Content that
+ * cannot be kept is still read to its end, so that the session stays in step. Used by one thread.
  */
 #ifndef SHIM_LMTP_LMTP_CONTENT_H
 #define SHIM_LMTP_LMTP_CONTENT_H

@@ -5,8 +5,8 @@
 
 /*
  * Where does the content of DATA end, and what is it without dot-stuffing? Pure. Only CRLF "." CRLF
- * ends it, and only a dot behind CRLF was stuffed: a line that a bare LF or CR ends is none
- * (RFC 5321 2.3.8, 4.1.1.4, 4.5.2), so nobody can smuggle a second message behind it.
+ * ends it, and only a dot after CRLF was stuffed: a bare LF or CR does not end a line (RFC 5321
+ * 2.3.8, 4.1.1.4, 4.5.2), so no second message can be smuggled after it.
  */
 #ifndef SHIM_LMTP_LMTP_DOT_H
 #define SHIM_LMTP_LMTP_DOT_H
@@ -15,11 +15,11 @@
 #include <stddef.h>
 
 enum lmtp_dot_state {
-	LMTP_DOT_LINE_START,	/* behind CRLF, or at the very start; zero, so that {0} starts */
+	LMTP_DOT_LINE_START,	/* after CRLF, or at the very start; zero, so that {0} starts */
 	LMTP_DOT_TEXT,
 	LMTP_DOT_CR,
 	LMTP_DOT_DOT,	/* a dot at the start of a line, not yet handed out */
-	LMTP_DOT_DOT_CR,	/* and a CR behind it */
+	LMTP_DOT_DOT_CR,	/* and a CR after it */
 	LMTP_DOT_END
 };
 

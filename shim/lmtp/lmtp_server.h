@@ -28,7 +28,7 @@ struct lmtp_server *lmtp_server_new(const struct conf *conf, struct spool *spool
 int lmtp_server_listen(struct lmtp_server *server, int listener, bool check_allow_from);
 /* Stops accepting there, and closes it; sessions go on. */
 void lmtp_server_unlisten(struct lmtp_server *server, int listener);
-/* Before it listens: each session goes by the configuration in force when it begins. */
+/* Before it listens: each session uses the configuration in force when it begins. */
 void lmtp_server_follow(struct lmtp_server *server, struct conf_now *now);
 /* Limits are those of conf from now on. */
 void lmtp_server_reload(struct lmtp_server *server, const struct conf *conf);

@@ -25,7 +25,7 @@ enum lmtp_stage {
 	LMTP_LAST_WORD	/* what has not been decided by now is answered 451 4.3.2 */
 };
 
-/* What all sessions of a server share. */
+/* Shared by all sessions of a server. */
 struct lmtp_service {
 	const struct conf *conf;	/* of the start, and of every session without now */
 	struct conf_now *now;	/* a session keeps what is in force when it begins; or NULL */

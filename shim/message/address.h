@@ -26,8 +26,8 @@ struct address {
 	bool utf8;	/* mailbox holds octets beyond ASCII */
 };
 
-/* path is what stands between < and >, a source route (RFC 5321 4.1.2) is dropped. 0, or -1 with
- * why for the client. Strings live in the arena. */
+/* path is the text between < and >, a source route (RFC 5321 4.1.2) is dropped. 0, or -1 with why
+ * for the client. Strings live in the arena. */
 int address_parse(struct arena *arena, const char *path, size_t length, bool null_allowed,
     struct address *address, const char **why);
 

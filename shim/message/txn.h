@@ -4,9 +4,9 @@
  */
 
 /*
- * One message on its way: its recipients grouped by next-hop domain, the groups delivered side by
- * side, each recipient settled exactly once. A transaction belongs to its session; who delivers a
- * group touches it through the functions below alone.
+ * One message on its way: its recipients grouped by next-hop domain, the groups delivered in
+ * parallel, each recipient settled exactly once. A transaction belongs to its session; the delivery
+ * of a group uses only the functions below.
  */
 #ifndef SHIM_MESSAGE_TXN_H
 #define SHIM_MESSAGE_TXN_H
@@ -56,16 +56,16 @@ struct txn *txn_new(struct arena *arena, const char *id, const struct address *s
     struct rcpt *rcpts, size_t rcpt_count, const struct body *body, struct deadline deadline);
 void txn_free(struct txn *txn);
 
-/* Any thread: pays out a recipient's fate and wakes the session. A final reply is never 421: it
+/* Any thread: sets a recipient's reply and wakes the session. A final reply is never 421: it
  * becomes 451 (a 421 would make Sendmail defer all that follow, unread). The second settling of one
  * recipient is an abort. */
 void txn_settle(struct txn *txn, struct rcpt *rcpt, const struct reply *reply);
 bool txn_is_settled(struct txn *txn, const struct rcpt *rcpt);
-/* Any thread, asked now and then in whatever takes time, and before a remote transaction gets its
- * final dot: has the MTA gone, or has time run out? A group that is alone looks after the session
- * by it. */
+/* Any thread, called now and then in all long operations, and before a remote transaction gets its
+ * final dot: has the MTA hung up, or is time over? A single group also serves the session by this
+ * call. */
 bool txn_is_abandoned(struct txn *txn);
-void txn_abandon(struct txn *txn);	/* the session: nobody is left to hear the answers */
+void txn_abandon(struct txn *txn);	/* the session: the MTA has hung up */
 /* A group, before it does what its recipients need not wait for: the session is to tell what is
  * settled. */
 void txn_tell(struct txn *txn);

@@ -28,7 +28,7 @@
 #include "shim/smtp/visit.h"
 
 void deliver_log_attempt(const struct delivery *delivery, const struct visit *visit);
-/* The hosts that are passed over because the policy does not list them. */
+/* The hosts that are skipped because the policy does not list them. */
 void deliver_log_unlisted(const struct delivery *delivery);
 void deliver_log_delivery(const struct delivery *delivery, const struct visit *visit,
     const struct rcpt *rcpt, const struct reply *reply);

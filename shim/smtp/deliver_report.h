@@ -4,8 +4,8 @@
  */
 
 /*
- * What of a delivery is a session of RFC 8460, and is it to be reported? Belongs to the delivery's
- * thread.
+ * Which parts of a delivery are sessions of RFC 8460, and are they reported? Belongs to the
+ * delivery's thread.
  */
 #ifndef SHIM_SMTP_DELIVER_REPORT_H
 #define SHIM_SMTP_DELIVER_REPORT_H

@@ -4,14 +4,14 @@
  */
 
 /*
- * Which addresses have lately failed, and for whom, so that nobody waits for them again
- * (smtp.host-retry)? One that failed is passed over for an interval, which doubles with each
- * failure in a row. When it is over, one delivery probes the address while all others go on passing
- * it over. An address that does not serve, up to its greeting, is passed over by everybody. What
- * fails later may be the doing of one next-hop domain of many that share the host, and counts for
- * that one alone; what is refused at MAIL, for that one and the sender's domain. The table is
- * bounded, and forgets what failed longest ago. Any thread; time is monotonic, in milliseconds,
- * and the caller's.
+ * Which addresses have recently failed, and for which mail, so that deliveries do not wait for them
+ * again (smtp.host-retry)? One that failed is skipped for an interval, which doubles with each
+ * failure in a row. When it is over, one delivery probes the address while all others still skip
+ * it. An address that does not serve, up to its greeting, is skipped by all mail. What fails later
+ * may be the doing of one next-hop domain of many that share the host, and counts for that one
+ * alone; what is refused at MAIL, for that one and the sender's domain. The table is bounded, and
+ * forgets what failed longest ago. Any thread; time is monotonic, in milliseconds, and the
+ * caller's.
  */
 #ifndef SHIM_SMTP_HOST_MEMORY_H
 #define SHIM_SMTP_HOST_MEMORY_H
@@ -30,9 +30,9 @@ struct host_memory *host_memory_new(int64_t retry_ms);
 void host_memory_set_retry(struct host_memory *memory, int64_t retry_ms);
 void host_memory_free(struct host_memory *memory);	/* NULL is allowed */
 
-/* For whom an address failed. Each includes less mail than the one before. */
+/* The mail for which an address failed. Each includes less mail than the one before. */
 enum host_scope {
-	HOST_SCOPE_NONE,	/* nobody: for reasons that are not the host's */
+	HOST_SCOPE_NONE,	/* no mail: the host is not the cause */
 	HOST_SCOPE_ALL,
 	HOST_SCOPE_NEXT_HOP,	/* mail for one next-hop domain */
 	HOST_SCOPE_SENDER	/* the same, from one sender's domain */
@@ -47,7 +47,7 @@ struct host_key {
 	const char *sender;	/* its domain, in any case; "" for the null sender */
 };
 
-/* Why an address is passed over. */
+/* Why an address is skipped. */
 struct host_note {
 	enum host_scope scope;
 	unsigned failures;	/* in a row */
@@ -55,7 +55,7 @@ struct host_note {
 	char last[HOST_MEMORY_TEXT];	/* how it failed the last time */
 };
 
-/* Is it passed over now? Then fills note. Claims nothing. */
+/* Is it skipped now? Then fills note. Claims nothing. */
 bool host_memory_passes(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
     struct host_note *note);
 /* Which of the failures that are remembered a delivery probes. */
@@ -68,14 +68,14 @@ struct host_probe {
 bool host_memory_claim(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
     struct host_probe *probe, struct host_note *note);
 
-/* It serves mail of this scope, and the delivery goes on: failures of this scope and those before
- * it are forgotten, so that no other mail waits for a long message. */
+/* It serves mail of this scope, and the delivery continues: failures of this scope and those before
+ * it are cleared, so that no other mail waits for a long message. */
 void host_memory_serves(struct host_memory *memory, const struct host_key *key,
     struct host_probe *probe, enum host_scope served);
 
-/* What came of a try. */
+/* The result of an attempt. */
 struct host_news {
-	enum host_scope served;	/* failures of this scope and those before it are forgotten */
+	enum host_scope served;	/* failures of this scope and those before it are cleared */
 	enum host_scope failed;
 	const char *how;	/* it failed; else NULL */
 };

@@ -5,8 +5,8 @@
 
 /*
  * Connections between two messages: which one may the next message take over (smtp.keep-idle,
- * keep-messages, keep-time)? Whoever takes one judges it anew; here it only waits, under a key that
- * names everything that must be the same, and a thread of its own closes it in time.
+ * keep-messages, keep-time)? The taker judges it again; here it only waits, under a key that names
+ * everything that must be the same, and a thread of its own closes it in time.
  *
  * While it waits it holds no slot, so that it keeps nobody from connecting. But it is a connection
  * all the same: whoever dials makes room first, and then idle ones are closed until the limits hold
@@ -47,14 +47,15 @@ struct kept {
 	unsigned messages;	/* served so far */
 };
 
-/* For one who has a slot: whose connection is over for now. true: it waits for the next message,
- * and his slot is given back. false: it may not be kept; connection and slot stay his. */
+/* The caller has a slot, and has finished with its connection for now. true: it waits for the next
+ * message, and the slot is given back. false: it may not be kept; connection and slot stay the
+ * caller's. */
 bool keep_put(struct keep *keep, const char *key, const struct ip *ip, const char *domain,
     const struct kept *kept);
-/* For one who has a slot: the connection of this key that was used last, and is alive as far as
- * anybody can see without asking it. It is his now. */
+/* The caller has a slot: the connection of this key that was used last, and is alive as far as is
+ * visible without a command. It is now the caller's. */
 bool keep_take(struct keep *keep, const char *key, struct kept *kept);
-/* For one who has a slot and is about to dial. */
+/* The caller has a slot and is about to dial. */
 void keep_make_room(struct keep *keep, const struct ip *ip, const char *domain,
     unsigned domain_limit);
 

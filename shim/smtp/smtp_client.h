@@ -5,8 +5,8 @@
 
 /*
  * One SMTP connection from our side: greeting, EHLO, STARTTLS, QUIT, and the command and answer
- * that everything is made of (RFC 5321, 3207). It asks and tells what was answered; what follows
- * from it is for others. Belongs to one thread.
+ * that everything is made of (RFC 5321, 3207). It sends commands and returns the replies; callers
+ * decide. Belongs to one thread.
  */
 #ifndef SHIM_SMTP_SMTP_CLIENT_H
 #define SHIM_SMTP_SMTP_CLIENT_H

@@ -42,12 +42,12 @@ void smtp_reply_garble(struct smtp_reply *reply, const char *line, size_t length
 /* "5.1.1" at the beginning of text: its length, or 0. Only of the class of code. */
 size_t smtp_enhanced_length(int code, const char *text, size_t length);
 
-/* What a host offers. */
+/* The extensions that a host offers. */
 struct smtp_features {
 	bool esmtp;	/* EHLO was taken, not HELO */
 	bool pipelining, eightbitmime, smtputf8, starttls, requiretls;
 	bool size;
-	uint64_t size_limit;	/* octets; 0: no limit told (RFC 1870) */
+	uint64_t size_limit;	/* octets; 0: no limit given (RFC 1870) */
 };
 
 /* One line of a 250 reply to EHLO, code and all. The first line, the greeting, is not for here. */

@@ -24,7 +24,7 @@ enum smtp_rcpt_state {
 	SMTP_RCPT_TAKEN,	/* shares the fate of the message */
 	SMTP_RCPT_REFUSED,	/* has its own answer */
 	SMTP_RCPT_LATER,	/* too many for one transaction: belongs into a further one */
-	SMTP_RCPT_AGAIN	/* refused by a worn connection: to be asked on a fresh one */
+	SMTP_RCPT_AGAIN	/* refused on a kept connection: to be repeated on a fresh one */
 };
 
 struct smtp_rcpt {
@@ -42,7 +42,7 @@ struct smtp_message {
 	struct reply again;	/* the last refusal of one that is AGAIN */
 	void (*begun)(void *context);	/* MAIL was accepted */
 	void (*refused)(void *context, size_t rcpt, const struct reply *reply);	/* at RCPT */
-	bool (*abandoned)(void *context);	/* asked before the final dot is given */
+	bool (*abandoned)(void *context);	/* called before the final dot is sent */
 	void *context;
 };
 
@@ -54,7 +54,7 @@ enum smtp_fate {
 				   from a worn connection, on a fresh one to the same host */
 	SMTP_FATE_UNKNOWN,	/* lost after the final dot, as status tells: TAKEN may have been
 				   delivered */
-	SMTP_FATE_BROKEN_OFF,	/* nobody is left to hear the answer; the dot was not given */
+	SMTP_FATE_BROKEN_OFF,	/* the MTA has hung up; the dot was not sent */
 	SMTP_FATE_UNREADABLE	/* the content cannot be read back; the dot was not given */
 };
 

@@ -4,9 +4,9 @@
  */
 
 /*
- * Which certificate chains have held a moment ago? Signatures do not age: what these roots have
- * verified goes on to hold while every certificate on the way is in its time. Only what held is
- * remembered; names are not its business. For tls_proof and tls_client alone. Any thread.
+ * Which certificate chains were verified recently? Signatures do not age: a chain that these roots
+ * have verified stays valid while each of its certificates is. Only valid chains are remembered;
+ * names are checked elsewhere. For tls_proof and tls_client alone. Any thread.
  */
 #ifndef SHIM_SMTP_TLS_CHAINS_H
 #define SHIM_SMTP_TLS_CHAINS_H
@@ -24,7 +24,7 @@ struct tls_chain_key {
 struct tls_chains *tls_chains_new(void);
 void tls_chains_free(struct tls_chains *chains);	/* NULL is allowed */
 
-/* Counts the changes of roots. To be asked before the roots are taken that verify. */
+/* Counts the changes of roots. To be read before the roots for a verification are taken. */
 uint64_t tls_chains_roots(struct tls_chains *chains);
 /* After other roots are in force: nothing holds until they have verified it. */
 void tls_chains_clear(struct tls_chains *chains);

@@ -31,8 +31,7 @@ struct x509_trust;
 /* NULL with why: a ca_file that cannot be read. */
 struct tls_client *tls_client_new(const char *ca_file, char *why, size_t why_room);
 void tls_client_free(struct tls_client *tls);
-/* From now on proofs are made by these roots, those of connections that stand already too, and
- * no session from before is resumed. */
+/* From now on these roots apply, to open connections as well, and no earlier session is resumed. */
 void tls_client_trust(struct tls_client *tls, struct x509_trust *trust);
 
 struct tls_wish {
@@ -48,19 +47,19 @@ struct tls_wish {
 	bool strict;	/* a demand is enforced: min_protocol and security level 2 hold;
 			   else TLS 1.0 and weak parameters rather than plaintext */
 	enum conf_tls_version min_protocol;
-	const char *session_key;	/* who may resume whose sessions; it tells strict from not
-			   strict. NULL: nothing is resumed and no session kept */
+	/* The scope of resumption; it separates strict from not strict. NULL: nothing is resumed and no
+	 * session kept. */
+	const char *session_key;
 	unsigned omit;	/* of enum tls_omit: what an earlier handshake may have failed for */
 };
 
 /*
  * After the 220 to STARTTLS: handshake on the stream's descriptor, then proof in full and the
  * stream upgraded. proof->tls is ESTABLISHED, HANDSHAKE_FAILED or TIMEOUT, which is also what a
- * watch (or NULL) that breaks it off makes of it. The certificate is measured by the strict rules
- * whatever was wished, since it is the judge who forgives.
- * A host that is offered a session has 20 s to say its first word; and where a handshake succeeds
- * with TLS_OMIT_SESSION, no session of that key is offered for an hour. For as long DHE is not
- * offered to a host that chose too large a group.
+ * watch (or NULL) that breaks it off makes of it. The certificate is always measured by the strict
+ * rules; only the judgement makes exceptions. A host that is offered a session has 20 s to say its
+ * first word; and where a handshake succeeds with TLS_OMIT_SESSION, no session of that key is
+ * offered for an hour. For as long DHE is not offered to a host that chose too large a group.
  *
  * With TLS 1.3 a client is done before the server has said yes: until the first octet comes in
  * under TLS, a loss turns *proof into HANDSHAKE_FAILED. So it must live as long as the stream.
@@ -68,8 +67,8 @@ struct tls_wish {
 void tls_client_start(struct tls_client *tls, struct stream *stream, const struct tls_wish *wish,
     struct deadline deadline, const struct watch *watch, struct proof *proof);
 
-/* On a stream that tls_client_start() upgraded: measures its certificate anew in *proof, which came
- * with it, at today's time, against today's trust store and the names now wished. */
+/* On a stream that tls_client_start() upgraded: measures its certificate again in *proof, which
+ * came with it, at today's time, against today's trust store and the names now wished. */
 void tls_client_measure(struct tls_client *tls, struct stream *stream, const struct tls_wish *wish,
     struct proof *proof);
 

@@ -5,8 +5,8 @@
 
 /*
  * Do a host's TLSA records match the chain that it showed (RFC 7671 5, RFC 7672 3)? Measured by
- * OpenSSL's own DANE code, apart from the public authorities, and anew each time. For tls_client
- * alone. Any thread.
+ * OpenSSL's own DANE code, independent of the public authorities, and again each time. For
+ * tls_client alone. Any thread.
  */
 #ifndef SHIM_SMTP_TLS_DANE_H
 #define SHIM_SMTP_TLS_DANE_H

@@ -22,8 +22,7 @@ enum tls_omit {
 	TLS_OMIT_DHE = 1 << 2	/* cipher suites with Diffie-Hellman that is not on a curve */
 };
 
-/* The set to leave out beside what wish leaves out already; 0: another connection would show the
- * same. */
+/* The set to leave out in addition to that of wish; 0: another connection would show the same. */
 unsigned tls_omit_after(const struct proof *proof, const struct tls_wish *wish);
 #define TLS_OMIT_TEXT	100
 /* In words: "the offered TLS session and the server name (SNI)". */

@@ -4,9 +4,9 @@
  */
 
 /*
- * What does the certificate of a finished handshake prove? Chain and name are measured apart and
- * anew each time, at today's time; what these roots have verified once they need not verify again.
- * For tls_client alone, which alone knows an SSL; any thread.
+ * What does the certificate of a finished handshake prove? Chain and name are measured separately
+ * and again each time, at today's time; a chain that these roots have verified is not verified
+ * again. Only for tls_client, the only file that uses an SSL; any thread.
  */
 #ifndef SHIM_SMTP_TLS_PROOF_H
 #define SHIM_SMTP_TLS_PROOF_H
@@ -16,7 +16,7 @@
 #include "policy/attempt.h"
 #include "shim/smtp/tls_chains.h"
 
-/* Who is trusted. */
+/* The trusted roots. */
 struct tls_roots {
 	void *store;	/* an X509_STORE */
 	struct tls_chains *chains;	/* what it has verified */

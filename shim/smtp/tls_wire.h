@@ -4,7 +4,7 @@
  */
 
 /*
- * What lies between OpenSSL and a descriptor: time, and how much a peer may send that is no
+ * The layer between OpenSSL and a descriptor: time, and a limit of what a peer may send besides
  * content: a handshake, and session tickets afterwards. For tls_client alone. A wire is of one
  * thread.
  */
