@@ -124,7 +124,7 @@ say(const struct standing *standing, const char *ended, const char *format, va_l
 	buf_free(&text);
 }
 
-/* The line is written under the lock, so that the end of an alarm never stands before its begin. */
+/* The line is written under the lock, so that the end of an alarm never precedes its begin. */
 bool
 alarm_begin(enum alarm_kind kind, const char *domain, const char *format, ...)
 {

@@ -15,7 +15,7 @@
 #include "base/descriptors.h"
 
 #define RESERVE_MAX	64
-#define LIMIT_MAX	(1024 * 1024)	/* no limit at all, for those who count with it */
+#define LIMIT_MAX	(1024 * 1024)	/* no limit at all, for calculations */
 
 static size_t
 in_bounds(rlim_t limit)

@@ -186,8 +186,8 @@ close_keeping_errno(int fd)
 	errno = error;
 }
 
-/* Removes a socket that nobody listens on, or receives: connect() tells another kind of socket
- * (EPROTOTYPE) from one that is left over. errno is EADDRINUSE or ENOTSOCK when it must stay. */
+/* Removes a stale socket, or receives: connect() tells another kind of socket (EPROTOTYPE) from one
+ * that is left over. errno is EADDRINUSE or ENOTSOCK when it must stay. */
 static int
 remove_stale(const struct endpoint *endpoint)
 {
@@ -227,7 +227,8 @@ bind_unix(int fd, const struct endpoint *endpoint, mode_t mode, gid_t group)
 		if (bind(fd, address, endpoint->length) != 0)
 			return -1;
 	}
-	/* Until listen() every connect() is refused, so nobody slips in under the umask's mode. */
+	/* Until listen() every connect() is refused, so no client can connect under the umask's
+	 * mode. */
 	if ((group != (gid_t)-1 && chown(path, (uid_t)-1, group) != 0) || chmod(path, mode) != 0) {
 		error = errno;
 		unlink(path);

@@ -63,7 +63,7 @@ http_transfer_decide(struct http_transfer *transfer, enum http_outcome outcome, 
 
 	if (transfer->decided)
 		return;
-	/* What the libraries say where memory has run out sounds like a fault of the peer's. */
+	/* When memory has run out, the errors of the libraries look like a fault of the peer. */
 	if (outcome != HTTP_ANSWERED && memory_refusals() != transfer->refusals)
 		outcome = HTTP_LOCAL;
 	transfer->decided = true;
@@ -321,7 +321,7 @@ failed:
 	return NULL;
 }
 
-/* Sessions may be resumed all the same: on_connected() judges their chains by these roots. */
+/* Sessions may still be resumed: on_connected() judges their chains by these roots. */
 void
 http_trust(struct http *http, struct x509_trust *trust)
 {
@@ -372,7 +372,7 @@ rule_out(const struct http *http, struct http_transfer *transfer,
 	return transfer->decided;
 }
 
-/* false: the program ends, nothing is begun any more. */
+/* false: the program ends, and no request is started. */
 static bool
 enqueue(struct http *http, struct http_transfer *transfer)
 {
@@ -416,7 +416,7 @@ await(struct http *http, struct http_transfer *transfer, bool *begun)
 	return done;
 }
 
-/* What is known when nothing else is. */
+/* The answer when nothing else is known. */
 static void
 answer_without(struct http_answer *answer, enum http_outcome outcome, const char *host)
 {

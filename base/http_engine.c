@@ -80,7 +80,7 @@ on_ssl_ctx(CURL *easy, void *ssl_ctx, void *context)
 	return CURLE_SSL_CERTPROBLEM;
 }
 
-/* Runs once the connection stands, before the first octet of the request. */
+/* Runs once the connection is open, before the first octet of the request. */
 static int
 on_connected(void *context, char *peer, char *own, int peer_port, int own_port)
 {
@@ -126,7 +126,7 @@ header_differs(const char *line, size_t length, const char *name, const char *al
 	return length != strlen(allowed) || strncasecmp(line, allowed, length) != 0;
 }
 
-/* Who answers early is still sent the rest of the request. */
+/* A host that answers early still gets the rest of the request. */
 static bool
 is_sent(const struct http_transfer *transfer)
 {
@@ -213,7 +213,7 @@ set_fixed(struct http_transfer *transfer)
 		SET(transfer, fixed_options[i].option, fixed_options[i].value);
 }
 
-/* Where to: libcurl gets the addresses as a ready answer and never asks a resolver itself. */
+/* libcurl gets the addresses as a complete answer and never uses a resolver. */
 static void
 set_target(struct http_transfer *transfer)
 {

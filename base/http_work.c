@@ -114,7 +114,7 @@ http_work_decide_too_large(struct http_transfer *transfer)
 	    transfer->host, status, transfer->max_body);
 }
 
-/* What is not in here is no word about the host: HTTP_LOCAL. */
+/* Other errors say nothing about the host: HTTP_LOCAL. */
 static const struct {
 	CURLcode code;
 	enum http_outcome outcome;

@@ -58,7 +58,7 @@ memory_free(void *octets)
 	free(octets);
 }
 
-/* OpenSSL says where in its source it asks. */
+/* OpenSSL passes the place in its source. */
 static void *
 openssl_malloc(size_t octets, const char *file, int line)
 {

@@ -56,7 +56,7 @@ static const char *const methods[] = { "mailto", "https", NULL };
 static const char *const tries[] = { "taken", "failed", "given-up", "beyond", NULL };
 
 static const struct row {
-	const char *name;	/* a counter's sample has "_total" behind it */
+	const char *name;	/* a counter's sample ends in "_total" */
 	enum type type;
 	const char *help;
 	const char *labels[LABELS];
@@ -310,7 +310,7 @@ metrics_text(enum metrics_format format, struct buf *text)
 
 #define WEIGHT_MAX	1000
 
-/* RFC 9110 12.4.2: up to three digits behind the point. -1: no weight. */
+/* RFC 9110 12.4.2: up to three digits after the point. -1: no weight. */
 static int
 read_weight(const char *text, size_t length)
 {
@@ -334,7 +334,7 @@ struct piece {
 	size_t length;
 };
 
-/* Cuts what stands before the next separator off rest, without the white space round it. */
+/* Cuts the text before the next separator off rest, without the white space round it. */
 static struct piece
 cut(struct piece *rest, char separator)
 {

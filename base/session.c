@@ -202,7 +202,7 @@ accept_one(struct acceptor *acceptor)
 	const int on = 1;
 	int fd;
 
-	/* What waits in the backlog is told nothing; what is accepted must be served. */
+	/* A connection in the backlog gets no reply; an accepted one must be served. */
 	if (!descriptors_have_spare()) {
 		pause_accepting(acceptor, EMFILE);
 		return;
@@ -215,7 +215,7 @@ accept_one(struct acceptor *acceptor)
 		return;
 	}
 	acceptor->failing = false;
-	/* What is sent has been collected to a flight; a Unix socket has no delay to turn off. */
+	/* Output has been collected to a flight; a Unix socket has no delay to turn off. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	session_start(acceptor->pool, fd);
 }

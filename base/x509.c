@@ -160,7 +160,7 @@ x509_add_name(void *verify_param, const char *host, size_t length)
 	if (below == NULL || length > DOMAIN_MAX)
 		return 0;
 	/* OpenSSL lets "*" stand for letters, digits and hyphens alone, and for nothing where what
-	 * is below holds an underscore or is a single label. What always matches "*" is itself. */
+	 * is below holds an underscore or is a single label. "*" always matches itself. */
 	(void)snprintf(wild, sizeof(wild), "*%.*s", (int)(length - (size_t)(below - host)), below);
 	return X509_VERIFY_PARAM_add1_host(verify_param, wild, 0) == 1 ? 0 : -1;
 }
@@ -177,8 +177,8 @@ x509_restrict_names(void *verify_param, const char *host)
 	if (length == 0 || host[0] == '.' || strchr(host, '*') != NULL ||
 	    ip_parse(host, &literal) == 0)
 		return -1;
-	/* RFC 8461 4.1: the SAN alone counts, "*" is a whole label. Without the flag for
-	 * multi-label wildcards it stands for exactly one. */
+	/* RFC 8461 4.1: only the SAN counts, "*" is a whole label. Without the flag for multi-label
+	 * wildcards it stands for exactly one. */
 	X509_VERIFY_PARAM_set_hostflags(param,
 	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	return X509_VERIFY_PARAM_set1_host(param, NULL, 0) == 1 ?
@@ -191,7 +191,7 @@ equal(const char *a, size_t a_length, const char *b, size_t b_length)
 	return a_length == b_length && strncasecmp(a, b, a_length) == 0;
 }
 
-/* "*.example.net" on either side stands for one label. */
+/* "*.example.net" on either side matches one label. */
 static bool
 name_matches(const char *san, size_t san_length, const char *name, size_t length)
 {

@@ -4,9 +4,9 @@
  */
 
 /*
- * stsgate-deliver(8): the program an MTA runs to hand a message to stsgated. Most MTAs bounce what
- * a program leaves behind when it is killed or ends in a way they do not know, so every ending but
- * a server's own word is EX_TEMPFAIL.
+ * stsgate-deliver(8): the program an MTA runs to hand a message to stsgated. Most MTAs bounce after
+ * a program that is killed or ends with an unknown status, so every end except a server's own reply
+ * is EX_TEMPFAIL.
  */
 #include "config.h"
 
@@ -72,7 +72,7 @@ catch_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* The server has spoken: being told to end must not make the MTA send it all again. */
+/* The server has replied: a signal must not make the MTA send the message again. */
 static void
 block_signals(void)
 {
@@ -301,6 +301,6 @@ main(int argc, char **argv)
 	if (parse_options(argc, argv, &options) != 0)
 		return EX_USAGE;
 	status = options.lmtp ? relay(&options) : deliver(&options);
-	(void)fflush(stdout);	/* replies that nobody reads change nothing */
+	(void)fflush(stdout);	/* unread replies change nothing */
 	return status;
 }

@@ -381,9 +381,9 @@ free_lmtp(struct engines *e)
 
 /*
  * In the order in which they start. The lock on the state directory comes before the store is
- * recovered and before any socket is touched, so that a second stsgated harms nothing. What stands
- * above the line that drops privileges runs as root where stsgated was started so, and starts no
- * thread. Who serves others comes last, LMTP after everything that a delivery can ask for.
+ * recovered and before any socket is touched, so that a second stsgated harms nothing. The rows
+ * above the line that drops privileges run as root if stsgated was started as root, and start no
+ * thread. Servers come last, LMTP after everything that a delivery needs.
  *
  * They stop in the reverse order: first halt of each, then, when no thread is left, free of each.
  */
@@ -391,8 +391,8 @@ static const struct engine {
 	const char *name;
 	/* 0, or -1 after complain() */
 	int (*start)(struct engines *e);	/* as engines_start() */
-	/* Goes on by another configuration; what can fail stands in prepare_reload(). NULL: has
-	 * nothing that could change, or is fixed (cmd/fixed_keys.c). */
+	/* Applies another configuration; steps that can fail are in prepare_reload(). NULL: nothing
+	 * can change, or it is fixed (cmd/fixed_keys.c). */
 	void (*reload)(struct engines *e, const struct conf *conf);
 	/* Finishes what runs and takes no more; false: threads still run. NULL: has none. */
 	bool (*halt)(struct engines *e);
@@ -433,7 +433,7 @@ engines_start(struct engines *e)
 	return status;
 }
 
-/* What can fail. */
+/* The steps that can fail. */
 static int
 prepare_reload(struct engines *e, const struct conf *conf, struct x509_trust **trust)
 {

@@ -19,7 +19,7 @@
 #include "cmd/complain.h"
 #include "cmd/engines_report.h"
 
-/* What is to be sent must not be gone before it could be. */
+/* Figures must not be deleted before their report could be sent. */
 #define SENDING_MS	(INT64_C(3) * 86400 * 1000)
 
 int

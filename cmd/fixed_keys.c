@@ -10,7 +10,7 @@
 
 #include "cmd/fixed_keys.h"
 
-/* What of a socket that stays open, of a directory or a file that is in use cannot be exchanged. */
+/* Settings of an open socket, and of a directory or file in use, that cannot be changed. */
 static const struct fixed_key {
 	const char *name;
 	size_t at, size;	/* in struct conf; size 0: a text */

@@ -61,7 +61,7 @@ struct listener {
 	size_t section;
 	struct endpoint endpoint;
 	int fd;
-	bool inherited;	/* of the service manager, who keeps it whatever becomes of us */
+	bool inherited;	/* of the service manager, which keeps it when we end */
 	bool served;	/* fd is the server's */
 	struct listener *next;
 };

@@ -36,13 +36,13 @@
 #include "cmd/libraries.h"
 #include "cmd/privileges.h"
 
-#define STOP_MS	6000	/* what recipients that are being asked about get after SIGTERM */
+#define STOP_MS	6000	/* for running queries after SIGTERM */
 
-#define ENDED	'e'	/* libmilter is through, without being told by us */
+#define ENDED	'e'	/* libmilter has ended by itself */
 #define RELOAD	'r'
 #define STOP	's'
 
-/* What the handlers and libmilter's thread write, and main() reads. */
+/* Written by the handlers and libmilter's thread, and read by main(). */
 static int events[2];
 
 static void

@@ -112,7 +112,7 @@ stsgate_check(const struct client *client, const char *text)
 	struct buf path = { 0 };
 	int status;
 
-	/* What is no domain is refused in the words of the other commands. */
+	/* An invalid domain is refused in the words of the other commands. */
 	if (client->json || text[0] == '-' || domain_parse(text, strlen(text), &domain) != 0)
 		return client_ask_about(client, "GET", "/v1/check/", text, "", print_nothing,
 		    check_failed);

@@ -116,7 +116,7 @@ load(const char *path, char **errors)
 	return conf;
 }
 
-/* A broken file changes nothing: mail goes on by the configuration that is in force. */
+/* A broken file changes nothing: the present configuration stays in force. */
 static void
 reload(struct engines *engines, const char *path)
 {
@@ -253,8 +253,8 @@ not_ready(const char *what, const char *why)
 	return false;
 }
 
-/* What depends on the machine and not on the file: told, and no reason to call the file wrong.
- * Gives whether stsgated could start. */
+/* Faults of the machine, not of the file: they are printed, and the file is still valid. Returns
+ * whether stsgated could start. */
 static bool
 check_surroundings(const struct conf *conf)
 {

@@ -131,7 +131,7 @@ struct judgement {
 	bool verified;	/* a demand for a certificate stood and was met: the log's tls=verified */
 	enum policy_source source;	/* whose demand decided */
 	struct finding finding;	/* RESULT_OK, or the failure, also when the message is delivered */
-	enum policy_source beside;	/* the policy whose demand failed without effect; NONE: no policy's */
+	enum policy_source beside;	/* the policy that failed without effect; NONE: none */
 	struct finding beside_finding;
 	struct reply reply;	/* NEXT_HOST: what to say when no other host takes it */
 };

@@ -70,7 +70,7 @@ reach_of(const struct planning *planning, const struct host_facts *facts,
 	return planning->facts->mx == MX_LITERAL ? REACH_PRIVATE : REACH_SELF;
 }
 
-/* How far the addresses that are used can be believed, or why there are none. */
+/* How far the addresses in use are proven, or why there are none. */
 static enum dns_state
 address_state_of(const struct host_facts *facts)
 {
@@ -108,7 +108,7 @@ set_verify_names(const struct planning *planning, struct plan_host *host)
 	host->name_count = match->count;
 }
 
-/* DANE speaks for this host, and nothing else is listened to. */
+/* DANE decides for this host, and nothing else does. */
 static bool
 dane_decides(const struct planning *planning, const struct plan_host *host)
 {
@@ -208,8 +208,8 @@ demand_dane(const struct planning *planning, const struct host_facts *facts,
 	}
 }
 
-/* RFC 8461 4, 5: testing and audit look as hard, and let the message go; so does MTA-STS beside a
- * DANE that decides. */
+/* RFC 8461 4, 5: testing and audit check the same, and let the message pass; so does MTA-STS where
+ * DANE decides. */
 static void
 demand_sts(const struct planning *planning, struct plan_host *host)
 {
@@ -232,7 +232,7 @@ set_demands(const struct planning *planning, const struct host_facts *facts,
 	switch (planning->rules->tls) {
 	case TLS_POLICY:
 	case TLS_AUDIT:
-	case TLS_DANE:	/* whose hosts without usable records are out */
+	case TLS_DANE:	/* which excludes hosts without usable records */
 		demand_dane(planning, facts, host);
 		demand_sts(planning, host);
 		break;
@@ -250,15 +250,15 @@ set_demands(const struct planning *planning, const struct host_facts *facts,
 		add_demand(host, SOURCE_SENDER, NEED_ANY_CERTIFICATE, true);
 }
 
-/* RFC 7672 2.2.1: behind an insecure MX answer DANE protects from those who only listen. */
+/* RFC 7672 2.2.1: behind an insecure MX answer DANE protects against passive attackers. */
 static bool
 satisfies_dane(const struct planning *planning, const struct plan_host *host)
 {
 	return host->tlsa_state == TLSA_USABLE && planning->facts->mx_state == DNS_SECURE;
 }
 
-/* DANE proves the host, not the way to it: an MX answer that anybody could have forged may name a
- * host of the forger's, with TLSA records to match. There an enforced list of hosts counts. */
+/* DANE proves the host, not the MX answer: a forged MX answer may name a host of the attacker, with
+ * matching TLSA records. There an enforced list of hosts applies. */
 static bool
 may_be_unlisted(const struct planning *planning, const struct plan_host *host)
 {

@@ -90,8 +90,8 @@ has_tls(const struct proof *proof, struct shortfall *shortfall)
 static int
 lowest_version(const struct plan *plan, const struct demand *demand)
 {
-	/* RFC 8461 7.2 asks for 1.2; what the administrator asks beyond is no fault of a peer that
-	 * is only watched. */
+	/* RFC 8461 7.2 asks for 1.2; a stricter demand of the administrator is no fault of a peer
+	 * under testing or audit. */
 	if (!demand->enforce)
 		return TLS_1_2;
 	switch (plan->min_protocol) {
@@ -120,7 +120,7 @@ version_met(const struct plan *plan, const struct demand *demand, const struct p
 	return false;
 }
 
-/* What was verified, and how that went: by the public authorities, or by TLSA records. */
+/* What was verified, and the result: by the public authorities, or by TLSA records. */
 struct verification {
 	bool ok;
 	int error, depth;	/* X509_V_ERR_ */
@@ -441,7 +441,7 @@ find_refusal(const struct plan *plan, const struct plan_host *host, const struct
 	}
 }
 
-/* What failed: by the demand that decides, and by the one beside it. */
+/* The failures of the demand that decides, and of the other one. */
 static void
 note_findings(const struct plan *plan, const struct plan_host *host, const struct proof *proof,
     const struct verdict *verdict, struct judgement *judgement)

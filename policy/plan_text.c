@@ -42,7 +42,7 @@ ascii(const char *text)
 	return string;
 }
 
-/* What is not known is left out: NULL and "" are not known. */
+/* Unknown values are left out: NULL and "" are unknown. */
 static void
 set_text(json_t *object, const char *key, const char *text)
 {
@@ -125,7 +125,7 @@ sts_object(const struct sts_facts *sts)
 	return object;
 }
 
-/* What a destination or a sender asks is no policy of the host. */
+/* The demand of a destination or a sender is not a policy of the host. */
 static enum policy_source
 host_policy(const struct plan_host *host)
 {
@@ -145,7 +145,7 @@ is_under_sts(const struct plan_host *host)
 	return false;
 }
 
-/* What is known: that there are none, or which. */
+/* The known state: the records, or that there are none. */
 static void
 set_tlsa(json_t *object, const struct plan_host *host)
 {

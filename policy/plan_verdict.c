@@ -31,8 +31,8 @@ defer(struct planning *planning, const char *enhanced, const char *format, ...)
 	reply_set(&plan->reply, 451, enhanced, "%s", text);
 }
 
-/* subject_detail is the enhanced code behind its class, ".1.2". Forged DNS must not bounce
- * protected mail: under an enforced policy or REQUIRETLS only what DNSSEC proves is final. */
+/* subject_detail is the enhanced code after its class, ".1.2". Forged DNS must not bounce protected
+ * mail: under an enforced policy or REQUIRETLS only what DNSSEC proves is final. */
 static void
 refuse(struct planning *planning, bool proven, int code, const char *subject_detail,
     const char *format, ...)
@@ -66,7 +66,7 @@ refuse(struct planning *planning, bool proven, int code, const char *subject_det
 static bool
 mx_proven(const struct planning *planning)
 {
-	/* For a relay no MX was asked: its name is the administrator's own word. */
+	/* For a relay no MX is looked up: the administrator has named it. */
 	return planning->facts->mx == MX_RELAY || planning->facts->mx == MX_LITERAL ||
 	    planning->facts->mx_state == DNS_SECURE;
 }
@@ -175,7 +175,7 @@ stop_for_mx(struct planning *planning)
 	return false;
 }
 
-/* Nothing that a destination says overrides REQUIRETLS, and nothing brings TLS there. */
+/* No setting of a destination overrides REQUIRETLS, and TLS is off there. */
 static bool
 stop_for_no_tls(struct planning *planning)
 {
@@ -194,7 +194,7 @@ plan_stop(struct planning *planning)
 {
 	enum mx_kind mx = planning->facts->mx;
 
-	/* What DNSSEC proves is final whatever the policy would have been. */
+	/* An answer that DNSSEC proves is final whatever the policy would have been. */
 	if ((mx == MX_NO_DOMAIN || mx == MX_NULL) && mx_proven(planning))
 		return stop_for_mx(planning);
 	return stop_for_sts(planning) || stop_for_mx(planning) || stop_for_no_tls(planning);

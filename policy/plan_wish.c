@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: ISC
  */
 
-/* What the sender's wish (RFC 8689) changes in a plan and in its judgements. */
+/* The effect of the sender's demand (RFC 8689) on a plan and its judgements. */
 #include "config.h"
 
 #include <stdio.h>
@@ -44,7 +44,7 @@ plan_wish_vouched(const struct planning *planning, const char *name)
 	switch (facts->mx) {
 	case MX_RELAY:
 		return true;
-	case MX_LITERAL:	/* an address has no name that anybody could vouch for */
+	case MX_LITERAL:	/* an address has no name to authenticate */
 		return false;
 	case MX_LISTED:
 	case MX_IMPLICIT:
@@ -57,8 +57,8 @@ plan_wish_vouched(const struct planning *planning, const char *name)
 	return facts->mx_state == DNS_SECURE || policy_vouches(&facts->sts, name);
 }
 
-/* The reply when a host could not be tried, which may pass; code 0: it will not. REQUIRETLS takes
- * more for passing: a host without an address is one that nobody proved to have none. */
+/* The reply when a host could not be tried for a temporary reason; code 0: it is permanent. With
+ * REQUIRETLS more reasons are temporary: the absence of a host's address is not proven. */
 static void
 describe_untried(const struct planning *planning, const struct candidate *candidate,
     struct reply *reply)

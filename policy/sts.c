@@ -133,8 +133,8 @@ record_parse(const struct sts_text *record, char id[LIMIT_STS_ID + 1])
 	return has_id ? NULL : "no id";
 }
 
-/* RFC 8461 3.1 discards what does not begin with "v=STSv1;". The grammar allows white space before
- * the semicolon (erratum 6285): a record that stands alone is taken by the grammar. */
+/* RFC 8461 3.1 discards records that do not begin with "v=STSv1;". The grammar allows white space
+ * before the semicolon (erratum 6285): a single record is parsed by the grammar. */
 static bool
 is_sts_record(const struct sts_text *record, bool alone)
 {

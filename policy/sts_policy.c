@@ -88,8 +88,8 @@ take_max_age(struct reading *reading, const struct sts_text *value)
 	return 0;
 }
 
-/* Whatever stands there is kept, in lower case and without its trailing dot: what is no name, or
- * has a "*" anywhere but for its first label, matches no host. */
+/* Any value is kept, in lower case and without its trailing dot: a value that is not a name, or has
+ * a "*" other than as its first label, matches no host. */
 static int
 take_mx(struct reading *reading, const struct sts_text *value)
 {
@@ -110,7 +110,7 @@ take_mx(struct reading *reading, const struct sts_text *value)
 }
 
 /* RFC 8461 3.2: of a field given twice, mx apart, all but the first are ignored; so are unknown
- * fields, even those whose name breaks the grammar. */
+ * fields, even those whose name has invalid syntax. */
 static int
 take_field(struct reading *reading, const struct sts_text *name, const struct sts_text *value)
 {

@@ -114,7 +114,7 @@ join_details(struct tally_policy *policy)
 	policy->detail_count = kept;
 }
 
-/* The policies of all these reports, sorted, each as often as it stands in them. */
+/* The policies of all these reports, sorted, each as often as it occurs in them. */
 static void
 gather_policies(struct arena *arena, const struct tally_report *reports, size_t count,
     uint32_t set, struct tally_report *joined)

@@ -142,7 +142,7 @@ take_item(struct collector *collector)
 	return item;
 }
 
-/* With the lock held, given up meanwhile. */
+/* With the lock held, released meanwhile. */
 static void
 read_some(struct collector *collector)
 {

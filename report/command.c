@@ -85,7 +85,7 @@ spawn(struct child *child, char **words, int in, int out)
 	return error;
 }
 
-/* Sockets, since writing to one whose other end is gone can be done without a signal. */
+/* Sockets, since writing to one with a closed other end need not raise a signal. */
 static int
 start(struct child *child)
 {

@@ -52,7 +52,7 @@ is_shallow(const char *octets, size_t length)
 	return true;
 }
 
-/* "" where it is missing, NULL where it is no string. What is too long is cut. */
+/* "" where it is missing, NULL if it is not a string. A long value is cut. */
 static const char *
 read_text(const struct reading *reading, const json_t *object, const char *key, size_t most)
 {

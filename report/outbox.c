@@ -65,7 +65,7 @@ write_entry(struct arena *arena, const struct outbox_entry *entry)
 	    entry->target, ERROR_MAX, entry->error);
 }
 
-/* What a report can be sent to. */
+/* The kinds of receivers. */
 static bool
 read_target(const char *scheme, const char *target, struct outbox_entry *entry)
 {
@@ -194,7 +194,7 @@ outbox_count(struct store *store, int64_t day, struct outbox_bound *bound, int64
 	return store_change(store, STORE_LAZY, count_alone, &counting);
 }
 
-/* An entry as it shall stand, and the second it waited for. */
+/* The new entry, and the second it waited for. */
 struct writing {
 	struct arena *arena;
 	const struct outbox_entry *entry;
@@ -339,7 +339,7 @@ take_due(void *context, const char *key, const void *value, size_t length)
 	const char *at = key;
 
 	(void)value, (void)length;
-	/* What is damaged stands in the way of none behind it. */
+	/* A damaged entry does not block those after it. */
 	if (!number_skip(&at, 'w'))
 		return false;
 	if (!number_skip(&at, ' ') || !number_take_wall(&at, &next_s) || !number_skip(&at, ' '))

@@ -18,7 +18,7 @@ struct making {
 	struct outcomes *made;
 	struct outcome_policy sts;	/* of the domain, where has_sts */
 	bool has_sts;
-	struct finding sts_finding;	/* why the policy could not be had, now or anew */
+	struct finding sts_finding;	/* why the policy could not be fetched or refreshed */
 };
 
 static const char *
@@ -58,7 +58,7 @@ take_sts(struct making *making)
 	struct outcome_policy *sts = &making->sts;
 	size_t i;
 
-	/* A policy that says "none" is none (RFC 8461 5), and nobody minds its being gone. */
+	/* A policy with mode none is no policy (RFC 8461 5), and its absence is no failure. */
 	if (policy != NULL && policy->mode == STS_MODE_NONE)
 		return;
 	making->sts_finding = facts->finding;
@@ -123,7 +123,7 @@ add_session(struct making *making, int64_t at_s)
 	return session;
 }
 
-/* finding RESULT_OK is a success. Returns where the failure may be told in full, or NULL. */
+/* finding RESULT_OK is a success. Returns where the details of the failure go, or NULL. */
 static struct outcome_failure *
 add_outcome(const struct making *making, struct session_outcome *session,
     const struct outcome_policy *policy, const struct finding *finding)
@@ -196,7 +196,7 @@ add_demanded(const struct making *making, struct session_outcome *session,
 	if (finding.type == RESULT_VALIDATION_FAILURE && !attempt->host->mx_match &&
 	    demand->finding.type == finding.type &&
 	    strcmp(finding.reason, demand->finding.reason) == 0)
-		/* Not listed, and tried all the same: testing, audit, or by DANE. */
+		/* Not listed, but tried: testing, audit, or by DANE. */
 		add_outcome(making, session, policy, &finding)->mx =
 		    copy(making, attempt->host->name);
 	else
@@ -229,7 +229,7 @@ add_sts(const struct making *making, struct session_outcome *session,
 		(void)add_outcome(making, session, &making->sts, &making->sts_finding);
 }
 
-/* What is seen where nobody demands anything: is there TLS? */
+/* The outcome without any demand: is there TLS? */
 static struct finding
 judge_opportunistic(const struct making *making, const struct attempt *attempt)
 {
@@ -278,7 +278,7 @@ take_attempt(struct making *making, const struct attempt *attempt)
 		add_no_policy(making, session, attempt);
 }
 
-/* Was a connection to it due, before the message was taken or nobody was left to take it? */
+/* Was a connection to it due, before the message was accepted or the hosts ran out? */
 static bool
 was_due(const struct outcomes_of *of, const struct plan_host *host)
 {
@@ -317,7 +317,7 @@ take_skipped(struct making *making, const struct plan_host *host)
 	    copy(making, host->name);
 }
 
-/* What was found wrong before any host came into view. */
+/* Failures that were found before any host was known. */
 static void
 take_domain(struct making *making)
 {

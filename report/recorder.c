@@ -18,9 +18,9 @@
 #include "report/recorder.h"
 #include "report/rua.h"
 
-#define QUICK_MS	100	/* the record was asked for when the delivery began */
-#define TOLD_MS	1000	/* of those that others tell of; the next ones wait meanwhile */
-#define PATIENT_MS	5000	/* on the thread that nobody waits for */
+#define QUICK_MS	100	/* the record was requested when the delivery began */
+#define TOLD_MS	1000	/* of the sessions of others; the next ones wait meanwhile */
+#define PATIENT_MS	5000	/* on the background thread */
 #define LATE_MAX	2000	/* sessions that wait there */
 #define LATE_AT_ONCE	50	/* look-ups side by side */
 #define LATE_STACK	(256 * 1024)
@@ -61,7 +61,7 @@ count_lost(const struct job *job)
 		metrics_count(METRIC_TLSRPT_LOST, "dns", NULL);
 }
 
-/* For the operator who need not wait for tomorrow. */
+/* For the operator, before tomorrow's report. */
 static void
 log_failure(const struct session_outcome *session, const struct outcome *outcome,
     const struct outcome_failure *failure)
@@ -101,14 +101,14 @@ publish(const struct recorder *recorder, struct job *job, const char *record)
 	for (i = 0; i < job->outcomes.count; i++) {
 		session = &job->outcomes.at[i];
 		session->record = record;
-		if (!job->told)	/* else its log has them */
+		if (!job->told)	/* otherwise its log has them */
 			log_failures(session);
 		tally_add(recorder->tally, session);
 		forward_send(recorder->forward, session);
 	}
 }
 
-/* As rua_parse() has it. A bogus answer is nobody's wish. */
+/* As rua_parse(). A bogus answer is no request for reports. */
 static bool
 read_answer(struct arena *arena, const struct dns_answer *answer, struct rua_list *list)
 {
@@ -148,8 +148,8 @@ finish(const struct recorder *recorder, struct job *job, const struct dns_answer
 	job_free(job);
 }
 
-/* With the lock held, given up meanwhile: side by side, so that dead zones delay each other no more
- * than they must. */
+/* With the lock held, released meanwhile: in parallel, so that dead zones delay each other as
+ * little as possible. */
 static void
 serve_late(struct recorder *recorder)
 {

@@ -84,7 +84,7 @@ make_strings(const char *const *strings, size_t count)
 	return array;
 }
 
-/* What is not known is left out: receivers trip over "" and null. */
+/* Unknown values are left out: receivers fail on "" and null. */
 static void
 set_known(json_t *object, const char *key, const char *text)
 {

@@ -29,9 +29,9 @@
 #define STOP_MS	3000	/* what a try gets that runs when it is to stop */
 #define SPREAD_S	UINT32_C(14400)	/* RFC 8460 4.1: a delay at random, at most 4 hours */
 #define GRACE_S	UINT32_C(120)	/* a session of the day may be counted a little later */
-#define TOO_OLD_S	(3 * DAY_S)	/* after its end a day is not begun any more by itself */
+#define TOO_OLD_S	(3 * DAY_S)	/* after its end a day is no longer started by itself */
 
-/* A try whose end could not be written: it is not to be repeated for that. */
+/* An attempt whose result could not be written: it must not be repeated for that. */
 struct unsettled {
 	struct unsettled *next;
 	char *key;
@@ -161,7 +161,7 @@ settle(struct reporter *reporter, struct outbox_entry *entry, bool taken, int64_
 	    tally_purge_at(reporter->plan.tally, entry->day), now);
 }
 
-/* What could not be written when it happened. */
+/* Results that could not be written at once. */
 static void
 settle_held(struct reporter *reporter)
 {
@@ -234,7 +234,7 @@ finish_try(struct reporter *reporter, struct outbox_entry *entry, struct job *jo
 	    entry->error);
 }
 
-/* By the configuration in force, whose sender a delivery knows as this site's own. */
+/* By the configuration in force: deliveries recognize its sender as this site's own. */
 static bool
 try_now(struct reporter *reporter, const struct tally_report *report, const struct rua *rua,
     struct job *job)
@@ -291,7 +291,7 @@ run_job(void *context, struct job *job)
 	else if (is_held(reporter, job->key))
 		(void)snprintf(job->why, sizeof(job->why), "the store cannot be written");
 	else {
-		/* given up earlier, and asked for by hand */
+		/* given up earlier, and now sent by hand */
 		entry.state = OUTBOX_WAITING;
 		run_entry(reporter, arena, &entry, job);
 	}
@@ -361,8 +361,8 @@ plan_day(struct reporter *reporter, int64_t day, struct outbox_day *state)
 	    tally_purge_at(reporter->plan.tally, day));
 }
 
-/* Makes entries of a day's reports, once its hour has come. Whoever is interrupted begins anew:
- * what has been taken up before stays as it is. */
+/* Makes entries of a day's reports, once its hour has come. After an interruption this starts
+ * again: existing entries stay unchanged. */
 static enum store_result
 look_at_day(struct reporter *reporter, int64_t day, int64_t now)
 {

@@ -107,7 +107,7 @@ struct page {
 	size_t domains;
 	struct item *items, **end;
 	size_t count;
-	bool more;	/* there are domains behind the last one */
+	bool more;	/* there are domains after the last one */
 	enum store_result result;
 };
 
@@ -169,7 +169,7 @@ gather(struct page *page, const struct reporter_request *request)
 	return result == STORE_OK ? page->result : result;
 }
 
-/* Those that nobody has taken yet. */
+/* Those that no receiver has accepted yet. */
 static size_t
 find_open(struct page *page, struct item **open)
 {

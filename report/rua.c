@@ -13,7 +13,7 @@
 
 #define EXT_NAME_MAX	32	/* tlsrpt-ext-name */
 #define LOCAL_PART_MAX	64	/* RFC 5321 4.5.3.1.1 */
-#define EXCERPT_MAX	60	/* octets of a record that are told */
+#define EXCERPT_MAX	60	/* octets of a record that are shown */
 
 static const char version[] = "v=TLSRPTv1";
 #define VERSION_LENGTH	(sizeof(version) - 1)
@@ -63,7 +63,7 @@ trim(struct sts_text *text)
 		text->length--;
 }
 
-/* Cuts what stands before the next separator off rest. */
+/* Cuts the text before the next separator off rest. */
 static struct sts_text
 cut(struct sts_text *rest, char separator)
 {
@@ -336,8 +336,8 @@ read_record(struct arena *arena, const struct sts_text *record, struct rua_list 
 	return true;
 }
 
-/* RFC 8460 3 discards what does not begin with "v=TLSRPTv1;". The grammar allows white space before
- * the semicolon: a record that stands alone is taken by the grammar, as one of MTA-STS is. */
+/* RFC 8460 3 discards records that do not begin with "v=TLSRPTv1;". The grammar allows white space
+ * before the semicolon: a single record is parsed by the grammar, as one of MTA-STS is. */
 static bool
 is_tlsrpt_record(const struct sts_text *record, bool alone)
 {

@@ -37,7 +37,7 @@ on_read(char *room, size_t size, size_t count, void *context)
 	return length;
 }
 
-/* What comes after a refusal answers the QUIT. */
+/* The reply after a refusal answers the QUIT. */
 static size_t
 on_line(char *line, size_t size, size_t count, void *context)
 {

@@ -85,7 +85,7 @@ put_text(const struct addition *addition, struct store_change *change, const cha
 	return store_change_put(change, STORE_TALLY, key, text, strlen(text), addition->purge_at);
 }
 
-/* The number that the entry begins with, behind which a line feed or nothing stands. 0 for none. */
+/* The number at the start of the entry, followed by a line feed or nothing. 0 for none. */
 static enum store_result
 get_number(struct store_change *change, const char *key, uint64_t *number)
 {
@@ -216,7 +216,7 @@ failures_equal(const struct outcome_failure *a, const struct outcome_failure *b)
 	    strcmp(a->information, b->information) == 0 && strcmp(a->reason, b->reason) == 0;
 }
 
-/* A session counts once for a detail, however often it is told. */
+/* A session counts once for a detail, however often it is reported. */
 static enum store_result
 add_failures(struct verdict *verdict, struct store_change *change)
 {

@@ -38,8 +38,8 @@ struct scan {
 	void *context;
 	bool more;
 
-	char last[DOMAIN_MAX];	/* whose report was handed out last */
-	char counted[DOMAIN_MAX];	/* whose records are counted next */
+	char last[DOMAIN_MAX];	/* the domain of the last report */
+	char counted[DOMAIN_MAX];	/* the domain whose records are next */
 	uint64_t records;
 	struct arena *arena;	/* of the report being gathered; NULL: none is */
 	struct tally_report report;
@@ -94,7 +94,8 @@ compare_policies(const void *one, const void *other)
 	return strcmp(a->policy.domain, b->policy.domain);
 }
 
-/* What a damaged store has lost in part is left out: a policy that is not known, or not counted. */
+/* Entries that a damaged store has lost in part are left out: a policy that is not known, or not
+ * counted. */
 static void
 drop_incomplete(struct tally_report *report)
 {

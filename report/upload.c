@@ -90,7 +90,7 @@ upload_report(const struct upload *upload, char *why, size_t why_room)
 		(void)snprintf(why, why_room, "%s is an address, not a name", target.host.name);
 		return -1;
 	}
-	/* A proxy looks names up by itself, and to which addresses it goes is its own affair. */
+	/* A proxy looks names up by itself, and chooses the addresses. */
 	if (upload->conf->sts.http_proxy[0] == '\0')
 		ask_addresses(upload, &target);
 	request.address_count = target.count;

@@ -4,9 +4,9 @@
  */
 
 /*
- * From a file to a conf: conf_text makes sure that the text is what it seems, the table knows its
- * keys, libconfuse reads its values, and each lands in its field in the order of the file, so that
- * the first mistake is the one told.
+ * From a file to a conf: conf_text checks the syntax, the table knows its keys, libconfuse reads
+ * its values, and each lands in its field in the order of the file, so that the first mistake is
+ * the one reported.
  */
 #include "config.h"
 
@@ -242,7 +242,7 @@ set_key(const struct conf_given *given, void *base)
 	return key->kind->set(given, (char *)base + key->at, (char *)base + key->also);
 }
 
-/* The default's words; of a list each stands between blanks. */
+/* The default's words; those of a list are separated by blanks. */
 static void
 take_default(struct load *load, struct conf_given *given)
 {
@@ -386,7 +386,7 @@ set_values(struct load *load)
 	return 0;
 }
 
-/* What can be told of a value only when the others are known. */
+/* Checks of a value that need the others. */
 static int
 check_values(struct load *load)
 {

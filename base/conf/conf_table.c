@@ -104,7 +104,7 @@ check_dns_mode(const struct conf *conf, size_t index)
 	return "must have name servers to forward to in dns.servers";
 }
 
-/* Another mode would ask other servers than the administrator believes. */
+/* Another mode would ask other servers than the administrator expects. */
 static const char *
 check_dns_servers(const struct conf *conf, size_t index)
 {
@@ -315,7 +315,7 @@ conf_key_find(const char *section, const char *name)
 	return NULL;
 }
 
-/* The default as it would stand in the file. */
+/* The default as written in the file. */
 static void
 write_default(struct buf *buf, const struct conf_key *key)
 {

@@ -9,7 +9,7 @@
 
 #include "base/conf/conf_warn.h"
 
-/* What makes a host name one that no other host can look up, or NULL. */
+/* Why no other host can look this host name up, or NULL. */
 static const char *
 private_name(const char *name)
 {

@@ -234,8 +234,8 @@ tables_open(struct bdb *bdb, DB_TXN *txn)
 }
 
 /* Makes everything committed durable. Committing with DB_TXN_SYNC would not do: it reports success
- * when the record was written and fsync() failed. What the kernel has dropped then, a later fsync()
- * does not bring back: such a log is not to be trusted until it has been recovered from. */
+ * when the record was written and fsync() failed. A later fsync() does not write the pages that the
+ * kernel has dropped then: such a log cannot be trusted before a recovery. */
 static int
 log_flush(struct bdb *bdb)
 {
@@ -283,7 +283,7 @@ bdb_open(const struct bdb_plan *plan, struct bdb **result)
 		*result = bdb;
 		return 0;
 	}
-	/* "Run recovery" says nothing to one who just did: what broke it counts. */
+	/* "Run recovery" is no help just after a recovery: the original error counts. */
 	if (error == DB_RUNRECOVERY && bdb->panic_cause != 0)
 		error = bdb->panic_cause;
 	(void)bdb_close(bdb);
@@ -577,7 +577,7 @@ bdb_batch_next(struct bdb *bdb, size_t table, struct bdb_batch *batch)
 		error = db->cursor(db, NULL, &cursor, 0);
 		if (error != 0)
 			break;
-		/* What was copied before a deadlock stays: position stands behind it. */
+		/* Entries copied before a deadlock stay: position is after them. */
 		error = batch_walk(cursor, batch);
 		(void)cursor->close(cursor);
 	} while (try_again(error, &tries));

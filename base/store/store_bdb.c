@@ -38,7 +38,7 @@ struct store {
 	char *home;	/* DIRECTORY/bdb, the environment */
 	char *fresh;	/* DIRECTORY/bdb.new, what is salvaged, until it is complete */
 	int lock_fd;
-	pthread_rwlock_t lock;	/* who writes may change bdb */
+	pthread_rwlock_t lock;	/* the writer may change bdb */
 	struct bdb *bdb;
 	int64_t damaged_at;
 	bool was_damaged;
@@ -70,7 +70,7 @@ on_message(void *context, const char *message)
 	    message);
 }
 
-/* Damage that recovery does not mend. */
+/* Damage that recovery does not repair. */
 static bool
 is_lasting(int error)
 {
@@ -350,7 +350,7 @@ run_task(void *context)
 	return task->task(task->store, task->context);
 }
 
-/* What reads damaged files may crash over them, and should not take us with it. */
+/* Reading damaged files may crash, and must not crash this process. */
 static int
 in_child(struct store *store, int (*task)(struct store *store, void *context), void *context)
 {
@@ -401,7 +401,7 @@ salvage_one(void *context, const char *key, const struct buf *record)
 	return salvage->error == 0;
 }
 
-/* The dump is a file without a name beside the fresh environment. */
+/* The dump is a file without a name next to the fresh environment. */
 static FILE *
 dump_open(const struct store *store)
 {
@@ -473,8 +473,8 @@ salvage_all(struct store *store)
 	return error != 0 ? error : last;
 }
 
-/* A crash at any point leaves either the damaged environment in its place, to be begun anew, or the
- * complete fresh one, which settle() puts there. */
+/* A crash at any point leaves either the damaged environment in its place, to be salvaged again, or
+ * the complete fresh one, which settle() puts there. */
 static int
 set_aside(struct store *store, int damage, char *why, size_t why_room)
 {

@@ -27,7 +27,7 @@
 #define BACKLOG	512
 #define WRITE_MS	200
 
-/* What libmilter keeps for one connection of the MTA. */
+/* The data that libmilter keeps for one connection of the MTA. */
 struct context {
 	struct milter_hold *hold;
 	struct milter_session *session;
@@ -37,7 +37,7 @@ struct context {
 /* Set once, before libmilter has a thread: callbacks have no other way to find it. */
 static struct milter_rules *rules_in_force;
 
-/* How many recipients are being asked about: a stop waits for them. */
+/* The number of running queries: a stop waits for them. */
 static pthread_mutex_t asking_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t asking_over;
 static unsigned asking;
@@ -93,7 +93,7 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps, unsigned 
 		    "the MTA does not let milters change headers: no " MILTER_HEADER);
 	if (!context->header)
 		unused |= SMFIP_NOHDRS;
-	/* Whatever the MTA was told to send, these it is asked for. */
+	/* These are requested whatever the MTA's configuration is. */
 	if ((actions & SMFIF_SETSYMLIST) != 0) {
 		smfi_setsymlist(ctx, SMFIM_ENVFROM, unconst("i"));
 		smfi_setsymlist(ctx, SMFIM_ENVRCPT,
@@ -237,7 +237,7 @@ register_callbacks(const struct endpoint *endpoint)
 	return 0;
 }
 
-/* libmilter unlinks whatever stands in the way, or nothing at all. So it is tried out first. */
+/* libmilter unlinks any file at that path, or nothing at all. So the path is tested first. */
 static int
 make_way(const struct endpoint *endpoint)
 {
@@ -250,7 +250,7 @@ make_way(const struct endpoint *endpoint)
 	return close(fd);
 }
 
-/* libmilter listens at once; until the rights are set nobody but the owner may connect. */
+/* libmilter listens at once; until the mode is set only the owner may connect. */
 static int
 open_socket(const struct conf *conf)
 {

@@ -86,7 +86,7 @@ is_simulated(const struct message *message, const struct milter_rcpt *rcpt)
 	return rcpt->mailer == NULL && (rcpt->argument[0] != '<' || message->early_id);
 }
 
-/* Recipients of one domain in a row ask once. */
+/* Consecutive recipients of one domain share a query. */
 static void
 ask(struct milter_session *session, const struct domain *domain)
 {
@@ -104,7 +104,7 @@ ask(struct milter_session *session, const struct domain *domain)
 	    domain->name, message->requiretls, deadline_in(MILTER_RCPT_MS), &message->verdict);
 }
 
-/* Counts a recipient that is taken. domain NULL: not one of ours, and nobody's business. */
+/* Counts an accepted recipient. domain NULL: not remote. */
 static void
 count(struct message *message, const struct domain *domain)
 {

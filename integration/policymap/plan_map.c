@@ -37,7 +37,7 @@ add_name(struct map_policy *policy, const char *name)
 	policy->names[policy->name_count++] = name;
 }
 
-/* TLSA records were not asked for, as no address was known; and the MTA may find one. */
+/* TLSA records were not looked up, as no address was known; but the MTA may find one. */
 static bool
 lacks_addresses(const struct host_facts *host)
 {
@@ -126,7 +126,7 @@ weigh_policy(struct arena *arena, const struct facts *facts, const struct map_ru
 	policy->need = MAP_NEED_TESTING;
 }
 
-/* Where nobody can say whether a policy is in force, an audit lets the message go. */
+/* When it is not known whether a policy is in force, an audit lets the message pass. */
 static void
 weigh_absence(struct arena *arena, const struct facts *facts, const struct map_rules *rules,
     const char *what, struct map_policy *policy)
@@ -136,7 +136,7 @@ weigh_absence(struct arena *arena, const struct facts *facts, const struct map_r
 		    facts->resolver_fault[0] != '\0' ? facts->resolver_fault : facts->sts.why);
 }
 
-/* What the domain publishes, but for DANE. */
+/* The answer by the domain's policies, without DANE. */
 static void
 weigh_published(struct arena *arena, const struct facts *facts, const struct map_rules *rules,
     struct map_policy *policy)

@@ -88,7 +88,7 @@ is_address(const char *text, size_t length)
 	return ip_parse(copy, &ip) == 0;
 }
 
-/* What stands in the brackets of an address literal (RFC 5321 4.1.3). */
+/* The text in the brackets of an address literal (RFC 5321 4.1.3). */
 static bool
 is_literal(const char *text, size_t length)
 {
@@ -199,7 +199,7 @@ add_policy_fields(struct buf *answer, const struct sts_policy *sts)
 	buf_free(&body);
 }
 
-/* Only what can be a pattern: it stands without braces. */
+/* Only a valid pattern: it is written without braces. */
 static void
 add_pattern(struct buf *answer, const char *pattern)
 {
@@ -342,7 +342,7 @@ is_named(const struct map_policy *policy, const char *host)
 	return false;
 }
 
-/* What is known of a host's TLSA records. */
+/* The state of a host's TLSA records. */
 enum known { KNOWN_NO, KNOWN_YES, KNOWN_NOT };
 
 static enum known

@@ -41,7 +41,7 @@ struct talk {
 	size_t length;	/* octets in it */
 	size_t taken;	/* of them, as questions */
 	struct buf out;
-	struct question questions[LIMIT_MAP_PIPELINED];	/* asked and not answered */
+	struct question questions[LIMIT_MAP_PIPELINED];	/* not yet answered */
 	size_t count;
 };
 
@@ -106,7 +106,7 @@ ask(struct talk *talk, const char *text, size_t length)
 	question_ask(&talk->map->desk, text, length, false, &talk->questions[talk->count++]);
 }
 
-/* What has come meanwhile is looked up beside what is waited for. */
+/* Queries that have arrived meanwhile are looked up in parallel. */
 static void
 take_more(struct talk *talk)
 {
@@ -123,7 +123,7 @@ take_more(struct talk *talk)
 		ask(talk, text, length);
 }
 
-/* What is decided leaves before anything is waited for. */
+/* Decided answers are sent before any wait. */
 static bool
 await_answer(struct talk *talk, const struct question *question)
 {
@@ -141,7 +141,7 @@ await_answer(struct talk *talk, const struct question *question)
 	return there;
 }
 
-/* Answers all that were asked. */
+/* Answers all queries. */
 static bool
 answer_questions(struct talk *talk)
 {
@@ -160,7 +160,8 @@ answer_questions(struct talk *talk)
 	return there;
 }
 
-/* The answer at once when nothing before it has to be waited for; else it is looked up beside. */
+/* The answer at once when nothing before it has to be waited for; otherwise it is looked up in
+ * parallel. */
 static bool
 take_question(struct talk *talk, const char *text, size_t length)
 {
@@ -196,7 +197,7 @@ take_input(struct talk *talk)
 	return flush(talk) && going && status != NETSTRING_BAD;
 }
 
-/* A question that has begun must come in time, however it is cut. */
+/* A query that has begun must be complete in time, however it is segmented. */
 static void
 serve_netstrings(struct talk *talk)
 {

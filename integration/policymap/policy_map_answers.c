@@ -26,7 +26,7 @@ struct kept {
 };
 
 struct policy_map_answers {
-	uint64_t seed;	/* whoever asks cannot choose questions that fall together */
+	uint64_t seed;	/* clients cannot choose questions that collide */
 	struct kept kept[BUCKETS][WAYS];
 	struct stripe {
 		pthread_mutex_t lock;

@@ -31,7 +31,7 @@ struct entry {
 	struct domain domain;
 	bool as_mta;
 	enum phase phase;
-	int64_t began_ms;	/* when it was asked for */
+	int64_t began_ms;	/* when it was requested */
 	size_t users;	/* those who joined, and the thread that flies it */
 	struct entry *next;	/* of its bucket */
 	struct gatherer gatherer;	/* whose configuration the plan speaks of; unset: WAITING */
@@ -118,7 +118,7 @@ release(struct entry *entry)
 	free(entry);
 }
 
-/* Nobody finds it any more; who has joined keeps it. With the lock held. */
+/* It can no longer be found; those that have joined keep it. With the lock held. */
 static void
 forget(struct flights *flights, struct entry *entry)
 {
@@ -170,8 +170,8 @@ is_certain(const struct facts *facts)
 }
 
 /* An MTA asks several times for one delivery, and the DNS would say the same for as long as its
- * TTLs last. What took longer than an MTA waits is kept until it comes again: asked for anew, it
- * would be late each time. Nothing is kept beyond the end of the policy that it follows from. */
+ * TTLs last. A result that took longer than an MTA waits is kept until the MTA asks again:
+ * otherwise it would be late each time. No result is kept beyond the end of its policy. */
 static int64_t
 end_of(const struct flight *flight, int64_t took_ms)
 {
@@ -200,7 +200,7 @@ land(struct flights *flights, struct entry *entry)
 	pthread_cond_broadcast(&flights->landed);
 }
 
-/* With the lock held, which is given up meanwhile. */
+/* With the lock held, which is released meanwhile. */
 static void
 take_off(struct flights *flights, struct entry *entry)
 {

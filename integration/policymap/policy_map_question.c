@@ -113,7 +113,7 @@ read_map(struct question *question)
 	question->key = map_next_hop(space + 1, key_length, &question->domain);
 }
 
-/* What is in JSON is about stsgated's own deliveries. */
+/* JSON describes stsgated's own deliveries. */
 static bool
 is_about_mta(const struct question *question)
 {
@@ -150,7 +150,7 @@ question_wait(struct policy_map_desk *desk, const struct question *question,
 	    flight_wait(desk->flights, question->flight, deadline);
 }
 
-/* By the configuration that the flight gathered for: another would have asked other things. */
+/* By the configuration that the flight gathered for: another would have asked other questions. */
 static void
 weigh(struct arena *arena, const struct question *question, struct map_policy *policy)
 {
@@ -168,7 +168,7 @@ weigh(struct arena *arena, const struct question *question, struct map_policy *p
 	plan_map_weigh(arena, flight->facts, flight->plan, &rules, policy);
 }
 
-/* What is known of the domain, for a message with a wish of its own. */
+/* The facts about the domain, for a message with REQUIRETLS. */
 static const struct plan *
 plan_for_wish(struct arena *arena, const struct question *question)
 {
@@ -274,7 +274,7 @@ log_wait(const struct question *question, const struct buf *answer)
 	log_end(&line);
 }
 
-/* What has to wait is looked at anew for every question. */
+/* An answer that makes mail wait is made again for every question. */
 static void
 keep(struct policy_map_desk *desk, const struct question *question, enum map_answer kind,
     const char *octets, size_t length)

@@ -202,7 +202,7 @@ follow_resolv_conf(struct resolver *resolver)
 	return begin_anew(resolver, engine, &servers);
 }
 
-/* With the lock held, which is given up meanwhile. */
+/* With the lock held, which is released meanwhile. */
 static void
 ask_shared(struct resolver *resolver, struct shared_engine *shared, struct arena *arena,
     struct dns_question *questions, size_t count, struct deadline deadline)
@@ -221,7 +221,7 @@ ask_shared(struct resolver *resolver, struct shared_engine *shared, struct arena
 	pthread_mutex_lock(&resolver->lock);
 }
 
-/* Once more what is bogus, from an engine that has taken the place of the one that was asked. */
+/* Repeats bogus questions at the engine that has replaced the earlier one. */
 static void
 ask_again(struct resolver *resolver, struct arena *arena, struct dns_question *questions,
     size_t count, struct deadline deadline)

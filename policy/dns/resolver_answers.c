@@ -22,7 +22,8 @@ struct kept {
 	int64_t until_ms;	/* monotonic */
 };
 
-/* A name has one place. Who comes later takes it, so that no flood of names makes it grow. */
+/* A name has one place. A later name replaces an earlier one, so that a flood of names does not
+ * make it grow. */
 struct resolver_answers {
 	pthread_mutex_t lock;
 	uint64_t seed;

@@ -55,8 +55,8 @@ struct resolver_engine {
 static pthread_mutex_t contexts = PTHREAD_MUTEX_INITIALIZER;
 
 /* One question in flight. It has a place among the turns and a reference on its batch until
- * libunbound answers, which it does long after nobody waits any more: it knows of no way to give a
- * question up. */
+ * libunbound answers, possibly long after the caller has left: it has no way to cancel a
+ * question. */
 struct slot {
 	struct batch *batch;
 	char *name;	/* NULL: it was not sent */
@@ -66,7 +66,7 @@ struct slot {
 	struct ub_result *result;	/* NULL with done: libunbound failed */
 };
 
-/* The questions of one caller: on the heap, since callbacks may outlive the caller's patience. */
+/* The questions of one caller: on the heap, since callbacks may outlive the caller's wait. */
 struct batch {
 	LIST_ENTRY(batch) link;
 	struct resolver_engine *engine;
@@ -335,7 +335,7 @@ resolver_engine_want(struct resolver_engine *engine, const char *name, enum dns_
 	batch_release(batch);
 }
 
-/* Calls libunbound back into answered() until told to stop. */
+/* Lets libunbound call answered() until it is stopped. */
 static void *
 engine_run(void *context)
 {
@@ -411,9 +411,9 @@ ports(void)
 	return quarter < PORTS_MAX ? quarter : PORTS_MAX;
 }
 
-/* libunbound begins its thread with the first question, and its event loop ends the process where
- * descriptors are out: so the first one is asked at once, while there are some, about a name that
- * it answers by itself (RFC 6761). */
+/* libunbound begins its thread with the first question, and its event loop ends the process when
+ * descriptors have run out: so the first question is sent at once, while there are some, for a name
+ * that libunbound answers by itself (RFC 6761). */
 static bool
 is_warm(struct resolver_engine *engine)
 {
@@ -517,7 +517,7 @@ resolver_engine_free(struct resolver_engine *engine)
 	ub_ctx_delete(engine->ctx);
 	pthread_mutex_unlock(&contexts);
 	while ((batch = LIST_FIRST(&engine->batches)) != NULL)
-		batch_destroy(batch);	/* nobody calls back any more */
+		batch_destroy(batch);	/* no more callbacks */
 	if (engine->end >= 0)
 		close(engine->end);
 	pthread_mutex_destroy(&engine->lock);

@@ -51,13 +51,14 @@ static const char small_caches[] =
     "  key-cache-size: 1m\n";
 
 /*
- * All names go through the forwarders, so what one dead zone makes of them must not stick: after a
- * dozen names that a forwarder leaves unanswered, libunbound with its defaults takes the forwarder
- * itself for dead and fails every other name for minutes. Where there are several, it may learn
- * for a few seconds which of them are really dead.
+ * All names go through the forwarders, so the effect of one dead zone on them must be short: after
+ * a dozen names that a forwarder leaves unanswered, libunbound with its defaults takes the
+ * forwarder itself for dead and fails every other name for minutes. Where there are several, it may
+ * learn for a few seconds which of them are really dead.
  *
  * A forwarder that has just answered from its cache needs seconds for a name that it must look up
- * itself; libunbound would ask again from 50 ms on, and no more listen to the answers of before.
+ * itself; libunbound would repeat the question from 50 ms on, and ignore the answers to earlier
+ * ones.
  */
 static const char one_forwarder[] =
     "  infra-keep-probing: yes\n"
@@ -82,8 +83,8 @@ resolver_servers_add(struct resolver_servers *servers, const struct conf_server 
 	return true;
 }
 
-/* libunbound answers test., localhost. and others by itself (RFC 6761), but a name that the
- * administrator speaks of is his to use. */
+/* libunbound answers test., localhost. and others by itself (RFC 6761), but the administrator may
+ * use a name that the configuration mentions. */
 static void
 add_own_name(struct buf *text, const char *name)
 {

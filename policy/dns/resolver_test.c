@@ -39,8 +39,8 @@ struct findings {
 /*
  * The zone of each trust anchor is asked for its SOA, which can be secure only when signatures come
  * through and the key is the right one, and for a name that it hardly has. A denial needs records
- * that are dropped more often: systemd-resolved, with DNSSEC=no, passes on what proves that
- * something is there and not what proves that it is not.
+ * that are dropped more often: systemd-resolved, with DNSSEC=no, passes on the proof of existing
+ * names, but not of absent ones.
  */
 static void
 list_questions(struct arena *arena, const struct resolver_anchors *anchors,
@@ -149,7 +149,7 @@ log_health(const struct resolver *resolver)
 	log_end(&line);
 }
 
-/* What it means for the mail, and what to do; NULL: nothing is wrong. */
+/* The effect on mail, and the remedy; NULL: no fault. */
 static const char *
 alarm_text(enum resolver_health health)
 {

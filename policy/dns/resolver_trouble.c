@@ -15,7 +15,7 @@
 static atomic_uint count;
 static FILE *_Atomic stream;
 
-/* What this machine refuses, in the words of strerror(3) and of libunbound. */
+/* Local failures, in the words of strerror(3) and of libunbound. */
 static const int errors[] = { EMFILE, ENFILE, ENOMEM, ENOBUFS, EPERM, EACCES };
 static const char *const words[] = { "malloc fail", "out of memory" };
 

@@ -16,7 +16,7 @@
 
 #define ZONES	4096	/* by hash: two that share a number share their places */
 #define PART	4	/* so many times its own places must be free for a zone to take one more */
-#define LABELS	2	/* the last of a name stand for its zone */
+#define LABELS	2	/* the last of a name identify its zone */
 
 struct waiter {
 	TAILQ_ENTRY(waiter) link;
@@ -67,8 +67,8 @@ zone_of(const char *name)
 	return hash % ZONES;
 }
 
-/* With the lock held. What a zone may take shrinks with what is left, so that several silent ones
- * leave a place for one that has no question there yet. */
+/* With the lock held. A zone's limit shrinks with the number of free places, so that several silent
+ * zones leave a place for a zone without questions. */
 static bool
 may_go(const struct resolver_turns *turns, size_t zone)
 {

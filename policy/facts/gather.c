@@ -18,14 +18,14 @@
 
 #define QUICK_MS	1000	/* a look-up that failed sooner was not a silent server's */
 
-/* What is learned about one next-hop domain, while it is being asked for. */
+/* The facts about one next-hop domain during the gathering. */
 struct gathering {
 	const struct gatherer *gatherer;
 	struct arena *arena;
 	struct deadline deadline;
 	const struct conf_destination *destination;	/* or NULL */
 	struct facts *facts;
-	struct sts_inquiry *inquiry;	/* NULL: no policy is asked for */
+	struct sts_inquiry *inquiry;	/* NULL: no policy is looked up */
 };
 
 static enum conf_tls
@@ -207,13 +207,14 @@ read_mx(struct gathering *gathering, const struct dns_answer *answer)
 			strcpy(bad, name);
 		}
 	}
-	/* RFC 7505 3: a null MX stands alone; beside other records it means nothing. */
+	/* RFC 7505 3: a null MX is the only record; together with others it has no meaning. */
 	facts->mx = dots == answer->count ? MX_NULL : MX_LISTED;
 	if (facts->bad_names > 0)
 		log_bad_names(facts, bad);
 }
 
-/* Where the CNAMEs of an answer end; NULL: at the name asked for, or at what is no host name. */
+/* Where the CNAMEs of an answer end; NULL: at the name in the question, or at an invalid host
+ * name. */
 static const char *
 other_name(struct gathering *gathering, const struct dns_answer *answer, const char *name)
 {
@@ -285,7 +286,7 @@ worse_state(enum dns_state a, enum dns_state b)
 	return badness[a] >= badness[b] ? a : b;
 }
 
-/* The i-th record of an answer, if there is one that may be believed. */
+/* The i-th record of an answer, if there is one and it is not bogus. */
 static void
 add_address(struct host_facts *host, const struct dns_answer *answer, size_t i)
 {
@@ -297,7 +298,7 @@ add_address(struct host_facts *host, const struct dns_answer *answer, size_t i)
 		host->address_count++;
 }
 
-/* What DANE has to know of an answer: how far it can be believed, and where its CNAMEs end. */
+/* The parts of an answer that DANE needs: how far it is proven, and where its CNAMEs end. */
 static void
 note_for_dane(struct gathering *gathering, struct host_facts *host,
     const struct dns_answer *answer)
@@ -375,7 +376,7 @@ ask_tlsa(struct gathering *gathering)
 	    gathering->facts);
 }
 
-/* What keeps our questions from being answered, as far as is known. */
+/* The known cause of our unanswered questions. */
 static void
 blame_ourselves(const struct gatherer *gatherer, struct facts *facts)
 {

@@ -330,7 +330,8 @@ alarm_once(struct sts_cache *cache, const struct sts_inquiry *inquiry, enum note
 	    kind == NOTE_STUCK ? &inquiry->finding : &none, message);
 }
 
-/* RFC 8461 5.1: a policy in force outlives its TXT record; but somebody should look into it. */
+/* RFC 8461 5.1: a policy in force outlives its TXT record; but an administrator should look into
+ * it. */
 static void
 raise_alarms(struct sts_cache *cache, const struct sts_inquiry *inquiry)
 {
@@ -438,7 +439,7 @@ say_given_up(const struct sts_inquiry *inquiry, const char *reason, const char *
 	log_end(&line);
 }
 
-/* What failed just now has been failing for sts.cold-failure-grace. */
+/* The look-up that failed just now has been failing for sts.cold-failure-grace. */
 static bool
 is_grace_over(struct sts_cache *cache, const char *key, struct sts_facts *sts)
 {
@@ -475,8 +476,8 @@ weigh_txt(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct dea
 }
 
 /* Nothing cached, and the fetch failed. RFC 8461 3.3 lets the message go, whatever the reason; here
- * it goes only when the reason is the domain's own, or has lasted for the grace: whoever is on the
- * way can make the look-up of an address fail, too. */
+ * it goes only when the reason is the domain's own, or has lasted for the grace: an attacker on the
+ * path can make the look-up of an address fail, too. */
 static void
 weigh_fetch(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct sts_facts *sts)
 {
@@ -515,7 +516,7 @@ use_nothing(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct d
 	case TXT_INVALID:
 		sts->state = STS_NONE;
 		explain(sts, "the _mta-sts record is not valid: %s", inquiry->txt_why);
-		/* RFC 8461 3.1: several are none, and nobody's mistake to be told of. */
+		/* RFC 8461 3.1: several count as none, and are not reported as an error. */
 		if (inquiry->txt_why != sts_txt_several)
 			finding_set(&sts->finding, RESULT_STS_POLICY_INVALID, "%s",
 			    inquiry->txt_why);

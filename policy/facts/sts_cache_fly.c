@@ -53,7 +53,7 @@ sts_cache_ran_out_ends(const char *domain, const char *how)
 	alarm_end(ALARM_RAN_OUT, domain, "%s", how);
 }
 
-/* Somewhere in the later half of span, so that nobody can foresee it (RFC 8461 10.2). */
+/* Somewhere in the later half of span, so that it is unpredictable (RFC 8461 10.2). */
 static int64_t
 jittered(int64_t span_s)
 {
@@ -107,9 +107,9 @@ postpone(void *context, struct arena *arena, struct sts_entry *entry, bool found
 }
 
 /*
- * A refresh goes by the id that TXT has now. Without one the old policy's stays: whoever can make
- * a TXT record vanish must not be able to let the policy run out (RFC 8461 10.2). Only a domain
- * that has provably withdrawn its record gets no longer time from us.
+ * A refresh uses the present id of TXT. Without one the old policy's id stays: an attacker who
+ * removes a TXT record must not be able to let the policy expire (RFC 8461 10.2). The lifetime is
+ * not extended only when the domain has provably withdrawn its record.
  */
 static bool
 learn_id(struct sts_cache *cache, struct flight *flight)
@@ -138,8 +138,8 @@ learn_id(struct sts_cache *cache, struct flight *flight)
 	return false;
 }
 
-/* Is a fetch of this id not to be tried again yet? Where nothing is in force only a fault of the
- * peer's is waited out: an answer of the DNS that fails, or is forged, is soon asked again. */
+/* Is a fetch of this id not to be tried again yet? When nothing is in force, only a fault of the
+ * peer has a back-off: a failed or forged DNS answer is soon looked up again. */
 bool
 sts_cache_backs_off(struct sts_cache *cache, const char *domain, const char *id, bool alive,
     struct note_failure *failure)
@@ -149,7 +149,8 @@ sts_cache_backs_off(struct sts_cache *cache, const char *domain, const char *id,
 	    (alive || sts_fault_blame(failure->fault) == STS_BLAME_PEER);
 }
 
-/* What came, or failed, while this flight was still waiting to begin is not fetched once more. */
+/* A policy that was fetched, or failed, while this flight was waiting to begin is not fetched
+ * again. */
 static bool
 is_settled(struct sts_cache *cache, struct flight *flight)
 {
@@ -274,7 +275,7 @@ note_failure(struct sts_cache *cache, struct flight *flight, const char *served)
 	count_for_outage(cache, flight);
 }
 
-/* What is cached is shown with it and tried again; the domain is not held to it. */
+/* A cached failure is shown with it and retried; it is not enforced. */
 static void
 note_own_trouble(struct sts_cache *cache, struct flight *flight)
 {

@@ -16,7 +16,7 @@
 #define IDLE_MS	(60 * 1000)
 #define FLUSH_EVERY_MS	(10 * 1000)
 #define ANCHOR_EVERY_MS	(60 * 1000)
-#define IDLE_S	(180 * 24 * 3600)	/* a policy not asked for so long is no longer refreshed */
+#define IDLE_S	(180 * 24 * 3600)	/* a policy unused for so long is no longer refreshed */
 #define STALE_MAX	1000	/* marks cleared in one tick */
 
 struct round {
@@ -190,7 +190,7 @@ sts_cache_tick(struct sts_cache *cache, struct deadline deadline)
 	return sleep;
 }
 
-/* Policies and what lies beside them go by the cache's clock; reports by days of the wall clock. */
+/* Policies and related entries use the cache's clock; reports use days of the wall clock. */
 void
 sts_cache_purge(struct sts_cache *cache)
 {

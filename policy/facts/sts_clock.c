@@ -52,7 +52,7 @@ time_off(const struct sts_anchor *saved, struct sts_reading at)
 	return shown_ms < SANE_MS ? 0 : larger(at.wall_ms - shown_ms, 0);
 }
 
-/* What the boot before did not know about its own beginning is not known better now. */
+/* If the earlier boot did not know its own beginning, it is still not known. */
 static void
 inherit_doubt(struct sts_anchor *anchor)
 {

@@ -232,7 +232,7 @@ find_and_get(struct fetch *fetch, struct resolver *resolver, struct http *http,
 	if (strlen(fetch->host) >= DOMAIN_MAX)
 		return fail(fetch, STS_FAULT_HOST_ABSENT, "%s is too long for a domain name",
 		    fetch->host);
-	/* A proxy looks names up by itself, and to which addresses it goes is its own affair. */
+	/* A proxy looks names up by itself, and chooses the addresses. */
 	if (fetch->conf->sts.http_proxy[0] == '\0' &&
 	    find_addresses(fetch, resolver, deadline) != 0)
 		return -1;

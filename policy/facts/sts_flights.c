@@ -133,7 +133,7 @@ fly_queue(void *context)
 		pthread_mutex_unlock(&flights->lock);
 		flights->fly(flights->context, &state->flight);
 		pthread_mutex_lock(&flights->lock);
-		/* What failed while everything was being shut down may have failed for that. */
+		/* A failure during the shutdown may be caused by it. */
 		if (flights->stop && state->flight.outcome != FLIGHT_FETCHED)
 			call_off(flights, state, STS_FAULT_STOPPED, "stsgated stops");
 		else

@@ -41,7 +41,7 @@ sts_failures_add(struct sts_failures *failures, int64_t now, int64_t grace_s)
 	    failures->given_up != before.given_up;
 }
 
-/* What cannot be read back counts as no failure yet: the wait begins anew. */
+/* An unreadable entry counts as no failure yet: the wait begins again. */
 static enum store_result
 load(struct store *store, const char *domain, struct sts_failures *failures)
 {

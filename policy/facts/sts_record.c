@@ -149,7 +149,7 @@ take_patterns(struct reader *reader, struct arena *arena, struct sts_policy *pol
 		policy->mx[i] = take_string(reader, arena);
 }
 
-/* 0 stands for none. What lies beyond all dates would overflow where time is added to it. */
+/* 0 means none. A time beyond all dates would overflow in additions. */
 static int64_t
 take_wall(struct reader *reader)
 {

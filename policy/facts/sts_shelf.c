@@ -381,7 +381,7 @@ next_loose(struct listing *listing, const char *domain, struct arena *arena, con
 	return found;
 }
 
-/* What is in memory comes in its place, and instead of what the store has of the same domain. */
+/* Entries in memory come in their place, and replace the store's entry of the same domain. */
 static void
 list_loose(struct listing *listing, const char *until)
 {

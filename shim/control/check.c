@@ -128,7 +128,7 @@ on_wait(void *context, const char *what)
 	return !is_gone(check);
 }
 
-/* Whoever publishes a record that counts for nothing waits for reports in vain. */
+/* A domain that publishes an invalid record gets no reports. */
 static void
 tell_reports(const struct check *check)
 {
@@ -256,8 +256,8 @@ tell_plan(const struct check *check)
 	tell(check, "plan", now, false, "%s", line);
 }
 
-/* A transaction without a message, and a host memory of its own: what is known to be dead is tried
- * all the same. */
+/* A transaction without a message, and a host memory of its own: hosts in back-off are tried
+ * nevertheless. */
 static void
 prepare(struct check *check, struct deliver_context *own)
 {

@@ -20,7 +20,7 @@
 #define WORKER_STACK	(256 * 1024)
 #define STEPS_MAX	10	/* of one address */
 
-/* What a delivery would do after this address. */
+/* The next step of a delivery after this address. */
 enum check_end { END_NEXT, END_VERIFIED, END_UNVERIFIED };
 
 /* One address of one host. Of its worker's until that has ended. */
@@ -155,7 +155,7 @@ set_doing(struct check_try *try, const char *doing)
 	pthread_mutex_unlock(&try->tries->lock);
 }
 
-/* What follows a step that went well. */
+/* The step after a successful one. */
 static const char *
 after(const struct visit *visit, const char *step)
 {
@@ -283,7 +283,7 @@ start_worker(struct check_tries *tries)
 	return worker;
 }
 
-/* A step that can be told now, so that the steps of one address stand together. NULL: none. */
+/* A step that can be reported now, so that the steps of one address are adjacent. NULL: none. */
 static const struct check_step *
 next_step(struct check_tries *tries)
 {
@@ -315,7 +315,7 @@ tell_steps(struct check_tries *tries)
 		tries->caller->told(tries->caller->context, step);
 }
 
-/* What the address is at from which the next row will come. */
+/* The operation at the address of the next row. */
 static void
 tell_doing(struct check_tries *tries)
 {

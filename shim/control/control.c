@@ -50,7 +50,7 @@ struct control {
 	struct listener *listeners;
 };
 
-/* What came with a request; from its first line to its end. */
+/* The data of a request; from its first line to its end. */
 struct upload {
 	const char *uri_end;	/* of it as it came; until begun */
 	bool begun;	/* its header is here */
@@ -255,7 +255,7 @@ begin_upload(struct upload *upload, const char *method, const char *path, const 
 	upload->wanted = control_takes_body(method, path, tcp);
 }
 
-/* What nobody wants is read and dropped, so that the answer can be read. */
+/* An unused body is read and dropped, so that the client reads the answer. */
 static void
 take_upload(struct upload *upload, const char *octets, size_t length)
 {
@@ -380,7 +380,7 @@ listener_free(struct listener *listener)
 	free(listener);
 }
 
-/* libmicrohttpd gives no answer any more to who still waits for one. */
+/* libmicrohttpd no longer answers waiting clients. */
 static void
 listener_close(struct listener *listener, struct deadline deadline)
 {

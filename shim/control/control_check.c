@@ -18,7 +18,7 @@ struct asking {
 	json_t *steps;
 	bool (*gone)(void *context);
 	void *context;
-	struct control_stream *stream;	/* NULL: told at the end alone */
+	struct control_stream *stream;	/* NULL: sent only at the end */
 	bool doing;	/* the stream is also to tell what is being waited for */
 };
 
@@ -40,7 +40,7 @@ is_gone(void *context)
 	return asking->gone(asking->context);
 }
 
-/* What was found out in haste, after nobody waited any more, is told to nobody. */
+/* Hurried results, after the client has left, are not sent. */
 static void
 add_line(struct asking *asking, const json_t *object)
 {
@@ -114,7 +114,7 @@ control_check(const struct deliver_context *deliver, const char *text,
 	json_decref(object);
 }
 
-/* What a stream needs of the request, which ends before it. */
+/* The parts of the request that a stream needs, since the request ends first. */
 struct streaming {
 	struct deliver_context deliver;
 	struct domain domain;

@@ -20,7 +20,7 @@ hex_of(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* RFC 3986 2.1: moves *at behind one octet. -1: what stands there is none. */
+/* RFC 3986 2.1: moves *at after one octet. -1: it is not one. */
 static int
 take_octet(const char **at)
 {

@@ -165,7 +165,7 @@ static const struct route {
 	void (*serve)(const struct control_request *request, struct control_answer *answer);
 	bool over_tcp;	/* tells nothing about policies and changes nothing */
 	bool body;	/* takes one */
-	bool deep;	/* a slash may stand in what follows */
+	bool deep;	/* the rest may contain a slash */
 } routes[] = {
 	{ "/v1/policy/", "", "GET", show_policy, false, false, false },
 	{ "/v1/check/", "", "GET", check, false, false, false },
@@ -234,7 +234,7 @@ serve(const struct route *route, const struct control_request *request,
 		route->serve(request, answer);
 }
 
-/* What was found out in haste, after nobody waited any more, is told to nobody. */
+/* Hurried results, after the client has left, are not sent. */
 static void
 serve_watched(const struct route *route, const struct control_request *request,
     struct control_answer *answer)
@@ -253,7 +253,7 @@ serve_watched(const struct route *route, const struct control_request *request,
 	    "later");
 }
 
-/* What the first route says that fits a path is what the path means. */
+/* The first route that matches a path decides. */
 static bool
 is_same_path(const struct route *a, const struct route *b)
 {

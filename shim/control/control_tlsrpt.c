@@ -244,7 +244,7 @@ count_entry(void *context, const char *key, const struct outbox_entry *entry)
 	return true;
 }
 
-/* How it stands with a day: no more than is known is said. */
+/* The state of a day: unknown values are left out. */
 static const char *
 state_of(const struct control_tlsrpt *tlsrpt, int64_t day, bool planned,
     const struct outbox_day *state)

@@ -28,11 +28,11 @@ struct visitor {
 
 struct visitors {
 	int64_t idle_ms, answer_ms;
-	pthread_t thread;	/* closes those whose time is over */
+	pthread_t thread;	/* closes those that have timed out */
 	pthread_mutex_t lock;
 	pthread_cond_t sooner;	/* something may have to be closed sooner than the thread thinks */
 	bool ending;
-	struct deadline next;	/* what the thread waits for, while there is anybody */
+	struct deadline next;	/* what the thread waits for, while there are connections */
 	struct visitor *first, *last;	/* in the order in which they last did something */
 };
 
@@ -43,7 +43,7 @@ send_away(struct visitor *visitor)
 	(void)shutdown(visitor->fd, SHUT_RDWR);
 }
 
-/* Closes those whose time is over; gives the time at which the next one's is. */
+/* Closes connections that have timed out; returns the time of the next one. */
 static struct deadline
 close_late(struct visitors *visitors)
 {
@@ -144,7 +144,7 @@ note(struct visitors *visitors, struct visitor *visitor)
 		(void)pthread_cond_signal(&visitors->sooner);
 }
 
-/* Who has to go for one that has just come, at the end of the list; NULL: nobody. */
+/* The connection to close in favour of the newest, at the end of the list; NULL: none. */
 static struct visitor *
 choose(const struct visitors *visitors)
 {

@@ -20,7 +20,7 @@ struct telling {
 	const struct lmtp_message *message;
 	struct txn *txn;
 	size_t told;	/* recipients that have their final reply */
-	bool lost;	/* nothing can be told any more */
+	bool lost;	/* the MTA can no longer be reached */
 };
 
 bool
@@ -36,7 +36,7 @@ lmtp_answer_write(const struct lmtp_service *service, const struct conf *conf,
 	    STREAM_OK;
 }
 
-/* RFC 8689 4.1: where REQUIRETLS was asked, the header field counts for nothing. */
+/* RFC 8689 4.1: with REQUIRETLS the header field is ignored. */
 static enum sender_wish
 wish_of(const struct lmtp_message *message, const struct body *body)
 {
@@ -47,7 +47,7 @@ wish_of(const struct lmtp_message *message, const struct body *body)
 	return WISH_NONE;
 }
 
-/* The fields of the log's delivery line that a message has which went nowhere. */
+/* The fields of the log's delivery line for a message without delivery. */
 static void
 log_refusal(const struct lmtp_message *message, const struct rcpt *rcpt,
     const struct reply *reply)
@@ -67,7 +67,7 @@ log_refusal(const struct lmtp_message *message, const struct rcpt *rcpt,
 	log_text(&line, "policy", "none");
 	log_text(&line, "tls", "none");
 	log_text(&line, "reused", "no");
-	/* What the header says is not known of a message that was not kept. */
+	/* The header of a message that was not kept is not known. */
 	log_text(&line, "wish", sender_wish_name(message->requiretls ? WISH_REQUIRETLS :
 	    WISH_NONE));
 	log_text(&line, "status", status);
@@ -123,7 +123,7 @@ on_answered(void *context, const struct rcpt *rcpt)
 	if (telling->told > index)
 		return !telling->lost;	/* had the last word already */
 	tell(telling, &rcpt->reply);
-	/* What is decided goes out now, in one segment with what is decided right behind it. */
+	/* Decided replies are sent now, in one segment with those decided immediately after. */
 	if (index + 1 == telling->message->rcpt_count || !txn_is_settled(telling->txn, rcpt + 1))
 		flush(telling);
 	return !telling->lost;
@@ -157,7 +157,7 @@ say_last_word(struct telling *telling)
 	flush(telling);
 }
 
-/* txn_run() asks it now and then. */
+/* txn_run() calls it now and then. */
 static bool
 on_watch(void *context)
 {

@@ -9,7 +9,7 @@
 
 #include "shim/lmtp/lmtp_command.h"
 
-/* What of the line is still to be read. */
+/* The unread rest of the line. */
 struct rest {
 	const char *at, *end;
 };
@@ -82,7 +82,7 @@ fail(struct reply *error, const char *enhanced, const char *what)
 	return -1;
 }
 
-/* Digits alone. What does not fit is UINT64_MAX, which is beyond every limit. */
+/* Only digits. A larger number is UINT64_MAX, which is beyond every limit. */
 static bool
 parse_number(const struct rest *digits, uint64_t *number)
 {
@@ -137,8 +137,8 @@ take_ignored(struct lmtp_command *command, const struct rest *value)
 }
 
 /*
- * AUTH and what belongs to DSN are not advertised, but an MTA may be told to send them all the
- * same. They lose nothing here: notifying stays the MTA's duty.
+ * AUTH and the parameters of DSN are not advertised, but an MTA may be configured to send them
+ * anyway. Nothing is lost: notifications remain the MTA's duty.
  */
 static const struct parameter {
 	enum lmtp_verb verb;

@@ -8,7 +8,7 @@
 
 #include "shim/lmtp/lmtp_dot.h"
 
-/* What follows an octet that is neither the end nor a dot to be dropped. */
+/* The state after an octet that is neither the end nor a dot to be dropped. */
 static enum lmtp_dot_state
 after(enum lmtp_dot_state state, char c)
 {

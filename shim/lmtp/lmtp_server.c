@@ -67,7 +67,7 @@ is_open(struct lmtp_server *server, const struct ip_port *local)
 	return found;
 }
 
-/* May this connection speak to us? text says who it was when not. */
+/* Is this connection allowed? text names the client when not. */
 static bool
 is_allowed(struct lmtp_server *server, const struct conf *conf, int fd, char text[IP_TEXT_MAX])
 {
@@ -90,7 +90,7 @@ is_allowed(struct lmtp_server *server, const struct conf *conf, int fd, char tex
 	    conf_allows(conf->lmtp.allow_from, conf->lmtp.allow_from_count, &peer);
 }
 
-/* One line for somebody who gets no session. 421, since a 5xx here would bounce mail. */
+/* One line for a client that gets no session. 421, since a 5xx here would bounce mail. */
 static void
 turn_away(int fd, const char *enhanced, const char *why)
 {
@@ -182,7 +182,8 @@ lmtp_server_new(const struct conf *conf, struct spool *spool,
 	return server;
 }
 
-/* Loopback is as good as the machine; what is bound elsewhere asks allow-from for every peer. */
+/* Loopback counts as the machine itself; sockets bound elsewhere check allow-from for every
+ * peer. */
 static void
 note_open(struct lmtp_server *server, const struct ip_port *ip_port)
 {

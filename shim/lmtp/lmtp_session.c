@@ -132,7 +132,7 @@ make_id(struct lmtp_session *session)
 	return arena_strdup(session->message.arena, id);
 }
 
-/* What becomes of a session whose input has failed. */
+/* Ends a session whose input has failed. */
 static void
 end_input(struct lmtp_session *session, enum stream_status status)
 {

@@ -64,7 +64,7 @@ quoted_length(const char *text, size_t length)
 	return 0;
 }
 
-/* Dots may stand anywhere: there are mailboxes like "name.@" that people have had for years. */
+/* Dots may be anywhere: old mailboxes like "name.@" exist. */
 static size_t
 dot_string_length(const char *text, size_t length)
 {

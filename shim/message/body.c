@@ -110,7 +110,7 @@ spool_file(const struct spool *spool)
 	fd = open(spool->directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (fd >= 0)
 		return fd;
-	/* Not every file system can do that; whatever else is wrong will show again here. */
+	/* Not every file system can do that; any other error will occur again here. */
 	if (asprintf(&path, "%s/stsgate.XXXXXX", spool->directory) < 0)
 		return -1;
 	fd = mkostemp(path, O_CLOEXEC);
@@ -290,8 +290,8 @@ scan(struct body *body, const char *octets, size_t length)
 	tls_required_scan(&body->tls_required, octets, length);
 }
 
-/* Writes what length octets become to out, which has room for twice as many. Every CR goes and
- * every LF brings its own, so that it does not matter where the input is cut. */
+/* Converts length octets to out, which has room for twice as many. Every CR goes and every LF
+ * brings its own, so that it does not matter where the input is cut. */
 static size_t
 normalise(const char *octets, size_t length, char *out)
 {

@@ -35,7 +35,7 @@ struct listener {
 	bool (*gone)(void *session);
 	void *session;
 	size_t told;	/* recipients */
-	bool gave_up;	/* the MTA can no longer be told */
+	bool gave_up;	/* the MTA can no longer be reached */
 	struct deadline next_look;	/* whether it is still there */
 };
 
@@ -180,7 +180,7 @@ tell_settled(struct txn *txn, struct listener *listener)
 	}
 }
 
-/* Called with the lock held, given up meanwhile. */
+/* Called with the lock held, released meanwhile. */
 static void
 look_after(struct txn *txn, struct listener *listener)
 {
@@ -270,7 +270,7 @@ start_workers(struct work *work, struct worker **workers, size_t count)
 	return started;
 }
 
-/* Nobody can deliver anything: the MTA tries again when there are threads to be had. */
+/* Nothing can be delivered: the MTA tries again later. */
 static void
 settle_without_threads(struct txn *txn)
 {

@@ -27,9 +27,9 @@ struct walk {
 	enum visit_weight failed_last;	/* of the last address */
 };
 
-/* What must be left of the transaction's time for an address to be begun with: enough to wait out
- * the answer to its final dot. Where the administrator gave transactions less than two such waits,
- * half of their time must do, or nothing would ever be tried. */
+/* The time of the transaction that must be left to start with an address: enough to wait for the
+ * reply to its final dot. Where the administrator gave transactions less than two such waits, half
+ * of their time is enough, or nothing would ever be tried. */
 static int64_t
 reserve_ms(const struct conf *conf)
 {
@@ -88,8 +88,8 @@ remember(struct walk *walk, const struct visit *visit)
 		walk->failed = *visit;
 }
 
-/* How often one message knocks at one domain has a bound, for the sake of its hosts; but those that
- * lack the TLS that is demanded turned nobody away. */
+/* The number of sessions of one message with one domain is limited, to spare its hosts; but hosts
+ * without the required TLS do not count. */
 static void
 count_session(struct walk *walk, const struct visit *visit)
 {
@@ -148,8 +148,8 @@ try_address(struct walk *walk, const struct plan_host *host, const struct ip *ip
 	return end == VISIT_NEXT && may_knock(walk);
 }
 
-/* May one more address of this host be tried? Not where it has greeted and other hosts would go
- * without being asked at all. */
+/* May one more address of this host be tried? Not if it has greeted and other hosts would then
+ * never be tried. */
 static bool
 may_stay(const struct walk *walk, unsigned sessions_before)
 {
@@ -174,8 +174,8 @@ walk_addresses(struct walk *walk, const struct plan_host *host, size_t *next)
 	return true;
 }
 
-/* The next host of which no address was tried. The last session of a message is for any of them,
- * so that in time each is asked, however many before it turn messages away. */
+/* The next host of which no address was tried. The last session of a message is for any of them, so
+ * that each is tried in time, however many before it refuse. */
 static size_t
 pick_untried(const struct walk *walk, const size_t *next)
 {
@@ -264,7 +264,7 @@ settle_failed(struct walk *walk)
 		return;
 	}
 	if (is_cut_short(walk)) {
-		/* What those that were asked have in common the others may not have. */
+		/* A property of all tried hosts may not apply to the others. */
 		reply = walk->failed.reply;
 		reply.code = 451;
 		reply.enhanced[0] = '4';
@@ -293,8 +293,8 @@ settle_by_plan(struct delivery *delivery, struct deliver_report *report)
 	report->exhausted = true;
 }
 
-/* The plan by a policy that is asked after once more, with its facts. NULL: there is none, or the
- * MTA hung up meanwhile, or no session is left for its hosts. */
+/* The plan after another look-up of the policy, with its facts. NULL: there is none, or the MTA
+ * hung up meanwhile, or no session is left for its hosts. */
 static struct plan *
 plan_again(const struct walk *walk, struct arena *arena, struct facts *facts,
     struct facts *before)
@@ -313,7 +313,7 @@ plan_again(const struct walk *walk, struct arena *arena, struct facts *facts,
 	return NULL;
 }
 
-/* facts NULL: the policy is not asked after once more. */
+/* facts NULL: the policy is not looked up again. */
 static void
 deliver(struct delivery *delivery, struct deliver_report *report, struct facts *facts,
     unsigned *sessions)
@@ -339,7 +339,7 @@ deliver(struct delivery *delivery, struct deliver_report *report, struct facts *
 		settle_by_plan(delivery, report);
 }
 
-/* Does anybody wait for what is looked up? What is cut off tells nothing of the domain. */
+/* Is the MTA still waiting for the look-up? A cancelled one says nothing about the domain. */
 static bool
 is_awaited(void *context, const char *what)
 {
@@ -374,7 +374,7 @@ deliver_by_plan(struct delivery *delivery, struct arena *arena, struct deliver_c
 	deliver_report_begin(&report, arena, delivery);
 	delivery->plan = gather_plan_for(&deliverer->gatherer, arena, delivery->group->domain,
 	    address->literal ? &address->ip : NULL, txn->wish, txn->deadline, &facts);
-	/* What was gathered in haste tells nothing. */
+	/* Facts of a cancelled gathering say nothing. */
 	if (txn_is_abandoned(txn) && !deadline_passed(txn->deadline)) {
 		settle_unheard(delivery);
 		return;

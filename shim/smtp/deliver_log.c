@@ -77,7 +77,7 @@ add_connection(struct log_line *line, const struct visit *visit)
 	log_text(line, "reused", visit->reused ? "yes" : "no");
 }
 
-/* Whoever counts lines by tls= must see these too. */
+/* Statistics by tls= must include these too. */
 static void
 add_no_connection(struct log_line *line)
 {
@@ -106,8 +106,8 @@ count_attempt(const struct delivery *delivery, const struct visit *visit)
 		metrics_count(METRIC_CONNECTIONS, tls_word(visit), NULL);
 }
 
-/* What failed though the message goes on: by the policy that counts, or else by the one beside it,
- * with its name. */
+/* A failure although the message is delivered: by the policy that decides, or otherwise by the
+ * other one, with its name. */
 static void
 add_failure(struct log_line *line, const struct judgement *judgement)
 {

@@ -39,7 +39,7 @@ deliver_report_begin(struct deliver_report *report, struct arena *arena,
 	const char *domain = domain_of(delivery);
 
 	*report = (struct deliver_report){ .arena = arena, .began_s = clock_wall_s() };
-	/* RFC 8689 5: who asked for no TLS policy has made none fail. */
+	/* RFC 8689 5: a sender that asked for no TLS policy has made none fail. */
 	report->wanted = delivery->context->recorder != NULL && domain != NULL &&
 	    delivery->txn->wish != WISH_NO && !is_own_report(delivery);
 	if (report->wanted)

@@ -27,7 +27,7 @@ struct entry {
 	char *next_hop, *sender;	/* NULL where the scope is wider */
 	unsigned failures;	/* in a row */
 	int64_t next_ms;	/* not to be tried before */
-	bool probed;	/* somebody is trying it */
+	bool probed;	/* a delivery is probing it */
 	char last[HOST_MEMORY_TEXT];
 };
 
@@ -163,7 +163,7 @@ interval_ms(const struct host_memory *memory, unsigned failures)
 		interval *= 2;
 	if (interval <= INTERVAL_MOST_MS)
 		return interval;
-	/* An administrator who asks for more than the most gets it from the first failure on. */
+	/* A longer interval than the maximum applies from the first failure on. */
 	return memory->retry_ms > INTERVAL_MOST_MS ? memory->retry_ms : INTERVAL_MOST_MS;
 }
 

@@ -280,7 +280,7 @@ keep_put(struct keep *keep, const char *key, const struct ip *ip, const char *do
 	return !stopping;
 }
 
-/* Nothing is to come from a host that was not asked anything: what has come is its good-bye. */
+/* A host sends nothing without a command: any input is its good-bye. */
 static bool
 is_quiet(const struct kept *kept)
 {
@@ -324,7 +324,7 @@ keep_take(struct keep *keep, const char *key, struct kept *kept)
 	return true;
 }
 
-/* The one that was idle longest among those that stand in the way. */
+/* The one that was idle longest among those that block the caller. */
 static struct idle *
 find_victim(struct keep *keep, enum slots_excess excess, const struct ip *ip, const char *domain)
 {

@@ -26,8 +26,8 @@
 #define REST_MS	200	/* a host with a limit hears a little late of what ended */
 #define LINGER_MS	(10 * 60 * 1000)	/* what was learnt outlives the last connection */
 
-/* Connections of one address or destination. Stays while somebody holds or awaits one, and that of
- * an address whose host greeted us a while longer. */
+/* Connections of one address or destination. Exists while a caller holds or awaits one, and a while
+ * longer for an address whose host greeted us. */
 struct counter {
 	struct counter *next;
 	unsigned open, idle;
@@ -214,8 +214,8 @@ dequeue(struct slots *slots, struct waiter *waiter)
 	*(waiter->next != NULL ? &waiter->next->previous : &slots->last) = waiter->previous;
 }
 
-/* The one who waits longest among those whose limits leave room gets what was given back, so that
- * at no time somebody waits who need not. */
+/* The longest waiting caller among those whose limits leave room gets the slot, so that no caller
+ * waits without need. */
 static void
 grant_to_the_first_that_fits(struct slots *slots)
 {
@@ -240,7 +240,7 @@ asked_and_gone(struct slots *slots, bool (*gone)(void *context), void *context)
 
 	if (gone == NULL)
 		return false;
-	/* Whoever answers may hold locks of his own. */
+	/* The callback may hold locks of its own. */
 	pthread_mutex_unlock(&slots->lock);
 	answer = gone(context);
 	pthread_mutex_lock(&slots->lock);
@@ -302,7 +302,7 @@ slots_take(struct slots *slots, const struct ip *ip, const char *domain, unsigne
 	return waiter.granted;
 }
 
-/* Of what somebody has a slot or an idle connection for. */
+/* Of a target with a slot or an idle connection. */
 static struct counter *
 counter_held(struct slots *slots, const char *key)
 {

@@ -13,7 +13,7 @@
 #include "shim/smtp/smtp_client.h"
 
 #define KEPT_ANSWER_MS	(20 * 1000)	/* a kept connection may have lost its other end unseen */
-#define QUIT_MS	1000	/* to hand QUIT to the kernel; nobody waits for the answer */
+#define QUIT_MS	1000	/* to hand QUIT to the kernel; the answer is not awaited */
 
 struct deadline
 smtp_client_command_deadline(const struct smtp_client *client)

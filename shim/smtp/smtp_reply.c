@@ -32,8 +32,8 @@ smtp_reply_begin(struct smtp_reply *reply)
 	reply->reply.remote = true;
 }
 
-/* The code of a line, or 0: none, or one that no SMTP reply has (RFC 5321 4.2.1). Hosts forget the
- * space behind it, or write a tab. */
+/* The code of a line, or 0: none, or one that no SMTP reply has (RFC 5321 4.2.1). Some hosts omit
+ * the space after it, or write a tab. */
 static int
 code_of(const char *line, size_t length)
 {
@@ -87,7 +87,7 @@ append(struct smtp_reply *reply, const char *octets, size_t length)
 		    octets[i] >= 0x20 && octets[i] <= 0x7e ? octets[i] : '?';
 }
 
-/* Lines become one, and an enhanced code repeated on each is told once. */
+/* Lines become one, and an enhanced code repeated on each is kept once. */
 static void
 add_text(struct smtp_reply *reply, const char *text, size_t length)
 {
@@ -138,7 +138,7 @@ set_code(struct smtp_reply *reply, int code)
 	made->code = code;
 }
 
-/* The text behind the code, and behind one space, tab or hyphen. */
+/* The text after the code, and after one space, tab or hyphen. */
 static void
 add_rest(struct smtp_reply *reply, int code, const char *line, size_t length)
 {
@@ -208,7 +208,7 @@ is_word(const char *word, size_t length, const char *name)
 	return length == strlen(name) && strncasecmp(word, name, length) == 0;
 }
 
-/* A number that cannot be read or held is no limit that could be kept to: as if none were told. */
+/* A number that cannot be parsed or represented is ignored. */
 static uint64_t
 number_of(const char *text, size_t length)
 {

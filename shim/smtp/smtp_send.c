@@ -22,8 +22,8 @@
 /* How the transaction goes on after one answer. */
 enum turn {
 	TURN_ON,
-	TURN_CONTENT,	/* DATA was accepted, and somebody is to get it */
-	TURN_EMPTY,	/* DATA was accepted though nobody is to get it */
+	TURN_CONTENT,	/* DATA was accepted, and a recipient is left */
+	TURN_EMPTY,	/* DATA was accepted without any recipient */
 	TURN_REFUSED,
 	TURN_ELSEWHERE
 };
@@ -163,7 +163,7 @@ hear_data(struct smtp_client *client, const struct smtp_message *message)
 		return anybody ? TURN_CONTENT : TURN_EMPTY;
 	if (anybody && may_be_the_connection(message, &client->reply))
 		return TURN_ELSEWHERE;
-	/* Whether it now waits for content or not, nobody can tell. */
+	/* It is not known whether the host now waits for content. */
 	if (reply_is_positive(&client->reply))
 		client->spent = true;
 	return TURN_REFUSED;
@@ -195,12 +195,12 @@ envelope(struct smtp_client *client, struct smtp_message *message, enum smtp_sta
 
 	while (turn == TURN_ON) {
 		if (heard == data && count_state(message, SMTP_RCPT_TAKEN) == 0)
-			return TURN_REFUSED;	/* nobody is left who would want the content */
+			return TURN_REFUSED;	/* no recipient is left */
 		octets = 0;
 		do {
 			octets += say(client, message, said++);
 		} while (client->features.pipelining && said <= data && octets < FLIGHT);
-		/* What cannot be sent shows at the answer. */
+		/* A failure to send shows at the reply. */
 		(void)stream_flush(client->stream, smtp_client_command_deadline(client));
 		while (turn == TURN_ON && heard < said)
 			turn = hear(client, message, heard++, status);
@@ -208,7 +208,7 @@ envelope(struct smtp_client *client, struct smtp_message *message, enum smtp_sta
 	return turn;
 }
 
-/* RFC 2920 3.1: a host that asks for content though it refused everybody gets none. */
+/* RFC 2920 3.1: a host that accepts DATA after refusing all recipients gets no content. */
 static void
 send_nothing(struct smtp_client *client)
 {
@@ -269,7 +269,7 @@ hear_too_early(struct smtp_client *client, enum smtp_status *status)
 	return SMTP_FATE_ELSEWHERE;
 }
 
-/* All but the final dot. false: it is not to be given, and fate tells what that means. */
+/* All but the final dot. false: the dot must not be sent, and fate says why. */
 static bool
 send_content(struct smtp_client *client, struct smtp_message *message, char *chunk,
     enum smtp_fate *fate, enum smtp_status *status)
@@ -290,7 +290,7 @@ send_content(struct smtp_client *client, struct smtp_message *message, char *chu
 	if (got == 0 && stream_sent(client->stream) != sent_before)
 		written = stream_flush_slowly(client->stream, client->data_deadline,
 		    client->data_timeout);
-	/* What the MTA will send again must not have been delivered already. */
+	/* A message that the MTA will send again must not be delivered now. */
 	*fate = SMTP_FATE_BROKEN_OFF;
 	if (abandoned || message->abandoned(message->context))
 		return false;
@@ -307,8 +307,8 @@ send_content(struct smtp_client *client, struct smtp_message *message, char *chu
 	return false;
 }
 
-/* From here on the host may have the message, whatever we hear of it: its answer is waited out,
- * even when nobody is left to be told. */
+/* From here on the host may have the message, whatever we hear of it: its reply is awaited, even
+ * when the MTA has hung up. */
 static enum smtp_fate
 give_the_dot(struct smtp_client *client, enum smtp_status *status)
 {
@@ -340,8 +340,8 @@ content(struct smtp_client *client, struct smtp_message *message, enum smtp_stat
 	return fate;
 }
 
-/* What nobody asked for would be taken for the answer to the next command, and every answer after
- * it for that of the next recipient. */
+/* An unsolicited reply would be taken for the reply to the next command, and every later one for
+ * that of the next recipient. */
 static bool
 is_out_of_step(struct smtp_client *client, enum smtp_status *status)
 {

@@ -17,7 +17,8 @@ struct known {
 	int64_t from_s, until_s;	/* both 0: nothing is known */
 };
 
-/* A chain has one place. Who comes later takes it, so that no flood of chains makes it grow. */
+/* A chain has one place. A later chain replaces an earlier one, so that a flood of chains does not
+ * make it grow. */
 struct tls_chains {
 	pthread_mutex_t lock;
 	uint64_t roots;

@@ -55,7 +55,7 @@ struct tls_io {
 	struct proof *unheard;	/* amended until the first octet under TLS; then NULL */
 };
 
-/* The proof is computed after the handshake, which goes on with any certificate. */
+/* The proof is computed after the handshake, which continues with any certificate. */
 static int
 accept_for_now(X509_STORE_CTX *verifier, void *unused)
 {
@@ -109,7 +109,7 @@ keep_session(SSL *ssl, SSL_SESSION *session)
 	return 1;
 }
 
-/* What opportunistic TLS refuses would go in plaintext: weak is better than nothing. */
+/* A refusal by opportunistic TLS would lead to plaintext: weak TLS is better than none. */
 static const char *
 suites(bool strict, unsigned omit)
 {
@@ -499,7 +499,7 @@ proves(const struct tls_wish *wish, const struct proof *proof)
 }
 
 /* Chooses the session to offer, and measures its chain in *proof. A host whose certificate was
- * renewed is never held to an old one: what does not prove today what is asked is dropped. */
+ * renewed is never held to an old one: a session that does not meet today's demands is dropped. */
 static void
 offer_session(const struct tls_client *tls, struct tls_io *io, const struct tls_wish *wish,
     struct proof *proof)
@@ -569,8 +569,8 @@ tls_client_start(struct tls_client *tls, struct stream *stream, const struct tls
 	struct tls_io *io;
 
 	memset(proof, 0, sizeof(*proof));
-	/* RFC 3207 6: octets that came with the 220 are not the server's word, and somebody put
-	 * them there to be taken for it. */
+	/* RFC 3207 6: octets that arrived with the 220 are not from the server: an attacker
+	 * injected them. */
 	if (stream_has_input(stream)) {
 		fail(proof, "plaintext-after-starttls", false);
 		return;

@@ -58,8 +58,8 @@ tls_dane_free(struct tls_dane *dane)
 	free(dane);
 }
 
-/* Goes on whatever fails. Where no record matches the rest means nothing; else what is nearest to
- * the leaf counts. */
+/* Continues after any failure. If no record matches, the other failures have no meaning; otherwise
+ * the one nearest to the leaf counts. */
 static int
 keep_worst(int ok, X509_STORE_CTX *verifier)
 {
@@ -135,7 +135,7 @@ name_match(SSL *ssl, struct proof *proof)
 {
 	uint8_t usage, selector, matching;
 
-	SSL_set_verify_result(ssl, X509_V_OK);	/* else OpenSSL does not tell */
+	SSL_set_verify_result(ssl, X509_V_OK);	/* otherwise OpenSSL does not say */
 	if (SSL_get0_dane_tlsa(ssl, &usage, &selector, &matching, NULL, NULL) >= 0)
 		snprintf(proof->dane_match, sizeof(proof->dane_match), "%u %u %u",
 		    (unsigned)usage, (unsigned)selector, (unsigned)matching);
