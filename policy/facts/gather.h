@@ -34,7 +34,7 @@ struct gatherer {
 	struct resolver *resolver;
 	struct sts_cache *sts_cache;
 	struct conf_now *now;	/* NULL: conf is never replaced */
-	bool skip_relay;	/* for an MTA that delivers by itself: a destination's relay is not used */
+	bool skip_relay;	/* the MTA delivers itself: no relay of a destination */
 	const struct gather_watch *watch;	/* NULL: no observer */
 };
 

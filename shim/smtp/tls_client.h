@@ -47,8 +47,8 @@ struct tls_wish {
 	bool strict;	/* a demand is enforced: min_protocol and security level 2 hold;
 			   else TLS 1.0 and weak parameters rather than plaintext */
 	enum conf_tls_version min_protocol;
-	/* The scope of resumption; it separates strict from not strict. NULL: nothing is resumed and no
-	 * session kept. */
+	/* The scope of resumption; it separates strict from not strict. NULL: nothing is resumed,
+	 * and no session is kept. */
 	const char *session_key;
 	unsigned omit;	/* of enum tls_omit: what an earlier handshake may have failed for */
 };
