@@ -293,7 +293,7 @@ halt_policy_map(struct engines *e)
 {
 	bool drained = policy_map_drain(e->policy_map, deadline_in(MAP_DRAIN_MS));
 
-	/* Nobody waits for what is looked up in the background. */
+	/* No caller waits for look-ups in the background. */
 	sts_cache_stop(e->sts_cache);
 	policy_map_stop(e->policy_map);
 	return drained;
@@ -367,7 +367,7 @@ halt_lmtp(struct engines *e)
 	keep_stop(e->deliver->keep);
 	if (lmtp_server_drain(e->lmtp, deadline_in(DRAIN_MS)))
 		return true;
-	/* Nobody waits for an answer or a policy any more. */
+	/* No caller waits for an answer or a policy any longer. */
 	sts_cache_stop(e->sts_cache);
 	lmtp_server_abandon(e->lmtp);
 	return false;

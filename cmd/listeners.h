@@ -39,7 +39,8 @@ int listeners_serve(struct listeners *listeners, const char *section,
  * which something cannot be opened keeps what it has; it is logged why. */
 void listeners_reload(struct listeners *listeners, const struct conf *conf);
 
-/* Removes the Unix sockets: they would swallow connections that nobody accepts. NULL is allowed. */
+/* Removes the Unix sockets: they would take connections that are never accepted. NULL is
+ * allowed. */
 void listeners_close(struct listeners *listeners);
 
 #endif

@@ -208,7 +208,7 @@ client_ask_about(const struct client *client, const char *method, const char *be
 	struct buf path = { 0 };
 	int status;
 
-	/* An option behind "--" is more likely than a domain that begins with a hyphen. */
+	/* An option after "--" is more likely than a domain that begins with a hyphen. */
 	if (text[0] == '-' || conf_host(text, &domain) != 0) {
 		fprintf(stderr, "stsgate: \"%s\" is not a domain name\n", text);
 		return EX_USAGE;

@@ -23,7 +23,7 @@ struct client {
 	const struct conf *conf;
 	struct http *http;
 	bool json;	/* print what stsgated said as it is */
-	bool patient;	/* what is asked for may take many minutes */
+	bool patient;	/* the request may take many minutes */
 	/* for stsgate report alone; NULL: not given */
 	const char *date, *domain, *dry_run;
 	bool force;
@@ -39,12 +39,12 @@ struct client {
 int client_ask(const struct client *client, const char *method, const char *path,
     const struct buf *body, struct http_answer *answer);
 json_t *client_parse(const struct http_answer *answer);	/* NULL after a message */
-/* Says in stsgated's own words why an answer is not what was asked for. */
+/* Says in stsgated's own words why a request failed. */
 void client_complain(const struct http_answer *answer);
 void client_print_json(const json_t *object);
 
-/* Shows the object of a 200 or 502; 204 has none. is_no tells whether a 200 means no all the same;
- * NULL: never. EX_OK, or EXIT_NO. */
+/* Shows the object of a 200 or 502; 204 has none. is_no tells whether a 200 still means no; NULL:
+ * never. EX_OK, or EXIT_NO. */
 int client_show(const struct client *client, const struct http_answer *answer,
     void (*show)(FILE *out, const json_t *object), bool (*is_no)(const json_t *object));
 /* Both for a path, and for one about a domain. */

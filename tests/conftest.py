@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""What every story shares: one private Internet, and daemons on it.
+"""Shared by all stories: one private Internet, and daemons on it.
 
 `mta` is a stsgated with the lab's settings, `unguarded` the same with
 `sts { enforce = "off" }`; both serve many tests, each of which publishes
-domains of its own.  `start` makes a daemon for one test, `pair` one with a milter beside it.
+domains of its own.  `start` makes a daemon for one test, `pair` one with a milter.
 """
 
 import json
@@ -123,7 +123,7 @@ def machine(net):
 
 @pytest.fixture
 def beside():
-    """Starts a milter that reads the configuration of a stsgated: beside(daemon)."""
+    """Starts a milter with the configuration of a stsgated: beside(daemon)."""
     made = []
 
     def start_one(daemon, listen=None):
@@ -140,7 +140,7 @@ def beside():
 
 @pytest.fixture
 def pair(start, beside):
-    """stsgated and the milter beside it: pair(milter settings)."""
+    """stsgated and its milter: pair(milter settings)."""
     def build(**settings):
         mta = start({"milter": settings})
         return mta, beside(mta)

@@ -22,7 +22,7 @@
 /* An engine and how many use it: the resolver's own use, and one for each running question. */
 struct shared_engine {
 	struct resolver_engine *engine;
-	struct resolver_engine *servers;	/* not validating, while they are bypassed; or NULL */
+	struct resolver_engine *servers;	/* not validating, while bypassed; or NULL */
 	struct resolver_sites *sites;	/* names that are still asked at the servers */
 	struct resolver_answers *answers;	/* NULL for one that is asked past all caches */
 	unsigned users;	/* under the resolver's lock */

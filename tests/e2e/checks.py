@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""What tests assert about the wire, in a mail engineer's terms."""
+"""Assertions about the wire, in a mail engineer's terms."""
 
 import time
 

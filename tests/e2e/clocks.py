@@ -20,7 +20,7 @@ def build(directory):
 
 
 def preload(library):
-    """LD_PRELOAD: the library, behind the sanitizers' runtime where the program has one."""
+    """LD_PRELOAD: the library, after the sanitizers' runtime if the program has one."""
     linked = subprocess.run(["ldd", programs.find("stsgated")], check=True, text=True,
                             capture_output=True).stdout
     return ":".join([*re.findall(r"lib[at]san\.so\S* => (\S+)", linked), str(library)])
@@ -45,12 +45,12 @@ class Clocks:
         fresh.replace(self.files[name])
 
     def step(self, seconds):
-        """Somebody sets the wall clock."""
+        """Sets the wall clock."""
         self.wall += seconds
         self._write("WALL_CLOCK", self.wall)
 
     def outlive(self, seconds):
-        """What began earlier and lasts so long is over: clocks are read in whole seconds."""
+        """Any period of this length that began earlier is over: clocks are read in whole seconds."""
         self.pass_over(seconds + 5)
 
     def pass_over(self, seconds):
@@ -86,5 +86,5 @@ class Clocks:
         self.start()
 
     def now(self):
-        """What the wall clock shows."""
+        """The time of the wall clock."""
         return time.time() + self.wall

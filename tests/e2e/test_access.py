@@ -35,13 +35,13 @@ def path_of(daemon, section):
 
 
 def as_user(uid, gid, *command):
-    """What a command prints that another user runs."""
+    """The output of a command that another user runs."""
     return subprocess.run(["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups",
                            *command], capture_output=True, text=True, timeout=30, check=True).stdout
 
 
 def knock(uid, gid, *paths):
-    """What becomes of another user's connect() to each."""
+    """The result of another user's connect() to each."""
     return as_user(uid, gid, "/usr/bin/python3", "-c", TRY, *map(str, paths)).splitlines()
 
 
@@ -121,7 +121,7 @@ def free_port():
 
 
 def test_modes_by_default(mta):
-    """What another user may open: the policy map, and nothing else."""
+    """Another user may open the policy map, and nothing else."""
     sections = ("lmtp", "control", "policy-map")
     paths = [path_of(mta, section) for section in sections]
     assert [stat.S_IMODE(path.stat().st_mode) for path in paths] == [0o660, 0o600, 0o666]

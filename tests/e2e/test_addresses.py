@@ -49,7 +49,7 @@ def test_nothing_is_left_to_believe(net, mta, fault):
 
 
 def test_an_alias_with_one_bogus_family(net, mta):
-    """The records at the alias are those that count, and they are asked for."""
+    """The records at the alias count, and they are looked up."""
     domain = under_dane(net)
     real = "real." + domain.name
     net.zones.remove(domain.host.name)

@@ -22,7 +22,7 @@ TRUST = {"certificate-not-trusted", "validation-failure"}
 
 @dataclass
 class Attack:
-    """What the attacker does, the reply it must get, and the RFC 8460 results that name it."""
+    """The attack, the required reply, and the RFC 8460 results that name it."""
 
     behaviour: Behaviour
     reply: str
@@ -155,7 +155,8 @@ def test_mx_record_replaced(net, mta, unguarded):
 
 
 def test_mx_record_replaced_by_one_under_dane(net, mta, unguarded):
-    """The attacker's own TLSA records match his certificate, and say nothing for the victim."""
+    """The attacker's own TLSA records match the attacker's certificate, and prove nothing for
+    the victim."""
     victim = net.domain(policy="enforce", zone="plain", policy_id="pinned")
     attacker = net.domain(behaviour=Behaviour(certificate="self-signed"))
     net.zones.add(tlsa.at(attacker.host.name), "TLSA",
@@ -227,7 +228,7 @@ def test_an_underscore_does_not_widen_a_wildcard(net, mta, unguarded):
 
 
 def test_refused_by_every_host(net, mta):
-    """H10: all hosts fail in different ways; nobody is told anything."""
+    """H10: all hosts fail in different ways; none of them gets the message."""
     domain = net.domain(policy="enforce", policy_id="hopeless", mx=[
         Mx(10, behaviour=ATTACKS["STARTTLS stripped"].behaviour),
         Mx(20, behaviour=ATTACKS["expired"].behaviour),
@@ -271,7 +272,7 @@ def test_one_envelope_with_a_protected_and_an_unprotected_domain(net, mta):
 
 
 def test_resumed_session_does_not_carry_old_trust(net, start):
-    """D15: the certificate is proven anew though the session is resumed."""
+    """D15: the certificate is verified again although the session is resumed."""
     mta = start({"smtp": {"keep-idle": "0s"}})
     good = net.domain(behaviour=Behaviour(certificate="self-signed"))
     protected = net.domain(policy="enforce", mx=[], patterns=[good.host.name])

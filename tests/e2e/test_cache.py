@@ -34,7 +34,7 @@ def strip(domain):
 
 
 def txt_is_old():
-    """Wait until a TXT answer with a TTL of one second is asked for again."""
+    """Wait until a TXT answer with a TTL of one second is looked up again."""
     let_pass(2.1)
 
 

@@ -38,7 +38,7 @@ class Typescript:
         while True:
             try:
                 self.text += os.read(self._master, 65536).decode()
-            except OSError:     # EIO: nobody has it open any more
+            except OSError:     # EIO: it is no longer open anywhere
                 return
 
     def end(self, status):

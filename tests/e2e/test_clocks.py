@@ -42,7 +42,7 @@ def in_plaintext(domain):
 
 
 def alarm(machine, ended):
-    """The alarm about the clock is told once."""
+    """The alarm about the clock is logged once."""
     assert machine.daemon.wait_log("alarm", seconds=20, alarm="clock", ended=ended), \
         machine.daemon.log_text()
     return machine.daemon.log("alarm", alarm="clock", ended=ended)
@@ -110,7 +110,7 @@ def test_booted_without_a_battery(net, machine):
 
 
 def test_booted_ahead_and_set_back(net, machine):
-    """What looked as if it were over holds again."""
+    """A policy that seemed to have ended is in force again."""
     mta = machine(QUICK)
     domain = learned(net, mta, max_age=DAY)
     mta.reboot(25 * HOUR)

@@ -57,7 +57,7 @@ def test_keep_idle_and_keep_time_are_over(net, start):
 
 
 def test_a_kept_connection_that_was_lost(net, mta):
-    """One fresh connection to the same host, and nobody notices."""
+    """One fresh connection to the same host, without any visible effect."""
     domain = net.domain(policy="enforce", mx=[Mx(10), Mx(20)])
     send(mta, domain, 1)
     domain.host.cut_connections()
@@ -281,7 +281,7 @@ TOO_MANY = {"421": "421 4.7.0 Too many connections from you", "close": Drop(), "
 @pytest.mark.parametrize("too_many", TOO_MANY.values(), ids=TOO_MANY.keys())
 @pytest.mark.parametrize("keep", ["0s", "15s"])
 def test_a_host_that_takes_three_connections_of_one_client(net, start, keep, too_many):
-    """Fewer are opened, all that was handed over arrives, and the host is not passed over."""
+    """Fewer are opened, all messages arrive, and the host is not skipped."""
     mta = start({"smtp": {"keep-idle": keep}})
     domain = net.domain(behaviour=Behaviour(dot=Slow(0.2, "250 2.0.0 Ok"), connections_of_one=3,
                                             too_many=too_many))
@@ -458,7 +458,7 @@ def test_a_message_asks_five_addresses(net, mta, behaviour):
 
 
 def test_the_next_message_asks_other_addresses(net, start):
-    """Those that turned one message for the next hop away are passed over for the others."""
+    """Hosts that refused one message for the next hop are skipped for the others."""
     mta = start({"smtp": {"host-retry": "5m"}})
     domain = crowd(net, Behaviour(mail=TSS))
     asked = []

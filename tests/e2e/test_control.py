@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""stsgate(1): policy and cache, what they print and how they end; the HTTP API behind them."""
+"""stsgate(1): policy and cache, what they print and how they end; and their HTTP API."""
 
 import json
 import os
@@ -275,7 +275,7 @@ def test_statuses(mta, request_line, status):
     "{}%00.x.example", "{}%00", "{}\0.x.example", "{}\0", "%00{}", "{}%0", "{}%", "{}%zz", "{}%2", "{}%0a",
     "{}%7f", "x%2f..%2f{}", "{}%2Frefresh", "{}?after=%00", "{}?x=%0", "{}?x=\0"])
 def test_a_path_that_names_something_else_is_400(net, mta, path):
-    """What a NUL cuts, or an escape makes up, forgets nothing."""
+    """A path that a NUL cuts, or that an escape forges, removes no policy."""
     domain = net.domain(policy="enforce")
     mta.deliver(address(domain))
     for method, before in (("DELETE", "/v1/cache/"), ("GET", "/v1/cache/"), ("GET", "/v1/policy/"),

@@ -24,7 +24,7 @@ STOPPING = "stsgate: stsgated is being stopped, or closes this socket: retry lat
     (("check",), NO, "stsgate: stsgated cancelled the check\n"),
 ], ids=["policy", "refresh", "check-json", "check"])
 def test_stsgated_ends_at_once_and_says_so(net, start, words, status, told):
-    """Nobody is told a verdict that was made in haste."""
+    """No client gets a verdict from a cancelled check."""
     mta = start(PATIENCE)
     domain = net.domain(policy="enforce")
     domain.site.manner = "hang"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""DANE beside MTA-STS, host by host, against a really signed zone (cases, group G).
+"""DANE together with MTA-STS, host by host, against a really signed zone (cases, group G).
 
 Each attack is run twice: with DANE nothing may reach the attacker, and with
 `dane { enforce = "off" }` the same attack must succeed, or the first test
@@ -115,7 +115,7 @@ def test_digest_agility(net, mta, off):
 
 @dataclass
 class Attack:
-    """What the attacker does, what is published, the reply, and the RFC 8460 result."""
+    """The attack, the published records, the reply, and the RFC 8460 result."""
 
     behaviour: Behaviour
     fields: tuple
@@ -212,7 +212,7 @@ def test_tlsa_look_up_that_fails(net, mta, off, fault):
 
 
 def test_expired_signature(net, mta, off):
-    """The records lie in a zone whose signatures have run out; beside it one that has not."""
+    """The records lie in a zone whose signatures have run out; another one's have not."""
     domain, valid = net.domain(behaviour=SELF_SIGNED), net.domain(behaviour=SELF_SIGNED)
     net.zones.add(tlsa.at(domain.host.name), "CNAME", "expired.stale.")
     net.zones.add(tlsa.at(valid.host.name), "CNAME", "valid.stale.")
@@ -226,7 +226,7 @@ def test_expired_signature(net, mta, off):
 
 
 def test_records_withheld_with_one_address_family(net, mta, off):
-    """The attacker lets A pass and drops AAAA: the TLSA records count all the same."""
+    """The attacker lets A pass and drops AAAA: the TLSA records still count."""
     domain = dane_domain(net, STRIPPED, tlsa.wrong("3 1 1"))
     net.dns.fault(domain.host.name, "AAAA", "silence")
     assert_reply(mta.deliver(address(domain)).only, "451 4.7.4", "dane")
@@ -282,7 +282,7 @@ def test_insecure_records_of_a_secure_host(net, mta):
 
 
 def test_insecure_mx_answer(net, mta, off):
-    """RFC 7672 2.2.1: a secure host behind it is under DANE all the same."""
+    """RFC 7672 2.2.1: a secure host behind it is still under DANE."""
     good, bad = dane_domain(net, SELF_SIGNED, "3 1 1"), \
         dane_domain(net, SELF_SIGNED, tlsa.wrong("3 1 1"))
     to_good, to_bad = net.fresh_name("plain"), net.fresh_name("plain")
@@ -457,7 +457,7 @@ def test_a_kept_connection_is_matched_anew(net, mta):
 
 @pytest.mark.parametrize("keep", ["0s", "15s"])
 def test_two_domains_on_one_host(net, start, keep):
-    """G23: one demands DANE, the other nothing; nobody's connection or session is the other's."""
+    """G23: one demands DANE, the other nothing; they share no connection or session."""
     careful = dane_domain(net, SELF_SIGNED, tlsa.wrong("3 1 1"))
     careless = net.fresh_name()
     net.zones.add(careless, "MX", f"10 {careful.host.name}.")

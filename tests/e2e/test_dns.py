@@ -366,7 +366,7 @@ def test_a_forwarder_that_begins_to_drop_dnssec(net, start):
 
 
 def healthz(mta):
-    """What the load balancer sees."""
+    """/healthz, for a load balancer."""
     path = mta.settings["control"]["listen"][0].removeprefix("unix:")
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(path)

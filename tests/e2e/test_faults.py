@@ -144,7 +144,7 @@ def test_started_on_a_full_disk_it_remembers(net):
 
 
 def test_killed_on_a_full_disk_it_waits_for_room(net):
-    """What was not yet in its place cannot be put there: it says so, and forgets nothing."""
+    """A file that is not yet in its place cannot be put there: stsgated says so, and loses nothing."""
     mta = net.daemons.make(FRESH)
     state = pathlib.Path(mta.settings["state-directory"])
     with small_disk(state, "64m") as fill:

@@ -72,7 +72,7 @@ MANNERS = {"session, alert 40": middle.Manner(offered=tls.alert(40)),
 
 @pytest.mark.parametrize("manner", MANNERS.values(), ids=MANNERS.keys())
 def test_a_middle_that_rejects_sessions_or_names_wins_no_plaintext(net, fresh, manner):
-    """The host behind takes both; somebody on the way ends every connection that has them."""
+    """The real host accepts both; a middlebox ends every connection that has them."""
     domain = net.domain(mx=[Mx(down=True)])
     real = net.mx_host(domain.host.name)
     thief = middle.Middle(net.authorities, domain.host.name, domain.host.address,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""An MTA that hangs up: it will send the message again, so that nobody may have got it.
+"""An MTA that hangs up: it will send the message again, so no recipient may have got it.
 
 The remote host is silent and every time-out is minutes long: only the hang-up
 can end the visit. A second host would take the message.

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""What each program says about itself, and about a mistyped word."""
+"""The output of each program about itself, and about a mistyped word."""
 
 import re
 import subprocess
@@ -19,7 +19,7 @@ NOT_OURS = {"libasan", "libgcc_s", "libm", "libpthread", "libtsan", "libubsan", 
 
 
 def libraries_of(name):
-    """What a program is linked with, by the name without its version."""
+    """The libraries of a program, by names without versions."""
     done = subprocess.run(["readelf", "-d", programs.find(name)], capture_output=True, text=True,
                           check=True)
     return {re.split(r"[-.][\d]|\.so", library)[0]

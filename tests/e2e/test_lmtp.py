@@ -190,7 +190,7 @@ def test_too_many_sessions(start):
     mta = start({"lmtp": {"max-sessions": 2}})
     clients = []
 
-    def let_in():   # whoever asked whether stsgated is up may still be leaving
+    def let_in():   # the client that tested whether stsgated is up may still be connected
         clients.append(mta.client())
         if clients[-1].greeting.code != 220:
             clients.pop().close()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""stsgate-milter beside stsgated, as an MTA sees it over the milter protocol."""
+"""stsgate-milter with stsgated, as an MTA sees it over the milter protocol."""
 
 import itertools
 import json
@@ -35,7 +35,7 @@ def remote(domain, local="someone"):
 
 @pytest.fixture
 def alone(tmp_path):
-    """A milter whose stsgated is a stand-in, or nobody: alone(answer, **milter settings)."""
+    """A milter whose stsgated is a stand-in, or absent: alone(answer, **milter settings)."""
     made = []
 
     def build(answer=None, listen=None, start=True, user="nobody", **settings):

@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""Whatever hosts say at whatever stage, nobody gets a message twice, and what is told is true.
+"""Whatever hosts reply at any stage, no recipient gets a message twice, and the replies to the MTA
+are true.
 
 Each world has hosts that are drawn from a seed: a first connection and, from
 then on, fresh ones that behave in another way. Told 250, a recipient has the
@@ -31,7 +32,7 @@ LOCALS = "abcde"
 
 
 def drawn(dice):
-    """What the hosts of a world do."""
+    """The behaviour of the hosts of a world."""
     changes = {stage: dice.choice(actions) for stage, actions in ODD.items()
                if dice.random() < 0.15}
     changes["rcpt"] = {local: dice.choice(RCPT) for local in LOCALS if dice.random() < 0.3}

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""What an operator has: metrics, stats, the cache carried elsewhere, and a live check."""
+"""The operator's tools: metrics, stats, export and import of the cache, and a live check."""
 
 import json
 import re

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""The policy map: what Postfix, Sendmail and Exim are told when they deliver by themselves."""
+"""The policy map: the answers to a Postfix, Sendmail or Exim that delivers by itself."""
 
 import json
 import os
@@ -108,7 +108,7 @@ NO_NAMES = ("{}/x", "x/{}", "a b.{}", "{} ", " {}", "{}\0", "\0{}", "{}\n", "x@{
 
 
 def test_keys_that_are_no_names(net, mta, client):
-    """What an MTA makes of them is not known, so that nothing may go without a policy."""
+    """An MTA may interpret them in another way, so they must not be delivered without a policy."""
     name = net.domain(policy="enforce").name
     for key in NO_NAMES:
         for map_name in (*MAPS, "json"):
@@ -285,7 +285,7 @@ def test_lines_for_exim(net, mta):
 
 
 def test_lines_without_dane(net, start):
-    """An MTA that does no DANE is told of MTA-STS alone."""
+    """An MTA that does no DANE gets answers by MTA-STS alone."""
     mta = start({"policy-map": {"dane": "none"}})
     domain = net.domain(policy="enforce", policy_id="exim4")
     assert socketmap.ask_line(where(mta), f"mx {domain.name} {domain.host.name}\n") == \

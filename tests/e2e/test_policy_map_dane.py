@@ -22,7 +22,8 @@ def where(daemon):
 
 
 def answers(daemon, domain):
-    """What postfix, postfix-tlsrpt and sts are answered, without the attributes; TEMP without why."""
+    """The answers to postfix, postfix-tlsrpt and sts, without the attributes; TEMP without the
+    reason."""
     with socketmap.Client(where(daemon)) as client:
         given = [client.ask(name, domain.name) for name in MAPS]
     return tuple("TEMP" if one.startswith("TEMP ") else one.partition(" policy_type=")[0]
@@ -104,7 +105,7 @@ def test_other_host_without_an_address(net, mta):
 
 
 def test_records_of_a_host_that_is_not_listed(net, mta):
-    """DANE proves the host, and Exim refuses it all the same."""
+    """DANE proves the host, but Exim refuses it."""
     domain = net.domain(policy="enforce", mx=[Mx(10), Mx(20)])
     domain.set_policy(patterns=[domain.hosts[1].name])
     publish(net, domain.hosts[0], "3 1 1")
@@ -146,7 +147,7 @@ def test_records_that_cannot_be_used(net, mta, records):
 
 @pytest.mark.parametrize("fault", ["servfail", "stripped", "nxdomain", "empty"])
 def test_look_up_of_records_fails(net, mta, leaves_it, fault):
-    """G4: whoever can make it fail must not switch DANE off."""
+    """G4: an attacker who makes it fail must not switch DANE off."""
     guarded, free = net.domain(policy="enforce"), net.domain()
     for domain in (guarded, free):
         publish(net, domain.host, "3 1 1")
@@ -213,8 +214,8 @@ def test_records_in_an_unsigned_zone(net, mta):
 
 
 def test_mx_answer_is_not_secure(net, mta):
-    """Postfix defers "dane-only" there for ever, and whoever forges the answer names a host of his
-    own with records of his own: the names of the MTA-STS policy are the better proof."""
+    """Postfix defers "dane-only" there for ever, and an attacker who forges the answer can name
+    a host that has TLSA records: the names of the MTA-STS policy are the better proof."""
     guarded = behind_insecure_mx(net, policy="enforce")
     assert answers(mta, guarded) == secure(guarded.host)
     assert line(mta, guarded, guarded.host) == "mode=enforce match=yes dane=no"
@@ -241,7 +242,7 @@ def test_dane_that_is_not_enforced(net, start, how):
 
 
 def test_sts_that_is_not_enforced(net, start):
-    """DANE is left to the MTA all the same."""
+    """DANE is still left to the MTA."""
     domain = net.domain(policy="enforce")
     publish(net, domain.host, "3 1 1")
     assert answers(start({"sts": {"enforce": "off"}}), domain) == UNDER_DANE
@@ -284,7 +285,7 @@ def test_destination_demands_dane_of_every_host(net, start):
 
 
 def test_records_come_and_go(net, mta):
-    """G24: an answer is kept no longer than a minute, or than the DNS answers behind it."""
+    """G24: an answer is kept no longer than a minute, or than the DNS answers it depends on."""
     domain = net.domain(policy="enforce")
     assert answers(mta, domain) == secure(domain.host)
     publish(net, domain.host, "3 1 1", ttl=1)

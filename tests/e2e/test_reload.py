@@ -18,7 +18,7 @@ from stslab.mx import Behaviour, Slow
 
 
 def refused(path):
-    """Does nobody answer at this Unix socket?"""
+    """Is this Unix socket without a listener?"""
     with socket.socket(socket.AF_UNIX) as sock:
         try:
             sock.connect(str(path))
@@ -223,7 +223,7 @@ def test_a_listener_that_cannot_be_opened(start):
 
 
 def test_a_hundred_times_under_load(net, start):
-    """Nothing is lost, nothing is told twice, and memory does not grow with it."""
+    """Nothing is lost, nothing is reported twice, and memory does not grow."""
     mta = start()
     domains = [net.domain(policy="enforce"), net.domain(), net.domain(policy="testing")]
     stop, sent, wrong = threading.Event(), [], []

@@ -302,7 +302,7 @@ def test_a_4xx_at_mail_counts_for_that_senders_domain_alone(net, start):
 
 
 def test_policy_failures_never_mark_a_host(net, start):
-    """A host with a bad certificate is tried anew each time."""
+    """A host with a bad certificate is tried again each time."""
     mta = start({"smtp": {"host-retry": "5m"}})
     domain = net.domain(policy="enforce", behaviour=Behaviour(offer_starttls=False, starttls=None))
     for number in range(1, 3):

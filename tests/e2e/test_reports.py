@@ -81,7 +81,7 @@ class World:
         return self.start()
 
     def entries(self, state=None):
-        """What stsgate report status says of every rua."""
+        """The output of stsgate report status for every rua."""
         answer = self.daemon.ask("report", "status", "--date", DATE, "--json")
         assert answer.returncode == 0, answer.stderr
         return [entry for entry in json.loads(answer.stdout) if state in (None, entry["state"])]
@@ -219,7 +219,7 @@ def report_of(one, name, date):
 
 
 def counted(report):
-    """What a report says: by type of policy, successes, failures and what failed."""
+    """The contents of a report: by type of policy, successes, failures and result types."""
     return {policy["policy"]["policy-type"]: (
         policy["summary"]["total-successful-session-count"],
         policy["summary"]["total-failure-session-count"],
@@ -345,7 +345,7 @@ def test_given_up_after_a_day(world):
 
 
 def test_by_hand(world, tmp_path):
-    """stsgate report under collect: nothing goes by itself, all goes when it is told to."""
+    """stsgate report under collect: no report is sent by itself, all are sent by command."""
     one = world({"tlsrpt": {"enable": "collect"},
                  ("destination", "d1.example"): {"reports": "discard"},
                  ("destination", "d2.example"): {"reports": "mailto:me@here.example"}})
@@ -558,7 +558,7 @@ def test_one_receiver_gets_so_many_reports_and_no_more(world):
 
 
 def test_by_a_command(world):
-    """tlsrpt.submit as a command: what it says is told, and its status counts."""
+    """tlsrpt.submit as a command: its output is logged, and its status counts."""
     one = world()
     script = one.daemon.directory / "submit"
     script.write_text("#!/bin/sh\ncat >\"$0.$$\"\necho \"$@\" >\"$0.words\"\n"

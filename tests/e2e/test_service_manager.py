@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""What a service manager sees and passes: sd_notify and socket activation, without systemd."""
+"""The interface to a service manager: sd_notify and socket activation, without systemd."""
 
 import os
 import pathlib

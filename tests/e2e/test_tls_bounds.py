@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""What a host's TLS can make us hold or compute."""
+"""Limits on memory and computation that a host's TLS can cause."""
 
 import pytest
 from checks import address, assert_arrived

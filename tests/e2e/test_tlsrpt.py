@@ -257,7 +257,7 @@ def test_a_vanished_txt_is_no_failure(net, start, collector):
 
 
 def test_a_failed_fetch_beside_a_kept_policy(net, start, collector):
-    """46, E11, F4: the kept policy has its verdict, and the fetch is told of."""
+    """46, E11, F4: the cached policy has its verdict, and the fetch is reported."""
     daemon, domain = cached(net, start, collector)
     domain.site.status = 404
     domain.set_id("second")
@@ -438,7 +438,7 @@ def test_a_policy_that_cannot_be_had(net, reporting, collector, site, code, reas
 
 
 def test_a_policy_that_cannot_be_had_and_no_session(net, reporting, collector):
-    """57, I19: and the fetch is told of all the same."""
+    """57, I19: and the fetch is still reported."""
     domain = wish(net, net.domain(policy="enforce", mx=(Mx(down=True),)))
     domain.site.status = 500
     assert reporting.deliver(address(domain)).only.code == 451

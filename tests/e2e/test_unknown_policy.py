@@ -104,8 +104,8 @@ def test_a_proxy_that_is_away_is_no_policy_host_that_is(net, start):
 
 @pytest.mark.timeout(180)
 def test_a_flood_of_names_of_a_silent_zone(net, start):
-    """70 sessions with 20 such names each: whoever else is written to is looked up all the same, none
-    of them loses its policy, and nothing is remembered of what could not be asked."""
+    """70 sessions with 20 such names each: all other domains are still looked up, none of them
+    loses its policy, and nothing is stored about questions that could not be asked."""
     mta = start({"smtp": {"keep-idle": "0s"}, "dns": {"timeout": "10s"},
                  "sts": {"fetch-timeout": "30s"}})
     silent = net.fresh_name()

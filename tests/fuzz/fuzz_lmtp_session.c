@@ -152,7 +152,7 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
 	(void)pthread_once(&once, start);
 	delivered = 0;
 	converse(input, length, &heard);
-	/* A client that has said its last word may be gone: nobody is told then. */
+	/* A client may disconnect after its last command: then there is no reply. */
 	require(check_replies(&heard) <= delivered);
 	buf_free(&heard);
 	return 0;

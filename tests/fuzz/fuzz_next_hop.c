@@ -4,8 +4,8 @@
  */
 
 /*
- * What is taken for the domain of a next hop is one that may be asked for, and stands for itself; what
- * is said to have no policy is nothing that an MTA would look up as a domain.
+ * The domain of an accepted next hop is a valid one, and parses to itself; a key that is said to
+ * have no policy is not one that an MTA would look up as a domain.
  */
 #include "config.h"
 

@@ -18,7 +18,7 @@ require(int truth)
 		abort();
 }
 
-/* What everyone who reads a reply relies on. */
+/* The guarantees for all users of a reply. */
 static void
 check(const struct smtp_reply *reply, enum smtp_reply_state state)
 {

@@ -28,7 +28,7 @@ def processes():
 
 
 def traces(lab):
-    """What a lab would leave: processes that were not there, files, mounts."""
+    """Possible remains of a lab: new processes, files, mounts."""
     mounts = pathlib.Path("/proc/self/mounts").read_text("utf-8")
     return {
         "processes": {text for pid, text in processes().items() if pid not in lab.before},

@@ -40,7 +40,7 @@ def lint(copy):
 
 
 def plant(path, line):
-    """What was there before."""
+    """The earlier text."""
     before = path.read_text("utf-8") if path.exists() else None
     if before is None:
         path.write_text("/* SPDX-License-Identifier: ISC */\n", "utf-8")

@@ -69,7 +69,7 @@ def test_other_host_without_a_policy(net, site, policy):
 
 
 def test_host_with_records_without_a_policy(net, site):
-    """DANE is demanded there all the same."""
+    """DANE is still demanded there."""
     domain = net.domain(mx=[Mx(10, behaviour=Behaviour(offer_starttls=False, starttls=None)),
                             Mx(20, down=True)])
     publish(net, domain.hosts[0], "3 1 1")

@@ -46,7 +46,7 @@ def assert_kept(site, domain):
 @pytest.mark.parametrize("policy", [None, "testing", "enforce"])
 @pytest.mark.parametrize("behaviour", [STRIPPED, None], ids=["stripped", "honest"])
 def test_resolver_does_not_validate(net, site, policy, behaviour):
-    """Exim cannot see the records, and is told of them."""
+    """Exim cannot see the records, but the answer says that they exist."""
     domain = net.domain(policy=policy, behaviour=behaviour)
     publish(net, domain.host)
     site.mta.send(address(domain))
@@ -155,7 +155,7 @@ def test_host_behind_an_alias(net, site, behaviour):
 
 @plain
 def test_records_that_come_and_go(net, site):
-    """What was kept goes when the records are gone; nothing bounces meanwhile."""
+    """Waiting mail is delivered when the records are removed; nothing bounces meanwhile."""
     domain = net.domain()
     net.zones.add(tlsa.at(domain.host.name), "TLSA", tlsa.of(domain.host, "3 1 1"), ttl=1)
     site.mta.send(address(domain))

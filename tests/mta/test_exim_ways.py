@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""What only Exim has: DKIM, SIZE, BDAT, its retry rules, its drivers' limits, Debian's split files."""
+"""Features of Exim only: DKIM, SIZE, BDAT, its retry rules, its drivers' limits, Debian's split
+files."""
 
 import base64
 import hashlib
@@ -128,7 +129,7 @@ def test_new_mail_is_kept_however_long_stsgated_is_away(net, ways):
 
 
 def test_long_replies_and_the_lmtp_driver(net, ways, start):
-    """Why reply-length: Exim's lmtp transport sends again to those behind a long reply."""
+    """Why reply-length: Exim's lmtp transport sends again to the recipients after a long reply."""
     socket = ways.get("exim-socket")
     times = {}
     for length in (480, 250):

@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""What administrators copy: examples that stsgated takes, time limits that fit, systemd units."""
+"""Files that administrators copy: examples that stsgated accepts, time limits that fit, systemd
+units."""
 
 import os
 import pathlib

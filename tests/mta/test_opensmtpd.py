@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""OpenSMTPD's mda: what it hands over beside, and what a program that fails means."""
+"""OpenSMTPD's mda: the fields that it adds, and the effect of a failing program."""
 
 import concurrent.futures
 

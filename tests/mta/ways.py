@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""Every way to hand mail to stsgated: an MTA with the files that we ship, and the daemon behind it.
+"""Every way to hand mail to stsgated: an MTA with the files that we ship, and its daemon.
 
 MTAs all have send(), run_queue(), waiting(), mailq(), log_text(), mailbox(),
 kill() and empty(); what differs between them stays in stslab.
@@ -39,7 +39,7 @@ class Site:
 
 
 class Ways:
-    """Makes each site when it is first asked for."""
+    """Makes each site when it is first used."""
 
     def __init__(self, net):
         self.net = net
@@ -138,7 +138,7 @@ class Ways:
         return self.net.daemons.start({**QUICK, "policy-map": {"listen": [listener], "dane": dane}})
 
     def _validator(self):
-        """What validates for the MTAs that do DANE by themselves."""
+        """The validating resolver of the MTAs that do DANE by themselves."""
         if self._validating is None:
             self._validating = forwarder.Validator()
             self._validating.start()

@@ -58,7 +58,7 @@ struct peer *peer_start(const struct peer_tls *tls, const char *const *const *sc
  * connection in plaintext, "2t MAIL ..." for the second in TLS; content as "1t >line". A step that
  * the client did not follow is a line with "!". Stays valid until peer_free(). */
 const char *peer_heard(struct peer *peer);
-/* Waits until some guest has said what holds text; false: nobody does. Not after peer_heard(). */
+/* Waits until some guest has said a line with text; false: none does. Not after peer_heard(). */
 bool peer_await(struct peer *peer, const char *text);
 unsigned peer_connections(const struct peer *peer);	/* after peer_heard() */
 const char *peer_sni(const struct peer *peer);	/* of the last handshake, "" without */

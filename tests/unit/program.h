@@ -27,7 +27,7 @@
 
 /*
  * What the server's fake deliver has seen. "550-5.1.1@b.example" is answered just so; "wait" until
- * the transaction is abandoned; "gated" when the gate opens; everybody else gets the message.
+ * the transaction is abandoned; "gated" when the gate opens; all others get the message.
  */
 struct program_seen {
 	pthread_mutex_t lock;

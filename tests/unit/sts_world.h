@@ -4,9 +4,9 @@
  */
 
 /*
- * What the tests of the policy cache share: a cache on a real store in a directory of its own,
- * with DNS, HTTPS and the clocks made up. TXT says what world.txt says, every policy host serves
- * what world.body says, and time passes when told.
+ * Shared by the tests of the policy cache: a cache on a real store in a directory of its own, with
+ * DNS, HTTPS and the clocks made up. TXT says what world.txt says, every policy host serves what
+ * world.body says, and time passes when told.
  */
 #ifndef TESTS_UNIT_STS_WORLD_H
 #define TESTS_UNIT_STS_WORLD_H

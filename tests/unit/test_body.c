@@ -124,7 +124,7 @@ test_header(void **state)
 		{ "Received", 0, false, false },
 		{ "", 0, false, false },
 		{ "\xc3", 0, true, true },
-		{ "a\r\n\r\r\n\xc3", 0, false, true },	/* an empty line once it is mended */
+		{ "a\r\n\r\r\n\xc3", 0, false, true },	/* an empty line once it is repaired */
 	};
 	struct spool *spool = spool_new(directory, 1 << 20);
 	size_t i, piece;

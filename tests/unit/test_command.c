@@ -119,7 +119,7 @@ arguments_and_input(void **state)
 	free(large);
 }
 
-/* One that does not read what it is given, and says more than anybody wants. */
+/* One that does not read its input, and writes too much. */
 static void
 deaf_and_talkative(void **state)
 {

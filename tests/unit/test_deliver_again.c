@@ -119,7 +119,7 @@ test_a_record_that_is_answered_at_last(void **state)
 	world_free(&delivery);
 }
 
-/* The policy that is found at last asks for nothing: then the message goes. */
+/* The policy that is finally found demands nothing: the message is delivered. */
 static void
 test_a_policy_that_was_withdrawn(void **state)
 {

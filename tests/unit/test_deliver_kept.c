@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: ISC
  */
 
-/* What a connection says that has served an earlier message. */
+/* Refusals on a connection that served an earlier message. */
 #include "config.h"
 
 #include <setjmp.h>
@@ -31,14 +31,14 @@ count_in(const char *text, const char *part)
 	return count;
 }
 
-/* One message after another that was delivered: how the kept connection answers it, what it is told
- * at last, and whether that takes a fresh connection, which says the same as the kept one (final
- * NULL) or takes the message. */
+/* One message after another that was delivered: how the kept connection answers it, the final
+ * reply, and whether a fresh connection is needed, which says the same as the kept one (final NULL)
+ * or takes the message. */
 static const struct turn {
 	const char *what;
 	const char *const *pipelined, *const *lockstep;
 	bool asked_again;
-	const char *no;	/* what is told when the fresh connection says it too */
+	const char *no;	/* the reply when the fresh connection refuses, too */
 } turns[] = {
 	{ "MAIL 550",
 	    WORLD_SCRIPT(HELLO, BEFORE, "C MAIL", "S 550 Too many mails per connection", "A", "A", "C QUIT"),
@@ -164,7 +164,7 @@ test_a_no_on_a_kept_connection(void **state)
 	}
 }
 
-/* Each recipient gets what is his, and the message once. */
+/* Each recipient gets its own reply, and the message once. */
 static void
 test_some_recipients_are_asked_again(void **state)
 {
@@ -190,7 +190,7 @@ test_some_recipients_are_asked_again(void **state)
 	world_free(&world);
 }
 
-/* The fresh connection fails: what the kept one said is told nobody. */
+/* The fresh connection fails: the refusal on the kept one is not reported. */
 static void
 test_no_fresh_connection_comes_about(void **state)
 {
@@ -247,7 +247,7 @@ test_the_next_transaction_of_the_same_message(void **state)
 	arena_free(arena);
 }
 
-/* An answer that nobody asked for would be taken for that to MAIL, and all after it for another
+/* An unsolicited reply would be taken for that to MAIL, and all after it for another
  * recipient's. */
 static void
 test_a_connection_out_of_step(void **state)
@@ -275,7 +275,7 @@ test_a_connection_out_of_step(void **state)
 	arena_free(arena);
 }
 
-/* Nobody was accepted: the next message gets a connection of its own. */
+/* No recipient was accepted: the next message gets a connection of its own. */
 static void
 test_a_connection_that_accepts_nobody_is_not_kept(void **state)
 {

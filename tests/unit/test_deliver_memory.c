@@ -17,7 +17,7 @@ struct end {
 	const char *what;
 	const char *const *script;
 	bool enforce;
-	enum host_scope marked;	/* for whom is the address passed over from then on? */
+	enum host_scope marked;	/* for which mail is the address skipped from then on? */
 };
 
 #define END(...)	(const char *const[]){ __VA_ARGS__, NULL }
@@ -117,7 +117,7 @@ test_what_marks_an_address(void **state)
 		check(&ends[i]);
 }
 
-/* All hosts of a world share one address: the second is passed over, and says why. */
+/* All hosts of a world share one address: the second is skipped, and the reply says why. */
 static void
 test_passed_over_in_the_same_walk(void **state)
 {

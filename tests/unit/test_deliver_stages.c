@@ -125,7 +125,7 @@ test_a_421_is_logged_as_it_is_told(void **state)
 	world_init(&world, 1);
 	world_deliver_logged(&world, WORLD_SCRIPTS(script), NULL);
 	assert_has(world.log.data, " status=deferred dsn=4.3.2 reply=\"451 4.3.2 mx1.");
-	/* Who reads the log from top to bottom sees the attempt before what came of it. */
+	/* The log has an attempt before its result. */
 	assert_true(strstr(world.log.data, "event=attempt") <
 	    strstr(world.log.data, "event=delivery"));
 	world_free(&world);

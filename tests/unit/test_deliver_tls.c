@@ -66,7 +66,7 @@ test_plaintext_without_policy(void **state)
 	world_free(&world);
 }
 
-/* What an attacker or a broken host does between greeting and EHLO in TLS. mx2 is honest. */
+/* Actions of an attacker or a broken host between greeting and EHLO in TLS. mx2 is honest. */
 static const struct attack {
 	const char *name;
 	const char *const *script;
@@ -168,7 +168,7 @@ test_a_host_that_takes_no_server_name(void **state)
 		assert_string_equal(peer_sni(world.peer), "");
 		assert_has(world.log.data, "the TLS handshake failed (tls-remote-alert-112); "
 		    "retried without the server name (SNI)");
-		/* What is only watched is told the first time. */
+		/* A failure under testing is reported the first time. */
 		if (i == 1)
 			assert_has(world.log.data, "result=validation-failure");
 		else

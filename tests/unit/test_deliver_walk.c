@@ -55,7 +55,7 @@ test_hosts_that_greeted_have_a_bound(void **state)
 	}
 }
 
-/* Nobody was asked at an address that never greeted. */
+/* An address that never greeted has got no command. */
 static void
 test_addresses_that_never_greeted_do_not_count(void **state)
 {
@@ -229,7 +229,7 @@ give_addresses(struct world *world, size_t host, struct ip *addresses, size_t co
 	world->hosts[host].address_count = count;
 }
 
-/* Whatever its many addresses say, a less preferred host is asked too. */
+/* Whatever its many addresses say, a less preferred host is tried too. */
 static void
 test_further_addresses_leave_a_session_for_each_host(void **state)
 {
@@ -275,8 +275,8 @@ test_an_address_that_never_greeted_is_no_reason_to_leave_its_host(void **state)
 	world_free(&world);
 }
 
-/* Hosts beyond smtp.sessions-per-message would wait for ever behind some that turn everything away
- * and are not passed over for it. */
+/* Hosts beyond smtp.sessions-per-message would never be tried after some that refuse everything and
+ * are not skipped for it. */
 static void
 test_in_time_each_host_is_asked(void **state)
 {
@@ -369,7 +369,7 @@ test_a_host_that_falls_silent_leaves_some_time(void **state)
 	world_free(&world);
 }
 
-/* The MTA hung up before: nothing is looked up, and nobody asked. */
+/* The MTA hung up before: nothing is looked up, and no host is tried. */
 static void
 test_a_group_whose_mta_is_gone_costs_nothing(void **state)
 {

@@ -4,8 +4,8 @@
  */
 
 /*
- * What is asked for a delivery, in which order, and what becomes of the answers. DNS and the
- * policy cache are made up here.
+ * The questions for a delivery, their order, and the use of the answers. DNS and the policy cache
+ * are made up here.
  */
 #include "config.h"
 
@@ -305,7 +305,7 @@ test_recheck_before_a_refusal(void **state)
 	assert_int_equal(plan->verdict, PLAN_USE);
 }
 
-/* RFC 8689: nobody vouches for the name, unless a policy was published lately. */
+/* RFC 8689: the name is not authenticated, unless a policy was published recently. */
 static void
 test_recheck_before_a_bounce(void **state)
 {

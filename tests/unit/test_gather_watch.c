@@ -4,7 +4,7 @@
  */
 
 /*
- * Who looks on while facts are gathered hears what is waited for, and can end it.
+ * A watch of the gathering learns what it waits for, and can end it.
  */
 #include "config.h"
 
@@ -75,7 +75,7 @@ test_what_is_waited_for(void **state)
 	assert_string_equal(heard(&left), "dns address tlsa txt ");
 }
 
-/* What a recheck announces is waited for like the rest. */
+/* The policy that a recheck announces is awaited like the rest. */
 static void
 test_what_is_found_at_last_is_waited_for(void **state)
 {

@@ -234,7 +234,7 @@ test_one_probe_for_every_scope(void **state)
 	host_memory_free(memory);
 }
 
-/* A probe that delivers something long holds up nobody whom its host would serve. */
+/* A probe that delivers a long message does not delay other mail that its host would accept. */
 static void
 test_a_probe_that_is_served_and_goes_on(void **state)
 {
@@ -256,7 +256,7 @@ test_a_probe_that_is_served_and_goes_on(void **state)
 			assert_true(passes(memory, &at, MINUTE));
 			host_memory_serves(memory, &at, &probe, all[i]);
 			assert_int_equal(passes(memory, &at, MINUTE), j > i);
-			/* What fails for others meanwhile is not its own. */
+			/* Failures of others meanwhile are not its own. */
 			assert_true(i < j || try(memory, &at, MINUTE, &news));
 			host_memory_tell(memory, &at, MINUTE, &probe, &untold);
 			assert_int_equal(passes(memory, &at, MINUTE), i >= j);

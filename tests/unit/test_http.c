@@ -56,7 +56,7 @@ set_up(void **state)
 	char why[200];
 
 	(void)state;
-	/* What the environment says is never followed. */
+	/* The environment is never used. */
 	(void)setenv("https_proxy", "http://127.0.0.1:1", 1);
 	(void)setenv("HTTPS_PROXY", "http://127.0.0.1:1", 1);
 	(void)setenv("ALL_PROXY", "http://127.0.0.1:1", 1);
@@ -298,7 +298,7 @@ test_the_status_decides(void **state)
 	free(body);
 }
 
-/* What a library might want at just this moment. */
+/* An allocation that a library might need at this moment. */
 static void
 want_too_much(void *context, const char *octets, size_t length)
 {
@@ -543,7 +543,7 @@ call(void *context)
 
 	request.deadline = deadline_in(caller->ms);
 	http_perform(caller->http, &request, &caller->answer);
-	memset(url, 0, sizeof(url));	/* nobody looks at it any more */
+	memset(url, 0, sizeof(url));	/* it is no longer read */
 	return NULL;
 }
 

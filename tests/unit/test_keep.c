@@ -243,7 +243,7 @@ test_dead_ones_are_passed(void **state)
 	bench_free(&bench);
 }
 
-/* Idle ones keep nobody waiting, but count as connections. */
+/* Idle ones do not delay a delivery, but count as connections. */
 static void
 test_room_is_made(void **state)
 {
@@ -310,7 +310,7 @@ test_handed_on(void **state)
 	bench_free(&bench);
 }
 
-/* What a thread holds it uses alone: the one who talks hears his own words at the other end. */
+/* A thread uses its connection alone: its own words arrive at the other end. */
 static bool
 speak(struct kept *kept, int peer)
 {

@@ -74,7 +74,7 @@ test_ends(void **state)
 	}
 }
 
-/* Everything that somebody somewhere takes for the end, and that is not. */
+/* Octets that some implementation takes for the end, but that are not. */
 static void
 test_does_not_end(void **state)
 {

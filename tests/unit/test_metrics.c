@@ -69,7 +69,7 @@ test_what_is_not_in_the_table(void **state)
 	assert_int_equal(metrics_get(METRIC_TRANSACTIONS, "sent", NULL), -1);
 }
 
-/* Whatever the rooms can say is in the table. */
+/* All values of the rooms are in the table. */
 static void
 test_the_words_of_others(void **state)
 {
@@ -123,8 +123,8 @@ name_length(const char *name)
 	return strcspn(name, " {\n");
 }
 
-/* Each sample stands behind a TYPE and a HELP line of its family, which come once and next to each
- * other; names and suffixes are those of the format. */
+/* Each sample follows a TYPE and a HELP line of its family, which come once and next to each other;
+ * names and suffixes are those of the format. */
 static void
 check_text(const char *text, enum metrics_format format)
 {

@@ -73,7 +73,7 @@ test_route(void **state)
 {
 	static const struct {
 		const char *argument, *mailer, *host, *address;
-		const char *domain;	/* NULL: passed over */
+		const char *domain;	/* NULL: not remote */
 	} cases[] = {
 		/* nothing known of the mailer: Postfix's cleanup, and MTAs that send no macros */
 		{ "<u@example.com>", NULL, NULL, NULL, "example.com" },

@@ -255,7 +255,7 @@ a_receiver_has_so_many_entries_a_day_and_no_more(void **state)
 	}
 }
 
-/* Nor does it keep from what stands behind it. */
+/* Nor does it hide the entries after it. */
 static void
 a_damaged_mark_hides_no_other(void **state)
 {
@@ -398,7 +398,7 @@ a_store_that_fails_is_told(void **state)
 	arena_free(arena);
 }
 
-/* The tally beside it: what cannot be written is counted as lost, and nobody else minds. */
+/* The tally: sessions that cannot be written are counted as lost, without other effects. */
 static void
 a_session_that_cannot_be_counted_is_lost(void **state)
 {

@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: ISC
  */
 
-/* DANE in plans and judgements, beside MTA-STS and destinations (cases, group G). */
+/* DANE in plans and judgements, together with MTA-STS and destinations (cases, group G). */
 #include "config.h"
 
 #include <setjmp.h>

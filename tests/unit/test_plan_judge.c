@@ -20,7 +20,7 @@
 #define MX1 "mx1.example.com"
 #define IP1 "192.0.2.1"
 
-/* What stands in force for the host. */
+/* The policies in force for the host. */
 enum force {
 	NONE,
 	NO_RETRY,	/* no policy, plaintext-retry = false */
@@ -202,7 +202,7 @@ static const struct judge_case cases[] = {
 	{ "verify, self-signed", VERIFIED, BAD_CHAIN(18), NEXT, false, "certificate-not-trusted",
 	    "X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT", "451 4.7.5", "destination \"example.com\"" },
 
-	/* Our own fault is nobody's finding, and no proof either. */
+	/* A local failure is no finding, and no proof either. */
 	{ "local fault", ENFORCED, { GOOD, .local_fault = true }, NEXT, false, NULL, NULL,
 	    "451 4.7.5", "this stsgate" },
 	{ "local fault, testing", TESTED, { .tls = PROOF_ESTABLISHED, .version = 0x0304,

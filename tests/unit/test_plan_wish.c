@@ -37,7 +37,7 @@ struct plan_case {
 };
 
 static const struct plan_case cases[] = {
-	/* Who vouches for the MX name, RFC 8689 4.2.1 2. */
+	/* What authenticates the MX name, RFC 8689 4.2.1 2. */
 	{ "DNSSEC", { REQUIRE, SECURE, .sts = STS_NONE, ONE_HOST }, MX1, NULL, NULL },
 	{ "nobody", { REQUIRE, INSECURE, .sts = STS_NONE, ONE_HOST }, NULL, "550 5.7.10",
 	    "neither a DNSSEC-secure MX answer nor an mta-sts policy" },
@@ -147,7 +147,7 @@ static const struct plan_case cases[] = {
 	{ "TXT failed", { REQUIRE, SECURE, .sts = STS_TXT_FAILED, ONE_HOST }, NULL, "451 4.4.3",
 	    NULL },
 
-	/* TLS-Required: No. What recipients publish stops nothing; what is bogus does. */
+	/* TLS-Required: No. Published policies stop nothing; bogus answers do. */
 	{ "No: not listed", { NO, INSECURE, ENFORCE, .patterns = MX2, ONE_HOST }, MX1, NULL,
 	    NULL },
 	{ "No: TXT failed", { NO, INSECURE, .sts = STS_TXT_FAILED, ONE_HOST }, MX1, NULL, NULL },

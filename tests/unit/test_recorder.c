@@ -167,7 +167,7 @@ await(enum metric metric, const char *value, int64_t count)
 	return metrics_get(metric, value, NULL);
 }
 
-/* 26: nobody is asked for whom no record is known. */
+/* 26: no sessions are counted without a record. */
 static void
 who_wants_reports_is_told(void **state)
 {
@@ -372,7 +372,7 @@ a_collector_counts_and_survives(void **state)
 	free(large);
 }
 
-/* Any local user may say what he likes about a domain. */
+/* Any local user may send any datagram about a domain. */
 static void
 what_is_told_counts_by_the_record_that_is_found_here(void **state)
 {

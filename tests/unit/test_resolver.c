@@ -198,7 +198,7 @@ test_zone_has_its_own_servers(void **state)
 	fixture->zone = (struct conf_zone){ name, &fixture->forwarder, 1 };
 	fixture->conf.dns.zones = &fixture->zone;
 	fixture->conf.dns.zone_count = 1;
-	strcpy(fixture->servers.at[0], "127.0.0.1@1");	/* nobody listens */
+	strcpy(fixture->servers.at[0], "127.0.0.1@1");	/* no server listens */
 	start_engine(fixture);
 	assert_int_equal(ask(fixture, "host.lab.test", DNS_A, 5000)->state, DNS_INSECURE);
 	assert_int_equal(ask(fixture, "host.lab.test", DNS_A, 5000)->count, 1);
@@ -339,7 +339,7 @@ test_a_flood_of_a_silent_zone_starves_no_other(void **state)
 	free(askers);
 }
 
-/* Answers that come just as their askers lose patience belong to nobody, and hurt nobody. */
+/* Answers that arrive just as their callers leave are dropped, without harm. */
 static void
 test_cancelling_races_with_answers(void **state)
 {
@@ -420,7 +420,7 @@ test_asking_afresh(void **state)
 	assert_int_equal(tiny_dns_queries(fixture->server), before + 1);
 	resolver_ask_afresh(resolver, fixture->arena, &question, 0, deadline_in(5000));
 	assert_int_equal(tiny_dns_queries(fixture->server), before + 2);
-	/* What was got so is the answer to everybody from now on. */
+	/* This answer is the answer for all callers from now on. */
 	question.name = "corrected.plain.example";
 	resolver_ask_afresh(resolver, fixture->arena, &question, 0, deadline_in(5000));
 	assert_int_equal(question.answer.count, 1);

@@ -316,7 +316,8 @@ test_broken_is_left_when_the_servers_work_again(void **state)
 	assert_string_equal(words, "");
 }
 
-/* What the root alone finds absent is not known; what the servers do not know either is absent. */
+/* A name that only the root reports as absent is not known; one that the servers do not know either
+ * is absent. */
 static void
 test_absence_while_the_servers_are_passed_by(void **state)
 {

@@ -111,7 +111,7 @@ test_before_the_first_test(void **state)
 	assert_false(resolver_watch_answers(&watch, RESOLVER_UNTESTED, &question, 1, START + 1));
 }
 
-/* What this program could not ask is no sign of the servers. */
+/* Local failures say nothing about the servers. */
 static void
 test_questions_that_were_not_asked(void **state)
 {

@@ -20,7 +20,7 @@
 #define V	"v=TLSRPTv1;"
 #define A50	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
-/* What comes out, as "mailto:target https:target". The numbers are those of the facts. */
+/* The result, as "mailto:target https:target". The numbers are those of the facts. */
 struct rua_case {
 	const char *name;
 	const char *expected;	/* "": no reports are wanted */
@@ -132,7 +132,7 @@ static const struct rua_case cases[] = {
 	    "mailto:g@x,mailto:h@x,mailto:i@x,mailto:j@x,mailto:k@x") } },
 };
 
-/* What an administrator is told. */
+/* The reason for the administrator. */
 static const struct {
 	const char *why;	/* begins with */
 	struct sts_text records[RECORDS_MAX];

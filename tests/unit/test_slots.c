@@ -165,7 +165,7 @@ test_first_come_first_served(void **state)
 	slots_free(slots);
 }
 
-/* Who waits for a busy address holds up nobody who wants another. */
+/* A caller that waits for a busy address does not delay callers for another. */
 static void
 test_nobody_waits_for_another_ones_limit(void **state)
 {

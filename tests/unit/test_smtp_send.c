@@ -184,7 +184,7 @@ test_parameters_of_mail(void **state)
 		    "MAIL FROM:<s\xc3\xa4@a.example> SMTPUTF8\n", false },
 		{ "S 250 SMTPUTF8", "s@a.example", "X: \xc3\xa4\r\n\r\n",
 		    "MAIL FROM:<s@a.example> SMTPUTF8\n", true },
-		/* Old custom: octets in a header that nobody announced. */
+		/* Old custom: octets in a header that were not announced. */
 		{ "S 250 HELP", "s@a.example", "X: \xe4\r\n\r\n", "MAIL FROM:<s@a.example>\n", false },
 		{ "S 250 HELP", "s@b\xc3\xbc" "cher.example", "x\r\n",
 		    "MAIL FROM:<s@xn--bcher-kva.example>\n", true },
@@ -262,7 +262,7 @@ test_recipients_that_need_smtputf8(void **state)
 	assert_starts(world_reply(&world, 1), "250 2.0.0 mx1.");
 	world_free(&world);
 
-	/* Whether the other host takes it nobody knows yet: no bounce. */
+	/* It is not yet known whether the other host accepts it: no bounce. */
 	world_init(&world, 2);
 	world_deliver(&world, WORLD_SCRIPTS(lacks, away), recipients);
 	assert_starts(world_reply(&world, 0), "451 4.4.0 mx2.");
@@ -475,7 +475,7 @@ test_hanging_up_in_the_content(void **state)
 	free(content);
 }
 
-/* The host may have it: its answer is waited for, whoever is there to hear it. */
+/* The host may have it: its reply is awaited, even after the MTA has hung up. */
 static void
 test_hanging_up_after_the_dot(void **state)
 {

@@ -339,7 +339,7 @@ test_purge_against_renewal(void **state)
 	store_close(renewal.store);
 }
 
-/* What a child has been promised lies in shared memory, so that kill -9 takes nothing. */
+/* The promises to a child are in shared memory, so that kill -9 loses nothing. */
 struct promises {
 	volatile unsigned count;	/* puts that returned */
 };

@@ -91,7 +91,7 @@ test_damage(void **state)
 	}
 }
 
-/* The record that was changed behind our back is gone, and not handed out. */
+/* The record that was modified on the disk is dropped, and not returned. */
 static void
 test_changed_value(void **state)
 {
@@ -109,7 +109,7 @@ test_changed_value(void **state)
 	store_close(store);
 }
 
-/* What a crash in the middle of setting aside leaves behind. */
+/* The remains of a crash while setting aside. */
 static void
 test_interrupted(void **state)
 {
@@ -158,7 +158,7 @@ test_newer(void **state)
 	store_close(store);
 }
 
-/* A file that may not be read is no damage: the administrator mends that. */
+/* A file without read permission is not damage: the administrator can fix that. */
 static void
 test_permissions(void **state)
 {

@@ -157,7 +157,8 @@ test_sync_fails(void **state)
 	buf_free(&value);
 }
 
-/* What the kernel dropped when it said no is not there when it says yes: first it is recovered. */
+/* Pages that the kernel dropped at a failed fsync() are missing after a later success: a recovery
+ * comes first. */
 static void
 test_sync_works_again(void **state)
 {

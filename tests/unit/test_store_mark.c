@@ -117,7 +117,7 @@ test_another_boot(void **state)
 	store_close(store);
 }
 
-/* Whatever stands there, or nothing: everything is read. */
+/* With any other content, or none, everything is read. */
 static void
 test_no_mark(void **state)
 {

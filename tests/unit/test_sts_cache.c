@@ -4,7 +4,7 @@
  */
 
 /*
- * What the policy cache answers (cases, groups A, E and F).
+ * The answers of the policy cache (cases, groups A, E and F).
  */
 #include "config.h"
 
@@ -373,7 +373,7 @@ test_a_name_too_long_has_no_policy(void **state)
 	assert_int_equal(world.questions, 0);
 }
 
-/* A30: 451 until an hour after the first failure, over restarts; anew after an answer. */
+/* A30: 451 until an hour after the first failure, over restarts; again after an answer. */
 static void
 test_cold_failure_grace(void **state)
 {
@@ -607,7 +607,7 @@ test_list(void **state)
 	assert_string_equal(listed.names, "b.example ");
 }
 
-/* Kept on disk before anybody acts on it. */
+/* Kept on disk before it is used. */
 static void
 test_survives_kill(void **state)
 {

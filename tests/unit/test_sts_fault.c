@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: ISC
  */
 
-/* Who is to blame for each failure on the way to a policy; nobody but the peer makes it none. */
+/* The party at fault for each failure of a fetch; only the peer's faults mean no policy. */
 #include "config.h"
 
 #include <setjmp.h>

@@ -40,7 +40,7 @@ asker_run(void *context)
 	return NULL;
 }
 
-/* F14; the first in the queue leaves early, and spoils it for nobody. */
+/* F14; the first in the queue leaves early, without effect on the others. */
 static void
 test_a_thousand_askers_one_fetch(void **state)
 {
@@ -101,7 +101,7 @@ fetches(void)
 	return count;
 }
 
-/* While the fetch for one id is under way a new id comes: nobody gets the old one's result. */
+/* While the fetch for one id is under way a new id comes: no caller gets the old one's result. */
 static void
 test_a_new_id_during_a_fetch(void **state)
 {

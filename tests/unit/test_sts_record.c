@@ -149,7 +149,7 @@ test_damage(void **state)
 	buf_free(&octets);
 }
 
-/* What no fetched policy looks like, though its checksum is right. */
+/* Records that no fetched policy could have, with a valid checksum. */
 static void
 test_unsound(void **state)
 {

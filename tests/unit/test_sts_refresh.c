@@ -4,7 +4,7 @@
  */
 
 /*
- * What the policy cache does by itself, and what it makes of clocks that step.
+ * The background work of the policy cache, and its reaction to clock steps.
  */
 #include "config.h"
 
@@ -321,7 +321,7 @@ test_refreshes_keep_their_time(void **state)
 	alarm_end(ALARM_CLOCK, "", "next test");
 }
 
-/* Whatever the store says is due. */
+/* For any due time in the store. */
 static void
 test_no_refresh_within_the_retry_interval(void **state)
 {
@@ -403,7 +403,7 @@ test_what_is_no_running_out(void **state)
 	}
 }
 
-/* How the alarm ends, beside a fetch: on request, or with the domain's own word. */
+/* Other ends of the alarm than a fetch: on request, or by the domain's own record. */
 static void
 test_running_out_is_settled(void **state)
 {

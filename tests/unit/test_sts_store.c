@@ -4,7 +4,7 @@
  */
 
 /*
- * What the policy cache makes of a store that fails, or was found damaged (case F16, F17).
+ * The policy cache with a store that fails, or was found damaged (case F16, F17).
  */
 #include "config.h"
 
@@ -39,7 +39,7 @@ test_cannot_be_read(void **state)
 
 	get(fixture);
 	memory_store.reads_fail = true;
-	assert_policy(get(fixture), "one", STS_MODE_ENFORCE, false);	/* fetched anew */
+	assert_policy(get(fixture), "one", STS_MODE_ENFORCE, false);	/* fetched again */
 	world.txt = NULL;
 	assert_int_equal(get(fixture)->state, STS_STORE_FAILED);
 	world.txt_state = DNS_FAILED;
@@ -133,7 +133,7 @@ test_listed_from_both(void **state)
 	assert_string_equal(listed, "");
 }
 
-/* What was cached is not known: no delivery without it. */
+/* The cached policy is not known: no delivery without it. */
 static void
 test_damaged_record(void **state)
 {
@@ -177,7 +177,7 @@ test_damaged_store(void **state)
 
 static char *patterns[] = { (char[]){ "mx.example" } };
 
-/* What was imported is in force, and nobody is told that it is on the disk before it is. */
+/* Imported policies are in force, and are reported as written only once they are on the disk. */
 static void
 test_import_that_cannot_be_written(void **state)
 {

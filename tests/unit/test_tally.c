@@ -135,7 +135,7 @@ test_two_policies(void **state)
 	world_close(&world);
 }
 
-/* What other senders' datagrams may hold, and what becomes of it. */
+/* Contents of other senders' datagrams, and their result. */
 static void
 test_forms(void **state)
 {

@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: ISC
  */
 
-/* What a handshake proves about certificates, and nothing of DANE. */
+/* Proofs of handshakes about certificates, without DANE. */
 #include "config.h"
 
 #include <setjmp.h>
@@ -157,7 +157,7 @@ test_names(void **state)
 		{ NULL, "amatch.example", "*.match.example", false },
 		{ NULL, "a.match.example.org", "*.match.example", false },
 		{ "a.match.example", NULL, "*.match.example", false },
-		/* What no configuration should hold matches nothing. */
+		/* Invalid values of a configuration match nothing. */
 		{ NULL, "mx.example.net", "", false },
 		{ NULL, "mx.example.net", "*", false },
 		{ NULL, "mx.example.net", "*.", false },

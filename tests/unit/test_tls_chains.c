@@ -42,7 +42,7 @@ test_other_roots(void **state)
 	tls_chains_note(chains, before, &first, FROM, UNTIL);
 	tls_chains_clear(chains);
 	assert_false(tls_chains_hold(chains, &first, FROM));
-	/* Who was still at it with the roots of before. */
+	/* A caller that still uses the earlier roots. */
 	tls_chains_note(chains, before, &first, FROM, UNTIL);
 	assert_false(tls_chains_hold(chains, &first, FROM));
 	tls_chains_note(chains, tls_chains_roots(chains), &first, FROM, UNTIL);

@@ -27,7 +27,7 @@ has_gone(void *asked)
 	return ++*(int *)asked >= 2;
 }
 
-/* A host that says nothing, and somebody who does not wait for ever. */
+/* A host that says nothing, and a caller that does not wait for ever. */
 static void
 test_a_handshake_is_broken_off(void **state)
 {
@@ -392,7 +392,7 @@ test_much_content_under_a_deadline(void **state)
 	peer_free(sloth);
 }
 
-/* What a host can make us compute with its choice of a group. */
+/* The computation that a host can cause with its choice of a group. */
 static const struct dh_case {
 	const char *group;
 	unsigned omit;

@@ -313,7 +313,7 @@ test_an_mta_that_is_gone(void **state)
 	run(&story, 20);
 	took = clock_monotonic_ms() - story.began_ms;
 	assert_true(took >= 100 && took < LONG_MS);
-	/* Whoever has only been told to stop still hears what became of it. */
+	/* A delivery that has only been told to stop can still settle its recipients. */
 	assert_string_equal(buf_text(&story.told),
 	    "wait@a.example 451 4.4.2\nok@b.example 250 2.0.0\n");
 	end(&story);

@@ -44,7 +44,7 @@ def versions():
 
 
 def did_you_mean(word, known):
-    """What a refusal adds; nothing where no known word is near."""
+    """The hint in a refusal; empty when no known word is similar."""
     near = [other for other in [word.swapcase()] if other in known] or \
         difflib.get_close_matches(word, known, 1)
     return f": did you mean {near[0]}?" if near else ""
@@ -233,7 +233,7 @@ def up(_):
 
 
 def ask(asked):
-    """What the running lab does for us."""
+    """The commands of a running lab."""
     words = {key: value for key, value in vars(asked).items() if key != "run"}
     if "scenario" in words:
         chosen([words["scenario"]])

@@ -276,7 +276,7 @@ class Daemons:
         return status
 
     def complaints(self):
-        """What sanitizers reported of any of them since the last call."""
+        """The sanitizer reports of all of them since the last call."""
         found = self._complaints + [daemon.stderr.complaint() for daemon in self._made]
         self._complaints = []
         return "\n".join(filter(None, found))

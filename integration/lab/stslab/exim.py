@@ -133,7 +133,7 @@ class Exim:
         """There is no daemon."""
 
     def mailq(self):
-        """What an administrator sees: the queue, and why each message waits."""
+        """The queue as an administrator sees it, with the reason why each message waits."""
         texts = [self._run("-bp")]
         texts += [self._run("-Mvl", message.id, check=False) for message in self.queue()]
         return "\n".join(texts)
@@ -162,6 +162,6 @@ class Exim:
                 if match]
 
     def mailbox(self):
-        """What came in for this host: bounces."""
+        """Mail received for this host: bounces."""
         path = self.directory / "mail" / "box"
         return path.read_text("utf-8", "replace") if path.exists() else ""

@@ -112,7 +112,7 @@ class Forwarder:
                             if (name and key[0] != _plain(name)) or (kind and key[1] != kind)}
 
     def queries(self, name=None, kind=None):
-        """What was asked, oldest first."""
+        """The questions, oldest first."""
         with self._lock:
             return [query for query in self._queries
                     if (name is None or query.name == _plain(name))
@@ -258,8 +258,8 @@ class Forwarder:
 
 
 class Validator(Forwarder):
-    """What an MTA that does DANE by itself asks: says AD, as a validating resolver does, where all
-    that it answers with comes from the signed zones.  Its own faults come without AD."""
+    """The resolver of an MTA that does DANE by itself: sets AD, as a validating resolver does,
+    when all records of the answer are from signed zones.  Its own faults come without AD."""
 
     def __init__(self, address=VALIDATOR, port=PORT):
         super().__init__(address, port)

@@ -25,7 +25,7 @@ SECONDS = 30            # that a silent connection is held
 
 @dataclass(frozen=True)
 class Manner:
-    """What the attacker does; the default is to pass everything on."""
+    """The attacker's behaviour; the default is to pass everything on."""
 
     strip: bool = False             # takes STARTTLS out of the answer to EHLO
     starttls: str = None            # answers STARTTLS with this
@@ -51,8 +51,8 @@ class Exchange:
 
     host: str
     entries: list = field(default_factory=list)
-    content: bytearray = field(default_factory=bytearray)   # that he could read
-    content_tls: bool = False       # it came over TLS that ended with him
+    content: bytearray = field(default_factory=bytearray)   # that the attacker could read
+    content_tls: bool = False       # it came over TLS that ended at the attacker
     opaque: bool = False            # TLS between the other two went by
     ended: bool = False
 
@@ -227,7 +227,7 @@ class _Talk:
         raise Gone
 
     def _end_tls(self):
-        """TLS with the sender under a certificate of his own, and anew to the real host."""
+        """TLS with the sender under the attacker's certificate, and separate TLS to the real host."""
         self._answer(ATTACKER, ["220 2.0.0 Ready to start TLS"])
         certificate = self.middle.authorities.kind(self.does.certificate, self.middle.name)
         self.exchange.note(NOTE, f"TLS ends here, with the attacker's certificate: "
@@ -244,7 +244,7 @@ class _Talk:
         self.server.secure(context)
 
     def _pass_tls(self, line):
-        """What follows is between the other two, apart from what he puts in front of it."""
+        """The rest is between the other two, apart from octets that the attacker injects first."""
         reply = self._ask(line)
         for text in reply:
             self.exchange.note(SERVER, text)
@@ -263,7 +263,7 @@ class _Talk:
         raise Gone
 
     def _reject(self, hello):
-        """Ends the connection at a ClientHello that he lets nobody send."""
+        """Ends the connection at a ClientHello that the attacker does not let pass."""
         answer = None
         if hello and hello.offers_session:
             answer, what = self.does.offered, "a session to be resumed"
@@ -277,7 +277,7 @@ class _Talk:
         raise Gone
 
     def _pump(self):
-        """Octets both ways until one leaves; he can only count them."""
+        """Octets both ways until one side leaves; the attacker can only count them."""
         ends = {self.client.sock: self.server.sock, self.server.sock: self.client.sock}
         counts = dict.fromkeys(ends, 0)
         with contextlib.suppress(OSError):

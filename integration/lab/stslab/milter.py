@@ -174,7 +174,7 @@ class Session:
 
 
 class StsgateMilter:
-    """stsgate-milter beside a daemon.Stsgated, with that one's configuration file."""
+    """stsgate-milter with a daemon.Stsgated, and its configuration file."""
 
     def __init__(self, config, listen, log_path):
         self.config, self.listen = config, listen

@@ -69,7 +69,7 @@ class InPieces:
 
 @dataclass
 class Behaviour:
-    """What the host does at each stage; the default is a good host."""
+    """The host's behaviour at each stage; the default is a good host."""
 
     greeting: object = None                 # None: 220 with the host's name
     connections_of_one: int = None          # more from one client get `too_many` for a greeting
@@ -141,7 +141,7 @@ class Message:
 
 @dataclass
 class Connection:
-    """What one client did."""
+    """The actions of one client."""
 
     peer: str
     at: float
@@ -253,7 +253,7 @@ class MxHost:
         return [line for connection in self.connections for line in connection.lines]
 
     def leaked(self):
-        """What a downgrade would have shown: transactions begun, content octets."""
+        """The data that a downgrade would have disclosed: transactions begun, content octets."""
         begun = [line.text for line in self.lines if line.verb in ("MAIL", "RCPT", "DATA", "BDAT")]
         return begun, sum(connection.content_octets for connection in self.connections)
 
@@ -429,7 +429,7 @@ class _Dialogue:
         self._secure()
 
     def _answer_to(self, hello):
-        """What takes the place of our answer to the hello; None: the handshake."""
+        """The replacement of our answer to the hello; None: the handshake."""
         does = self.does
         if does.offered is not None and hello and hello.offers_session:
             return does.offered
@@ -549,7 +549,7 @@ def _accepts(action):
 
 
 def _words(action):
-    """What the action says in the end."""
+    """The final reply of the action."""
     while isinstance(action, Slow):
         action = action.action
     if isinstance(action, InPieces):

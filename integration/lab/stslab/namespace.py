@@ -57,7 +57,7 @@ def _reachable(address, family):
 
 
 class Addresses:
-    """Hands out addresses that nobody else in this namespace uses."""
+    """Hands out unused addresses of this namespace."""
 
     def __init__(self):
         self._count = itertools.count(1)

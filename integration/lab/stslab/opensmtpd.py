@@ -35,7 +35,7 @@ class OpenSmtpd:
         self.start()
 
     def _prepare(self):
-        """What the package's installation script does."""
+        """The work of the package's installation script."""
         root = self.root
         root.add_user("opensmtpd", 9401)
         root.add_user("opensmtpq", 9402)
@@ -131,5 +131,5 @@ class OpenSmtpd:
         return "\n".join(self.root.log)
 
     def mailbox(self):
-        """What came in for this host: bounces."""
+        """Mail received for this host: bounces."""
         return self.root.read("/var/mail/sender")

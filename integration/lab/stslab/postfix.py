@@ -52,7 +52,7 @@ class Postfix:
         self.start()
 
     def _prepare(self):
-        """What the package's installation script does."""
+        """The work of the package's installation script."""
         root = self.root
         root.add_user("postfix", 9201, groups=(("postdrop", 9202),))
         root.add_user("sender", 9303)
@@ -142,7 +142,7 @@ class Postfix:
         self.settle()
 
     def _wait_tried(self, waiting, logged, seconds=50):
-        """Until the log, behind its first `logged` lines, says of each message what became of it."""
+        """Waits until the log, after its first `logged` lines, has the result of each message."""
         end = time.monotonic() + pace.patience(seconds)
         while waiting:
             if time.monotonic() > end:
@@ -166,5 +166,5 @@ class Postfix:
         return "\n".join(self.root.log)
 
     def mailbox(self):
-        """What came in for this host: bounces."""
+        """Mail received for this host: bounces."""
         return self.root.read("/var/mail/sender")

@@ -78,7 +78,7 @@ class Receiver:
         target.chmod(0o644)
 
     def certificate(self, name, kind="good"):
-        """What it shows to who asks for `name`; gives its path."""
+        """The certificate for clients that send `name` as SNI; returns its path."""
         path = self._authorities.kind(kind, name).path
         self._install(name, path)
         return path

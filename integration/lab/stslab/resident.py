@@ -235,7 +235,7 @@ class _Handler(socketserver.StreamRequestHandler):
     def handle(self):
         line = self.rfile.readline(65536)
         if not line.strip():
-            return      # somebody who only looked whether we are there
+            return      # a client that only tested whether we are there
         try:
             answer = self.server.lab.answer(json.loads(line))
         except Exception as error:  # the lab goes on, and who asked hears of it

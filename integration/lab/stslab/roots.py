@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The stsgate authors
 # SPDX-License-Identifier: ISC
-"""A root directory of its own for an MTA that may not be installed beside another.
+"""A root directory of its own for an MTA that cannot be installed together with another.
 
 The system as it is, with Debian packages unpacked over it in memory: an
 overlay that is gone with the mount table.  `scripts/need mta` has put the
@@ -62,7 +62,7 @@ class Root:
                            stdin=archive.stdout, check=True, timeout=60)
 
     def _syslog(self):
-        """What its programs tell syslog, in order."""
+        """The syslog messages of its programs, in order."""
         self.log = []
         self._log_socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._log_socket.bind(str(self.path / "dev" / "log"))

@@ -53,7 +53,7 @@ class Sendmail:
         self.configure()
 
     def _prepare(self):
-        """What the packages' installation scripts do."""
+        """The work of the packages' installation scripts."""
         root = self.root
         root.add_user("smmta", 9301)
         root.add_user("smmsp", 9302)
@@ -134,7 +134,7 @@ class Sendmail:
         return "\n".join(self.root.log)
 
     def mailbox(self):
-        """What came in for this host: bounces."""
+        """Mail received for this host: bounces."""
         return self.root.read("/var/mail/box")
 
     def stop(self):

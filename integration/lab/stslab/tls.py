@@ -32,7 +32,7 @@ def alert(number):
 
 @dataclass
 class ClientHello:
-    """What of a client's hello matters here."""
+    """The parts of a client's hello that matter here."""
 
     sni: str = None
     offers_session: bool = False    # pre_shared_key, or a session ticket

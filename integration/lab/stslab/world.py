@@ -25,7 +25,7 @@ SUBJECT = "Your transfer code"
 SETTINGS = {
     "hostname": HOSTNAME,
     "lmtp": {"listen": [f"inet:127.0.0.1:{LMTP_PORT}"]},
-    # Each message of the lab meets the attacker anew.
+    # Each message of the lab meets the attacker again.
     "smtp": {"keep-idle": "0s", "host-retry": "1s", "command-timeout": "20s",
              "data-timeout": "20s", "final-timeout": "20s"},
     "sts": {"retry-interval": "1s"},
@@ -51,7 +51,7 @@ class Run:
     log: list = field(default_factory=list)
     delivery: dict = field(default_factory=dict)    # stsgated's log line
     gullible: bool = False      # the receiver could have been fooled
-    forged: str = ""            # the text of a message that nobody sent
+    forged: str = ""            # the text of a forged message
 
     @property
     def stolen(self):
