@@ -167,7 +167,8 @@ def test_a_handshake_that_lacked_memory_is_no_reason_for_plaintext(net, short_of
     mta, lacks = short_of_memory
     domains = [net.domain() for _ in range(40)]
     replies = {mta.deliver(address(domain)).only.short for domain in domains}
-    assert replies == {"451 4.4.2", "250 2.0.0"}
+    # How many handshakes get as far as a request that is not refused depends on OpenSSL.
+    assert "451 4.4.2" in replies and replies <= {"451 4.4.2", "250 2.0.0"}
     lacks.unlink()
     for domain in domains:
         assert {line.tls for line in domain.host.lines if line.verb == "MAIL"} <= {True}

@@ -135,7 +135,8 @@ def test_stolen_text_is_marked_where_it_was_readable(browser, report):
     assert re.fullmatch(r"4711-\d+", mark.text)
     assert not guarded.find_elements("css selector", "mark")
     assert guarded.find_elements("css selector", "svg .stop")
-    assert "MAIL" not in guarded.find_element("css selector", ".wire").text
+    assert "MAIL FROM" in alone.find_element("css selector", ".wire").text
+    assert "MAIL FROM" not in guarded.find_element("css selector", ".wire").text
 
 
 def test_it_asks_the_network_for_nothing(browser, report):
