@@ -166,7 +166,7 @@ check_tlsrpt_forward(const struct conf *conf, size_t index)
 
 const struct conf_key conf_keys[] = {
 	{ "", "hostname", "", TEXT(host, hostname) },
-	{ "", "user", "stsgate", TEXT(user, user) },
+	{ "", "user", STSGATE_USER, TEXT(user, user) },
 	{ "", "state-directory", "/var/lib/stsgate", TEXT(path, state_directory) },
 	{ "", "spool-directory", "/var/tmp", TEXT(path, spool_directory) },
 	{ "", "spool-memory", "256M", SIZE(spool_memory, 0, TIB) },

@@ -120,7 +120,7 @@ static void
 assert_defaults(const struct conf *conf)
 {
 	assert_true(strlen(conf->hostname) > 0);
-	assert_string_equal(conf->user, "stsgate");
+	assert_string_equal(conf->user, STSGATE_USER);
 	assert_string_equal(conf->state_directory, "/var/lib/stsgate");
 	assert_string_equal(conf->spool_directory, "/var/tmp");
 	assert_int_equal(conf->spool_memory, 268435456);
