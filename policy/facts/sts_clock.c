@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,6 @@
 #define DAY_MS	(24 * 3600 * 1000LL)
 /* A wall clock that shows less was never set: it says nothing about how long a machine was off. */
 #define SANE_MS	(1577836800 * 1000LL)	/* 2020-01-01 */
-#define FIELDS	17
 
 static int64_t
 larger(int64_t a, int64_t b)
@@ -280,24 +280,40 @@ is_sound(const struct sts_anchor *anchor)
 	    is_time(anchor->before_ms) && is_time(anchor->doubt_ms) && is_time(anchor->damaged_s);
 }
 
+/* A number and the space after it. */
+static bool
+take(const char **text, int64_t *number)
+{
+	char *end;
+	long long value;
+
+	errno = 0;
+	value = strtoll(*text, &end, 10);
+	if (end == *text || errno != 0 || *end != ' ')
+		return false;
+	*number = value;
+	*text = end + 1;
+	return true;
+}
+
 int
 sts_anchor_read(const char *text, struct sts_anchor *anchor)
 {
 	struct sts_anchor read = { .life_ms = 0 };
-	int version, fields;
+	int64_t version;
+	int64_t *const fields[] = { &version, &read.at.wall_ms, &read.at.count_ms, &read.life_ms,
+		&read.skew_ms, &read.ahead_ms, &read.usual_ms, &read.stepped_ms, &read.boot_ms,
+		&read.boot_gap_ms, &read.boot_skew_ms, &read.boot_ahead_ms, &read.slip_ms,
+		&read.before_ms, &read.doubt_ms, &read.damaged_s };
 
-	fields = sscanf(text,
-	    "%d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64
-	    " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64
-	    " %" SCNd64 " %127s",
-	    &version, &read.at.wall_ms, &read.at.count_ms, &read.life_ms, &read.skew_ms,
-	    &read.ahead_ms, &read.usual_ms, &read.stepped_ms, &read.boot_ms, &read.boot_gap_ms,
-	    &read.boot_skew_ms, &read.boot_ahead_ms, &read.slip_ms, &read.before_ms, &read.doubt_ms,
-	    &read.damaged_s, read.boot);
-	if (fields != FIELDS || version != 1 || !is_sound(&read))
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (!take(&text, fields[i]))
+			return -1;
+	if (version != 1 || !is_sound(&read) || text[0] == '\0' || strchr(text, ' ') != NULL ||
+	    strlen(text) >= sizeof(read.boot))
 		return -1;
-	if (strcmp(read.boot, "-") == 0)
-		read.boot[0] = '\0';
+	if (strcmp(text, "-") != 0)
+		memcpy(read.boot, text, strlen(text) + 1);
 	*anchor = read;
 	return 0;
 }
