@@ -29,7 +29,7 @@ void ip_format(const struct ip *ip, char text[IP_TEXT_MAX]);	/* IPv6 as RFC 5952
 bool ip_equal(const struct ip *a, const struct ip *b);
 bool ip_is_public(const struct ip *ip);	/* globally reachable unicast; IPv4-mapped and NAT64
 					   addresses are judged by the IPv4 address inside */
-/* Loopback or unspecified, also inside an IPv6 address: whoever dials it meets itself. */
+/* Loopback or unspecified, also inside an IPv6 address: a host that dials it reaches itself. */
 bool ip_is_self(const struct ip *ip);
 socklen_t ip_to_sockaddr(const struct ip *ip, uint16_t port, struct sockaddr_storage *address);
 int ip_from_sockaddr(const struct sockaddr *address, struct ip *ip);	/* -1: not IP */
