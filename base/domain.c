@@ -9,8 +9,8 @@
 
 #include "base/domain.h"
 
-#define U_LABELS_MAX 1024	/* octets of UTF-8: more never fits 253 octets of A-labels */
-#define LABEL_MAX 63	/* RFC 1035 2.3.4 */
+#define U_LABELS_MAX	1024	/* octets of UTF-8: more never fits 253 octets of A-labels */
+#define LABEL_MAX	63	/* RFC 1035 2.3.4 */
 
 static char
 lower(char c)
@@ -65,9 +65,8 @@ take_ascii(const char *name, size_t length, struct domain *domain)
 static bool
 has_deviation(const uint8_t *text)
 {
-	static const char *const characters[] = {
-		"\xc3\x9f", "\xe1\xba\x9e", "\xcf\x82", "\xe2\x80\x8c", "\xe2\x80\x8d"
-	};
+	static const char *const characters[] = { "\xc3\x9f", "\xe1\xba\x9e", "\xcf\x82",
+		"\xe2\x80\x8c", "\xe2\x80\x8d" };
 
 	for (size_t i = 0; i < sizeof(characters) / sizeof(characters[0]); i++)
 		if (strstr((const char *)text, characters[i]) != NULL)

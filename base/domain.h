@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define DOMAIN_MAX 254	/* octets with the NUL */
+#define DOMAIN_MAX	254	/* octets with the NUL */
 
 struct domain {
 	char name[DOMAIN_MAX];

@@ -311,14 +311,18 @@ endpoint_reason(const struct endpoint *endpoint, int error, char *why, size_t ro
 
 	if (endpoint_lacks_directory(endpoint)) {
 		directory_of(endpoint, &directory);
-		(void)snprintf(why, room, "there is no directory %s: make it by %s"
-		    "install -d -m 0755 %s", directory.sun_path,
-		    strcmp(directory.sun_path, OUR_DIRECTORY) == 0 ?
-		    "systemd-tmpfiles --create, as the system does when it starts, or by " : "",
+		(void)snprintf(why, room,
+		    "there is no directory %s: make it by %s"
+		    "install -d -m 0755 %s",
+		    directory.sun_path,
+		    strcmp(directory.sun_path, OUR_DIRECTORY) == 0
+			? "systemd-tmpfiles --create, as the system does when it starts, or by "
+			: "",
 		    directory.sun_path);
 	} else {
-		(void)snprintf(why, room, "%s", error == EADDRINUSE ?
-		    "another process is listening there already" : strerror(error));
+		(void)snprintf(why, room, "%s",
+		    error == EADDRINUSE ? "another process is listening there already"
+					: strerror(error));
 	}
 	return why;
 }

@@ -18,7 +18,7 @@
 
 #include "base/deadline.h"
 
-#define ENDPOINT_TEXT_MAX 140
+#define ENDPOINT_TEXT_MAX	140
 
 struct endpoint {
 	struct sockaddr_storage address;

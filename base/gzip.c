@@ -24,8 +24,9 @@ gzip(const void *octets, size_t length, struct buf *packed)
 	z_stream stream = { .next_in = NULL };
 	int result;
 
-	if (length > INPUT_MAX || deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED,
-	    GZIP_WINDOW, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
+	if (length > INPUT_MAX ||
+	    deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_WINDOW, MEMORY_LEVEL,
+		Z_DEFAULT_STRATEGY) != Z_OK)
 		abort();
 	memcpy(&stream.next_in, &octets, sizeof(octets));	/* zlib reads only */
 	stream.avail_in = (unsigned)length;

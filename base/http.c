@@ -201,9 +201,8 @@ start_queued(struct http *http, bool stop)
 
 	while ((transfer = queue_take(http)) != NULL) {
 		if (stop || deadline_passed(transfer->deadline))
-			http_transfer_decide(transfer, HTTP_LOCAL,
-			    "%s: %s before its turn came", transfer->host,
-			    stop ? "the program ends" : "time is up");
+			http_transfer_decide(transfer, HTTP_LOCAL, "%s: %s before its turn came",
+			    transfer->host, stop ? "the program ends" : "time is up");
 		else if (http_engine_start(http->engine, transfer)) {
 			transfer->next = http->running;
 			http->running = transfer;
@@ -358,8 +357,7 @@ rule_out(const struct http *http, struct http_transfer *transfer,
 {
 	if (request->unix_path == NULL && http->trust == NULL)
 		http_transfer_decide(transfer, HTTP_LOCAL,
-		    "%s: there is no ca-file to verify it with",
-		    request->host);
+		    "%s: there is no ca-file to verify it with", request->host);
 	else if (request->unix_path != NULL || http->proxy[0] != '\0')
 		return false;
 	else if (request->address_count == 0)

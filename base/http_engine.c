@@ -153,7 +153,7 @@ on_header(char *line, size_t size, size_t count, void *context)
 		    LIMIT_HTTP_HEADERS);
 	else if (transfer->max_body > 0 &&
 	    (header_differs(line, length, "Content-Encoding:", "identity") ||
-	    header_differs(line, length, "Transfer-Encoding:", "chunked")))
+		header_differs(line, length, "Transfer-Encoding:", "chunked")))
 		http_transfer_decide(transfer, HTTP_GARBLED,
 		    "%s answered in an encoding that was not requested", transfer->host);
 	if (length > 18 && strncasecmp(line, "Transfer-Encoding:", 18) == 0)
@@ -180,17 +180,12 @@ static const struct {
 	CURLoption option;
 	long value;
 } fixed_options[] = {
-	{ CURLOPT_NOSIGNAL, 1 },
-	{ CURLOPT_FOLLOWLOCATION, 0 },
+	{ CURLOPT_NOSIGNAL, 1 }, { CURLOPT_FOLLOWLOCATION, 0 },
 	/* else a later request might use an address that is not its own */
-	{ CURLOPT_FORBID_REUSE, 1 },
-	{ CURLOPT_FRESH_CONNECT, 1 },
-	{ CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1 },
-	{ CURLOPT_HTTP09_ALLOWED, 0 },
-	{ CURLOPT_SUPPRESS_CONNECT_HEADERS, 1 },
-	{ CURLOPT_DISALLOW_USERNAME_IN_URL, 1 },
-	{ CURLOPT_NETRC, CURL_NETRC_IGNORED },
-	{ CURLOPT_SSL_VERIFYPEER, 1 },
+	{ CURLOPT_FORBID_REUSE, 1 }, { CURLOPT_FRESH_CONNECT, 1 },
+	{ CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1 }, { CURLOPT_HTTP09_ALLOWED, 0 },
+	{ CURLOPT_SUPPRESS_CONNECT_HEADERS, 1 }, { CURLOPT_DISALLOW_USERNAME_IN_URL, 1 },
+	{ CURLOPT_NETRC, CURL_NETRC_IGNORED }, { CURLOPT_SSL_VERIFYPEER, 1 },
 	{ CURLOPT_SSL_VERIFYHOST, 2 },
 	/* else the roots of the first connection take the place of ours on later ones */
 	{ CURLOPT_CA_CACHE_TIMEOUT, 0 },
@@ -198,11 +193,12 @@ static const struct {
 };
 
 /* The first option that libcurl refuses ends the request: none of them is optional. */
-#define SET(transfer, option, value) do { \
-	if ((transfer)->work->setup == CURLE_OK) \
-		(transfer)->work->setup = curl_easy_setopt((transfer)->work->easy, (option), \
-		    (value)); \
-} while (0)
+#define SET(transfer, option, value)	\
+	do { \
+		if ((transfer)->work->setup == CURLE_OK) \
+			(transfer)->work->setup = curl_easy_setopt((transfer)->work->easy, \
+			    (option), (value)); \
+	} while (0)
 
 static void
 set_fixed(struct http_transfer *transfer)
@@ -373,8 +369,7 @@ prepare(struct http_transfer *transfer)
 	curl_url_cleanup(url);
 	if (!right) {
 		http_transfer_decide(transfer, HTTP_GARBLED,
-		    "%s is not a URL that can be asked at %s", transfer->url,
-		    transfer->host);
+		    "%s is not a URL that can be asked at %s", transfer->url, transfer->host);
 		return false;
 	}
 	prepare_resolve(transfer);
@@ -518,8 +513,10 @@ http_engine_new(struct x509_trust *trust, const char *proxy, char *why, size_t w
 	engine->sessions = http_work_sessions_new();
 	/* on_ssl_ctx() and on_connected() speak OpenSSL. */
 	if (tls == NULL || strncmp(tls, "OpenSSL/", 8) != 0)
-		(void)snprintf(why, why_room, "libcurl is built with %s, not with OpenSSL: install "
-		    "its OpenSSL flavour", tls != NULL ? tls : "no TLS");
+		(void)snprintf(why, why_room,
+		    "libcurl is built with %s, not with OpenSSL: install "
+		    "its OpenSSL flavour",
+		    tls != NULL ? tls : "no TLS");
 	else if (engine->multi == NULL || engine->sessions == NULL)
 		(void)snprintf(why, why_room, "libcurl cannot start");
 	else

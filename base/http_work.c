@@ -110,8 +110,8 @@ http_work_decide_too_large(struct http_transfer *transfer)
 
 	(void)curl_easy_getinfo(transfer->work->easy, CURLINFO_RESPONSE_CODE, &status);
 	http_transfer_decide(transfer, HTTP_TOO_LARGE,
-	    "the answer of %s (HTTP status %ld) is larger than %zu octets",
-	    transfer->host, status, transfer->max_body);
+	    "the answer of %s (HTTP status %ld) is larger than %zu octets", transfer->host, status,
+	    transfer->max_body);
 }
 
 /* Other errors say nothing about the host: HTTP_LOCAL. */
@@ -187,9 +187,10 @@ is_ours(const struct http_transfer *transfer, enum http_outcome outcome, int os_
 {
 	if (outcome == HTTP_TIMEOUT && transfer->late)
 		return true;
-	if (outcome == HTTP_UNREACHABLE && (transfer->work->local_error != 0 ||
-	    http_error_is_local(os_error, strchr(transfer->work->peer, ':') != NULL) ||
-	    is_off_the_net(os_error)))
+	if (outcome == HTTP_UNREACHABLE &&
+	    (transfer->work->local_error != 0 ||
+		http_error_is_local(os_error, strchr(transfer->work->peer, ':') != NULL) ||
+		is_off_the_net(os_error)))
 		return true;
 	return (outcome == HTTP_UNREACHABLE || outcome == HTTP_TIMEOUT) && is_proxys(transfer);
 }
@@ -227,8 +228,8 @@ void
 http_work_decide_failure(struct http_transfer *transfer, CURLcode code)
 {
 	enum http_outcome outcome = outcome_of(transfer, code);
-	const char *text = transfer->work->error[0] != '\0' ? transfer->work->error :
-	    curl_easy_strerror(code);
+	const char *text = transfer->work->error[0] != '\0' ? transfer->work->error
+							    : curl_easy_strerror(code);
 	long os_error = 0;
 
 	if (http_work_decide_by_status(transfer))

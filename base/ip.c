@@ -27,8 +27,7 @@ struct block {
  * match decides.
  */
 static const struct block ipv4_blocks[] = {
-	{ { 0 }, 0, REACH_PUBLIC },
-	{ { 0 }, 8, REACH_PRIVATE },	/* "this network", RFC 791 3.2 */
+	{ { 0 }, 0, REACH_PUBLIC }, { { 0 }, 8, REACH_PRIVATE }, /* "this network", RFC 791 3.2 */
 	{ { 10 }, 8, REACH_PRIVATE },	/* RFC 1918 */
 	{ { 100, 64 }, 10, REACH_PRIVATE },	/* shared address space, RFC 6598 */
 	{ { 127 }, 8, REACH_PRIVATE },	/* loopback */

@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#define IP_TEXT_MAX 46	/* INET6_ADDRSTRLEN, with the NUL */
+#define IP_TEXT_MAX	46	/* INET6_ADDRSTRLEN, with the NUL */
 
 struct ip {
 	bool v6;

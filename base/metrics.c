@@ -24,17 +24,16 @@ static const char *const message_refusals[] = { "size", "spool", NULL };
 static const char *const statuses[] = { "sent", "deferred", "bounced", NULL };
 static const char *const policies[] = { "none", "sts", "dane", NULL };
 /* RFC 8460 4.3, and what ended before TLS could be judged. */
-static const char *const results[] = { "ok", "starttls-not-supported",
-	"certificate-host-mismatch", "certificate-not-trusted", "certificate-expired",
-	"validation-failure", "sts-policy-fetch-error", "sts-policy-invalid",
-	"sts-webpki-invalid", "tlsa-invalid", "dnssec-invalid", "dane-required", "not-judged",
-	NULL };
-static const char *const fetch_results[] = { "ok", "sts-policy-fetch-error",
-	"sts-policy-invalid", "sts-webpki-invalid", NULL };
+static const char *const results[] = { "ok", "starttls-not-supported", "certificate-host-mismatch",
+	"certificate-not-trusted", "certificate-expired", "validation-failure",
+	"sts-policy-fetch-error", "sts-policy-invalid", "sts-webpki-invalid", "tlsa-invalid",
+	"dnssec-invalid", "dane-required", "not-judged", NULL };
+static const char *const fetch_results[] = { "ok", "sts-policy-fetch-error", "sts-policy-invalid",
+	"sts-webpki-invalid", NULL };
 static const char *const tls_words[] = { "none", "encrypted", "verified", NULL };
 static const char *const answers[] = { "cache", "fetch", "none", "failed", NULL };
-static const char *const alarms[] = { "txt-gone", "stuck", "future", "fell", "given-up",
-	"ran-out", "fetch-outage", NULL };
+static const char *const alarms[] = { "txt-gone", "stuck", "future", "fell", "given-up", "ran-out",
+	"fetch-outage", NULL };
 static const char *const maps[] = { "postfix", "postfix-tlsrpt", "sts", "json", "line", "unknown",
 	NULL };
 static const char *const map_answers[] = { "ok", "notfound", "temp", NULL };
@@ -48,8 +47,7 @@ static const char *const places[] = { "memory", "file", NULL };
 static const char *const report_policies[] = { "tlsa", "sts", "no-policy-found", NULL };
 static const char *const session_results[] = { "success", "failure", NULL };
 static const char *const losses[] = { "store", "bound", "dns", NULL };
-static const char *const datagram_results[] = { "taken", "unwanted", "invalid", "full",
-	NULL };
+static const char *const datagram_results[] = { "taken", "unwanted", "invalid", "full", NULL };
 static const char *const forward_results[] = { "sent", "lost", NULL };
 
 static const char *const methods[] = { "mailto", "https", NULL };
@@ -64,18 +62,19 @@ static const struct row {
 } rows[METRICS] = {
 	[METRIC_START_TIME] = { "start_time_seconds", GAUGE,
 	    "When stsgated started, in seconds since 1970", { NULL }, { NULL } },
-	[METRIC_LMTP_SESSIONS] = { "lmtp_sessions", COUNTER, "LMTP sessions served",
+	[METRIC_LMTP_SESSIONS] = { "lmtp_sessions", COUNTER, "LMTP sessions served", { NULL },
+	    { NULL } },
+	[METRIC_LMTP_SESSIONS_RUNNING] = { "lmtp_sessions_running", GAUGE, "LMTP sessions now",
 	    { NULL }, { NULL } },
-	[METRIC_LMTP_SESSIONS_RUNNING] = { "lmtp_sessions_running", GAUGE,
-	    "LMTP sessions now", { NULL }, { NULL } },
 	[METRIC_LMTP_SESSIONS_REFUSED] = { "lmtp_sessions_refused", COUNTER,
 	    "LMTP connections refused", { "reason" }, { session_refusals } },
 	[METRIC_TRANSACTIONS] = { "transactions", COUNTER, "Messages accepted for delivery",
 	    { NULL }, { NULL } },
 	[METRIC_MESSAGES_REFUSED] = { "messages_refused", COUNTER,
-	    "Messages that were too large or for which there was no room",
-	    { "reason" }, { message_refusals } },
-	[METRIC_RECIPIENTS] = { "recipients", COUNTER, "Recipients by the result in the reply to "
+	    "Messages that were too large or for which there was no room", { "reason" },
+	    { message_refusals } },
+	[METRIC_RECIPIENTS] = { "recipients", COUNTER,
+	    "Recipients by the result in the reply to "
 	    "the MTA",
 	    { "status" }, { statuses } },
 	[METRIC_ATTEMPTS] = { "attempts", COUNTER,
@@ -87,33 +86,35 @@ static const struct row {
 	[METRIC_CONNECTIONS_OPEN] = { "connections_open", GAUGE,
 	    "Remote connections now, of smtp.max-deliveries", { NULL }, { NULL } },
 	[METRIC_POLICY_LOOKUPS] = { "policy_lookups", COUNTER,
-	    "Look-ups of a domain's MTA-STS policy, by the source of the answer",
-	    { "answer" }, { answers } },
+	    "Look-ups of a domain's MTA-STS policy, by the source of the answer", { "answer" },
+	    { answers } },
 	[METRIC_POLICY_FETCHES] = { "policy_fetches", COUNTER, "MTA-STS policy fetches",
 	    { "result" }, { fetch_results } },
 	[METRIC_POLICY_ALARMS] = { "policy_alarms", COUNTER,
 	    "Alarms about MTA-STS policies; the log names the domain", { "alarm" }, { alarms } },
 	[METRIC_POLICIES_UNSAVED] = { "policies_unsaved", GAUGE,
 	    "MTA-STS policies in memory that could not be written to the "
-	    "store", { NULL }, { NULL } },
+	    "store",
+	    { NULL }, { NULL } },
 	[METRIC_MAP_QUERIES] = { "map_queries", COUNTER,
-	    "Queries to the policy map, by map and kind of answer",
-	    { "map", "answer" }, { maps, map_answers } },
+	    "Queries to the policy map, by map and kind of answer", { "map", "answer" },
+	    { maps, map_answers } },
 	[METRIC_MAP_TIMEOUTS] = { "map_timeouts", COUNTER,
 	    "Queries to the policy map that were not answered in time, so that the MTA has to "
-	    "repeat them", { NULL }, { NULL } },
+	    "repeat them",
+	    { NULL }, { NULL } },
 	[METRIC_MAP_SESSIONS_RUNNING] = { "map_sessions_running", GAUGE,
 	    "Connections to the policy map now", { NULL }, { NULL } },
 	[METRIC_DNS_LOOKUPS] = { "dns_lookups", COUNTER, "DNS look-ups by the state of the answer",
 	    { "state" }, { dns_states } },
 	[METRIC_RESOLVER_HEALTH] = { "resolver_health", GAUGE,
-	    "1 for the result of the DNSSEC self-test, 0 for the others",
-	    { "state" }, { health_states } },
+	    "1 for the result of the DNSSEC self-test, 0 for the others", { "state" },
+	    { health_states } },
 	[METRIC_STORE_FAILURES] = { "store_failures", COUNTER,
 	    "Store operations that failed; the log says why", { "operation" }, { operations } },
 	[METRIC_STORE_DAMAGED] = { "store_damaged_time_seconds", GAUGE,
-	    "When the store was last found damaged, in seconds since 1970; 0 for never",
-	    { NULL }, { NULL } },
+	    "When the store was last found damaged, in seconds since 1970; 0 for never", { NULL },
+	    { NULL } },
 	[METRIC_SPOOL_BYTES] = { "spool_bytes", GAUGE,
 	    "Octets of message content in use, in memory and in files", { "place" }, { places } },
 	[METRIC_TLSRPT_SESSIONS] = { "tlsrpt_sessions", COUNTER,
@@ -125,8 +126,8 @@ static const struct row {
 	    { "reason" }, { losses } },
 	[METRIC_TLSRPT_DATAGRAMS] = { "tlsrpt_datagrams", COUNTER,
 	    "Datagrams received on tlsrpt.socket", { "result" }, { datagram_results } },
-	[METRIC_TLSRPT_FORWARDED] = { "tlsrpt_forwarded", COUNTER,
-	    "Datagrams for tlsrpt.forward", { "result" }, { forward_results } },
+	[METRIC_TLSRPT_FORWARDED] = { "tlsrpt_forwarded", COUNTER, "Datagrams for tlsrpt.forward",
+	    { "result" }, { forward_results } },
 	[METRIC_TLSRPT_REPORTS] = { "tlsrpt_reports", COUNTER,
 	    "Attempts to send a TLS report to a receiver", { "method", "result" },
 	    { methods, tries } },
@@ -348,8 +349,8 @@ cut(struct piece *rest, char separator)
 		piece.at++;
 		piece.length--;
 	}
-	while (piece.length > 0 && (piece.at[piece.length - 1] == ' ' ||
-	    piece.at[piece.length - 1] == '\t'))
+	while (piece.length > 0 &&
+	    (piece.at[piece.length - 1] == ' ' || piece.at[piece.length - 1] == '\t'))
 		piece.length--;
 	return piece;
 }
@@ -410,8 +411,8 @@ metrics_format_for(const char *accept)
 		take_range(&plain, &name, weight);
 	}
 	if (plain.weight == open.weight)	/* one of them was named */
-		return plain.closeness > open.closeness && plain.weight > 0 ? METRICS_PLAIN :
-		    METRICS_OPEN;
+		return plain.closeness > open.closeness && plain.weight > 0 ? METRICS_PLAIN
+									    : METRICS_OPEN;
 	return plain.weight > open.weight ? METRICS_PLAIN : METRICS_OPEN;
 }
 

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define REPLY_LINE_MAX 480	/* octets of a reply line to the MTA, without CRLF */
+#define REPLY_LINE_MAX	480	/* octets of a reply line to the MTA, without CRLF */
 
 struct reply {
 	int code;	/* 200 to 599; 0: none yet */

@@ -68,8 +68,12 @@ session_pool_new(size_t max, size_t stack_octets, void (*serve)(void *context, i
 	if (wake < 0)
 		return NULL;
 	pool = xcalloc(1, sizeof(*pool));
-	*pool = (struct session_pool){ .max = max, .stack_octets = stack_octets, .serve = serve,
-		.full = full, .context = context, .wake = wake };
+	*pool = (struct session_pool){ .max = max,
+		.stack_octets = stack_octets,
+		.serve = serve,
+		.full = full,
+		.context = context,
+		.wake = wake };
 	pthread_mutex_init(&pool->lock, NULL);
 	thread_condition(&pool->ended);
 	return pool;
@@ -165,7 +169,8 @@ session_start(struct session_pool *pool, int fd)
 	}
 	error = thread_start_detached(pool->stack_octets, session_run, session);
 	if (error != 0) {
-		log_message(LOG_LEVEL_WARNING, "session", "cannot create a thread for a "
+		log_message(LOG_LEVEL_WARNING, "session",
+		    "cannot create a thread for a "
 		    "connection: %s",
 		    strerror(error));
 		session_end(session);
@@ -190,8 +195,10 @@ pause_accepting(struct acceptor *acceptor, int error)
 
 	if (!acceptor->failing)
 		log_message(LOG_LEVEL_ERROR, "session", "new connections have to wait: %s%s",
-		    strerror(error), error == EMFILE ?
-		    "; raise the limit of open files (LimitNOFILE) or lower max-sessions" : "");
+		    strerror(error),
+		    error == EMFILE
+			? "; raise the limit of open files (LimitNOFILE) or lower max-sessions"
+			: "");
 	acceptor->failing = true;
 	(void)poll(&wake, 1, PAUSE_MS);
 }

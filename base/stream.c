@@ -84,8 +84,8 @@ fd_write(void *io, const void *octets, size_t length, struct deadline deadline)
 	} while (sent < 0 && errno == EINTR);
 	if (sent > 0)
 		return sent;
-	return sent == 0 || errno == EAGAIN || errno == EWOULDBLOCK ? -STREAM_WANTS_OUT :
-	    -STREAM_LOST;
+	return sent == 0 || errno == EAGAIN || errno == EWOULDBLOCK ? -STREAM_WANTS_OUT
+								    : -STREAM_LOST;
 }
 
 static bool

@@ -28,7 +28,7 @@ struct x509_trust {
 	X509_STORE *store;
 };
 
-#define ROW(code) [code] = #code
+#define ROW(code)	[code] = #code
 
 static const char *const error_names[] = {
 	ROW(X509_V_OK),
@@ -181,8 +181,8 @@ x509_restrict_names(void *verify_param, const char *host)
 	 * wildcards it stands for exactly one. */
 	X509_VERIFY_PARAM_set_hostflags(param,
 	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-	return X509_VERIFY_PARAM_set1_host(param, NULL, 0) == 1 ?
-	    x509_add_name(param, host, length) : -1;
+	return X509_VERIFY_PARAM_set1_host(param, NULL, 0) == 1 ? x509_add_name(param, host, length)
+								: -1;
 }
 
 static bool
@@ -228,7 +228,7 @@ x509_has_name(const void *certificate, const char *name)
 
 		found = san->type == GEN_DNS &&
 		    name_matches((const char *)ASN1_STRING_get0_data(san->d.dNSName),
-		    (size_t)ASN1_STRING_length(san->d.dNSName), name, length);
+			(size_t)ASN1_STRING_length(san->d.dNSName), name, length);
 	}
 	GENERAL_NAMES_free(sans);
 	return found;
@@ -332,8 +332,9 @@ verify_chain(X509_STORE_CTX *store_ctx, SSL *ssl)
 		return X509_V_ERR_UNSPECIFIED;
 	if (X509_verify_cert(store_ctx) == 1)
 		return X509_V_OK;
-	return X509_STORE_CTX_get_error(store_ctx) != X509_V_OK ?
-	    X509_STORE_CTX_get_error(store_ctx) : X509_V_ERR_UNSPECIFIED;
+	return X509_STORE_CTX_get_error(store_ctx) != X509_V_OK
+	    ? X509_STORE_CTX_get_error(store_ctx)
+	    : X509_V_ERR_UNSPECIFIED;
 }
 
 int
@@ -379,8 +380,8 @@ is_secure_and_cheap(const SSL *ssl, const SSL_CTX *ctx, int what, int bits, int 
 
 	if (group && (nid == NID_ffdhe6144 || nid == NID_ffdhe8192))
 		return 0;
-	if (what == SSL_SECOP_TMP_DH && other != NULL && EVP_PKEY_get_bits(other) >
-	    LIMIT_TLS_DH_BITS) {
+	if (what == SSL_SECOP_TMP_DH && other != NULL &&
+	    EVP_PKEY_get_bits(other) > LIMIT_TLS_DH_BITS) {
 		ERR_raise(ERR_LIB_USER, X509_DH_TOO_LARGE);
 		return 0;
 	}

@@ -14,10 +14,9 @@
 #include "cmd/help.h"
 
 /* The options for --help to show. */
-#define DAEMON_OPTIONS_LINES \
+#define DAEMON_OPTIONS_LINES	\
 	"  -c FILE        read this configuration, not " SYSCONFDIR "/stsgate/stsgate.conf\n" \
-	"  -t             check the configuration, and exit\n" \
-	HELP_LINES
+	"  -t             check the configuration, and exit\n" HELP_LINES
 
 struct daemon_options {
 	const char *path;	/* of the configuration */

@@ -40,8 +40,21 @@ struct options {
 };
 
 static const int fatal_signals[] = {
-	SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGABRT, SIGALRM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGPROF,
-	SIGXCPU, SIGBUS, SIGSEGV, SIGILL, SIGFPE,
+	SIGHUP,
+	SIGINT,
+	SIGQUIT,
+	SIGTERM,
+	SIGABRT,
+	SIGALRM,
+	SIGUSR1,
+	SIGUSR2,
+	SIGVTALRM,
+	SIGPROF,
+	SIGXCPU,
+	SIGBUS,
+	SIGSEGV,
+	SIGILL,
+	SIGFPE,
 };
 #define FATAL_SIGNALS	(sizeof(fatal_signals) / sizeof(fatal_signals[0]))
 
@@ -84,21 +97,17 @@ block_signals(void)
 
 enum { ALL_OR_NONE = HELP_LONG_ONLY, LMTP };
 
-static const struct option long_options[] = {
-	{ "all-or-none", no_argument, NULL, ALL_OR_NONE },
-	{ "lmtp", no_argument, NULL, LMTP },
-	HELP_ROWS
-};
+static const struct option long_options[] = { { "all-or-none", no_argument, NULL, ALL_OR_NONE },
+	{ "lmtp", no_argument, NULL, LMTP }, HELP_ROWS };
 
 static const struct help help = {
 	.program = "stsgate-deliver",
 	.text = "usage: stsgate-deliver [-s SOCKET] [--all-or-none] -f SENDER [--] RCPT...\n"
-	    "       stsgate-deliver [-s SOCKET] --lmtp\n\n"
-	    "  -s SOCKET      where stsgated listens, by default " DEFAULT_SOCKET "\n"
-	    "  -f SENDER      the envelope sender\n"
-	    "  --all-or-none  several recipients: the failure of one fails them all\n"
-	    "  --lmtp         speak LMTP on standard input and output\n"
-	    HELP_LINES,
+		"       stsgate-deliver [-s SOCKET] --lmtp\n\n"
+		"  -s SOCKET      where stsgated listens, by default " DEFAULT_SOCKET "\n"
+		"  -f SENDER      the envelope sender\n"
+		"  --all-or-none  several recipients: the failure of one fails them all\n"
+		"  --lmtp         speak LMTP on standard input and output\n" HELP_LINES,
 	.manual = "stsgate-deliver(8)",
 	/* "+": options end at the first recipient, which is a stranger's text. */
 	.letters = "+f:hs:V",
@@ -222,8 +231,9 @@ connect_server(const struct endpoint *server, int code, const char *line_end)
 
 	if (fd < 0)
 		printf("%d 4.3.2 stsgated cannot be reached at %s: %s%s%s", code, server->text,
-		    strerror(errno), errno == EACCES ?
-		    "; lmtp.socket-group and socket-mode say who may" : "", line_end);
+		    strerror(errno),
+		    errno == EACCES ? "; lmtp.socket-group and socket-mode say who may" : "",
+		    line_end);
 	return fd;
 }
 

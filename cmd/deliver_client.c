@@ -124,8 +124,7 @@ read_answer(struct client *client, int64_t wait_ms)
 }
 
 /* Sends one line and reads what it answers. */
-static int __attribute__((format(printf, 2, 3)))
-ask(struct client *client, const char *format, ...)
+static int __attribute__((format(printf, 2, 3))) ask(struct client *client, const char *format, ...)
 {
 	struct deadline deadline = deadline_in(COMMAND_MS);
 	enum stream_status status;
@@ -231,8 +230,8 @@ say_mail(struct client *client, int *status)
 	if (client->size)
 		snprintf(size, sizeof(size), " SIZE=%" PRIu64, body_size(request->body));
 	if (ask(client, "MAIL FROM:<%s>%s%s%s", request->sender, size,
-	    client->eightbitmime && body_has_8bit(request->body) ? " BODY=8BITMIME" : "",
-	    utf8 ? " SMTPUTF8" : "") != 0)
+		client->eightbitmime && body_has_8bit(request->body) ? " BODY=8BITMIME" : "",
+		utf8 ? " SMTPUTF8" : "") != 0)
 		return -1;
 	if (client->answer.code != 250)
 		*status = take_fate(client, *status);

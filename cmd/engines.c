@@ -63,8 +63,7 @@ open_store(struct engines *e)
 	if (store_dir_is_exposed(e->conf->state_directory, why, sizeof(why)))
 		log_message(LOG_LEVEL_WARNING, "store", "%s", why);
 	if (error != 0)
-		complain(e->conf, "cannot become root again to open the sockets",
-		    strerror(errno));
+		complain(e->conf, "cannot become root again to open the sockets", strerror(errno));
 	return error;
 }
 
@@ -218,15 +217,15 @@ start_deliver(struct engines *e)
 	struct keep_rules keep = keep_rules(conf);
 
 	e->deliver = xcalloc(1, sizeof(*e->deliver));
-	*e->deliver = (struct deliver_context){
-		.conf = conf,
-		.gatherer = { .conf = conf, .resolver = e->resolver,
-			.sts_cache = e->sts_cache, .now = e->now },
+	*e->deliver = (struct deliver_context){ .conf = conf,
+		.gatherer = { .conf = conf,
+		    .resolver = e->resolver,
+		    .sts_cache = e->sts_cache,
+		    .now = e->now },
 		.tls = e->tls,
 		.slots = slots_new(conf->smtp.max_deliveries, conf->smtp.max_per_host),
 		.hosts = host_memory_new(conf->smtp.host_retry),
-		.recorder = e->recorder
-	};
+		.recorder = e->recorder };
 	e->deliver->keep = keep_new(&keep, e->deliver->slots);
 	return 0;
 }
@@ -284,8 +283,8 @@ static int
 start_policy_map(struct engines *e)
 {
 	e->policy_map = policy_map_new(&e->deliver->gatherer);
-	return listeners_serve(e->listeners, "policy-map", serve_policy_map,
-	    unserve_policy_map, e->policy_map);
+	return listeners_serve(e->listeners, "policy-map", serve_policy_map, unserve_policy_map,
+	    e->policy_map);
 }
 
 static bool
@@ -324,8 +323,7 @@ start_control(struct engines *e)
 		{ e->conf, e->store, e->tally, e->reporter } };
 
 	e->control = control_new(&context);
-	return listeners_serve(e->listeners, "control", serve_control, unserve_control,
-	    e->control);
+	return listeners_serve(e->listeners, "control", serve_control, unserve_control, e->control);
 }
 
 static bool
@@ -419,7 +417,7 @@ static const struct engine {
 	{ "control", start_control, NULL, halt_control, NULL },
 	{ "lmtp", start_lmtp, reload_lmtp, halt_lmtp, free_lmtp },
 };
-#define ENGINE_COUNT (sizeof(engines) / sizeof(engines[0]))
+#define ENGINE_COUNT	(sizeof(engines) / sizeof(engines[0]))
 
 int
 engines_start(struct engines *e)

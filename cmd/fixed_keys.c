@@ -15,8 +15,14 @@ static const struct fixed_key {
 	const char *name;
 	size_t at, size;	/* in struct conf; size 0: a text */
 } keys[] = {
-#define TEXT(name, field) { name, offsetof(struct conf, field), 0 }
-#define VALUE(name, field) { name, offsetof(struct conf, field), sizeof(((struct conf *)0)->field) }
+#define TEXT(name, field)	\
+	{ \
+		name, offsetof(struct conf, field), 0 \
+	}
+#define VALUE(name, field)	\
+	{ \
+		name, offsetof(struct conf, field), sizeof(((struct conf *)0)->field) \
+	}
 	TEXT("user", user),
 	TEXT("state-directory", state_directory),
 	TEXT("spool-directory", spool_directory),

@@ -140,8 +140,10 @@ refuse_long(const struct help *help, const char *word)
 	const char *nearest;
 
 	if (optopt != 0)	/* it is known */
-		return help_refuse(help, strchr(word, '=') != NULL ?
-		    "option \"%s\" takes no argument" : "option \"%s\" needs an argument", word);
+		return help_refuse(help,
+		    strchr(word, '=') != NULL ? "option \"%s\" takes no argument"
+					      : "option \"%s\" needs an argument",
+		    word);
 	nearest = nearest_option(help, word + 2);
 	if (nearest == NULL)
 		return help_refuse(help, "unknown option \"%s\"", word);
@@ -179,8 +181,8 @@ option_of_letter(const struct help *help, char letter)
 static int
 refuse_letter(const struct help *help, char letter, const char *word)
 {
-	char other = (char)(islower((unsigned char)letter) ? toupper((unsigned char)letter) :
-	    tolower((unsigned char)letter));
+	char other = (char)(islower((unsigned char)letter) ? toupper((unsigned char)letter)
+							   : tolower((unsigned char)letter));
 	const char *nearest = strlen(word) > 2 ? nearest_option(help, word + 1) : NULL;
 
 	if (place_of(help, letter) != NULL)

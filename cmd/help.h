@@ -17,11 +17,12 @@
 #define HELP_LONG_ONLY	256	/* val of the first option that has no letter */
 
 /* The rows that each program has in its table for getopt_long(), and what it does about them. */
-#define HELP_ROWS \
-	{ "help", no_argument, NULL, 'h' }, \
-	{ "version", no_argument, NULL, 'V' }, \
-	{ NULL, 0, NULL, 0 }
-#define HELP_LINES \
+#define HELP_ROWS	\
+	{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, \
+	{ \
+		NULL, 0, NULL, 0 \
+	}
+#define HELP_LINES	\
 	"  -h, --help     print this help\n" \
 	"  -V, --version  print the versions of this program and of its libraries\n"
 

@@ -55,7 +55,7 @@ static const struct section {
 	{ "policy-map", policy_map_listener, open_stream },
 	{ "control", control_listener, open_stream },
 };
-#define SECTION_COUNT (sizeof(sections) / sizeof(sections[0]))
+#define SECTION_COUNT	(sizeof(sections) / sizeof(sections[0]))
 
 struct listener {
 	size_t section;
@@ -112,14 +112,16 @@ inherit(struct listeners *listeners, const struct conf *conf,
 	while (section < SECTION_COUNT && strcmp(sections[section].name, inherited->name) != 0)
 		section++;
 	if (section == SECTION_COUNT) {
-		complain(conf, inherited->name, "a socket of this name was passed (LISTEN_FDNAMES),"
+		complain(conf, inherited->name,
+		    "a socket of this name was passed (LISTEN_FDNAMES),"
 		    " but FileDescriptorName can only be lmtp, policy-map or control");
 		return -1;
 	}
 	if (getsockopt(inherited->fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 ||
-	    getsockopt(inherited->fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 ||
-	    !listening || type != SOCK_STREAM) {
-		complain(conf, inherited->name, "the socket that was passed is not a listening "
+	    getsockopt(inherited->fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || !listening ||
+	    type != SOCK_STREAM) {
+		complain(conf, inherited->name,
+		    "the socket that was passed is not a listening "
 		    "stream socket (ListenStream=, Accept=no)");
 		return -1;
 	}
@@ -127,7 +129,7 @@ inherit(struct listeners *listeners, const struct conf *conf,
 	listener->inherited = true;
 	listener->endpoint.length = sizeof(listener->endpoint.address);
 	if (getsockname(inherited->fd, (struct sockaddr *)&listener->endpoint.address,
-	    &listener->endpoint.length) != 0)
+		&listener->endpoint.length) != 0)
 		return -1;
 	strcpy(listener->endpoint.text, "inherited socket");
 	return 0;
@@ -276,11 +278,11 @@ open_more(struct listeners *listeners, const struct conf *conf, size_t section)
 			continue;
 		listener = open_listener(listeners, conf, section, i);
 		if (listener != NULL && serve(listeners, listener) == 0) {
-			log_message(LOG_LEVEL_INFO, "reload", "%s: listening",
-			    of->listen[i].text);
+			log_message(LOG_LEVEL_INFO, "reload", "%s: listening", of->listen[i].text);
 			continue;
 		}
-		log_message(LOG_LEVEL_ERROR, "reload", "%s: %s; %s.listen stays as it was, and "
+		log_message(LOG_LEVEL_ERROR, "reload",
+		    "%s: %s; %s.listen stays as it was, and "
 		    "removed sockets stay open: restart stsgated to change it",
 		    of->listen[i].text, endpoint_reason(&of->listen[i], errno, why, sizeof(why)),
 		    sections[section].name);

@@ -27,8 +27,10 @@ privileges_find(struct privileges *privileges, const char *user, char *why, size
 		return 0;
 	entry = getpwnam(user);
 	if (entry == NULL) {
-		snprintf(why, why_room, "user \"%s\" does not exist: create it (adduser --system"
-		    " --group %s) or name another in `user`", user, user);
+		snprintf(why, why_room,
+		    "user \"%s\" does not exist: create it (adduser --system"
+		    " --group %s) or name another in `user`",
+		    user, user);
 		return -1;
 	}
 	privileges->user = entry->pw_uid;
@@ -42,8 +44,7 @@ privileges_lower(const struct privileges *privileges)
 {
 	if (!privileges->was_root)
 		return 0;
-	if (initgroups(privileges->name, privileges->group) != 0 ||
-	    setegid(privileges->group) != 0)
+	if (initgroups(privileges->name, privileges->group) != 0 || setegid(privileges->group) != 0)
 		return -1;
 	return seteuid(privileges->user);
 }

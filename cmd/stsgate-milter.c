@@ -237,8 +237,8 @@ check(struct conf *conf)
 	if (endpoint_lacks_directory(&conf->milter.listen))
 		ready = not_ready(conf->milter.listen.text,
 		    endpoint_reason(&conf->milter.listen, ENOENT, why, sizeof(why)));
-	printf("stsgate-milter: %s\n", ready ? "configuration ok" :
-	    "no error in the configuration, but see standard error");
+	printf("stsgate-milter: %s\n",
+	    ready ? "configuration ok" : "no error in the configuration, but see standard error");
 	conf_free(conf);
 	return EX_OK;
 }

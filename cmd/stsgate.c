@@ -30,14 +30,10 @@
 
 enum { JSON = HELP_LONG_ONLY, DATE, DOMAIN, FORCE, DRY_RUN };
 
-static const struct option options[] = {
-	{ "json", no_argument, NULL, JSON },
-	{ "date", required_argument, NULL, DATE },
-	{ "domain", required_argument, NULL, DOMAIN },
-	{ "force", no_argument, NULL, FORCE },
-	{ "dry-run", required_argument, NULL, DRY_RUN },
-	HELP_ROWS
-};
+static const struct option options[] = { { "json", no_argument, NULL, JSON },
+	{ "date", required_argument, NULL, DATE }, { "domain", required_argument, NULL, DOMAIN },
+	{ "force", no_argument, NULL, FORCE }, { "dry-run", required_argument, NULL, DRY_RUN },
+	HELP_ROWS };
 
 static void
 libraries(FILE *out)
@@ -48,7 +44,8 @@ libraries(FILE *out)
 
 static const struct help help = {
 	.program = "stsgate",
-	.text = "usage: stsgate [-c FILE] [--json] policy DOMAIN\n"
+	.text =
+	    "usage: stsgate [-c FILE] [--json] policy DOMAIN\n"
 	    "       stsgate [-c FILE] [--json] check DOMAIN\n"
 	    "       stsgate [-c FILE] [--json] stats\n"
 	    "       stsgate [-c FILE] [--json] cache list|export|import\n"
@@ -63,8 +60,7 @@ static const struct help help = {
 	    "  --date DATE    report: the UTC day that reports are about\n"
 	    "  --domain NAME  report: only those about this next-hop domain\n"
 	    "  --force        report send: a day that is not over, too\n"
-	    "  --dry-run DIR  report send: write the files there, and send nothing\n"
-	    HELP_LINES,
+	    "  --dry-run DIR  report send: write the files there, and send nothing\n" HELP_LINES,
 	.manual = "stsgate(1)",
 	.letters = "c:hV",
 	.options = options,

@@ -77,7 +77,7 @@ stsgate_cache_list(const struct client *client, const char *domain)
 		json_decref(object);
 	} else {
 		print_entry_head(stdout);
-		json_array_foreach(policies, i, entry)
+		json_array_foreach (policies, i, entry)
 			print_entry_row(stdout, entry);
 	}
 	json_decref(policies);

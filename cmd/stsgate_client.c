@@ -50,8 +50,10 @@ add_who_may(const struct stat *socket, struct buf *words)
 		buf_printf(words, ", group %s", group->gr_name);
 	else if ((socket->st_mode & S_IWGRP) != 0)
 		buf_printf(words, ", group %u", (unsigned)socket->st_gid);
-	buf_printf(words, " may ask (its mode is %04o); control.socket-group and socket-mode let"
-	    " a group ask", (unsigned)socket->st_mode & 07777);
+	buf_printf(words,
+	    " may ask (its mode is %04o); control.socket-group and socket-mode let"
+	    " a group ask",
+	    (unsigned)socket->st_mode & 07777);
 }
 
 /* Why a socket cannot be connected to, when that is why there is no answer. */

@@ -40,7 +40,7 @@ print_strings(FILE *out, const char *label, const json_t *strings)
 	if (json_array_size(strings) == 0)
 		return;
 	fprintf(out, "  %-12s", label);
-	json_array_foreach(strings, i, string) {
+	json_array_foreach (strings, i, string) {
 		if (i > 0)
 			fputc(' ', out);
 		terminal_print(out, json_string_value(string));
@@ -100,9 +100,9 @@ print_host(FILE *out, const json_t *host)
 		terminal_print(out, text_of(host, "reason"));
 	}
 	fputc('\n', out);
-	json_array_foreach(json_object_get(host, "addresses"), i, address)
+	json_array_foreach (json_object_get(host, "addresses"), i, address)
 		fprintf(out, "        %s\n", json_string_value(address));
-	json_array_foreach(json_object_get(host, "tlsa"), i, tlsa)
+	json_array_foreach (json_object_get(host, "tlsa"), i, tlsa)
 		fprintf(out, "        tlsa %s\n", json_string_value(tlsa));
 }
 
@@ -119,7 +119,7 @@ print_policy(FILE *out, const json_t *policy)
 	print_sts(out, json_object_get(policy, "sts"));
 	if (json_array_size(json_object_get(policy, "hosts")) > 0)
 		fputs("  hosts\n", out);
-	json_array_foreach(json_object_get(policy, "hosts"), i, host)
+	json_array_foreach (json_object_get(policy, "hosts"), i, host)
 		print_host(out, host);
 }
 
@@ -157,7 +157,7 @@ print_stats(FILE *out, const json_t *stats)
 	const char *name;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)stats, name, value)
+	json_object_foreach ((json_t *)(uintptr_t)stats, name, value)
 		fprintf(out, "%s %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
 }
 
@@ -185,6 +185,7 @@ print_verdict(FILE *out, const json_t *check)
 {
 	fprintf(out, "A delivery to ");
 	terminal_print(out, text_of(check, "domain"));
-	fputs(json_is_true(json_object_get(check, "verified")) ? " would be verified.\n" :
-	    " would not be verified.\n", out);
+	fputs(json_is_true(json_object_get(check, "verified")) ? " would be verified.\n"
+							       : " would not be verified.\n",
+	    out);
 }

@@ -55,7 +55,7 @@ print_policy_of(FILE *out, const json_t *entry)
 	fprintf(out, ": %" JSON_INTEGER_FORMAT " succeeded, %" JSON_INTEGER_FORMAT " failed\n",
 	    number_of(summary, "total-successful-session-count"),
 	    number_of(summary, "total-failure-session-count"));
-	json_array_foreach(json_object_get(entry, "failure-details"), i, detail)
+	json_array_foreach (json_object_get(entry, "failure-details"), i, detail)
 		print_detail(out, detail);
 }
 
@@ -67,7 +67,7 @@ print_report(FILE *out, const json_t *report)
 
 	print_words(out, "", text_of(report, "report-id"));
 	fputc('\n', out);
-	json_array_foreach(json_object_get(report, "policies"), i, policy)
+	json_array_foreach (json_object_get(report, "policies"), i, policy)
 		print_policy_of(out, policy);
 }
 
@@ -79,11 +79,12 @@ print_report_days(FILE *out, const json_t *days)
 
 	fprintf(out, "%-10s  %-8s  %-20s  %8s  %8s  %8s\n", "DATE", "STATE", "SEND AT", "WAITING",
 	    "TAKEN", "GIVEN UP");
-	json_array_foreach(json_object_get(days, "days"), i, day)
-		fprintf(out, "%-10s  %-8s  %-20s  %8" JSON_INTEGER_FORMAT "  %8"
-		    JSON_INTEGER_FORMAT "  %8" JSON_INTEGER_FORMAT "\n", text_of(day, "date"),
-		    text_of(day, "state"), text_of(day, "send_at"), number_of(day, "waiting"),
-		    number_of(day, "taken"), number_of(day, "given_up"));
+	json_array_foreach (json_object_get(days, "days"), i, day)
+		fprintf(out,
+		    "%-10s  %-8s  %-20s  %8" JSON_INTEGER_FORMAT "  %8" JSON_INTEGER_FORMAT
+		    "  %8" JSON_INTEGER_FORMAT "\n",
+		    text_of(day, "date"), text_of(day, "state"), text_of(day, "send_at"),
+		    number_of(day, "waiting"), number_of(day, "taken"), number_of(day, "given_up"));
 }
 
 void
@@ -93,7 +94,7 @@ print_report_entries(FILE *out, const json_t *entries)
 	size_t i;
 
 	fprintf(out, "%-30s  %-8s  %5s  %-20s  %s\n", "DOMAIN", "STATE", "TRIES", "NEXT", "RUA");
-	json_array_foreach(entries, i, entry) {
+	json_array_foreach (entries, i, entry) {
 		fprintf(out, "%-30s  %-8s  %5" JSON_INTEGER_FORMAT "  %-20s  ",
 		    text_of(entry, "domain"), text_of(entry, "state"), number_of(entry, "tries"),
 		    text_of(entry, "next"));
@@ -109,7 +110,7 @@ print_report_results(FILE *out, const json_t *results)
 	const json_t *result;
 	size_t i;
 
-	json_array_foreach(results, i, result) {
+	json_array_foreach (results, i, result) {
 		fputs(json_is_true(json_object_get(result, "taken")) ? "taken  " : "FAILED ", out);
 		print_words(out, " ", text_of(result, "domain"));
 		print_words(out, "  ", text_of(result, "rua"));

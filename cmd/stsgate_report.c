@@ -147,7 +147,7 @@ stsgate_report_show(const struct client *client, const char *domain)
 	if (reports != NULL && client->json)
 		client_print_json(reports);
 	else
-		json_array_foreach(reports, i, report)
+		json_array_foreach (reports, i, report)
 			print_report(stdout, report);
 	json_decref(reports);
 	buf_free(&path);
@@ -220,8 +220,10 @@ file_name(struct arena *arena, const json_t *report, const char *last)
 		return NULL;
 	(void)domain_of(report, &domain);
 	id = strchr(id, '.') + 1;
-	return report_file_name(arena, at + 1, domain.name, day, strcmp(domain.name, last) == 0 ?
-	    arena_strndup(arena, id, strspn(id, "0123456789abcdef")) : "");
+	return report_file_name(arena, at + 1, domain.name, day,
+	    strcmp(domain.name, last) == 0
+		? arena_strndup(arena, id, strspn(id, "0123456789abcdef"))
+		: "");
 }
 
 static int
@@ -257,7 +259,7 @@ dry_run(const struct client *client, const char *path)
 	if (directory < 0)
 		return complain_file(client->dry_run);
 	reports = gather(client, path, "sendable=1", &status);
-	json_array_foreach(reports, i, report)
+	json_array_foreach (reports, i, report)
 		if (status == EX_OK)
 			status = write_report(directory, report, &last);
 	json_decref(reports);
@@ -272,7 +274,7 @@ judge(const json_t *results)
 	const json_t *result;
 	size_t i;
 
-	json_array_foreach(results, i, result)
+	json_array_foreach (results, i, result)
 		if (!json_is_true(json_object_get(result, "taken")))
 			return EXIT_NO;
 	return json_array_size(results) > 0 ? EX_OK : EXIT_NO;
@@ -312,9 +314,8 @@ send_all(const struct client *client)
 	int status;
 
 	buf_printf(&path, "/v1/tlsrpt/%s/send?%s%s%s",
-	    client->date != NULL ? client->date : "yesterday",
-	    client->force ? "force=1" : "", client->domain != NULL ? "&domain=" : "",
-	    client->domain != NULL ? client->domain : "");
+	    client->date != NULL ? client->date : "yesterday", client->force ? "force=1" : "",
+	    client->domain != NULL ? "&domain=" : "", client->domain != NULL ? client->domain : "");
 	results = send_pages(client, buf_text(&path), &status);
 	if (client->json && json_array_size(results) > 0)
 		client_print_json(results);

@@ -50,8 +50,9 @@ terminal_fit(const char *words, size_t columns, struct buf *fitted)
 	if (room == 0)
 		return;
 	for (; room > 0 && *words != '\0'; room--, words++)
-		buf_add_char(fitted, is_control((unsigned char)*words) ||
-		    (unsigned char)*words >= 0x80 ? '?' : *words);
+		buf_add_char(fitted,
+		    is_control((unsigned char)*words) || (unsigned char)*words >= 0x80 ? '?'
+										       : *words);
 	buf_add_text(fitted, MORE);
 }
 

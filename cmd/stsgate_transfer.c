@@ -23,15 +23,14 @@ static void
 export_page(void *context, json_t *policies)
 {
 	static const char *const fields[] = { "domain", "mode", "id", "mx", "max_age", "fetched",
-	    "expires", "policy" };
+		"expires", "policy" };
 	json_t *entry, *line;
 	size_t i, field;
 
-	json_array_foreach(policies, i, entry) {
+	json_array_foreach (policies, i, entry) {
 		line = json_object();
 		for (field = 0; field < sizeof(fields) / sizeof(fields[0]); field++)
-			json_object_set(line, fields[field],
-			    json_object_get(entry, fields[field]));
+			json_object_set(line, fields[field], json_object_get(entry, fields[field]));
 		json_dumpf(line, context, JSON_COMPACT | JSON_ENSURE_ASCII);
 		fputc('\n', context);
 		json_decref(line);
@@ -84,13 +83,14 @@ take_answer(struct import *import, const json_t *answer)
 {
 	json_t *reasons = json_object_get(answer, "reasons"), *reason;
 	json_int_t untold = number_of(answer, "rejected") + number_of(answer, "unwritten") -
-	    (json_int_t)json_array_size(reasons), line;
+	    (json_int_t)json_array_size(reasons),
+		   line;
 	size_t i;
 
 	import->imported += number_of(answer, "imported");
 	import->unwritten += number_of(answer, "unwritten");
 	import->rejected += number_of(answer, "rejected");
-	json_array_foreach(reasons, i, reason) {
+	json_array_foreach (reasons, i, reason) {
 		line = number_of(reason, "line");
 		if (line != 0)	/* not of a line, but of all */
 			json_object_set_new(reason, "line", json_integer(import->before + line));
@@ -98,8 +98,10 @@ take_answer(struct import *import, const json_t *answer)
 			say_reason(reason);
 	}
 	if (untold > 0 && !import->client->json)
-		fprintf(stderr, "stsgate: and %" JSON_INTEGER_FORMAT " more of the lines up to %"
-		    JSON_INTEGER_FORMAT "\n", untold, import->lines);
+		fprintf(stderr,
+		    "stsgate: and %" JSON_INTEGER_FORMAT
+		    " more of the lines up to %" JSON_INTEGER_FORMAT "\n",
+		    untold, import->lines);
 	if (import->client->json)
 		json_array_extend(import->reasons, reasons);
 }

@@ -68,7 +68,8 @@ warn_of_descriptors(const struct conf *conf)
 	size_t needed = 2 * ((size_t)conf->lmtp.max_sessions + conf->smtp.max_deliveries);
 
 	if (needed > limit)
-		log_message(LOG_LEVEL_WARNING, "start", "the limit of open files is %zu, and"
+		log_message(LOG_LEVEL_WARNING, "start",
+		    "the limit of open files is %zu, and"
 		    " lmtp.max-sessions (%u) and smtp.max-deliveries (%u) may need %zu: raise it"
 		    " (LimitNOFILE), or lower them, or mail is deferred when they are used up",
 		    limit, conf->lmtp.max_sessions, conf->smtp.max_deliveries, needed);
@@ -221,16 +222,15 @@ health_advice(enum resolver_health health)
 		return "DNS did not answer in time: it is not known whether answers validate";
 	case RESOLVER_SILENT:
 		return "the DNS servers do not answer, or only with failures: all mail will be "
-		    "deferred";
+		       "deferred";
 	case RESOLVER_RECURSES:
 		return "the answers of the configured DNS servers cannot be validated; stsgated "
-		    "resolves from the root instead, except for names below dns.insecure. Let the "
-		    "servers"
-		    " pass DNSSEC records, or set dns.mode = \"recurse\"";
+		       "resolves from the root instead, except for names below dns.insecure. "
+		       "Let the servers pass DNSSEC records, or set dns.mode = \"recurse\"";
 	case RESOLVER_BROKEN:
 		return "no DNS answer can be validated: all mail will be deferred, for unsigned "
-		    "domains too, except for names below dns.insecure. Let the DNS servers pass"
-		    " DNSSEC records, or open port 53 for dns.mode = \"recurse\"";
+		       "domains too, except for names below dns.insecure. Let the DNS servers pass"
+		       " DNSSEC records, or open port 53 for dns.mode = \"recurse\"";
 	case RESOLVER_UNANCHORED:
 		return "no dns.trust-anchor is configured: nothing is validated";
 	}
@@ -248,8 +248,8 @@ print_warning(void *context, const char *warning)
 static bool
 not_ready(const char *what, const char *why)
 {
-	fprintf(stderr, "stsgated: not ready to start: %s%s%s\n", what,
-	    why[0] != '\0' ? ": " : "", why);
+	fprintf(stderr, "stsgated: not ready to start: %s%s%s\n", what, why[0] != '\0' ? ": " : "",
+	    why);
 	return false;
 }
 
@@ -266,8 +266,10 @@ check_surroundings(const struct conf *conf)
 	if (privileges_find(&privileges, conf->user, why, sizeof(why)) != 0)
 		ready = not_ready(why, "");
 	if (access(conf->state_directory, F_OK) != 0) {
-		snprintf(why, sizeof(why), "state-directory %s: %s (install -d -o %s -m 0750"
-		    " makes it)", conf->state_directory, strerror(errno), conf->user);
+		snprintf(why, sizeof(why),
+		    "state-directory %s: %s (install -d -o %s -m 0750"
+		    " makes it)",
+		    conf->state_directory, strerror(errno), conf->user);
 		ready = not_ready(why, "");
 	}
 	if (store_dir_is_exposed(conf->state_directory, why, sizeof(why)))
@@ -306,8 +308,9 @@ check(const struct conf *conf)
 	ready = check_surroundings(conf);
 	health = resolver_wait_health(resolver, deadline_in(SELF_TEST_MS));
 	resolver_free(resolver);
-	printf("stsgated: %s; %s\n", ready ? "configuration ok" :
-	    "no error in the configuration, but see standard error", health_advice(health));
+	printf("stsgated: %s; %s\n",
+	    ready ? "configuration ok" : "no error in the configuration, but see standard error",
+	    health_advice(health));
 	return EX_OK;
 }
 

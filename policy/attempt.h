@@ -25,7 +25,7 @@ enum proof_tls {
 };
 
 /* proof.failure of a connection that ended in the midst of it */
-#define PROOF_FAILURE_CLOSED "connection-closed-during-handshake"
+#define PROOF_FAILURE_CLOSED	"connection-closed-during-handshake"
 
 struct proof {
 	enum proof_tls tls;

@@ -11,7 +11,8 @@
 
 #include "policy/finding.h"
 
-static const char *const type_names[] = {	/* RFC 8460 4.3 */
+static const char *const type_names[] = {
+	/* RFC 8460 4.3 */
 	[RESULT_OK] = "ok",
 	[RESULT_STARTTLS_NOT_SUPPORTED] = "starttls-not-supported",
 	[RESULT_CERTIFICATE_HOST_MISMATCH] = "certificate-host-mismatch",

@@ -10,7 +10,7 @@
 #ifndef POLICY_FINDING_H
 #define POLICY_FINDING_H
 
-#define FINDING_REASON_MAX 128
+#define FINDING_REASON_MAX	128
 
 enum result_type {
 	RESULT_OK,

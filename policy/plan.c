@@ -115,8 +115,7 @@ weigh_dane(struct planning *planning)
 
 	switch (rules->tls) {
 	case TLS_POLICY:
-		planning->dane_enforced = rules->dane_enforce == ENFORCE_ON &&
-		    !planning->lowered;
+		planning->dane_enforced = rules->dane_enforce == ENFORCE_ON && !planning->lowered;
 		planning->dane = rules->dane_enforce != ENFORCE_OFF;
 		break;
 	case TLS_AUDIT:
@@ -299,9 +298,7 @@ struct plan *
 plan_make(struct arena *arena, const struct facts *facts, const struct plan_rules *rules)
 {
 	struct plan *plan = arena_alloc(arena, sizeof(*plan));
-	struct planning planning = {
-		.arena = arena, .facts = facts, .rules = rules, .plan = plan
-	};
+	struct planning planning = { .arena = arena, .facts = facts, .rules = rules, .plan = plan };
 
 	plan->domain = arena_strdup(arena, facts->domain);
 	plan->relay = facts->mx == MX_RELAY || facts->relay_address;

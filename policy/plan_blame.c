@@ -15,8 +15,8 @@ plan_is_own_fault(const struct facts *facts, enum dns_state state)
 }
 
 const char *
-plan_blame(struct arena *arena, const struct facts *facts, enum dns_state state,
-    const char *domain, const char *way_out)
+plan_blame(struct arena *arena, const struct facts *facts, enum dns_state state, const char *domain,
+    const char *way_out)
 {
 	if (plan_is_own_fault(facts, state))
 		return arena_printf(arena, ", by no fault of %s: %s", domain,
@@ -30,6 +30,6 @@ plan_blame(struct arena *arena, const struct facts *facts, enum dns_state state,
 const char *
 plan_own_fault(struct arena *arena, const struct facts *facts, enum dns_state state)
 {
-	return plan_is_own_fault(facts, state) ?
-	    arena_printf(arena, " (%s)", facts->resolver_fault) : "";
+	return plan_is_own_fault(facts, state) ? arena_printf(arena, " (%s)", facts->resolver_fault)
+					       : "";
 }

@@ -185,8 +185,7 @@ add_demand(struct plan_host *host, enum policy_source source, enum tls_need need
 }
 
 static void
-demand_dane(const struct planning *planning, const struct host_facts *facts,
-    struct plan_host *host)
+demand_dane(const struct planning *planning, const struct host_facts *facts, struct plan_host *host)
 {
 	struct demand *demand;
 
@@ -217,16 +216,15 @@ demand_sts(const struct planning *planning, struct plan_host *host)
 
 	if (planning->policy == NULL)
 		return;
-	demand = add_demand(host, SOURCE_STS, NEED_CERTIFICATE, planning->enforced &&
-	    !dane_decides(planning, host));
+	demand = add_demand(host, SOURCE_STS, NEED_CERTIFICATE,
+	    planning->enforced && !dane_decides(planning, host));
 	if (!host->mx_match)
 		finding_set(&demand->finding, RESULT_VALIDATION_FAILURE,
 		    "mtasts-policy-mx-mismatch");
 }
 
 static void
-set_demands(const struct planning *planning, const struct host_facts *facts,
-    struct plan_host *host)
+set_demands(const struct planning *planning, const struct host_facts *facts, struct plan_host *host)
 {
 	host->demands = arena_array(planning->arena, DEMANDS_MAX, sizeof(struct demand));
 	switch (planning->rules->tls) {
@@ -341,11 +339,15 @@ what_is_odd(const struct planning *planning, const struct host_facts *facts,
 	if (host->tlsa_state == TLSA_UNKNOWN)
 		return why_unknown_tlsa(planning, facts);
 	if (facts->address_state == DNS_BOGUS)
-		return arena_printf(planning->arena, "one address look-up is bogus%s%s: the other "
-		    "addresses are used", facts->why[0] != '\0' ? ": " : "", facts->why);
+		return arena_printf(planning->arena,
+		    "one address look-up is bogus%s%s: the other "
+		    "addresses are used",
+		    facts->why[0] != '\0' ? ": " : "", facts->why);
 	if (!host->mx_match && dane_decides(planning, host))
-		return arena_printf(planning->arena, "not listed by mta-sts policy %s, and used "
-		    "since DANE decides", planning->policy->id);
+		return arena_printf(planning->arena,
+		    "not listed by mta-sts policy %s, and used "
+		    "since DANE decides",
+		    planning->policy->id);
 	return NULL;
 }
 
@@ -363,7 +365,7 @@ why_out(const struct planning *planning, const struct host_facts *facts,
 		    planning->policy->id);
 	case OUT_UNVOUCHED:
 		return "neither a DNSSEC-secure MX answer nor an mta-sts policy in mode enforce "
-		    "authenticates its name";
+		       "authenticates its name";
 	case OUT_UNNAMED:
 		return "tls = \"verify\", and there is no name to verify";
 	case OUT_TLSA_UNKNOWN:

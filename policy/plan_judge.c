@@ -15,9 +15,9 @@
 #include "policy/plan.h"
 #include "policy/plan_make.h"
 
-#define TLS_1_2 0x0303
-#define TLS_1_3 0x0304
-#define WHO_ROOM (DOMAIN_MAX + IP_TEXT_MAX + 4)
+#define TLS_1_2	0x0303
+#define TLS_1_3	0x0304
+#define WHO_ROOM	(DOMAIN_MAX + IP_TEXT_MAX + 4)
 
 /* How a connection falls short, for the report, the reply and the postmaster. */
 struct shortfall {
@@ -112,8 +112,8 @@ version_met(const struct plan *plan, const struct demand *demand, const struct p
 	if (proof->version >= lowest)
 		return true;
 	*shortfall = (struct shortfall){ .enhanced = "4.7.5" };
-	shortfall->advice = lowest == TLS_1_3 ? "the receiving site must offer TLS 1.3" :
-	    "the receiving site must offer TLS 1.2 or later";
+	shortfall->advice = lowest == TLS_1_3 ? "the receiving site must offer TLS 1.3"
+					      : "the receiving site must offer TLS 1.2 or later";
 	finding_set(&shortfall->finding, RESULT_VALIDATION_FAILURE, "protocol-%s", proof->protocol);
 	snprintf(shortfall->what, sizeof(shortfall->what), "it supports at most %s",
 	    proof->protocol);
@@ -245,14 +245,13 @@ static bool
 pkix_met(const struct plan_host *host, const struct proof *proof, struct shortfall *shortfall)
 {
 	bool name_alone = proof->chain_ok && !proof->name_ok;
-	struct verification verification = {
-		.ok = proof->chain_ok && proof->name_ok,
+	struct verification verification = { .ok = proof->chain_ok && proof->name_ok,
 		.error = name_alone ? X509_V_ERR_HOSTNAME_MISMATCH : proof->x509_error,
 		.depth = proof->x509_depth,
 		.local_fault = proof->local_fault,
-		.names = host->names, .name_count = host->name_count,
-		.match = " or another name of match"
-	};
+		.names = host->names,
+		.name_count = host->name_count,
+		.match = " or another name of match" };
 
 	return certificate_met(&verification, shortfall);
 }
@@ -260,15 +259,14 @@ pkix_met(const struct plan_host *host, const struct proof *proof, struct shortfa
 static bool
 tlsa_met(const struct plan_host *host, const struct proof *proof, struct shortfall *shortfall)
 {
-	struct verification verification = {
-		.ok = proof->dane_ok,
+	struct verification verification = { .ok = proof->dane_ok,
 		.error = proof->dane_error,
 		.depth = proof->dane_depth,
 		.local_fault = !proof->dane_ok && proof->local_fault,
 		.by_tlsa = true,
-		.names = host->dane_names, .name_count = host->dane_name_count,
-		.match = " or the domain"
-	};
+		.names = host->dane_names,
+		.name_count = host->dane_name_count,
+		.match = " or the domain" };
 
 	return certificate_met(&verification, shortfall);
 }
@@ -356,9 +354,8 @@ name_demand(const struct plan *plan, const struct plan_host *host, const struct 
 }
 
 static void
-refuse_by_demand(const struct plan *plan, const struct plan_host *host,
-    const struct demand *demand, const struct shortfall *shortfall, const char *address,
-    struct judgement *judgement)
+refuse_by_demand(const struct plan *plan, const struct plan_host *host, const struct demand *demand,
+    const struct shortfall *shortfall, const char *address, struct judgement *judgement)
 {
 	char who[WHO_ROOM], asks[2 * DOMAIN_MAX], hint[2 * DOMAIN_MAX] = "";
 
@@ -393,14 +390,15 @@ judge_opportunistic(const struct plan *plan, const struct plan_host *host,
 	name_host(host, address, who);
 	judgement->step = JUDGEMENT_NEXT_HOST;
 	if (plan->plaintext_retry)	/* a time-out is never answered with plaintext */
-		reply_set(&judgement->reply, 451, "4.4.2", "%s: %s; %s, or set tls = \"none\" in "
-		    "destination \"%s\" to send without", who, shortfall->what,
-		    shortfall->advice, plan->destination);
+		reply_set(&judgement->reply, 451, "4.4.2",
+		    "%s: %s; %s, or set tls = \"none\" in "
+		    "destination \"%s\" to send without",
+		    who, shortfall->what, shortfall->advice, plan->destination);
 	else
 		reply_set(&judgement->reply, 451, "4.7.5",
 		    "%s: %s, and tls.plaintext-retry is false; %s, or set tls = \"none\" in "
-		    "destination \"%s\" to send without", who, shortfall->what,
-		    shortfall->advice, plan->destination);
+		    "destination \"%s\" to send without",
+		    who, shortfall->what, shortfall->advice, plan->destination);
 }
 
 /* The demands of one host, judged. */
@@ -446,8 +444,8 @@ static void
 note_findings(const struct plan *plan, const struct plan_host *host, const struct proof *proof,
     const struct verdict *verdict, struct judgement *judgement)
 {
-	const struct demand *decides =
-	    verdict->refuses != NULL ? verdict->refuses : verdict->leading;
+	const struct demand *decides = verdict->refuses != NULL ? verdict->refuses
+								: verdict->leading;
 	size_t i;
 
 	judgement->finding = verdict->tls.finding;
@@ -488,8 +486,7 @@ plan_judge(const struct plan *plan, const struct plan_host *host, const struct p
 	find_refusal(plan, host, proof, &verdict);
 	note_findings(plan, host, proof, &verdict, judgement);
 	if (verdict.refuses != NULL)
-		refuse_by_demand(plan, host, verdict.refuses, &verdict.refusal, address,
-		    judgement);
+		refuse_by_demand(plan, host, verdict.refuses, &verdict.refusal, address, judgement);
 	else
 		judge_opportunistic(plan, host, proof, &verdict.tls, address, judgement);
 	plan_wish_judge(plan, proof, judgement);

@@ -14,7 +14,7 @@
 #include "base/arena.h"
 #include "policy/plan_text.h"
 
-#define LATEST 253402300799	/* 9999-12-31T23:59:59Z: RFC 3339 has four digits for the year */
+#define LATEST	253402300799	/* 9999-12-31T23:59:59Z: RFC 3339 has four digits for the year */
 
 void
 time_text(int64_t wall_s, char text[TIME_TEXT_MAX])

@@ -15,7 +15,7 @@
 #include "policy/facts.h"
 #include "policy/plan.h"
 
-#define TIME_TEXT_MAX 21	/* "2026-01-01T00:00:00Z" and the NUL */
+#define TIME_TEXT_MAX	21	/* "2026-01-01T00:00:00Z" and the NUL */
 
 /* {"domain", "verdict", "reply", "sts": {...}, "hosts": [...]}, freed with free(). domain is the
  * one that was asked about: where it has a relay the plan's own is the relay's. */

@@ -10,7 +10,7 @@
 
 #include "policy/plan_make.h"
 
-#define LIST_ROOM 180	/* octets of a list of names in a reply of at most REPLY_LINE_MAX */
+#define LIST_ROOM	180	/* octets of a list of names in a reply of at most REPLY_LINE_MAX */
 
 static void defer(struct planning *planning, const char *enhanced, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -44,19 +44,25 @@ refuse(struct planning *planning, bool proven, int code, const char *subject_det
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	proven = proven || !(planning->enforced || planning->rules->tls == TLS_DANE ||
-	    plan_wish_raises(planning->rules));
+	proven = proven ||
+	    !(planning->enforced || planning->rules->tls == TLS_DANE ||
+		plan_wish_raises(planning->rules));
 	snprintf(enhanced, sizeof(enhanced), "%c%s", proven ? '5' : '4', subject_detail);
 	if (!proven && plan_wish_raises(planning->rules)) {
-		defer(planning, enhanced, "%s; this is not proven by DNSSEC, and REQUIRETLS was "
-		    "asked, so the message waits", text);
+		defer(planning, enhanced,
+		    "%s; this is not proven by DNSSEC, and REQUIRETLS was "
+		    "asked, so the message waits",
+		    text);
 	} else if (!proven && planning->enforced) {
-		defer(planning, enhanced, "%s; this is not proven by DNSSEC, and mta-sts policy "
-		    "%s of %s is in force, so the message waits", text, plan->policy_id,
-		    plan->domain);
+		defer(planning, enhanced,
+		    "%s; this is not proven by DNSSEC, and mta-sts policy "
+		    "%s of %s is in force, so the message waits",
+		    text, plan->policy_id, plan->domain);
 	} else if (!proven) {
-		defer(planning, enhanced, "%s; this is not proven by DNSSEC, and destination "
-		    "\"%s\" demands DANE, so the message waits", text, plan->destination);
+		defer(planning, enhanced,
+		    "%s; this is not proven by DNSSEC, and destination "
+		    "\"%s\" demands DANE, so the message waits",
+		    text, plan->destination);
 	} else {
 		plan->verdict = PLAN_REFUSE;
 		reply_set(&plan->reply, code, enhanced, "%s", text);
@@ -78,8 +84,10 @@ stop_for_sts(struct planning *planning)
 	const struct sts_facts *sts = &planning->facts->sts;
 	const char *domain = planning->plan->domain;
 	const char *colon = sts->why[0] != '\0' ? ": " : "";
-	const char *audit = arena_printf(planning->arena, "set tls = \"audit\" in destination "
-	    "\"%s\", or name it in dns.insecure", planning->plan->destination);
+	const char *audit = arena_printf(planning->arena,
+	    "set tls = \"audit\" in destination "
+	    "\"%s\", or name it in dns.insecure",
+	    planning->plan->destination);
 
 	if (planning->rules->tls != TLS_POLICY || planning->rules->sts_enforce != ENFORCE_ON ||
 	    planning->lowered)
@@ -88,32 +96,36 @@ stop_for_sts(struct planning *planning)
 	case STS_STORE_FAILED:
 		defer(planning, "4.3.0",
 		    "%s: whether an mta-sts policy is in force cannot be read from the store of "
-		    "this stsgate%s%s", domain, colon, sts->why);
+		    "this stsgate%s%s",
+		    domain, colon, sts->why);
 		return true;
 	case STS_TXT_FAILED:
 		defer(planning, "4.4.3",
 		    "%s: the look-up of its mta-sts record _mta-sts.%s failed, so that its policy "
-		    "is not known%s%s%s", domain, domain, colon, sts->why,
+		    "is not known%s%s%s",
+		    domain, domain, colon, sts->why,
 		    plan_blame(planning->arena, planning->facts, DNS_FAILED, domain, ""));
 		return true;
 	case STS_TXT_BOGUS:
 		defer(planning, "4.7.5",
 		    "%s: the answer for its mta-sts record _mta-sts.%s fails DNSSEC "
-		    "validation%s%s%s", domain, domain, colon, sts->why,
+		    "validation%s%s%s",
+		    domain, domain, colon, sts->why,
 		    plan_blame(planning->arena, planning->facts, DNS_BOGUS, domain, audit));
 		return true;
 	case STS_HOST_FAILED:
 		defer(planning, "4.4.3",
 		    "%s announces an mta-sts policy, which is not known, since the look-up of the "
-		    "addresses of mta-sts.%s failed%s%s%s", domain, domain, colon, sts->why,
+		    "addresses of mta-sts.%s failed%s%s%s",
+		    domain, domain, colon, sts->why,
 		    plan_blame(planning->arena, planning->facts, DNS_FAILED, domain, ""));
 		return true;
 	case STS_HOST_BOGUS:
 		defer(planning, "4.7.5",
 		    "%s announces an mta-sts policy, which is not known, since the answer for the "
-		    "addresses of mta-sts.%s fails DNSSEC validation%s%s%s", domain, domain, colon,
-		    sts->why, plan_blame(planning->arena, planning->facts, DNS_BOGUS, domain,
-		    audit));
+		    "addresses of mta-sts.%s fails DNSSEC validation%s%s%s",
+		    domain, domain, colon, sts->why,
+		    plan_blame(planning->arena, planning->facts, DNS_BOGUS, domain, audit));
 		return true;
 	case STS_UNKNOWN:
 		defer(planning, "4.4.3",
@@ -136,17 +148,18 @@ defer_unknown_mx(struct planning *planning)
 	const struct facts *facts = planning->facts;
 	const char *colon = facts->mx_why[0] != '\0' ? ": " : "";
 	const char *blame = plan_blame(planning->arena, facts, facts->mx_state, facts->domain,
-	    arena_printf(planning->arena, "name it in dns.insecure, or set relay in destination "
-	    "\"%s\"", planning->plan->destination));
+	    arena_printf(planning->arena,
+		"name it in dns.insecure, or set relay in destination "
+		"\"%s\"",
+		planning->plan->destination));
 
 	if (facts->mx_state == DNS_BOGUS)
 		defer(planning, "4.7.5",
 		    "the answer for the MX records of %s fails DNSSEC validation%s%s%s",
 		    facts->domain, colon, facts->mx_why, blame);
 	else
-		defer(planning, "4.4.3",
-		    "the look-up of the MX records of %s failed%s%s%s", facts->domain, colon,
-		    facts->mx_why, blame);
+		defer(planning, "4.4.3", "the look-up of the MX records of %s failed%s%s%s",
+		    facts->domain, colon, facts->mx_why, blame);
 }
 
 static bool
@@ -156,8 +169,8 @@ stop_for_mx(struct planning *planning)
 
 	switch (facts->mx) {
 	case MX_NO_DOMAIN:
-		refuse(planning, mx_proven(planning), 550, ".1.2",
-		    "the domain %s does not exist", facts->domain);
+		refuse(planning, mx_proven(planning), 550, ".1.2", "the domain %s does not exist",
+		    facts->domain);
 		return true;
 	case MX_NULL:
 		refuse(planning, mx_proven(planning), 556, ".1.10",
@@ -184,8 +197,10 @@ stop_for_no_tls(struct planning *planning)
 	if (!plan->no_tls || !plan_wish_raises(planning->rules))
 		return false;
 	plan->verdict = PLAN_REFUSE;
-	reply_set(&plan->reply, 550, "5.7.10", "REQUIRETLS was asked, and destination \"%s\" has "
-	    "tls = \"none\": mail to %s goes without TLS", plan->destination, plan->domain);
+	reply_set(&plan->reply, 550, "5.7.10",
+	    "REQUIRETLS was asked, and destination \"%s\" has "
+	    "tls = \"none\": mail to %s goes without TLS",
+	    plan->destination, plan->domain);
 	return true;
 }
 
@@ -265,7 +280,8 @@ defer_unlisted(struct planning *planning)
 	defer(planning, "4.7.5",
 	    "mta-sts policy %s of %s lists none of its MX hosts: %s; ask postmaster@%s to correct "
 	    "the policy or the MX records (mode enforce, mx %s; to override set tls = \"audit\" in "
-	    "destination \"%s\")", planning->plan->policy_id, domain, name_hosts(planning), domain,
+	    "destination \"%s\")",
+	    planning->plan->policy_id, domain, name_hosts(planning), domain,
 	    name_patterns(planning), planning->plan->destination);
 }
 
@@ -307,19 +323,18 @@ refuse_without_address(struct planning *planning)
 		counted++;
 	}
 	if (counted == 0)
-		refuse(planning, proven, 550, ".4.4",
-		    "no MX record of %s names a valid host", domain);
+		refuse(planning, proven, 550, ".4.4", "no MX record of %s names a valid host",
+		    domain);
 	else if (selves > 0)
 		refuse(planning, proven, 550, ".4.4",
 		    "no %s of %s has addresses other than loopback or unspecified ones: %s",
 		    host_word(planning), domain, name_hosts(planning));
 	else if (planning->facts->mx == MX_IMPLICIT)
-		refuse(planning, proven, 550, ".4.4",
-		    "%s has neither MX nor address records", domain);
+		refuse(planning, proven, 550, ".4.4", "%s has neither MX nor address records",
+		    domain);
 	else
-		refuse(planning, proven, 550, ".4.4",
-		    "no %s of %s has an address: %s", host_word(planning), domain,
-		    name_hosts(planning));
+		refuse(planning, proven, 550, ".4.4", "no %s of %s has an address: %s",
+		    host_word(planning), domain, name_hosts(planning));
 	return true;
 }
 
@@ -339,9 +354,10 @@ static void
 defer_unknown_tlsa(struct planning *planning)
 {
 	const struct plan_host *host = &first_out(planning, OUT_TLSA_UNKNOWN)->host;
-	const char *blame = arena_printf(planning->arena, "; the DNS of %s must be repaired "
-	    "(until then set tls = \"audit\" in destination \"%s\")", host->tlsa_base,
-	    planning->plan->destination);
+	const char *blame = arena_printf(planning->arena,
+	    "; the DNS of %s must be repaired "
+	    "(until then set tls = \"audit\" in destination \"%s\")",
+	    host->tlsa_base, planning->plan->destination);
 
 	/* The host's reason tells of it. */
 	bool own_fault = planning->facts->resolver_fault[0] != '\0';
@@ -349,8 +365,8 @@ defer_unknown_tlsa(struct planning *planning)
 	planning->plan->source = SOURCE_DANE;
 	defer(planning, "4.7.5",
 	    "dane of %s (TLSA base domain %s): %s, so that no %s of %s can be used for now%s",
-	    host->name, host->tlsa_base, host->reason, host_word(planning),
-	    planning->plan->domain, own_fault ? "" : blame);
+	    host->name, host->tlsa_base, host->reason, host_word(planning), planning->plan->domain,
+	    own_fault ? "" : blame);
 }
 
 static void
@@ -362,15 +378,17 @@ defer_by_destination(struct planning *planning)
 		planning->plan->source = SOURCE_DANE;
 		defer(planning, "4.7.5",
 		    "destination \"%s\" demands DANE (tls = \"dane\"), and %s: %s",
-		    plan->destination, planning->facts->mx_state == DNS_SECURE ?
-		    "no usable secure TLSA record is known" :
-		    "the MX answer is not DNSSEC-secure", name_hosts(planning));
+		    plan->destination,
+		    planning->facts->mx_state == DNS_SECURE
+			? "no usable secure TLSA record is known"
+			: "the MX answer is not DNSSEC-secure",
+		    name_hosts(planning));
 	} else {
 		defer(planning, "4.7.5",
 		    "destination \"%s\" demands a verified certificate (tls = \"verify\"), and "
-		    "there is no name to verify: %s and match is empty", plan->destination,
-		    plan->relay ? "the relay is an address" :
-		    "the MX answer is not DNSSEC-secure");
+		    "there is no name to verify: %s and match is empty",
+		    plan->destination,
+		    plan->relay ? "the relay is an address" : "the MX answer is not DNSSEC-secure");
 	}
 }
 
@@ -380,13 +398,13 @@ defer_private(struct planning *planning)
 	const char *domain = planning->plan->domain;
 
 	if (planning->facts->mx == MX_LITERAL)
-		refuse(planning, true, 550, ".4.4",
-		    "%s is not an address of the public Internet", domain);
+		refuse(planning, true, 550, ".4.4", "%s is not an address of the public Internet",
+		    domain);
 	else
 		defer(planning, "4.4.4",
 		    "%s: its %ss have only private addresses, which are refused "
-		    "(dns.private-addresses): %s", domain, host_word(planning),
-		    name_hosts(planning));
+		    "(dns.private-addresses): %s",
+		    domain, host_word(planning), name_hosts(planning));
 }
 
 /* Among the hosts that a policy leaves, whatever may pass by itself comes first. */
@@ -396,15 +414,15 @@ defer_unreachable(struct planning *planning)
 	const char *domain = planning->plan->domain, *hosts = name_hosts(planning);
 
 	if (count_unreachable(planning, REACH_FAILED) > 0)
-		defer(planning, "4.4.3",
-		    "%s: the look-up of the addresses of its %ss failed: %s%s", domain,
-		    host_word(planning), hosts, plan_blame(planning->arena, planning->facts,
-		    DNS_FAILED, domain, ""));
+		defer(planning, "4.4.3", "%s: the look-up of the addresses of its %ss failed: %s%s",
+		    domain, host_word(planning), hosts,
+		    plan_blame(planning->arena, planning->facts, DNS_FAILED, domain, ""));
 	else if (count_unreachable(planning, REACH_BOGUS) > 0)
 		defer(planning, "4.7.5",
 		    "%s: the answers for the addresses of its %ss fail DNSSEC validation: %s%s",
-		    domain, host_word(planning), hosts, plan_blame(planning->arena,
-		    planning->facts, DNS_BOGUS, hosts, "name their domain in dns.insecure"));
+		    domain, host_word(planning), hosts,
+		    plan_blame(planning->arena, planning->facts, DNS_BOGUS, hosts,
+			"name their domain in dns.insecure"));
 	else if (count_unreachable(planning, REACH_PRIVATE) > 0)
 		defer_private(planning);
 	else

@@ -91,8 +91,10 @@ describe_untried(const struct planning *planning, const struct candidate *candid
 			break;
 		}
 	if (enhanced != NULL)
-		reply_set(reply, 451, enhanced, "%s could not be tried for a message%s, so the "
-		    "message waits: %s", candidate->host.name,
+		reply_set(reply, 451, enhanced,
+		    "%s could not be tried for a message%s, so the "
+		    "message waits: %s",
+		    candidate->host.name,
 		    raises ? " with REQUIRETLS" : " that another host cannot take",
 		    candidate->host.reason);
 }
@@ -138,8 +140,8 @@ defer_unknown_policy(struct planning *planning)
 	planning->plan->verdict = PLAN_DEFER;
 	reply_set(&planning->plan->reply, 451, enhanced,
 	    "REQUIRETLS was asked, and the mta-sts policy of %s, which might authenticate its MX "
-	    "hosts, is not known%s%s", planning->plan->domain, sts->why[0] != '\0' ? ": " : "",
-	    sts->why);
+	    "hosts, is not known%s%s",
+	    planning->plan->domain, sts->why[0] != '\0' ? ": " : "", sts->why);
 	return true;
 }
 

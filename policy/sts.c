@@ -11,10 +11,10 @@
 #include "policy/sts.h"
 #include "policy/sts_char.h"
 
-#define EXT_NAME_MAX 32	/* RFC 8461 3.1, sts-ext-name */
+#define EXT_NAME_MAX	32	/* RFC 8461 3.1, sts-ext-name */
 
 static const char version[] = "v=STSv1";
-#define VERSION_LENGTH (sizeof(version) - 1)
+#define VERSION_LENGTH	(sizeof(version) - 1)
 
 const char sts_txt_several[] = "several MTA-STS records";
 
@@ -140,8 +140,7 @@ is_sts_record(const struct sts_text *record, bool alone)
 {
 	char next;
 
-	if (record->length < VERSION_LENGTH ||
-	    memcmp(record->octets, version, VERSION_LENGTH) != 0)
+	if (record->length < VERSION_LENGTH || memcmp(record->octets, version, VERSION_LENGTH) != 0)
 		return false;
 	if (record->length == VERSION_LENGTH)
 		return alone;

@@ -36,8 +36,7 @@ bool tlsa_is_usable(const struct tlsa *tlsa);
 /* Those that a certificate is to be matched with, in their order: the usable ones, and among
  * digests of the same usage and selector the strongest alone (RFC 7671 9). Returns how many;
  * *usable is the arena's. 0 with count > 0: TLS with anyone (RFC 7672 2.2). */
-size_t tlsa_select(struct arena *arena, const struct tlsa *all, size_t count,
-    struct tlsa **usable);
+size_t tlsa_select(struct arena *arena, const struct tlsa *all, size_t count, struct tlsa **usable);
 /* "3 1 1 HEX", with the data in capitals, as reports have it (RFC 8460 4.4). */
 const char *tlsa_text(struct arena *arena, const struct tlsa *tlsa);
 

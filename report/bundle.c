@@ -40,8 +40,8 @@ note_receiver(struct receivers *receivers, const struct rua *rua, size_t report)
 	if (receivers->count == LIMIT_REPORT_RECEIVERS)
 		receivers->left_out++;
 	else
-		receivers->at[receivers->count++] =
-		    (struct receiver){ *rua, UINT32_C(1) << report };
+		receivers->at[receivers->count++] = (struct receiver){ *rua,
+			UINT32_C(1) << report };
 }
 
 static int
@@ -76,10 +76,10 @@ compare_details(const void *one, const void *other)
 {
 	const struct outcome_failure *a = &((const struct tally_detail *)one)->failure;
 	const struct outcome_failure *b = &((const struct tally_detail *)other)->failure;
-	const char *of_a[] = { a->sending_ip, a->mx, a->helo, a->receiving_ip,
-		a->information, a->reason };
-	const char *of_b[] = { b->sending_ip, b->mx, b->helo, b->receiving_ip,
-		b->information, b->reason };
+	const char *of_a[] = { a->sending_ip, a->mx, a->helo, a->receiving_ip, a->information,
+		a->reason };
+	const char *of_b[] = { b->sending_ip, b->mx, b->helo, b->receiving_ip, b->information,
+		b->reason };
 
 	if (a->type != b->type)
 		return a->type < b->type ? -1 : 1;
@@ -105,8 +105,8 @@ join_details(struct tally_policy *policy)
 
 	qsort(policy->details, policy->detail_count, sizeof(*policy->details), compare_details);
 	for (i = 0; i < policy->detail_count; i++) {
-		if (kept > 0 && compare_details(&policy->details[kept - 1],
-		    &policy->details[i]) == 0)
+		if (kept > 0 &&
+		    compare_details(&policy->details[kept - 1], &policy->details[i]) == 0)
 			policy->details[kept - 1].sessions += policy->details[i].sessions;
 		else
 			policy->details[kept++] = policy->details[i];
@@ -116,8 +116,8 @@ join_details(struct tally_policy *policy)
 
 /* The policies of all these reports, sorted, each as often as it occurs in them. */
 static void
-gather_policies(struct arena *arena, const struct tally_report *reports, size_t count,
-    uint32_t set, struct tally_report *joined)
+gather_policies(struct arena *arena, const struct tally_report *reports, size_t count, uint32_t set,
+    struct tally_report *joined)
 {
 	size_t i, j, all = 0;
 
@@ -128,8 +128,7 @@ gather_policies(struct arena *arena, const struct tally_report *reports, size_t 
 	for (i = 0; i < count; i++)
 		for (j = 0; (set >> i & 1) != 0 && j < reports[i].policy_count; j++)
 			joined->policies[joined->policy_count++] = reports[i].policies[j];
-	qsort(joined->policies, joined->policy_count, sizeof(*joined->policies),
-	    compare_policies);
+	qsort(joined->policies, joined->policy_count, sizeof(*joined->policies), compare_policies);
 }
 
 static void
@@ -141,7 +140,8 @@ join_policies(struct arena *arena, struct tally_report *joined)
 	while (i < joined->policy_count) {
 		details = 0;
 		for (end = i; end < joined->policy_count &&
-		    compare_policies(&policies[i], &policies[end]) == 0; end++)
+		     compare_policies(&policies[i], &policies[end]) == 0;
+		     end++)
 			details += policies[end].detail_count;
 		one = arena_alloc(arena, sizeof(*one));
 		*one = (struct tally_policy){ .policy = policies[i].policy };
@@ -210,8 +210,8 @@ bundle_reports(struct arena *arena, const struct conf *conf, const struct tally_
 	struct rua_list list;
 	size_t i, j;
 
-	*bundles = (struct bundles){ .at = arena_array(arena, LIMIT_REPORT_RECEIVERS +
-	    REPORTS_MAX, sizeof(*bundles->at)) };
+	*bundles = (struct bundles){ .at = arena_array(arena, LIMIT_REPORT_RECEIVERS + REPORTS_MAX,
+					 sizeof(*bundles->at)) };
 	count = count < REPORTS_MAX ? count : REPORTS_MAX;
 	for (i = 0; i < count; i++) {
 		sender_ruas(conf, arena, &reports[i], &list);
@@ -256,6 +256,7 @@ bundle_scanned(struct tally *tally, struct arena *arena, const struct conf *conf
 		bundle_reports(arena, conf, report, 1, bundles);
 		return STORE_OK;
 	}
-	return report->further ? STORE_OK :
-	    bundle_read(tally, arena, conf, report->day, report->domain, bundles);
+	return report->further
+	    ? STORE_OK
+	    : bundle_read(tally, arena, conf, report->day, report->domain, bundles);
 }

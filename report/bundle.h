@@ -39,7 +39,7 @@ void bundle_reports(struct arena *arena, const struct conf *conf,
 enum store_result bundle_read(struct tally *tally, struct arena *arena, const struct conf *conf,
     int64_t day, const char *domain, struct bundles *bundles);
 /* While tally_scan() hands out reports: those of a domain with its first one, none with others. */
-enum store_result bundle_scanned(struct tally *tally, struct arena *arena,
-    const struct conf *conf, const struct tally_report *report, struct bundles *bundles);
+enum store_result bundle_scanned(struct tally *tally, struct arena *arena, const struct conf *conf,
+    const struct tally_report *report, struct bundles *bundles);
 
 #endif

@@ -121,7 +121,7 @@ read_item(struct collector *collector, const struct item *item, struct recorder_
 
 	one->arena = arena_new();
 	if (datagram_read(one->arena, item->octets, item->length, item->at_s, &one->session,
-	    &why) == 0) {
+		&why) == 0) {
 		++*count;
 		return;
 	}

@@ -75,8 +75,8 @@ spawn(struct child *child, char **words, int in, int out)
 	(void)posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
 	(void)posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
 	(void)posix_spawn_file_actions_adddup2(&actions, out, STDERR_FILENO);
-	(void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK |
-	    POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+	(void)posix_spawnattr_setflags(&attributes,
+	    POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
 	(void)posix_spawnattr_setsigmask(&attributes, &none);
 	(void)posix_spawnattr_setsigdefault(&attributes, &defaults);
 	error = posix_spawn(&child->pid, words[0], &actions, &attributes, words, environment);

@@ -74,8 +74,8 @@ read_name(const struct reading *reading, const json_t *object, const char *key)
 	const json_t *value = json_object_get(object, key);
 	struct domain domain;
 
-	if (!json_is_string(value) || domain_parse(json_string_value(value),
-	    json_string_length(value), &domain) != 0)
+	if (!json_is_string(value) ||
+	    domain_parse(json_string_value(value), json_string_length(value), &domain) != 0)
 		return NULL;
 	return arena_strdup(reading->arena, domain.name);
 }
@@ -94,7 +94,7 @@ read_strings(const struct reading *reading, const json_t *object, const char *ke
 	if (!json_is_array(array) || json_array_size(array) > LIMIT_DATAGRAM_STRINGS)
 		return -1;
 	*texts = arena_array(reading->arena, json_array_size(array), sizeof((*texts)[0]));
-	json_array_foreach(array, i, value) {
+	json_array_foreach (array, i, value) {
 		length = json_string_length(value);
 		if (!json_is_string(value) || length > LIMIT_DATAGRAM_TEXT)
 			return -1;
@@ -135,7 +135,8 @@ address_of(struct arena *arena, const char *text)
 static const char *
 uri_of(const char *text)
 {
-	size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	size_t scheme = strspn(text,
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	    "0123456789+-.");
 
 	return scheme > 0 && text[scheme] == ':' && strpbrk(text, " \t\r\n") == NULL ? text : "";
@@ -180,9 +181,8 @@ read_failures(const struct reading *reading, const json_t *object, struct outcom
 		return refuse(reading, "failure-details is not an array, or too long");
 	outcome->failures = arena_array(reading->arena, json_array_size(array),
 	    sizeof(outcome->failures[0]));
-	json_array_foreach(array, i, value)
-		if (read_failure(reading, value,
-		    &outcome->failures[outcome->failure_count++]) != 0)
+	json_array_foreach (array, i, value)
+		if (read_failure(reading, value, &outcome->failures[outcome->failure_count++]) != 0)
 			return -1;
 	return 0;
 }
@@ -250,14 +250,16 @@ read_policy(const struct reading *reading, const json_t *object, struct outcome 
 	if (policy->domain == NULL)
 		return refuse(reading, "policy-domain is not a domain name");
 	if (read_strings(reading, object, "policy-string", &policy->strings,
-	    &policy->string_count) != 0 ||
+		&policy->string_count) != 0 ||
 	    read_strings(reading, object, "mx-host", &policy->mx, &policy->mx_count) != 0)
-		return refuse(reading, "policy-string or mx-host is not an array of strings, or "
+		return refuse(reading,
+		    "policy-string or mx-host is not an array of strings, or "
 		    "too long");
 	if (policy->type == OUTCOME_TLSA)
 		sort_records(reading, policy);
-	if (!json_is_boolean(failed) && !(json_is_integer(failed) &&
-	    (json_integer_value(failed) == 0 || json_integer_value(failed) == 1)))
+	if (!json_is_boolean(failed) &&
+	    !(json_is_integer(failed) &&
+		(json_integer_value(failed) == 0 || json_integer_value(failed) == 1)))
 		return refuse(reading, "a policy without a final result");
 	outcome->failed = json_is_true(failed) || json_integer_value(failed) == 1;
 	return read_failures(reading, object, outcome);
@@ -275,7 +277,7 @@ read_policies(const struct reading *reading, const json_t *array)
 		return refuse(reading, "policies is not an array, empty or too long");
 	session->outcomes = arena_array(reading->arena, json_array_size(array),
 	    sizeof(session->outcomes[0]));
-	json_array_foreach(array, i, value)
+	json_array_foreach (array, i, value)
 		if (read_policy(reading, value, &session->outcomes[session->count++]) != 0)
 			return -1;
 	return 0;
@@ -290,8 +292,8 @@ read_session(const struct reading *reading, const json_t *object)
 	if (!json_is_object(object))
 		return refuse(reading, "no JSON object");
 	/* Senders older than libtlsrpt 0.5 say none. */
-	if (version != NULL && (!json_is_string(version) ||
-	    strcmp(json_string_value(version), "1") != 0))
+	if (version != NULL &&
+	    (!json_is_string(version) || strcmp(json_string_value(version), "1") != 0))
 		return refuse(reading, "an unknown version of the protocol");
 	session->domain = read_name(reading, object, "d");
 	if (session->domain == NULL)

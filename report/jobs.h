@@ -46,7 +46,7 @@ void jobs_add(struct jobs *jobs, const char *key, void *about);
 /* Puts these before the others and waits until each is done; where one with the same key runs
  * already, for that one first. true: all are done and say how. false: is_gone said that nobody
  * waits any more, or it is stopping: what has begun goes on by itself. */
-bool jobs_do(struct jobs *jobs, struct job *done, size_t count,
-    bool (*is_gone)(void *context), void *context);
+bool jobs_do(struct jobs *jobs, struct job *done, size_t count, bool (*is_gone)(void *context),
+    void *context);
 
 #endif

@@ -143,13 +143,15 @@ add_header(const struct report_mail *mail, const char *to, const char *boundary,
 	    domain, submitter, mail->id);
 	add_date(mail->now, out);
 	add_message_id(mail, out);
-	buf_printf(out, "TLS-Report-Domain: %s\r\nTLS-Report-Submitter: %s\r\n", domain,
-	    submitter);
+	buf_printf(out, "TLS-Report-Domain: %s\r\nTLS-Report-Submitter: %s\r\n", domain, submitter);
 	/* RFC 8689 5: a report about broken TLS must get through broken TLS. */
-	buf_add_text(out, "TLS-Required: No\r\nAuto-Submitted: auto-generated\r\n"
+	buf_add_text(out,
+	    "TLS-Required: No\r\nAuto-Submitted: auto-generated\r\n"
 	    "MIME-Version: 1.0\r\n");
-	buf_printf(out, "Content-Type: multipart/report; report-type=\"tlsrpt\";\r\n"
-	    " boundary=\"%s\"\r\n\r\n", boundary);
+	buf_printf(out,
+	    "Content-Type: multipart/report; report-type=\"tlsrpt\";\r\n"
+	    " boundary=\"%s\"\r\n\r\n",
+	    boundary);
 }
 
 static void
@@ -161,18 +163,24 @@ add_text_part(const struct report_mail *mail, struct buf *out)
 
 	day_format(report->day, day);
 	buf_add_text(out, "Content-Type: text/plain; charset=us-ascii\r\n\r\n");
-	buf_printf(out, "This is an aggregate TLS report (RFC 8460) from\r\n%s\r\nabout\r\n"
-	    "%s\r\nfor %s, UTC.\r\n\r\n", mail->name->submitter, report->domain, day);
+	buf_printf(out,
+	    "This is an aggregate TLS report (RFC 8460) from\r\n%s\r\nabout\r\n"
+	    "%s\r\nfor %s, UTC.\r\n\r\n",
+	    mail->name->submitter, report->domain, day);
 	for (i = 0; i < report->policy_count; i++) {
 		const struct tally_policy *policy = &report->policies[i];
 
-		buf_printf(out, "Policy %s of\r\n%s:\r\n%" PRIu64 " sessions succeeded, %" PRIu64
-		    " failed.\r\n\r\n", outcome_type_name(policy->policy.type),
+		buf_printf(out,
+		    "Policy %s of\r\n%s:\r\n%" PRIu64 " sessions succeeded, %" PRIu64
+		    " failed.\r\n\r\n",
+		    outcome_type_name(policy->policy.type),
 		    is_printable(policy->policy.domain) ? policy->policy.domain : "?",
 		    policy->succeeded, policy->failed);
 	}
-	buf_printf(out, "The report itself is attached. It is sent because the TXT record at\r\n"
-	    "_smtp._tls.%s\r\nasks for it.\r\n", report->domain);
+	buf_printf(out,
+	    "The report itself is attached. It is sent because the TXT record at\r\n"
+	    "_smtp._tls.%s\r\nasks for it.\r\n",
+	    report->domain);
 }
 
 static void
@@ -200,9 +208,11 @@ report_mail_write(const struct report_mail *mail, struct buf *message)
 	add_header(mail, report_mail_address(arena, mail->to), boundary, message);
 	buf_printf(message, "--%s\r\n", boundary);
 	add_text_part(mail, message);
-	buf_printf(message, "\r\n--%s\r\nContent-Type: application/tlsrpt+gzip\r\n"
+	buf_printf(message,
+	    "\r\n--%s\r\nContent-Type: application/tlsrpt+gzip\r\n"
 	    "Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment;\r\n"
-	    " filename=\"%s\"\r\n\r\n", boundary, mail->file_name);
+	    " filename=\"%s\"\r\n\r\n",
+	    boundary, mail->file_name);
 	add_base64(mail->packed, mail->packed_length, message);
 	buf_printf(message, "\r\n--%s--\r\n", boundary);
 	arena_free(arena);

@@ -114,8 +114,9 @@ read_key(const char *key, struct outbox_entry *entry)
 	char day[DAY_TEXT];
 
 	_Static_assert(DAY_TEXT == 11 && DOMAIN_MAX == 254 && DIGEST_TEXT == 21, "as below");
-	return sscanf(key, "%10s %253s %20s", day, entry->domain, entry->record) == 3 ?
-	    day_parse(day, &entry->day) : -1;
+	return sscanf(key, "%10s %253s %20s", day, entry->domain, entry->record) == 3
+	    ? day_parse(day, &entry->day)
+	    : -1;
 }
 
 enum store_result
@@ -128,8 +129,9 @@ outbox_read_key(struct store *store, struct arena *arena, const char *key,
 
 	entry_key(room, key);
 	result = store_get(store, STORE_OUTBOX, room, &value);
-	if (result == STORE_OK && (read_key(key, entry) != 0 ||
-	    read_entry(arena, buf_text(&value), value.length, entry) != 0))
+	if (result == STORE_OK &&
+	    (read_key(key, entry) != 0 ||
+		read_entry(arena, buf_text(&value), value.length, entry) != 0))
 		result = STORE_ABSENT;
 	buf_free(&value);
 	return result;
@@ -175,8 +177,9 @@ count_one(const struct counting *counting, struct store_change *change)
 	bound->untold = bound->beyond && !told;
 	(void)snprintf(text, sizeof(text), "%" PRIu64 "%s", count + !bound->beyond,
 	    told || bound->beyond ? "!" : "");
-	return bound->beyond && told ? STORE_OK : store_change_put(change, STORE_OUTBOX, key, text,
-	    strlen(text), counting->purge_at);
+	return bound->beyond && told
+	    ? STORE_OK
+	    : store_change_put(change, STORE_OUTBOX, key, text, strlen(text), counting->purge_at);
 }
 
 static enum store_result
@@ -208,8 +211,7 @@ struct writing {
 static enum store_result
 put(const struct writing *writing, struct store_change *change, const char *key, const char *value)
 {
-	return store_change_put(change, STORE_OUTBOX, key, value, strlen(value),
-	    writing->purge_at);
+	return store_change_put(change, STORE_OUTBOX, key, value, strlen(value), writing->purge_at);
 }
 
 static enum store_result
@@ -266,8 +268,9 @@ outbox_add(struct store *store, const struct outbox_entry *entry, struct outbox_
     int64_t purge_at, int64_t now)
 {
 	struct outbox_entry fresh = *entry;
-	struct writing writing = { .entry = &fresh, .only_new = true, .bound = bound,
-		.purge_at = purge_at };
+	struct writing writing = {
+		.entry = &fresh, .only_new = true, .bound = bound, .purge_at = purge_at
+	};
 	enum store_result result;
 
 	if (bound != NULL)
@@ -297,8 +300,9 @@ enum store_result
 outbox_settle(struct store *store, struct outbox_entry *entry, bool taken, int64_t purge_at,
     int64_t now)
 {
-	struct writing writing = { .entry = entry, .was_next_s = entry->next_s,
-		.purge_at = purge_at };
+	struct writing writing = {
+		.entry = entry, .was_next_s = entry->next_s, .purge_at = purge_at
+	};
 
 	entry->tries++;
 	if (entry->first_s == 0)
@@ -317,8 +321,9 @@ outbox_settle(struct store *store, struct outbox_entry *entry, bool taken, int64
 enum store_result
 outbox_give_up(struct store *store, struct outbox_entry *entry, int64_t purge_at, int64_t now)
 {
-	struct writing writing = { .entry = entry, .was_next_s = entry->next_s,
-		.purge_at = purge_at };
+	struct writing writing = {
+		.entry = entry, .was_next_s = entry->next_s, .purge_at = purge_at
+	};
 
 	entry->state = OUTBOX_GIVEN_UP;
 	entry->next_s = now;
@@ -438,8 +443,7 @@ outbox_day_read(struct store *store, int64_t day, struct outbox_day *state)
 }
 
 enum store_result
-outbox_day_write(struct store *store, int64_t day, const struct outbox_day *state,
-    int64_t purge_at)
+outbox_day_write(struct store *store, int64_t day, const struct outbox_day *state, int64_t purge_at)
 {
 	char key[KEY_ROOM], value[DOMAIN_MAX + 32];
 

@@ -58,8 +58,8 @@ struct outbox_day {
 };
 
 enum store_result outbox_day_read(struct store *store, int64_t day, struct outbox_day *state);
-enum store_result outbox_day_write(struct store *store, int64_t day,
-    const struct outbox_day *state, int64_t purge_at);
+enum store_result outbox_day_write(struct store *store, int64_t day, const struct outbox_day *state,
+    int64_t purge_at);
 
 /* How many reports of a day one receiver may get. */
 struct outbox_bound {
@@ -77,14 +77,13 @@ enum store_result outbox_add(struct store *store, const struct outbox_entry *ent
 enum store_result outbox_count(struct store *store, int64_t day, struct outbox_bound *bound,
     int64_t purge_at);
 /* The entry for this rua, filled from the store in the arena. */
-enum store_result outbox_read(struct store *store, struct arena *arena,
-    struct outbox_entry *entry);
+enum store_result outbox_read(struct store *store, struct arena *arena, struct outbox_entry *entry);
 /* After an attempt: accepted, waiting for the next one, or given up. */
 enum store_result outbox_settle(struct store *store, struct outbox_entry *entry, bool taken,
     int64_t purge_at, int64_t now);
 /* Nothing more can become of it: entry->error says why. */
-enum store_result outbox_give_up(struct store *store, struct outbox_entry *entry,
-    int64_t purge_at, int64_t now);
+enum store_result outbox_give_up(struct store *store, struct outbox_entry *entry, int64_t purge_at,
+    int64_t now);
 
 /* Calls each, in the order in which they are due, for those that are at now, until it returns
  * false. Of the entry day, domain, record and next_s are filled; key names it. */
@@ -97,8 +96,7 @@ enum store_result outbox_read_key(struct store *store, struct arena *arena, cons
  * after, until it returns false. */
 enum store_result outbox_scan(struct store *store, int64_t day, const char *domain,
     const char *after,
-    bool (*each)(void *context, const char *key, const struct outbox_entry *entry),
-    void *context);
+    bool (*each)(void *context, const char *key, const struct outbox_entry *entry), void *context);
 
 /* The name of an entry: "DAY DOMAIN RECORD RUA". */
 const char *outbox_key(struct arena *arena, const struct outbox_entry *entry);

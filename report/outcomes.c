@@ -45,8 +45,8 @@ take_lines(const struct making *making, const char *body, size_t length,
 		while (used > 0 && (body[used - 1] == '\n' || body[used - 1] == '\r'))
 			used--;
 		if (used > 0)
-			policy->strings[policy->string_count++] =
-			    outcome_text(making->arena, body, used);
+			policy->strings[policy->string_count++] = outcome_text(making->arena, body,
+			    used);
 	}
 }
 
@@ -64,7 +64,7 @@ take_sts(struct making *making)
 	making->sts_finding = facts->finding;
 	making->has_sts = policy != NULL || facts->finding.type != RESULT_OK;
 	*sts = (struct outcome_policy){ .type = OUTCOME_STS,
-	    .domain = copy(making, making->of->facts->domain) };
+		.domain = copy(making, making->of->facts->domain) };
 	if (policy == NULL) {
 		if (facts->served != NULL)
 			take_lines(making, facts->served, strlen(facts->served), sts);
@@ -136,9 +136,13 @@ add_outcome(const struct making *making, struct session_outcome *session,
 	outcome->failed = true;
 	outcome->failures = arena_array(making->arena, 1, sizeof(outcome->failures[0]));
 	outcome->failure_count = 1;
-	outcome->failures[0] = (struct outcome_failure){ .type = finding->type, .sending_ip = "",
-	    .mx = "", .helo = "", .receiving_ip = "", .information = "",
-	    .reason = copy(making, finding->reason) };
+	outcome->failures[0] = (struct outcome_failure){ .type = finding->type,
+		.sending_ip = "",
+		.mx = "",
+		.helo = "",
+		.receiving_ip = "",
+		.information = "",
+		.reason = copy(making, finding->reason) };
 	return &outcome->failures[0];
 }
 
@@ -182,8 +186,7 @@ demand_of(const struct plan_host *host, enum policy_source source)
 /* The verdict of one demand, whatever the others say. */
 static void
 add_demanded(const struct making *making, struct session_outcome *session,
-    const struct attempt *attempt, const struct demand *demand,
-    const struct outcome_policy *policy)
+    const struct attempt *attempt, const struct demand *demand, const struct outcome_policy *policy)
 {
 	struct demand tls = *demand;	/* without what is wrong whatever TLS shows */
 	struct finding finding;
@@ -197,8 +200,8 @@ add_demanded(const struct making *making, struct session_outcome *session,
 	    demand->finding.type == finding.type &&
 	    strcmp(finding.reason, demand->finding.reason) == 0)
 		/* Not listed, but tried: testing, audit, or by DANE. */
-		add_outcome(making, session, policy, &finding)->mx =
-		    copy(making, attempt->host->name);
+		add_outcome(making, session, policy, &finding)->mx = copy(making,
+		    attempt->host->name);
 	else
 		add_verdict(making, session, attempt, policy, &finding);
 }
@@ -217,8 +220,7 @@ add_tlsa(const struct making *making, struct session_outcome *session,
 }
 
 static void
-add_sts(const struct making *making, struct session_outcome *session,
-    const struct attempt *attempt)
+add_sts(const struct making *making, struct session_outcome *session, const struct attempt *attempt)
 {
 	const struct demand *demand = demand_of(attempt->host, SOURCE_STS);
 
@@ -249,7 +251,7 @@ add_no_policy(const struct making *making, struct session_outcome *session,
     const struct attempt *attempt)
 {
 	const struct outcome_policy policy = { .type = OUTCOME_NO_POLICY,
-	    .domain = session->domain };
+		.domain = session->domain };
 	struct finding finding = judge_opportunistic(making, attempt);
 
 	add_verdict(making, session, attempt, &policy, &finding);
@@ -259,9 +261,9 @@ add_no_policy(const struct making *making, struct session_outcome *session,
 static bool
 is_our_fault(const struct proof *proof)
 {
-	return proof->local_fault || (proof->x509_error != 0 &&
-	    result_type_from_x509(proof->x509_error) == RESULT_OK) || (proof->dane_error != 0 &&
-	    result_type_from_x509(proof->dane_error) == RESULT_OK);
+	return proof->local_fault ||
+	    (proof->x509_error != 0 && result_type_from_x509(proof->x509_error) == RESULT_OK) ||
+	    (proof->dane_error != 0 && result_type_from_x509(proof->dane_error) == RESULT_OK);
 }
 
 static void
@@ -324,7 +326,7 @@ take_domain(struct making *making)
 	const struct outcomes_of *of = making->of;
 	const struct facts *facts = of->facts;
 	struct outcome_policy policy = { .type = OUTCOME_TLSA,
-	    .domain = copy(making, facts->domain) };
+		.domain = copy(making, facts->domain) };
 	struct finding finding = { .type = RESULT_OK };
 
 	if (facts->mx == MX_UNKNOWN && facts->mx_state == DNS_BOGUS)

@@ -118,8 +118,7 @@ read_answer(struct arena *arena, const struct dns_answer *answer, struct rua_lis
 	*list = (struct rua_list){ .why = "" };
 	if (answer->state == DNS_BOGUS || answer->state == DNS_FAILED) {
 		list->why = arena_printf(arena, "the look-up %s: %s",
-		    answer->state == DNS_BOGUS ? "fails DNSSEC validation" : "failed",
-		    answer->why);
+		    answer->state == DNS_BOGUS ? "fails DNSSEC validation" : "failed", answer->why);
 		return false;
 	}
 	if (answer->count > LIMIT_TXT_RECORDS) {
@@ -129,7 +128,7 @@ read_answer(struct arena *arena, const struct dns_answer *answer, struct rua_lis
 	texts = arena_array(arena, answer->count, sizeof(texts[0]));
 	for (i = 0; i < answer->count; i++)
 		if (dns_txt_join(arena, answer->records[i].data, answer->records[i].length,
-		    &texts[count].octets, &texts[count].length) == 0)
+			&texts[count].octets, &texts[count].length) == 0)
 			count++;
 	return rua_parse(arena, texts, count, list);
 }
@@ -162,7 +161,7 @@ serve_late(struct recorder *recorder)
 		jobs[count] = STAILQ_FIRST(&recorder->late);
 		STAILQ_REMOVE_HEAD(&recorder->late, queue);
 		questions[count] = (struct dns_question){ .name = jobs[count]->name,
-		    .type = DNS_TXT };
+			.type = DNS_TXT };
 		count++;
 	}
 	recorder->late_count -= count;

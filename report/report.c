@@ -16,8 +16,9 @@
 static const char *
 sender_of(struct arena *arena, const struct conf *conf)
 {
-	return conf->tlsrpt.sender[0] != '\0' ? conf->tlsrpt.sender :
-	    arena_printf(arena, "tls-reports@%s", conf->hostname);
+	return conf->tlsrpt.sender[0] != '\0'
+	    ? conf->tlsrpt.sender
+	    : arena_printf(arena, "tls-reports@%s", conf->hostname);
 }
 
 bool
@@ -37,8 +38,8 @@ reporter_name_from(struct arena *arena, const struct conf *conf, struct reporter
 	struct domain domain;
 
 	name->sender = sender_of(arena, conf);
-	name->organization = conf->tlsrpt.organization[0] != '\0' ? conf->tlsrpt.organization :
-	    conf->hostname;
+	name->organization = conf->tlsrpt.organization[0] != '\0' ? conf->tlsrpt.organization
+								  : conf->hostname;
 	name->contact = conf->tlsrpt.contact[0] != '\0' ? conf->tlsrpt.contact : name->sender;
 	at = strrchr(name->contact, '@');
 	if (at != NULL && domain_parse(at + 1, strlen(at + 1), &domain) == 0)
@@ -126,16 +127,13 @@ make_policy(const struct tally_policy *tally)
 {
 	const struct outcome_policy *policy = &tally->policy;
 
-	return json_pack("{s:{s:s,s:o,s:s,s:o},s:{s:I,s:I},s:o}",
-	    "policy",
-	    "policy-type", outcome_type_name(policy->type),
-	    "policy-string", make_strings(policy->strings, policy->string_count),
-	    "policy-domain", policy->domain,
-	    "mx-host", make_strings(policy->mx, policy->mx_count),
-	    "summary",
+	return json_pack("{s:{s:s,s:o,s:s,s:o},s:{s:I,s:I},s:o}", "policy", "policy-type",
+	    outcome_type_name(policy->type), "policy-string",
+	    make_strings(policy->strings, policy->string_count), "policy-domain", policy->domain,
+	    "mx-host", make_strings(policy->mx, policy->mx_count), "summary",
 	    "total-successful-session-count", (json_int_t)tally->succeeded,
-	    "total-failure-session-count", (json_int_t)tally->failed,
-	    "failure-details", make_details(tally));
+	    "total-failure-session-count", (json_int_t)tally->failed, "failure-details",
+	    make_details(tally));
 }
 
 static json_t *
@@ -160,14 +158,11 @@ report_json(struct arena *arena, const struct tally_report *report,
 	json_t *json;
 
 	day_format(report->day, day);
-	json = json_pack("{s:s,s:{s:s,s:s},s:s,s:s,s:o}",
-	    "organization-name", name->organization,
-	    "date-range",
-	    "start-datetime", arena_printf(arena, "%sT00:00:00Z", day),
-	    "end-datetime", arena_printf(arena, "%sT23:59:59Z", day),
-	    "contact-info", name->contact,
-	    "report-id", report_id(arena, report, name, running),
-	    "policies", make_policies(report));
+	json = json_pack("{s:s,s:{s:s,s:s},s:s,s:s,s:o}", "organization-name", name->organization,
+	    "date-range", "start-datetime", arena_printf(arena, "%sT00:00:00Z", day),
+	    "end-datetime", arena_printf(arena, "%sT23:59:59Z", day), "contact-info", name->contact,
+	    "report-id", report_id(arena, report, name, running), "policies",
+	    make_policies(report));
 	text = json_dumps(json, JSON_COMPACT);
 	json_decref(json);
 	if (text == NULL)

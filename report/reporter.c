@@ -326,9 +326,10 @@ warn_left_out(const struct tally_report *report, size_t count)
 	char day[DAY_TEXT];
 
 	day_format(report->day, day);
-	log_message(LOG_LEVEL_WARNING, "report", "%s named more than %d receivers for its report"
-	    " about %s by changing its record: %zu get none", report->domain,
-	    LIMIT_REPORT_RECEIVERS, day, count);
+	log_message(LOG_LEVEL_WARNING, "report",
+	    "%s named more than %d receivers for its report"
+	    " about %s by changing its record: %zu get none",
+	    report->domain, LIMIT_REPORT_RECEIVERS, day, count);
 }
 
 static bool

@@ -21,11 +21,11 @@
 #define PAGE	16	/* domains tried at a time */
 
 void
-reporter_entry(const struct tally_report *report, const struct rua *rua,
-    struct outbox_entry *entry)
+reporter_entry(const struct tally_report *report, const struct rua *rua, struct outbox_entry *entry)
 {
-	*entry = (struct outbox_entry){ .day = report->day, .scheme = rua->scheme,
-		.target = rua->target, .error = "" };
+	*entry = (struct outbox_entry){
+		.day = report->day, .scheme = rua->scheme, .target = rua->target, .error = ""
+	};
 	(void)snprintf(entry->domain, sizeof(entry->domain), "%s", report->domain);
 	memcpy(entry->record, report->record_digest, sizeof(entry->record));
 }
@@ -36,9 +36,11 @@ warn_beyond(const struct outbox_bound *bound, int64_t day)
 	char text[DAY_TEXT];
 
 	day_format(day, text);
-	log_message(LOG_LEVEL_WARNING, "report", "%s gets no more than %" PRIu64 " reports about %s"
+	log_message(LOG_LEVEL_WARNING, "report",
+	    "%s gets no more than %" PRIu64 " reports about %s"
 	    " (tlsrpt.max-per-receiver): further domains name "
-	    "it", bound->receiver, bound->most, text);
+	    "it",
+	    bound->receiver, bound->most, text);
 }
 
 enum store_result
@@ -118,12 +120,13 @@ add_item(struct page *page, const struct tally_report *report, const struct rua 
 
 	reporter_entry(report, rua, &item->entry);
 	item->id = report_id(page->arena, report, &page->name, page->running);
-	item->rua = rua->scheme == RUA_HTTPS ? item->entry.target :
-	    arena_printf(page->arena, "mailto:%s", rua->target);
+	item->rua = rua->scheme == RUA_HTTPS ? item->entry.target
+					     : arena_printf(page->arena, "mailto:%s", rua->target);
 	item->key = outbox_key(page->arena, &item->entry);
 	page->result = reporter_take_up(page->reporter, report, rua, page->running, &item->beyond);
 	item->why = item->beyond ? "it gets no more reports about that day "
-	    "(tlsrpt.max-per-receiver)" : "";
+				   "(tlsrpt.max-per-receiver)"
+				 : "";
 	*page->end = item;
 	page->end = &item->next;
 	page->count++;
@@ -201,7 +204,7 @@ try_open(struct page *page, const struct reporter_request *request)
 			done[i].about = reporter_entry_copy(&open[i]->entry);
 	}
 	if (!jobs_do(reporter_jobs(page->reporter), done, count, request->is_gone,
-	    request->context))
+		request->context))
 		return REPORTER_GONE;
 	for (i = 0; i < count; i++) {
 		open[i]->taken = done[i].taken;

@@ -138,8 +138,8 @@ is_plain_authority(const char *authority, size_t length)
 	struct domain domain;
 
 	name = cut(&rest, ':');
-	if (name.length < length && !(rest.length == 0 ||
-	    (rest.length == 3 && memcmp(rest.octets, "443", 3) == 0)))
+	if (name.length < length &&
+	    !(rest.length == 0 || (rest.length == 3 && memcmp(rest.octets, "443", 3) == 0)))
 		return false;
 	return domain_parse(name.octets, name.length, &domain) == 0;
 }
@@ -331,8 +331,7 @@ read_record(struct arena *arena, const struct sts_text *record, struct rua_list 
 			return false;
 	}
 	if (list->count == 0)
-		return void_for(arena, list, "no usable mailto: or https: address",
-		    record);
+		return void_for(arena, list, "no usable mailto: or https: address", record);
 	return true;
 }
 
@@ -389,8 +388,10 @@ choose(struct arena *arena, const struct sts_text *records, size_t count, struct
 		}
 	}
 	if (several > 1)
-		list->why = arena_printf(arena, "%zu records begin with v=TLSRPTv1;, so none is "
-		    "used", several);
+		list->why = arena_printf(arena,
+		    "%zu records begin with v=TLSRPTv1;, so none is "
+		    "used",
+		    several);
 	else if (found != NULL && !is_text(found))
 		list->why = "the record is too long, or not ASCII";
 	else if (found == NULL && near != NULL)
@@ -399,8 +400,7 @@ choose(struct arena *arena, const struct sts_text *records, size_t count, struct
 }
 
 bool
-rua_parse(struct arena *arena, const struct sts_text *records, size_t count,
-    struct rua_list *list)
+rua_parse(struct arena *arena, const struct sts_text *records, size_t count, struct rua_list *list)
 {
 	const struct sts_text *found;
 

@@ -57,8 +57,8 @@ static int
 submit_by_smtp(const struct sender *sender, const struct reporter_name *name, const char *to,
     const struct buf *message, char *why, size_t why_room)
 {
-	const struct smtp_submission submission = {
-		.server = sender->conf->tlsrpt.submit + sizeof(smtp) - 1,
+	const struct smtp_submission submission = { .server = sender->conf->tlsrpt.submit +
+		    sizeof(smtp) - 1,
 		.helo = sender->conf->hostname,
 		.sender = name->sender,
 		.recipient = to,
@@ -66,8 +66,7 @@ submit_by_smtp(const struct sender *sender, const struct reporter_name *name, co
 		.length = message->length,
 		.deadline = deadline_in(MAIL_MS),
 		.is_over = sender->is_over,
-		.context = sender->context
-	};
+		.context = sender->context };
 
 	return smtp_submit(&submission, why, why_room);
 }
@@ -89,13 +88,11 @@ submit_by_command(const struct sender *sender, const struct reporter_name *name,
 {
 	const char *const more[] = { "-f", name->sender, NULL };
 	struct buf lines = { 0 };
-	struct command_run run = {
-		.line = sender->conf->tlsrpt.submit,
+	struct command_run run = { .line = sender->conf->tlsrpt.submit,
 		.more = more,
 		.deadline = deadline_in(MAIL_MS),
 		.is_over = sender->is_over,
-		.context = sender->context
-	};
+		.context = sender->context };
 	char said[256];
 	int status;
 

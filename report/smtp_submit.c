@@ -46,8 +46,8 @@ on_line(char *line, size_t size, size_t count, void *context)
 
 	if ((work->reply[0] == '4' || work->reply[0] == '5') && length > 0 && line[0] == '2')
 		return length;
-	for (i = 0; i < length && i + 1 < sizeof(work->reply) && line[i] != '\r' &&
-	    line[i] != '\n'; i++)
+	for (i = 0; i < length && i + 1 < sizeof(work->reply) && line[i] != '\r' && line[i] != '\n';
+	     i++)
 		work->reply[i] = line[i] < 0x20 || line[i] == 0x7f ? '?' : line[i];
 	work->reply[i] = '\0';
 	return length;
@@ -69,10 +69,11 @@ on_progress(void *context, curl_off_t to_get, curl_off_t got, curl_off_t to_put,
 	return submission->is_over(submission->context);
 }
 
-#define SET(work, option, value) do { \
-	if ((work)->setup == CURLE_OK) \
-		(work)->setup = curl_easy_setopt((work)->easy, (option), (value)); \
-} while (0)
+#define SET(work, option, value)	\
+	do { \
+		if ((work)->setup == CURLE_OK) \
+			(work)->setup = curl_easy_setopt((work)->easy, (option), (value)); \
+	} while (0)
 
 static void
 set_hooks(struct work *work)
@@ -130,10 +131,9 @@ smtp_submit(const struct smtp_submission *submission, char *why, size_t why_room
 	struct work work = { .submission = submission, .easy = curl_easy_init() };
 	struct arena *arena = arena_new();
 	/* The path is what EHLO says. */
-	const char *url = arena_printf(arena, "smtp://%s/%s", submission->server,
-	    submission->helo);
-	struct curl_slist *recipients = curl_slist_append(NULL, arena_printf(arena, "<%s>",
-	    submission->recipient));
+	const char *url = arena_printf(arena, "smtp://%s/%s", submission->server, submission->helo);
+	struct curl_slist *recipients = curl_slist_append(NULL,
+	    arena_printf(arena, "<%s>", submission->recipient));
 	int result;
 
 	if (work.easy == NULL || recipients == NULL)

@@ -94,8 +94,8 @@ get_number(struct store_change *change, const char *key, uint64_t *number)
 	const char *at = buf_text(&entry);
 
 	*number = 0;
-	if (result == STORE_OK && (!number_take(&at, NUMBER_COUNT_MAX, number) ||
-	    (*at != '\n' && *at != '\0')))
+	if (result == STORE_OK &&
+	    (!number_take(&at, NUMBER_COUNT_MAX, number) || (*at != '\n' && *at != '\0')))
 		*number = 0;
 	buf_free(&entry);
 	return result;
@@ -109,8 +109,8 @@ add_record(struct addition *addition, struct store_change *change)
 	uint64_t records;
 	enum store_result result;
 
-	(void)snprintf(key, sizeof(key), "%.*s", (int)(strrchr(addition->key, ' ') -
-	    addition->key), addition->key);
+	(void)snprintf(key, sizeof(key), "%.*s", (int)(strrchr(addition->key, ' ') - addition->key),
+	    addition->key);
 	result = get_number(change, key, &records);
 	if (result == STORE_FAILED)
 		return result;
@@ -166,11 +166,12 @@ add_policy(struct addition *addition, struct verdict *verdict, struct store_chan
 		result = STORE_OK;
 	}
 	if (result == STORE_OK)
-		result = put_text(addition, change, addition->key, arena_printf(addition->arena,
-		    "%" PRIu64 "\n%s", policies + 1, addition->record));
+		result = put_text(addition, change, addition->key,
+		    arena_printf(addition->arena, "%" PRIu64 "\n%s", policies + 1,
+			addition->record));
 	if (result == STORE_OK)
-		result = put_text(addition, change, arena_printf(addition->arena, "%s !",
-		    verdict->key), verdict->policy_text);
+		result = put_text(addition, change,
+		    arena_printf(addition->arena, "%s !", verdict->key), verdict->policy_text);
 	return result;
 }
 
@@ -203,8 +204,8 @@ add_failure(struct verdict *verdict, const struct outcome_failure *failure,
 		return result;
 	if (result == STORE_ABSENT)
 		verdict->details++;
-	return put_text(addition, change, key, arena_printf(addition->arena, "%" PRIu64 "\n%s",
-	    sessions + 1, text));
+	return put_text(addition, change, key,
+	    arena_printf(addition->arena, "%" PRIu64 "\n%s", sessions + 1, text));
 }
 
 static bool
@@ -222,8 +223,9 @@ add_failures(struct verdict *verdict, struct store_change *change)
 {
 	const struct outcome *outcome = verdict->outcome;
 	struct arena *arena = verdict->addition->arena;
-	size_t i, j, count = outcome->failure_count < LIMIT_REPORT_FAILURES ?
-	    outcome->failure_count : LIMIT_REPORT_FAILURES;
+	size_t i, j,
+	    count = outcome->failure_count < LIMIT_REPORT_FAILURES ? outcome->failure_count
+								   : LIMIT_REPORT_FAILURES;
 	struct outcome_failure *forms = arena_array(arena, count + 1, sizeof(*forms));
 	enum store_result result = STORE_OK;
 
@@ -252,9 +254,10 @@ add_verdict(struct addition *addition, const struct outcome *outcome, struct sto
 		result = add_failures(&verdict, change);
 	if (result != STORE_OK)
 		return result;
-	return put_text(addition, change, verdict.key, arena_printf(addition->arena,
-	    "%" PRIu64 " %" PRIu64 " %" PRIu64, verdict.succeeded + !outcome->failed,
-	    verdict.failed + outcome->failed, verdict.details));
+	return put_text(addition, change, verdict.key,
+	    arena_printf(addition->arena, "%" PRIu64 " %" PRIu64 " %" PRIu64,
+		verdict.succeeded + !outcome->failed, verdict.failed + outcome->failed,
+		verdict.details));
 }
 
 static enum store_result

@@ -67,15 +67,15 @@ form_uri(struct arena *arena, const char *text)
 {
 	const char *at = text;
 
-	while (isalnum((unsigned char)*at) || (at > text && strchr("+-.", *at) != NULL &&
-	    *at != '\0'))
+	while (isalnum((unsigned char)*at) ||
+	    (at > text && strchr("+-.", *at) != NULL && *at != '\0'))
 		at++;
 	if (!isalpha((unsigned char)*text) || *at != ':' || at[1] == '\0')
 		return "";
 	for (at = text; *at > ' ' && *at < 0x7f && strchr("\"<>\\^`{|}", *at) == NULL; at++)
 		continue;
-	return *at != '\0' || (size_t)(at - text) > LIMIT_REPORT_TEXT ? "" :
-	    arena_strdup(arena, text);
+	return *at != '\0' || (size_t)(at - text) > LIMIT_REPORT_TEXT ? ""
+								      : arena_strdup(arena, text);
 }
 
 void
@@ -157,17 +157,18 @@ make_array(const char *const *strings, size_t count)
 const char *
 tally_policy_write(struct arena *arena, const struct outcome_policy *form)
 {
-	return write_json(arena, json_pack("{s:i,s:s,s:o,s:o}", "type", (int)form->type,
-	    "domain", form->domain, "strings", make_array(form->strings, form->string_count),
-	    "mx", make_array(form->mx, form->mx_count)));
+	return write_json(arena,
+	    json_pack("{s:i,s:s,s:o,s:o}", "type", (int)form->type, "domain", form->domain,
+		"strings", make_array(form->strings, form->string_count), "mx",
+		make_array(form->mx, form->mx_count)));
 }
 
 const char *
 tally_failure_write(struct arena *arena, const struct outcome_failure *form)
 {
-	return write_json(arena, json_pack("[s,s,s,s,s,s,s]", result_type_name(form->type),
-	    form->sending_ip, form->mx, form->helo, form->receiving_ip, form->information,
-	    form->reason));
+	return write_json(arena,
+	    json_pack("[s,s,s,s,s,s,s]", result_type_name(form->type), form->sending_ip, form->mx,
+		form->helo, form->receiving_ip, form->information, form->reason));
 }
 
 static const char **
@@ -177,9 +178,9 @@ read_array(struct arena *arena, const json_t *array, size_t *count)
 	const json_t *string;
 	size_t i;
 
-	json_array_foreach(array, i, string)
-		strings[i] = arena_strdup(arena, json_is_string(string) ?
-		    json_string_value(string) : "");
+	json_array_foreach (array, i, string)
+		strings[i] = arena_strdup(arena,
+		    json_is_string(string) ? json_string_value(string) : "");
 	*count = json_array_size(array);
 	return strings;
 }
@@ -198,18 +199,18 @@ read_type(json_int_t number, enum outcome_type *type)
 }
 
 int
-tally_policy_read(struct arena *arena, const char *text, size_t length,
-    struct outcome_policy *form)
+tally_policy_read(struct arena *arena, const char *text, size_t length, struct outcome_policy *form)
 {
 	json_t *json = json_loadb(text, length, 0, NULL), *strings, *mx;
 	const char *domain;
 	json_int_t type;
 	int failed;
 
-	failed = json_unpack(json, "{s:I,s:s,s:o,s:o}", "type", &type, "domain", &domain,
-	    "strings", &strings, "mx", &mx);
-	if (failed == 0 && (!read_type(type, &form->type) || domain[0] == '\0' ||
-	    strlen(domain) > LIMIT_REPORT_NAME))
+	failed = json_unpack(json, "{s:I,s:s,s:o,s:o}", "type", &type, "domain", &domain, "strings",
+	    &strings, "mx", &mx);
+	if (failed == 0 &&
+	    (!read_type(type, &form->type) || domain[0] == '\0' ||
+		strlen(domain) > LIMIT_REPORT_NAME))
 		failed = -1;
 	if (failed == 0) {
 		form->domain = arena_strdup(arena, domain);
@@ -242,10 +243,10 @@ tally_failure_read(struct arena *arena, const char *text, size_t length,
 	    &texts[3], &texts[4], &texts[5]);
 
 	if (failed == 0)
-		*form = (struct outcome_failure){ type_named(type),
-			arena_strdup(arena, texts[0]), arena_strdup(arena, texts[1]),
-			arena_strdup(arena, texts[2]), arena_strdup(arena, texts[3]),
-			arena_strdup(arena, texts[4]), arena_strdup(arena, texts[5]) };
+		*form = (struct outcome_failure){ type_named(type), arena_strdup(arena, texts[0]),
+			arena_strdup(arena, texts[1]), arena_strdup(arena, texts[2]),
+			arena_strdup(arena, texts[3]), arena_strdup(arena, texts[4]),
+			arena_strdup(arena, texts[5]) };
 	json_decref(json);
 	return failed == 0 && form->type == RESULT_OK ? -1 : failed;
 }

@@ -18,8 +18,8 @@
 
 /* UTF-8, no empty strings, no longer than base/limits.h allows; TLSA sets sorted. A policy without
  * a domain is domain's. */
-void tally_form_policy(struct arena *arena, const struct outcome_policy *policy,
-    const char *domain, struct outcome_policy *form);
+void tally_form_policy(struct arena *arena, const struct outcome_policy *policy, const char *domain,
+    struct outcome_policy *form);
 /* Addresses as RFC 5952 has them, helo only the name in it, information only if it is a URI. */
 void tally_form_failure(struct arena *arena, const struct outcome_failure *failure,
     struct outcome_failure *form);

@@ -141,8 +141,8 @@ begin_report(struct scan *scan, const struct words *words, const char *value, si
 	scan->arena = arena_new();
 	scan->policy_digest = NULL;
 	scan->policy_room = scan->detail_room = 0;
-	scan->report = (struct tally_report){
-		.domain = arena_strndup(scan->arena, words->word[1].at, words->word[1].length),
+	scan->report = (struct tally_report){ .domain = arena_strndup(scan->arena,
+						  words->word[1].at, words->word[1].length),
 		.record = arena_strndup(scan->arena, end, length - (size_t)(end - value)) };
 	(void)day_parse(scan->day, &scan->report.day);
 	if (word_is(words, 1, scan->counted))
@@ -169,10 +169,9 @@ begin_policy(struct scan *scan, const struct words *words, const char *value, si
 	policy = &report->policies[report->policy_count++];
 	*policy = (struct tally_policy){ .policy = { .domain = NULL } };
 	scan->detail_room = 0;
-	scan->policy_digest = arena_strndup(scan->arena, words->word[3].at,
-	    words->word[3].length);
-	if (!number_take(&text, NUMBER_COUNT_MAX, &policy->succeeded) ||
-	    !number_skip(&text, ' ') || !number_take(&text, NUMBER_COUNT_MAX, &policy->failed))
+	scan->policy_digest = arena_strndup(scan->arena, words->word[3].at, words->word[3].length);
+	if (!number_take(&text, NUMBER_COUNT_MAX, &policy->succeeded) || !number_skip(&text, ' ') ||
+	    !number_take(&text, NUMBER_COUNT_MAX, &policy->failed))
 		policy->succeeded = policy->failed = 0;
 }
 
@@ -183,8 +182,8 @@ add_detail(struct scan *scan, struct tally_policy *policy, const char *value, si
 	struct tally_detail detail = { .sessions = 0 };
 
 	if (end == NULL || !number_take(&at, NUMBER_COUNT_MAX, &detail.sessions) || at != end ||
-	    tally_failure_read(scan->arena, end + 1,
-	    length - (size_t)(end + 1 - value), &detail.failure) != 0)
+	    tally_failure_read(scan->arena, end + 1, length - (size_t)(end + 1 - value),
+		&detail.failure) != 0)
 		return;
 	policy->details = grown(scan->arena, policy->details, policy->detail_count,
 	    &scan->detail_room, sizeof(*policy->details));

@@ -38,7 +38,7 @@ add_addresses(struct target *target, const struct dns_answer *answer)
 		return;
 	for (i = 0; i < answer->count && target->count < LIMIT_ADDRESSES_PER_HOST; i++)
 		if (dns_address_parse(answer->records[i].data, answer->records[i].length,
-		    &target->addresses[target->count]) == 0)
+			&target->addresses[target->count]) == 0)
 			target->count++;
 }
 
@@ -66,8 +66,7 @@ int
 upload_report(const struct upload *upload, char *why, size_t why_room)
 {
 	struct target target = { .count = 0 };
-	struct http_request request = {
-		.method = "POST",
+	struct http_request request = { .method = "POST",
 		.url = upload->uri,
 		.host = target.host.name,
 		.addresses = target.addresses,
@@ -76,8 +75,7 @@ upload_report(const struct upload *upload, char *why, size_t why_room)
 		.body_length = upload->length,
 		.max_body = 0,
 		.allow_private = upload->conf->dns.private_addresses,
-		.deadline = upload->deadline
-	};
+		.deadline = upload->deadline };
 	struct http_answer answer;
 	bool taken;
 

@@ -80,8 +80,9 @@ place_around(const struct load *load, const struct conf_entry *entry)
 static const struct conf_section *
 section_within(struct load *load, const struct conf_section *around, const char *name)
 {
-	const char *path = around->path[0] == '\0' ? name :
-	    arena_printf(load->scratch, "%s.%s", around->path, name);
+	const char *path = around->path[0] == '\0'
+	    ? name
+	    : arena_printf(load->scratch, "%s.%s", around->path, name);
 
 	return conf_section_find(path);
 }
@@ -152,8 +153,8 @@ check_entries(struct load *load)
 		load->places[i].section = section;
 		if (section == NULL && key == NULL)
 			return refuse_unknown(load, entry, around);
-		if (section != NULL ? check_section_entry(load, entry, section) != 0 :
-		    check_key_entry(load, entry, key) != 0)
+		if (section != NULL ? check_section_entry(load, entry, section) != 0
+				    : check_key_entry(load, entry, key) != 0)
 			return -1;
 	}
 	return 0;
@@ -292,8 +293,11 @@ given_at(struct load *load, const struct conf_entry *entry)
 		words[i].text = kept->text;
 		words[i].line = kept->line;
 	}
-	return (struct conf_given) { .key = conf_key_find(around->section->path, entry->name),
-		.words = words, .count = count, .line = entry->line, .arena = load->arena,
+	return (struct conf_given){ .key = conf_key_find(around->section->path, entry->name),
+		.words = words,
+		.count = count,
+		.line = entry->line,
+		.arena = load->arena,
 		.fault = &load->fault };
 }
 
@@ -301,8 +305,9 @@ static int
 refuse_title(struct load *load, const struct conf_entry *entry)
 {
 	return conf_fault_set(&load->fault, entry->line, "%s \"%.100s\": must be a domain name%s",
-	    entry->name, entry->title, strcmp(entry->name, "destination") != 0 ? " or \".\"" :
-	    ", *. and a domain name, or \".\"");
+	    entry->name, entry->title,
+	    strcmp(entry->name, "destination") != 0 ? " or \".\""
+						    : ", *. and a domain name, or \".\"");
 }
 
 static int
@@ -344,8 +349,9 @@ enter_section(struct load *load, const struct conf_entry *entry, struct place *p
 		place->base = load->conf;
 		return 0;
 	}
-	return strcmp(place->section->path, "destination") == 0 ?
-	    enter_destination(load, entry, place) : enter_zone(load, entry, place);
+	return strcmp(place->section->path, "destination") == 0
+	    ? enter_destination(load, entry, place)
+	    : enter_zone(load, entry, place);
 }
 
 static size_t
@@ -441,9 +447,9 @@ compare_titles(const void *one, const void *other)
 static const char *
 name_of(const struct place *place)
 {
-	return strcmp(place->section->path, "destination") == 0 ?
-	    ((const struct conf_destination *)place->base)->name :
-	    ((const struct conf_zone *)place->base)->name;
+	return strcmp(place->section->path, "destination") == 0
+	    ? ((const struct conf_destination *)place->base)->name
+	    : ((const struct conf_zone *)place->base)->name;
 }
 
 /* No two titles of the sections at path that mean the same domain. */
@@ -504,7 +510,8 @@ load_text(struct load *load, const struct buf *octets)
 	load->top.section = conf_section_find("");
 	load->top.base = load->conf;
 	if (conf_text_read(load->scratch, buf_text(octets), octets->length, &load->text,
-	    &load->fault) != 0 || check_entries(load) != 0 || parse_values(load) != 0)
+		&load->fault) != 0 ||
+	    check_entries(load) != 0 || parse_values(load) != 0)
 		return -1;
 	for (i = 0; i < conf_section_count; i++)
 		if (!conf_sections[i].titled &&

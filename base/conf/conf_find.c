@@ -60,7 +60,7 @@ unmap(const struct ip *peer, struct ip *inner)
 
 	if (!peer->v6 || memcmp(peer->octets, prefix, sizeof(prefix)) != 0)
 		return false;
-	*inner = (struct ip) { .v6 = false };
+	*inner = (struct ip){ .v6 = false };
 	memcpy(inner->octets, peer->octets + sizeof(prefix), 4);
 	return true;
 }

@@ -15,7 +15,7 @@
 #include "base/conf/conf_kind.h"
 #include "base/conf/conf_value.h"
 
-#define SHOWN_MAX 100	/* octets of a value in a message */
+#define SHOWN_MAX	100	/* octets of a value in a message */
 
 static void
 write_refused(struct buf *buf, const struct conf_given *given, size_t index)
@@ -111,11 +111,11 @@ take_size(const struct conf_given *given, uint64_t *octets)
 {
 	const struct conf_key *key = given->key;
 
-	if (conf_size(only_word(given), octets) != 0 || *octets < key->least ||
-	    *octets > key->most)
+	if (conf_size(only_word(given), octets) != 0 || *octets < key->least || *octets > key->most)
 		return conf_given_refuse(given, 0,
 		    "must be an integer of octets, with K or M after it for KiB or MiB, "
-		    "from %" PRIu64 " to %" PRIu64, key->least, key->most);
+		    "from %" PRIu64 " to %" PRIu64,
+		    key->least, key->most);
 	return 0;
 }
 
@@ -360,8 +360,7 @@ set_keywords(const struct conf_given *given, void *field, void *also)
 		for (c = keywords->at[i]; *c != '\0'; c++)
 			*c = (char)toupper((unsigned char)*c);
 		if (strcmp(keywords->at[i], "STARTTLS") == 0)
-			return conf_given_refuse(given, i,
-			    "mail without TLS takes tls = \"none\"");
+			return conf_given_refuse(given, i, "mail without TLS takes tls = \"none\"");
 		if (!conf_is_ehlo_keyword(keywords->at[i]))
 			return conf_given_refuse(given, i,
 			    "must be a keyword of EHLO, such as PIPELINING");
@@ -396,8 +395,8 @@ set_submit(const struct conf_given *given, void *field, void *also)
 	struct conf_place place;
 
 	(void)also;
-	if (strncasecmp(text, "smtp://", 7) == 0 ? conf_place(text + 7, &place, &why) != 0 :
-	    text[0] != '/')
+	if (strncasecmp(text, "smtp://", 7) == 0 ? conf_place(text + 7, &place, &why) != 0
+						 : text[0] != '/')
 		return conf_given_refuse(given, 0,
 		    "must be smtp://host:port, or a command with its absolute path");
 	return keep_text(given, text, field);

@@ -95,8 +95,7 @@ set_group(const struct conf_given *given, void *field, void *also)
 	if (error != 0)
 		return conf_given_refuse(given, 0, "must be a Unix group: %s",
 		    strerror_r(error, reason, sizeof(reason)));
-	return found != NULL ? 0 : conf_given_refuse(given, 0,
-	    "must be an existing Unix group");
+	return found != NULL ? 0 : conf_given_refuse(given, 0, "must be an existing Unix group");
 }
 
 static int
@@ -134,8 +133,7 @@ take_source(const struct conf_given *given, bool v6, struct ip *ip, bool *has)
 {
 	*has = given->words[0].text[0] != '\0';
 	if (*has && (ip_parse(given->words[0].text, ip) != 0 || ip->v6 != v6))
-		return conf_given_refuse(given, 0, "must be an %s address",
-		    v6 ? "IPv6" : "IPv4");
+		return conf_given_refuse(given, 0, "must be an %s address", v6 ? "IPv6" : "IPv4");
 	return 0;
 }
 

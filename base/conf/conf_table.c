@@ -32,26 +32,41 @@ const size_t conf_section_count = sizeof(conf_sections) / sizeof(conf_sections[0
 
 static const char *const log_names[] = { "stderr", "syslog", NULL };
 static const char *const level_names[] = { [LOG_LEVEL_ERROR] = "error",
-	[LOG_LEVEL_WARNING] = "warning", [LOG_LEVEL_INFO] = "info", [LOG_LEVEL_DEBUG] = "debug",
+	[LOG_LEVEL_WARNING] = "warning",
+	[LOG_LEVEL_INFO] = "info",
+	[LOG_LEVEL_DEBUG] = "debug",
 	[LOG_LEVEL_DEBUG + 1] = NULL };
 static const char *const dane_of_map_names[] = { "none", "mta", NULL };
 static const char *const dns_mode_names[] = { [DNS_MODE_SYSTEM] = "system",
-	[DNS_MODE_RECURSE] = "recurse", [DNS_MODE_FORWARD] = "forward",
+	[DNS_MODE_RECURSE] = "recurse",
+	[DNS_MODE_FORWARD] = "forward",
 	[DNS_MODE_FORWARD + 1] = NULL };
 static const char *const private_names[] = { "refuse", "allow", NULL };
 static const char *const tls_required_no_names[] = { "ignore", "honour", NULL };
-static const char *const tls_version_names[] = { [TLS_VERSION_1_2] = "TLSv1.2",
-	[TLS_VERSION_1_3] = "TLSv1.3", [TLS_VERSION_1_3 + 1] = NULL };
-static const char *const enforce_names[] = { [ENFORCE_ON] = "on", [ENFORCE_AUDIT] = "audit",
-	[ENFORCE_OFF] = "off", [ENFORCE_OFF + 1] = NULL };
-static const char *const tlsrpt_names[] = { [TLSRPT_OFF] = "off", [TLSRPT_COLLECT] = "collect",
-	[TLSRPT_SEND] = "send", [TLSRPT_SEND + 1] = NULL };
+static const char *const tls_version_names[] = {
+	[TLS_VERSION_1_2] = "TLSv1.2", [TLS_VERSION_1_3] = "TLSv1.3", [TLS_VERSION_1_3 + 1] = NULL
+};
+static const char *const enforce_names[] = { [ENFORCE_ON] = "on",
+	[ENFORCE_AUDIT] = "audit",
+	[ENFORCE_OFF] = "off",
+	[ENFORCE_OFF + 1] = NULL };
+static const char *const tlsrpt_names[] = { [TLSRPT_OFF] = "off",
+	[TLSRPT_COLLECT] = "collect",
+	[TLSRPT_SEND] = "send",
+	[TLSRPT_SEND + 1] = NULL };
 static const char *const backend_names[] = { "bdb", NULL };
 static const char *const refuse_names[] = { [REFUSE_NEVER] = "never",
-	[REFUSE_TEMPFAIL] = "tempfail", [REFUSE_REJECT] = "reject", [REFUSE_REJECT + 1] = NULL };
-static const char *const tls_names[] = { [TLS_POLICY] = "policy", [TLS_MAY] = "may",
-	[TLS_ENCRYPT] = "encrypt", [TLS_VERIFY] = "verify", [TLS_DANE] = "dane",
-	[TLS_AUDIT] = "audit", [TLS_NONE] = "none", [TLS_NONE + 1] = NULL };
+	[REFUSE_TEMPFAIL] = "tempfail",
+	[REFUSE_REJECT] = "reject",
+	[REFUSE_REJECT + 1] = NULL };
+static const char *const tls_names[] = { [TLS_POLICY] = "policy",
+	[TLS_MAY] = "may",
+	[TLS_ENCRYPT] = "encrypt",
+	[TLS_VERIFY] = "verify",
+	[TLS_DANE] = "dane",
+	[TLS_AUDIT] = "audit",
+	[TLS_NONE] = "none",
+	[TLS_NONE + 1] = NULL };
 
 static const char *
 check_lmtp_listen(const struct conf *conf, size_t index)
@@ -136,27 +151,26 @@ check_tlsrpt_forward(const struct conf *conf, size_t index)
 }
 
 /* An offset, and a compile error when the field is of another type than its kind writes. */
-#define IN(structure, type, member) \
-	_Generic(((struct structure *)0)->member, type: offsetof(struct structure, member))
-#define FIELD(type, member) IN(conf, type, member)
+#define IN(structure, type, member)	\
+	_Generic(((struct structure *)0)->member, type : offsetof(struct structure, member))
+#define FIELD(type, member)	IN(conf, type, member)
 
-#define FLAG(member) .kind = &conf_kind_flag, .at = FIELD(bool, member)
-#define COUNT(member, from, to) \
+#define FLAG(member)	.kind = &conf_kind_flag, .at = FIELD(bool, member)
+#define COUNT(member, from, to)	\
 	.kind = &conf_kind_count, .at = FIELD(unsigned, member), .least = (from), .most = (to)
-#define PORT(member) .kind = &conf_kind_port, .at = FIELD(uint16_t, member)
-#define SIZE(member, from, to) \
+#define PORT(member)	.kind = &conf_kind_port, .at = FIELD(uint16_t, member)
+#define SIZE(member, from, to)	\
 	.kind = &conf_kind_size, .at = FIELD(uint64_t, member), .least = (from), .most = (to)
-#define DURATION(member, from, to) \
+#define DURATION(member, from, to)	\
 	.kind = &conf_kind_duration, .at = FIELD(int64_t, member), .least = (from), .most = (to)
-#define CHOICE(member, table) \
+#define CHOICE(member, table)	\
 	.kind = &conf_kind_choice, .at = FIELD(unsigned, member), .names = (table)
-#define EITHER(member, table) \
-	.kind = &conf_kind_either, .at = FIELD(bool, member), .names = (table)
-#define TEXT(sort, member) .kind = &conf_kind_##sort, .at = FIELD(char *, member)
-#define STRINGS(sort, member) .kind = &conf_kind_##sort, .at = FIELD(struct conf_strings, member)
-#define LISTEN(sort, member) .kind = &conf_kind_##sort, .at = FIELD(struct conf_listener, member)
-#define MODE(member) .kind = &conf_kind_mode, .at = FIELD(mode_t, member)
-#define GROUP(member) .kind = &conf_kind_group, .at = FIELD(gid_t, member)
+#define EITHER(member, table) .kind = &conf_kind_either, .at = FIELD(bool, member), .names = (table)
+#define TEXT(sort, member)	.kind = &conf_kind_##sort, .at = FIELD(char *, member)
+#define STRINGS(sort, member)	.kind = &conf_kind_##sort, .at = FIELD(struct conf_strings, member)
+#define LISTEN(sort, member)	.kind = &conf_kind_##sort, .at = FIELD(struct conf_listener, member)
+#define MODE(member)	.kind = &conf_kind_mode, .at = FIELD(mode_t, member)
+#define GROUP(member)	.kind = &conf_kind_group, .at = FIELD(gid_t, member)
 
 #define SECOND	INT64_C(1000)
 #define DAY	(86400 * SECOND)
@@ -200,8 +214,8 @@ const struct conf_key conf_keys[] = {
 
 	{ "dns", "mode", "system", CHOICE(dns.mode, dns_mode_names), .check = check_dns_mode },
 	{ "dns", "servers", "", .kind = &conf_kind_servers,
-	    .at = FIELD(struct conf_server *, dns.servers),
-	    .also = FIELD(size_t, dns.server_count), .check = check_dns_servers },
+	    .at = FIELD(struct conf_server *, dns.servers), .also = FIELD(size_t, dns.server_count),
+	    .check = check_dns_servers },
 	{ "dns", "trust-anchor", "/usr/share/dns/root.key", STRINGS(files, dns.trust_anchors) },
 	{ "dns", "insecure", "", STRINGS(hosts, dns.insecure) },
 	{ "dns", "timeout", "10s", DURATION(dns.timeout, SECOND, 600 * SECOND) },
@@ -258,8 +272,7 @@ const struct conf_key conf_keys[] = {
 	{ "tlsrpt", "socket", "", TEXT(socket, tlsrpt.socket), .check = check_tlsrpt_socket },
 	{ "tlsrpt", "socket-mode", "0660", MODE(tlsrpt.socket_mode) },
 	{ "tlsrpt", "socket-group", "", GROUP(tlsrpt.socket_group) },
-	{ "tlsrpt", "forward", "", TEXT(socket, tlsrpt.forward),
-	    .check = check_tlsrpt_forward },
+	{ "tlsrpt", "forward", "", TEXT(socket, tlsrpt.forward), .check = check_tlsrpt_forward },
 
 	{ "store", "backend", "bdb", TEXT(backend, store.backend), .names = backend_names },
 

@@ -14,8 +14,8 @@
 #include "base/utf8.h"
 #include "base/conf/conf_text.h"
 
-#define DEPTH_MAX 4	/* sections within sections; stsgate.conf(5) has two */
-#define SHOWN_MAX 60	/* octets of a word in a message */
+#define DEPTH_MAX	4	/* sections within sections; stsgate.conf(5) has two */
+#define SHOWN_MAX	60	/* octets of a word in a message */
 
 enum token_kind { TOKEN_END, TOKEN_WORD, TOKEN_STRING, TOKEN_SIGN, TOKEN_FAULT };
 
@@ -364,8 +364,7 @@ take_section(struct scan *scan, const struct token *name, const struct token *ti
 		blank_title(scan, title);
 	}
 	if (depth == DEPTH_MAX)
-		return conf_fault_set(scan->fault, name->line,
-		    "sections are nested too deeply");
+		return conf_fault_set(scan->fault, name->line, "sections are nested too deeply");
 	return take_entries(scan, index, depth + 1);
 }
 

@@ -16,8 +16,8 @@
 
 #include "base/arena.h"
 
-#define CONF_TEXT_MAX (1024 * 1024)	/* octets of a configuration file */
-#define CONF_VALUE_MAX 4096	/* octets of a name or value in it */
+#define CONF_TEXT_MAX	(1024 * 1024)	/* octets of a configuration file */
+#define CONF_VALUE_MAX	4096	/* octets of a name or value in it */
 
 /* The error, for the one line that conf_load() writes. */
 struct conf_fault {

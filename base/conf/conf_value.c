@@ -215,8 +215,8 @@ conf_place(const char *text, struct conf_place *place, const char **why)
 	*why = "must have its IPv6 address in brackets";
 	if (ip_parse(text, &ip) == 0 && ip.v6)
 		return -1;
-	*why = text[0] == '[' ? "must have an IPv4 or IPv6 address in the brackets" :
-	    "must be a host name, or an address in brackets";
+	*why = text[0] == '[' ? "must have an IPv4 or IPv6 address in the brackets"
+			      : "must be a host name, or an address in brackets";
 	end = text[0] == '[' ? take_literal(text, &taken) : take_name(text, &taken);
 	if (end == NULL)
 		return -1;

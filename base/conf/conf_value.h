@@ -37,7 +37,7 @@ struct conf_place {
 int conf_place(const char *text, struct conf_place *place, const char **why);
 
 /* "example.com", "*.example.com" or, where root is allowed, "."; A-labels, lower case. */
-#define CONF_PATTERN_MAX (DOMAIN_MAX + 2)
+#define CONF_PATTERN_MAX	(DOMAIN_MAX + 2)
 int conf_pattern(const char *text, bool root_allowed, char pattern[CONF_PATTERN_MAX]);
 int conf_host(const char *text, struct domain *host);	/* a name, and no IPv4 address */
 

@@ -32,9 +32,11 @@ warn_of_host_name(const struct conf *conf, void (*say)(void *context, const char
 
 	if (fault == NULL)
 		return;
-	snprintf(warning, sizeof(warning), "hostname \"%s\" %s: receivers refuse such a name in "
-	    "EHLO%s%s; set hostname to this host's full name in the DNS", conf->hostname, fault,
-	    sends ? ", and reports from tls-reports@" : "", sends ? conf->hostname : "");
+	snprintf(warning, sizeof(warning),
+	    "hostname \"%s\" %s: receivers refuse such a name in "
+	    "EHLO%s%s; set hostname to this host's full name in the DNS",
+	    conf->hostname, fault, sends ? ", and reports from tls-reports@" : "",
+	    sends ? conf->hostname : "");
 	say(context, warning);
 }
 
@@ -42,14 +44,16 @@ static void
 warn_of_destination(const struct conf_destination *destination,
     void (*say)(void *context, const char *warning), void *context)
 {
-	const char *fault = destination->hostname != NULL ? private_name(destination->hostname) :
-	    NULL;
+	const char *fault = destination->hostname != NULL ? private_name(destination->hostname)
+							  : NULL;
 	char warning[768];
 
 	if (fault == NULL)
 		return;
-	snprintf(warning, sizeof(warning), "destination \"%s\": hostname \"%s\" %s: receivers "
-	    "refuse such a name in EHLO", destination->name, destination->hostname, fault);
+	snprintf(warning, sizeof(warning),
+	    "destination \"%s\": hostname \"%s\" %s: receivers "
+	    "refuse such a name in EHLO",
+	    destination->name, destination->hostname, fault);
 	say(context, warning);
 }
 

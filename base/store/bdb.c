@@ -18,7 +18,7 @@
 #include "base/store/bdb.h"
 
 _Static_assert(BDB_ABSENT == DB_NOTFOUND && BDB_BROKEN == DB_RUNRECOVERY &&
-    BDB_BAD == DB_VERIFY_BAD,
+	BDB_BAD == DB_VERIFY_BAD,
     "Berkeley DB's numbers have moved");
 
 #define PATH_ROOM	4096
@@ -325,8 +325,8 @@ struct bdb_change {
 };
 
 int
-bdb_change(struct bdb *bdb, bool sync,
-    int (*work)(void *context, struct bdb_change *change), void *context)
+bdb_change(struct bdb *bdb, bool sync, int (*work)(void *context, struct bdb_change *change),
+    void *context)
 {
 	struct bdb_change change = { .bdb = bdb };
 	int error, tries = 0;
@@ -435,9 +435,9 @@ change_single(void *context, struct bdb_change *change)
 {
 	const struct single *single = context;
 
-	return single->record != NULL ?
-	    bdb_change_put(change, single->table, single->key, single->record) :
-	    bdb_change_delete(change, single->table, single->key);
+	return single->record != NULL
+	    ? bdb_change_put(change, single->table, single->key, single->record)
+	    : bdb_change_delete(change, single->table, single->key);
 }
 
 int
@@ -462,7 +462,9 @@ change_delete_if(void *context, struct bdb_change *change)
 	const struct single *single = context;
 	unsigned char octets[HEAD_MAX];
 	DBT name = dbt(single->key, strlen(single->key));
-	DBT head = { .data = octets, .ulen = sizeof(octets), .dlen = sizeof(octets),
+	DBT head = { .data = octets,
+		.ulen = sizeof(octets),
+		.dlen = sizeof(octets),
 		.flags = DB_DBT_USERMEM | DB_DBT_PARTIAL };
 	DB *db = change->bdb->tables[single->table];
 	int error = db->get(db, change->txn, &name, &head, DB_RMW);

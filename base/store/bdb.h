@@ -65,8 +65,8 @@ int bdb_delete_if(struct bdb *bdb, size_t table, const char *key,
  * meets another's; what it returns other than 0 undoes it. It hands on what the functions below
  * returned, but for BDB_ABSENT. */
 struct bdb_change;
-int bdb_change(struct bdb *bdb, bool sync,
-    int (*work)(void *context, struct bdb_change *change), void *context);
+int bdb_change(struct bdb *bdb, bool sync, int (*work)(void *context, struct bdb_change *change),
+    void *context);
 int bdb_change_get(struct bdb_change *change, size_t table, const char *key, struct buf *record);
 int bdb_change_put(struct bdb_change *change, size_t table, const char *key,
     const struct buf *record);

@@ -94,8 +94,8 @@ failed(struct store *store, const char *what, enum store_table table, const char
 {
 	struct log_line line;
 	const char *action = advice(error);
-	bool said = error == BDB_BROKEN ? atomic_exchange(&store->broken, true) :
-	    atomic_exchange(&store->trouble, error) == error;
+	bool said = error == BDB_BROKEN ? atomic_exchange(&store->broken, true)
+					: atomic_exchange(&store->trouble, error) == error;
 
 	metrics_count(METRIC_STORE_FAILURES, what, NULL);
 	if (is_lasting(error) && !said) {
@@ -128,8 +128,13 @@ written(struct store *store)
 static int
 home_open(struct store *store, const char *home, bool existing, bool verify, struct bdb **bdb)
 {
-	const struct bdb_plan plan = { .home = home, .format = FORMAT, .tables = table_names,
-		.count = TABLE_COUNT, .existing = existing, .verify = verify, .say = on_message,
+	const struct bdb_plan plan = { .home = home,
+		.format = FORMAT,
+		.tables = table_names,
+		.count = TABLE_COUNT,
+		.existing = existing,
+		.verify = verify,
+		.say = on_message,
 		.context = store };
 
 	return bdb_open(&plan, bdb);
@@ -181,8 +186,9 @@ store_get(struct store *store, enum store_table table, const char *key, struct b
 	size_t length;
 	int error = release(store, bdb_get(acquire(store), table, key, &record));
 
-	if (error == 0 && store_record_unpack(key, strlen(key), record.data, record.length, &octets,
-	    &length) != 0)
+	if (error == 0 &&
+	    store_record_unpack(key, strlen(key), record.data, record.length, &octets, &length) !=
+		0)
 		error = BDB_BAD;
 	if (error == 0) {
 		buf_clear(value);
@@ -228,8 +234,8 @@ hand_out(const struct bdb_batch *batch,
 
 	for (i = 0; i < batch->count && *more; i++) {
 		if (store_record_unpack(bdb_batch_key(batch, i), batch->entries[i].key_length,
-		    bdb_batch_record(batch, i), batch->entries[i].record_length, &value,
-		    &length) != 0)
+			bdb_batch_record(batch, i), batch->entries[i].record_length, &value,
+			&length) != 0)
 			return BDB_BAD;
 		*more = each(context, bdb_batch_key(batch, i), value, length);
 	}
@@ -277,20 +283,21 @@ store_change(struct store *store, enum store_sync sync,
     enum store_result (*work)(void *context, struct store_change *change), void *context)
 {
 	struct store_change change = { .work = work, .context = context };
-	int error = release(store, bdb_change(acquire(store), sync == STORE_SYNC,
-	    store_change_run, &change));
+	int error = release(store,
+	    bdb_change(acquire(store), sync == STORE_SYNC, store_change_run, &change));
 
 	if (error == STORE_CHANGE_UNDONE)
 		return change.result;
-	return error == 0 ? written(store) :
-	    failed(store, "change", change.table, change.key, error);
+	return error == 0 ? written(store)
+			  : failed(store, "change", change.table, change.key, error);
 }
 
 static int
 purge_table(struct bdb *bdb, enum store_table table, int64_t now)
 {
-	struct bdb_batch batch = { .head = STORE_RECORD_HEAD, .want = store_record_is_due,
-		.argument = now };
+	struct bdb_batch batch = {
+		.head = STORE_RECORD_HEAD, .want = store_record_is_due, .argument = now
+	};
 	int error = 0;
 	size_t i;
 
@@ -451,8 +458,8 @@ salvage_table(struct store *store, struct bdb *to, size_t table)
 	}
 	(void)fclose(dump.file);
 	log_message(LOG_LEVEL_ERROR, "store",
-	    "salvaged table %s: %zu entries saved, %zu pieces unreadable%s",
-	    table_names[table], salvage.saved, left_over, damage == 0 ? "" : ", more may be lost");
+	    "salvaged table %s: %zu entries saved, %zu pieces unreadable%s", table_names[table],
+	    salvage.saved, left_over, damage == 0 ? "" : ", more may be lost");
 	return salvage.error;
 }
 
@@ -484,7 +491,8 @@ set_aside(struct store *store, int damage, char *why, size_t why_room)
 	store_dir_aside(store->home, path, sizeof(path));
 	log_message(LOG_LEVEL_ERROR, "store",
 	    "%s is damaged (%s): it is set aside as %s, and the readable records are kept; "
-	    "policies may have been lost", store->home, bdb_error_text(damage), path);
+	    "policies may have been lost",
+	    store->home, bdb_error_text(damage), path);
 	if (store_dir_make(store->fresh, why, why_room) != 0)
 		return -1;
 	error = salvage_all(store);
@@ -516,8 +524,10 @@ static void
 explain(const struct store *store, int error, char *why, size_t why_room)
 {
 	if (error == BDB_NEWER)
-		(void)snprintf(why, why_room, "%s was written by a newer stsgated: install the "
-		    "newer version again, or move the directory away", store->home);
+		(void)snprintf(why, why_room,
+		    "%s was written by a newer stsgated: install the "
+		    "newer version again, or move the directory away",
+		    store->home);
 	else
 		(void)snprintf(why, why_room, "%s: %s", store->home, bdb_error_text(error));
 }

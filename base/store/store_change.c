@@ -50,8 +50,9 @@ store_change_get(struct store_change *change, enum store_table table, const char
 
 	if (error == 0)
 		error = bdb_change_get(change->change, table, key, &record);
-	if (error == 0 && store_record_unpack(key, strlen(key), record.data, record.length, &octets,
-	    &length) != 0)
+	if (error == 0 &&
+	    store_record_unpack(key, strlen(key), record.data, record.length, &octets, &length) !=
+		0)
 		error = BDB_BAD;
 	buf_clear(value);
 	if (error == 0)

@@ -37,9 +37,11 @@ is_usable(const char *directory, char *why, size_t why_room)
 	struct stat status;
 
 	if (stat(directory, &status) != 0) {
-		(void)snprintf(why, why_room, "%s: %s: make the state directory and give it to the "
+		(void)snprintf(why, why_room,
+		    "%s: %s: make the state directory and give it to the "
 		    "user "
-		    "that stsgated runs as", directory, strerror(errno));
+		    "that stsgated runs as",
+		    directory, strerror(errno));
 		return false;
 	}
 	if (!S_ISDIR(status.st_mode)) {
@@ -86,9 +88,11 @@ explain_lock(int fd, const char *path, char *why, size_t why_room)
 	pid_t pid = holder(fd);
 
 	if (pid > 0)
-		(void)snprintf(why, why_room, "process %ld holds %s: stop that stsgated, or give "
+		(void)snprintf(why, why_room,
+		    "process %ld holds %s: stop that stsgated, or give "
 		    "this one "
-		    "a state-directory of its own", (long)pid, path);
+		    "a state-directory of its own",
+		    (long)pid, path);
 	else
 		(void)snprintf(why, why_room, "%s cannot be locked", path);
 }
@@ -132,9 +136,10 @@ store_dir_is_exposed(const char *directory, char *why, size_t why_room)
 
 	if (stat(directory, &status) != 0 || (status.st_mode & (S_IWGRP | S_IWOTH)) == 0)
 		return false;
-	(void)snprintf(why, why_room, "%s is writable for %s, and policies could be forged there: "
-	    "chmod 0700", directory,
-	    (status.st_mode & S_IWOTH) != 0 ? "everybody" : "its group");
+	(void)snprintf(why, why_room,
+	    "%s is writable for %s, and policies could be forged there: "
+	    "chmod 0700",
+	    directory, (status.st_mode & S_IWOTH) != 0 ? "everybody" : "its group");
 	return true;
 }
 

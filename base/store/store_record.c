@@ -17,9 +17,22 @@ static uint32_t
 check_sum(uint32_t sum, const unsigned char *octets, size_t length)
 {
 	static const uint32_t steps[16] = {
-		0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362,
-		0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab,
-		0xe330a81a, 0xf36e6f75,
+		0x00000000,
+		0x105ec76f,
+		0x20bd8ede,
+		0x30e349b1,
+		0x417b1dbc,
+		0x5125dad3,
+		0x61c69362,
+		0x7198540d,
+		0x82f63b78,
+		0x92a8fc17,
+		0xa24bb5a6,
+		0xb21572c9,
+		0xc38d26c4,
+		0xd3d3e1ab,
+		0xe330a81a,
+		0xf36e6f75,
 	};
 
 	for (; length > 0; length--) {
@@ -85,7 +98,9 @@ store_record_unpack(const char *key, size_t key_length, const void *record, size
 	*value = octets + STORE_RECORD_HEAD;
 	*length = record_length - STORE_RECORD_HEAD;
 	return get_number(octets + CHECK_SUM_AT, 4) ==
-	    record_sum(octets, key, key_length, *value, *length) ? 0 : -1;
+		record_sum(octets, key, key_length, *value, *length)
+	    ? 0
+	    : -1;
 }
 
 bool
@@ -136,7 +151,7 @@ is_entry(const struct buf *key, const struct buf *record)
 
 	return memchr(buf_text(key), '\0', key->length) == NULL &&
 	    store_record_unpack(buf_text(key), key->length, record->data, record->length, &value,
-	    &length) == 0;
+		&length) == 0;
 }
 
 size_t

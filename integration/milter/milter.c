@@ -141,12 +141,10 @@ static sfsistat
 on_rcpt(SMFICTX *ctx, char **arguments)
 {
 	struct context *context = smfi_getpriv(ctx);
-	struct milter_rcpt rcpt = {
-		.argument = arguments[0],
+	struct milter_rcpt rcpt = { .argument = arguments[0],
 		.mailer = macro(ctx, "{rcpt_mailer}"),
 		.host = macro(ctx, "{rcpt_host}"),
-		.address = macro(ctx, "{rcpt_addr}")
-	};
+		.address = macro(ctx, "{rcpt_addr}") };
 	enum milter_action action;
 	struct reply reply;
 
@@ -181,8 +179,8 @@ on_end(SMFICTX *ctx)
 	if (value != NULL)
 		failed |= smfi_addheader(ctx, unconst(MILTER_HEADER), unconst(value)) != MI_SUCCESS;
 	if (failed)
-		log_message(LOG_LEVEL_WARNING, "header", "the MTA did not accept all changes of "
-		    MILTER_HEADER);
+		log_message(LOG_LEVEL_WARNING, "header",
+		    "the MTA did not accept all changes of " MILTER_HEADER);
 	return SMFIS_CONTINUE;
 }
 
@@ -217,8 +215,7 @@ fail(char *why, size_t room, const char *format, ...)
 static int
 register_callbacks(const struct endpoint *endpoint)
 {
-	struct smfiDesc callbacks = {
-		.xxfi_name = unconst("stsgate-milter"),
+	struct smfiDesc callbacks = { .xxfi_name = unconst("stsgate-milter"),
 		.xxfi_version = SMFI_VERSION,
 		.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_SETSYMLIST,
 		.xxfi_envfrom = on_mail,
@@ -226,8 +223,7 @@ register_callbacks(const struct endpoint *endpoint)
 		.xxfi_header = on_header,
 		.xxfi_eom = on_end,
 		.xxfi_close = on_close,
-		.xxfi_negotiate = on_negotiate
-	};
+		.xxfi_negotiate = on_negotiate };
 	char conn[MILTER_CONN_MAX];
 
 	milter_conn(endpoint, conn);

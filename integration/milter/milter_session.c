@@ -173,7 +173,7 @@ milter_session_rcpt(struct milter_session *session, const struct milter_rcpt *rc
 	if (action != ACTION_CONTINUE && is_simulated(message, rcpt)) {
 		action = ACTION_CONTINUE;
 		why = "not refused, since it was not submitted by SMTP and would stay in the "
-		    "maildrop";
+		      "maildrop";
 	}
 	log_recipient(message, rcpt, id, action, why, clock_monotonic_ms() - begun);
 	if (action == ACTION_CONTINUE)

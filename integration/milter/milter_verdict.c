@@ -12,12 +12,10 @@
 
 #include "integration/milter/milter_verdict.h"
 
-static const char *const says_names[] = {
-	[SAYS_UNKNOWN] = "unknown",
+static const char *const says_names[] = { [SAYS_UNKNOWN] = "unknown",
 	[SAYS_USE] = "use",
 	[SAYS_DEFER] = "defer",
-	[SAYS_REFUSE] = "refuse"
-};
+	[SAYS_REFUSE] = "refuse" };
 
 const char *
 milter_says_name(enum milter_says says)
@@ -26,9 +24,7 @@ milter_says_name(enum milter_says says)
 }
 
 static const char *const action_names[] = {
-	[ACTION_CONTINUE] = "continue",
-	[ACTION_TEMPFAIL] = "tempfail",
-	[ACTION_REJECT] = "reject"
+	[ACTION_CONTINUE] = "continue", [ACTION_TEMPFAIL] = "tempfail", [ACTION_REJECT] = "reject"
 };
 
 const char *
@@ -62,7 +58,7 @@ static void
 copy_word(char *word, size_t room, const char *text)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
 	if (strspn(text, plain) == strlen(text) && strlen(text) < room)
 		memcpy(word, text, strlen(text) + 1);
@@ -112,7 +108,7 @@ any_host(const json_t *hosts, bool used_only, const char *policy)
 	const json_t *host;
 	size_t i;
 
-	json_array_foreach(hosts, i, host)
+	json_array_foreach (hosts, i, host)
 		if ((!used_only || json_is_true(json_object_get(host, "use"))) &&
 		    (policy == NULL || strcmp(text_of(host, "policy"), policy) == 0))
 			return true;
@@ -174,7 +170,8 @@ milter_verdict_read(const char *answer, size_t length, struct milter_verdict *ve
 	}
 	object = json_loadb(answer + 3, length - 3, 0, NULL);
 	if (object == NULL || !read_object(object, verdict))
-		milter_verdict_unknown(verdict, "the answer of stsgated cannot be read: is it "
+		milter_verdict_unknown(verdict,
+		    "the answer of stsgated cannot be read: is it "
 		    "another version?");
 	json_decref(object);
 }

@@ -57,8 +57,7 @@ plan_map_hides_tlsa(const struct host_facts *host)
 static size_t
 name_listed(struct arena *arena, const struct facts *facts, bool sure, struct map_policy *policy)
 {
-	const struct host_facts **hosts = arena_array(arena, facts->host_count + 1,
-	    sizeof(*hosts));
+	const struct host_facts **hosts = arena_array(arena, facts->host_count + 1, sizeof(*hosts));
 	size_t i, count = 0, unsure = 0;
 
 	for (i = 0; i < facts->host_count; i++) {
@@ -91,12 +90,16 @@ weigh_enforced(struct arena *arena, const struct facts *facts, struct map_policy
 	if (policy->name_count > 0)
 		policy->need = MAP_NEED_NAMES;
 	else if (unsure > 0)
-		wait_for(arena, policy, MAP_NEED_UNKNOWN, "the look-up of its MX hosts' addresses"
-		    " failed, so that DANE may apply", "");
+		wait_for(arena, policy, MAP_NEED_UNKNOWN,
+		    "the look-up of its MX hosts' addresses"
+		    " failed, so that DANE may apply",
+		    "");
 	else
-		wait_for(arena, policy, MAP_NEED_ANOTHER_MX, arena_printf(arena,
-		    "mta-sts policy %s (mode enforce) lists none of its MX hosts",
-		    policy->policy->id), "");
+		wait_for(arena, policy, MAP_NEED_ANOTHER_MX,
+		    arena_printf(arena,
+			"mta-sts policy %s (mode enforce) lists none of its MX hosts",
+			policy->policy->id),
+		    "");
 }
 
 static void
@@ -163,8 +166,8 @@ weigh_published(struct arena *arena, const struct facts *facts, const struct map
 		    "the answer for its policy host's addresses fails DNSSEC validation", policy);
 		break;
 	case STS_UNKNOWN:
-		weigh_absence(arena, facts, rules,
-		    "whether it has an mta-sts policy is not known", policy);
+		weigh_absence(arena, facts, rules, "whether it has an mta-sts policy is not known",
+		    policy);
 		break;
 	case STS_TXT_BOGUS:
 		weigh_absence(arena, facts, rules,
@@ -206,8 +209,10 @@ weigh_verify(struct arena *arena, const struct plan *plan, struct map_policy *po
 	if (policy->name_count > 0)
 		policy->need = MAP_NEED_NAMES;
 	else
-		wait_for(arena, policy, MAP_NEED_UNKNOWN, "its destination section demands a "
-		    "verified certificate (tls = \"verify\"), and there is no name to verify", "");
+		wait_for(arena, policy, MAP_NEED_UNKNOWN,
+		    "its destination section demands a "
+		    "verified certificate (tls = \"verify\"), and there is no name to verify",
+		    "");
 }
 
 /* Do TLSA records count for the asking MTA? RFC 7672 2.2.1: behind an MX answer that is not secure
@@ -216,8 +221,7 @@ weigh_verify(struct arena *arena, const struct plan *plan, struct map_policy *po
 static bool
 dane_counts(const struct facts *facts, const struct map_rules *rules)
 {
-	if (!rules->dane_by_mta ||
-	    (facts->mx_state != DNS_SECURE && facts->mx != MX_UNKNOWN))
+	if (!rules->dane_by_mta || (facts->mx_state != DNS_SECURE && facts->mx != MX_UNKNOWN))
 		return false;
 	switch (rules->tls) {
 	case TLS_POLICY:
@@ -262,8 +266,9 @@ void
 plan_map_weigh(struct arena *arena, const struct facts *facts, const struct plan *plan,
     const struct map_rules *rules, struct map_policy *policy)
 {
-	*policy = (struct map_policy){ .need = MAP_NEED_NOTHING, .domain = facts->domain,
-		.says_dane = rules->dane_by_mta };
+	*policy = (struct map_policy){
+		.need = MAP_NEED_NOTHING, .domain = facts->domain, .says_dane = rules->dane_by_mta
+	};
 	if (dane_counts(facts, rules))
 		weigh_share(facts, policy);
 	switch (rules->tls) {

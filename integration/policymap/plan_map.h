@@ -87,8 +87,7 @@ const char *map_answer_name(enum map_answer answer);	/* "ok", "notfound", "temp"
 
 /* Adds the payload of a socketmap answer: "OK ...", "NOTFOUND " or "TEMP ...", at most
  * LIMIT_NETSTRING_OUT octets. Not for MAP_JSON. */
-enum map_answer plan_map_answer(enum map map, const struct map_policy *policy,
-    struct buf *answer);
+enum map_answer plan_map_answer(enum map map, const struct map_policy *policy, struct buf *answer);
 /* "TEMP " and why, whatever octets that has. */
 enum map_answer map_answer_temp(struct buf *answer, const char *why);
 

@@ -111,8 +111,8 @@ map_next_hop(const char *text, size_t length, struct domain *domain)
 	if (length == 0 || is_address(text, length))
 		return MAP_KEY_WITHOUT_POLICY;
 	if (text[0] == '.')
-		return domain_parse(text + 1, length - 1, &name) == 0 ?
-		    MAP_KEY_WITHOUT_POLICY : MAP_KEY_BAD;
+		return domain_parse(text + 1, length - 1, &name) == 0 ? MAP_KEY_WITHOUT_POLICY
+								      : MAP_KEY_BAD;
 	if (text[0] == '[') {
 		length = bracketed(text, length);
 		if (is_literal(++text, length))
@@ -291,14 +291,16 @@ answer_need(enum map map, const struct map_policy *policy, struct buf *answer)
 	case MAP_NEED_ENCRYPTION:
 		if (map != MAP_STS)
 			return ok(answer, "encrypt");
-		return map_answer_temp(answer, "FEATURE(sts) of Sendmail cannot express the "
+		return map_answer_temp(answer,
+		    "FEATURE(sts) of Sendmail cannot express the "
 		    "destination's tls = \"encrypt\": use TLS_Rcpt in its access map");
 	case MAP_NEED_NAMES:
 		return answer_names_of(map, policy, answer);
 	case MAP_NEED_DANE_ONLY:
 		if (map != MAP_STS || policy->share == MAP_SHARE_ALL)
 			return answer_dane(map, answer);
-		return map_answer_temp(answer, "the destination demands DANE (tls = \"dane\"), "
+		return map_answer_temp(answer,
+		    "the destination demands DANE (tls = \"dane\"), "
 		    "and not every MX host is known to have secure TLSA records, or "
 		    "policy-map.dane is \"none\"");
 	case MAP_NEED_ANOTHER_MX:
@@ -312,8 +314,10 @@ static enum map_answer
 answer_policy(enum map map, const struct map_policy *policy, struct buf *answer)
 {
 	if (hangs_on_unknown(policy)) {
-		buf_printf(answer, "TEMP %s: the look-up of TLSA records of its MX hosts failed, "
-		    "so that DANE may apply", policy->domain);
+		buf_printf(answer,
+		    "TEMP %s: the look-up of TLSA records of its MX hosts failed, "
+		    "so that DANE may apply",
+		    policy->domain);
 		return MAP_ANSWER_TEMP;
 	}
 	if (policy->need != MAP_NEED_DANE_ONLY && is_left_to_dane(map, policy))

@@ -21,9 +21,9 @@
 #include "integration/policymap/policy_map.h"
 #include "integration/policymap/policy_map_question.h"
 
-#define STACK		(256 * 1024)
+#define STACK	(256 * 1024)
 #define ANSWER_MS	3800	/* "within 4 s" */
-#define IN_ROOM		(2 * (LIMIT_NETSTRING_IN + NETSTRING_FRAME))
+#define IN_ROOM	(2 * (LIMIT_NETSTRING_IN + NETSTRING_FRAME))
 #define OUT_FULL	(64 * 1024)	/* octets of answers that are worth a write */
 #define LOOK_MS	50	/* how often further questions are looked for during a look-up */
 
@@ -207,10 +207,10 @@ serve_netstrings(struct talk *talk)
 	while (take_input(talk)) {
 		if ((talk->length > 0) != within) {
 			within = talk->length > 0;
-			whole = within ? deadline_in(LIMIT_MAP_STALL_MS) :
-			    (struct deadline){ INT64_MAX };
-			set_timeout(talk->fd, SO_RCVTIMEO, within ? LIMIT_MAP_STALL_MS :
-			    LIMIT_MAP_IDLE_MS);
+			whole = within ? deadline_in(LIMIT_MAP_STALL_MS)
+				       : (struct deadline){ INT64_MAX };
+			set_timeout(talk->fd, SO_RCVTIMEO,
+			    within ? LIMIT_MAP_STALL_MS : LIMIT_MAP_IDLE_MS);
 		}
 		if ((within && deadline_passed(whole)) || !receive(talk))
 			return;
@@ -283,12 +283,10 @@ policy_map_new(const struct gatherer *gatherer)
 {
 	struct policy_map *map = xcalloc(1, sizeof(*map));
 
-	map->desk = (struct policy_map_desk){
-		.gatherer = *gatherer,
+	map->desk = (struct policy_map_desk){ .gatherer = *gatherer,
 		.answers = policy_map_answers_new(),
 		.flights = flights_new(gatherer),
-		.answer_ms = ANSWER_MS
-	};
+		.answer_ms = ANSWER_MS };
 	map->pool = session_pool_new(LIMIT_MAP_SESSIONS, STACK, serve, turn_away, map);
 	if (map->pool == NULL)
 		abort();

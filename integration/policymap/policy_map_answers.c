@@ -11,9 +11,9 @@
 #include "base/arena.h"
 #include "integration/policymap/policy_map_answers.h"
 
-#define BUCKETS		4096	/* a power of two */
-#define WAYS		4	/* answers of one bucket */
-#define STRIPES		64	/* locks, each for the buckets of one remainder */
+#define BUCKETS	4096	/* a power of two */
+#define WAYS	4	/* answers of one bucket */
+#define STRIPES	64	/* locks, each for the buckets of one remainder */
 #define OCTETS_MAX	4096	/* question and answer together */
 
 struct kept {

@@ -20,7 +20,7 @@
 #define LOOK_AT	4	/* old flights, for each that is joined */
 #define KEEP_LEAST_MS	5000
 #define KEEP_MOST_MS	(60 * 1000)
-#define SLOW_MS		3000
+#define SLOW_MS	3000
 #define KEEP_SLOW_MS	(15 * 60 * 1000)	/* an MTA comes again in five minutes or so */
 
 enum phase { WAITING, FLYING, LANDED };
@@ -165,8 +165,9 @@ is_certain(const struct facts *facts)
 	for (size_t i = 0; i < facts->host_count; i++)
 		if (plan_map_hides_tlsa(&facts->hosts[i]))
 			return false;
-	return facts->mx != MX_UNKNOWN && (facts->sts.state == STS_VALID ||
-	    facts->sts.state == STS_NONE || facts->sts.state == STS_NOT_ASKED);
+	return facts->mx != MX_UNKNOWN &&
+	    (facts->sts.state == STS_VALID || facts->sts.state == STS_NONE ||
+		facts->sts.state == STS_NOT_ASKED);
 }
 
 /* An MTA asks several times for one delivery, and the DNS would say the same for as long as its
@@ -193,8 +194,7 @@ end_of(const struct flight *flight, int64_t took_ms)
 static void
 land(struct flights *flights, struct entry *entry)
 {
-	entry->flight.until_ms = end_of(&entry->flight,
-	    clock_monotonic_ms() - entry->began_ms);
+	entry->flight.until_ms = end_of(&entry->flight, clock_monotonic_ms() - entry->began_ms);
 	entry->phase = LANDED;
 	queue_add(&flights->landings, entry);
 	pthread_cond_broadcast(&flights->landed);
@@ -246,8 +246,7 @@ call_worker(struct flights *flights)
 {
 	struct worker *worker = NULL;
 
-	if (flights->idle < flights->waiting_count &&
-	    flights->worker_count < LIMIT_MAP_GATHERS)
+	if (flights->idle < flights->waiting_count && flights->worker_count < LIMIT_MAP_GATHERS)
 		worker = worker_start(STACK, work, flights);
 	if (worker != NULL)
 		flights->workers[flights->worker_count++] = worker;

@@ -36,8 +36,7 @@ question_answer_again(struct policy_map_desk *desk, const char *text, size_t len
 	enum map_answer kind;
 
 	if (space == NULL || map_find(text, (size_t)(space - text), &question.map) != 0 ||
-	    !policy_map_answers_find(desk->answers, text, length, clock_monotonic_ms(),
-	    out, &kind))
+	    !policy_map_answers_find(desk->answers, text, length, clock_monotonic_ms(), out, &kind))
 		return false;
 	count(&question, kind);
 	return true;
@@ -64,8 +63,9 @@ take_host(struct question *question, const char *host, size_t length)
 	struct domain other;
 
 	question->has_host = domain_parse(host, length, &question->host) == 0;
-	return question->has_host || (length > 0 && question->key == MAP_KEY_WITHOUT_POLICY &&
-	    map_next_hop(host, length, &other) == MAP_KEY_WITHOUT_POLICY);
+	return question->has_host ||
+	    (length > 0 && question->key == MAP_KEY_WITHOUT_POLICY &&
+		map_next_hop(host, length, &other) == MAP_KEY_WITHOUT_POLICY);
 }
 
 static void
@@ -123,8 +123,9 @@ is_about_mta(const struct question *question)
 void
 question_read(const char *text, size_t length, bool line, struct question *question)
 {
-	*question = (struct question){ .text = text, .length = length, .line = line,
-		.key = MAP_KEY_BAD };
+	*question = (struct question){
+		.text = text, .length = length, .line = line, .key = MAP_KEY_BAD
+	};
 	if (line)
 		read_line(question);
 	else
@@ -146,8 +147,7 @@ bool
 question_wait(struct policy_map_desk *desk, const struct question *question,
     struct deadline deadline)
 {
-	return question->flight == NULL ||
-	    flight_wait(desk->flights, question->flight, deadline);
+	return question->flight == NULL || flight_wait(desk->flights, question->flight, deadline);
 }
 
 /* By the configuration that the flight gathered for: another would have asked other questions. */
@@ -158,12 +158,10 @@ weigh(struct arena *arena, const struct question *question, struct map_policy *p
 	const struct conf *conf = flight->gatherer->conf;
 	const struct conf_destination *destination = conf_destination_find(conf,
 	    question->domain.name);
-	struct map_rules rules = {
-		.tls = destination != NULL ? destination->tls : TLS_POLICY,
+	struct map_rules rules = { .tls = destination != NULL ? destination->tls : TLS_POLICY,
 		.sts_enforce = conf->sts.enforce,
 		.dane_enforce = conf->dane.enforce,
-		.dane_by_mta = conf->policy_map.dane_by_mta
-	};
+		.dane_by_mta = conf->policy_map.dane_by_mta };
 
 	plan_map_weigh(arena, flight->facts, flight->plan, &rules, policy);
 }
@@ -248,8 +246,10 @@ static enum map_answer
 answer(struct policy_map_desk *desk, const struct question *question, struct buf *answer)
 {
 	if (!question->known)
-		return answer_unknown(question, "unknown map: the maps are postfix, "
-		    "postfix-tlsrpt, sts and json", answer);
+		return answer_unknown(question,
+		    "unknown map: the maps are postfix, "
+		    "postfix-tlsrpt, sts and json",
+		    answer);
 	if (question->key == MAP_KEY_BAD)
 		return answer_unknown(question, "the next hop is not a domain name", answer);
 	if (question->key == MAP_KEY_WITHOUT_POLICY)
@@ -283,8 +283,8 @@ keep(struct policy_map_desk *desk, const struct question *question, enum map_ans
 
 	if (question->line || flight == NULL || kind == MAP_ANSWER_TEMP)
 		return;
-	policy_map_answers_keep(desk->answers, question->text, question->length,
-	    flight->until_ms, flight->watched, flight->changes, octets, length, kind);
+	policy_map_answers_keep(desk->answers, question->text, question->length, flight->until_ms,
+	    flight->watched, flight->changes, octets, length, kind);
 }
 
 void

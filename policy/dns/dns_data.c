@@ -11,8 +11,8 @@
 #include "base/limits.h"
 #include "policy/dns/dns_data.h"
 
-#define LABEL_MAX 63	/* RFC 1035 2.3.4 */
-#define NAME_MAX_WIRE 255
+#define LABEL_MAX	63	/* RFC 1035 2.3.4 */
+#define NAME_MAX_WIRE	255
 
 static bool
 is_plain(uint8_t octet)
@@ -80,7 +80,7 @@ dns_mx_parse(const uint8_t *data, size_t length, uint16_t *preference, char *hos
 {
 	if (length < 3 || dns_name_text(data + 2, length - 2, host, room) != 0)
 		return -1;
-	*preference = (uint16_t)(data[0] << 8 | data[1]);	/* RFC 1035 3.3.9 */
+	*preference = (uint16_t)(data[0] << 8 | data[1]); /* RFC 1035 3.3.9 */
 	return 0;
 }
 

@@ -84,7 +84,8 @@ begin_anew(struct resolver *resolver, struct shared_engine *engine,
 	resolver->why[0] = '\0';
 	resolver_watch_start(&resolver->watch, clock_monotonic_ms());
 	if (resolver_test_start(resolver) != 0)
-		log_message(LOG_LEVEL_ERROR, "dns", "cannot create a thread to test the DNS "
+		log_message(LOG_LEVEL_ERROR, "dns",
+		    "cannot create a thread to test the DNS "
 		    "servers");
 	pthread_cond_broadcast(&resolver->changed);
 	return resolver_switch(resolver, engine, RESOLVER_BY_SERVERS);
@@ -188,10 +189,9 @@ follow_resolv_conf(struct resolver *resolver)
 		return NULL;
 	resolver->resolv_conf_seen = now;
 	if (resolver_files_servers(resolver->conf, resolver->resolv_conf, &servers, why,
-	    sizeof(why)) != 0)
+		sizeof(why)) != 0)
 		return NULL;
-	engine = shared_new(resolver->conf, &servers, RESOLVER_BY_SERVERS, false, why,
-	    sizeof(why));
+	engine = shared_new(resolver->conf, &servers, RESOLVER_BY_SERVERS, false, why, sizeof(why));
 	if (engine == NULL) {
 		log_message(LOG_LEVEL_ERROR, "dns", "the new %s is not used: %s",
 		    resolver->resolv_conf, why);
@@ -232,7 +232,7 @@ ask_again(struct resolver *resolver, struct arena *arena, struct dns_question *q
 	for (i = 0; i < count; i++)
 		if (questions[i].answer.state == DNS_BOGUS)
 			again[bogus++] = (struct dns_question){ .name = questions[i].name,
-			    .type = questions[i].type };
+				.type = questions[i].type };
 	if (bogus == 0)
 		return;
 	ask_shared(resolver, resolver->engine, arena, again, bogus, deadline);
@@ -254,8 +254,9 @@ resolver_ask(struct resolver *resolver, struct arena *arena, struct dns_question
 	engines = resolver->engines;
 	deadline = deadline_earlier(deadline, deadline_in(resolver->conf->dns.timeout));
 	ask_shared(resolver, resolver->engine, arena, questions, count, deadline);
-	if (engines == resolver->engines && resolver_watch_answers(&resolver->watch,
-	    resolver->health, questions, count, clock_monotonic_ms())) {
+	if (engines == resolver->engines &&
+	    resolver_watch_answers(&resolver->watch, resolver->health, questions, count,
+		clock_monotonic_ms())) {
 		pthread_cond_broadcast(&resolver->changed);
 		resolver_test_await(resolver, deadline);
 	}
@@ -292,8 +293,9 @@ freshen(struct resolver *resolver, int64_t interval_ms)
 	struct shared_engine *old = resolver->fresh;
 	char why[200];
 
-	if (resolver->stop || (old != NULL && !resolver->fresh_is_stale &&
-	    clock_monotonic_ms() - old->made_ms < interval_ms))
+	if (resolver->stop ||
+	    (old != NULL && !resolver->fresh_is_stale &&
+		clock_monotonic_ms() - old->made_ms < interval_ms))
 		return NULL;
 	resolver->fresh = shared_new(resolver->conf, &resolver->servers, resolver->path, true, why,
 	    sizeof(why));

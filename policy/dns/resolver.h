@@ -24,7 +24,12 @@
 #define RESOLVER_FAULT_MAX	256
 
 enum dns_type {
-	DNS_A = 1, DNS_CNAME = 5, DNS_SOA = 6, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28,
+	DNS_A = 1,
+	DNS_CNAME = 5,
+	DNS_SOA = 6,
+	DNS_MX = 15,
+	DNS_TXT = 16,
+	DNS_AAAA = 28,
 	DNS_TLSA = 52
 };
 
@@ -81,8 +86,7 @@ struct resolver *resolver_new_with(const struct conf *conf, const char *resolv_c
     size_t why_room);
 /* conf replaces the earlier one. When the servers or the trust anchors differ, all cached answers
  * are dropped. -1 with why: nothing has changed. One thread at a time. */
-int resolver_reload(struct resolver *resolver, const struct conf *conf, char *why,
-    size_t why_room);
+int resolver_reload(struct resolver *resolver, const struct conf *conf, char *why, size_t why_room);
 /* The wall clock was set, and cached answers live by it: later questions get no earlier answers.
  * Any thread. */
 void resolver_forget(struct resolver *resolver);

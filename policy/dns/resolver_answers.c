@@ -158,8 +158,8 @@ resolver_answers_find(struct resolver_answers *answers, struct arena *arena,
 static bool
 may_be_kept(const struct dns_answer *answer)
 {
-	return (answer->state == DNS_SECURE || answer->state == DNS_INSECURE) &&
-	    answer->ttl > 0 && octets_of(answer) <= LIMIT_DNS_ANSWER_KEPT;
+	return (answer->state == DNS_SECURE || answer->state == DNS_INSECURE) && answer->ttl > 0 &&
+	    octets_of(answer) <= LIMIT_DNS_ANSWER_KEPT;
 }
 
 static struct kept *
@@ -197,8 +197,8 @@ resolver_answers_keep(struct resolver_answers *answers, const struct dns_questio
 	char plain[DOMAIN_MAX];
 
 	if (may_be_kept(&question->answer) && plain_name(question->name, plain))
-		put(answers, plain, question->type, kept_new(plain, question, LIMIT_DNS_KEPT_S,
-		    now_ms));
+		put(answers, plain, question->type,
+		    kept_new(plain, question, LIMIT_DNS_KEPT_S, now_ms));
 }
 
 void
@@ -209,6 +209,8 @@ resolver_answers_correct(struct resolver_answers *answers, const struct dns_ques
 	char plain[DOMAIN_MAX];
 
 	if ((state == DNS_SECURE || state == DNS_INSECURE) && plain_name(question->name, plain))
-		put(answers, plain, question->type, may_be_kept(&question->answer) ?
-		    kept_new(plain, question, LIMIT_DNS_CORRECTED_S, now_ms) : NULL);
+		put(answers, plain, question->type,
+		    may_be_kept(&question->answer)
+			? kept_new(plain, question, LIMIT_DNS_CORRECTED_S, now_ms)
+			: NULL);
 }

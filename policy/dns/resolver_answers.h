@@ -32,7 +32,7 @@ void resolver_answers_keep(struct resolver_answers *answers, const struct dns_qu
     int64_t now_ms);
 /* An answer that bypassed libunbound's cache, which may still repeat an older one: it replaces the
  * older one for LIMIT_DNS_CORRECTED_S at most. One that may not be kept removes the older one. */
-void resolver_answers_correct(struct resolver_answers *answers,
-    const struct dns_question *question, int64_t now_ms);
+void resolver_answers_correct(struct resolver_answers *answers, const struct dns_question *question,
+    int64_t now_ms);
 
 #endif

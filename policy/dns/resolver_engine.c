@@ -177,7 +177,7 @@ resolver_engine_stop(struct resolver_engine *engine)
 	resolver_turns_stop(engine->turns);
 	pthread_mutex_lock(&engine->lock);
 	engine->stopped = true;
-	LIST_FOREACH(batch, &engine->batches, link) {
+	LIST_FOREACH (batch, &engine->batches, link) {
 		pthread_mutex_lock(&batch->lock);
 		batch->stopped = true;
 		pthread_cond_signal(&batch->all_done);
@@ -340,10 +340,8 @@ static void *
 engine_run(void *context)
 {
 	struct resolver_engine *engine = context;
-	struct pollfd fds[] = {
-		{ .fd = ub_fd(engine->ctx), .events = POLLIN },
-		{ .fd = engine->end, .events = POLLIN }
-	};
+	struct pollfd fds[] = { { .fd = ub_fd(engine->ctx), .events = POLLIN },
+		{ .fd = engine->end, .events = POLLIN } };
 	int error;
 
 	while (fds[1].revents == 0) {
@@ -353,8 +351,10 @@ engine_run(void *context)
 			continue;
 		error = ub_process(engine->ctx);
 		if (error != UB_NOERROR) {
-			log_message(LOG_LEVEL_ERROR, "dns", "libunbound stopped (%s): no name can "
-			    "be resolved until stsgated is restarted", ub_strerror(error));
+			log_message(LOG_LEVEL_ERROR, "dns",
+			    "libunbound stopped (%s): no name can "
+			    "be resolved until stsgated is restarted",
+			    ub_strerror(error));
 			break;
 		}
 	}
@@ -429,8 +429,7 @@ is_warm(struct resolver_engine *engine)
 
 static int
 set_up(struct resolver_engine *engine, const struct conf *conf,
-    const struct resolver_servers *servers, enum resolver_path path, bool small,
-    const char **step)
+    const struct resolver_servers *servers, enum resolver_path path, bool small, const char **step)
 {
 	struct buf text = { 0 };
 	int error;

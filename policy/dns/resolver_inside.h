@@ -37,8 +37,8 @@ void shared_stop(struct shared_engine *shared);	/* NULL is allowed */
 struct shared_engine *shared_release(struct shared_engine *shared);
 void shared_free(struct shared_engine *shared);	/* NULL is allowed */
 /* Asks for what was not answered a moment ago. Without the lock. */
-void shared_ask(struct shared_engine *shared, struct arena *arena,
-    struct dns_question *questions, size_t count, struct deadline deadline);
+void shared_ask(struct shared_engine *shared, struct arena *arena, struct dns_question *questions,
+    size_t count, struct deadline deadline);
 
 struct resolver {
 	const struct conf *conf;	/* under the lock, as it may be replaced */

@@ -14,10 +14,10 @@
 const char *
 dns_state_name(enum dns_state state)
 {
-	static const char *const names[] = {
-		[DNS_SECURE] = "secure", [DNS_INSECURE] = "insecure", [DNS_BOGUS] = "bogus",
-		[DNS_FAILED] = "failed"
-	};
+	static const char *const names[] = { [DNS_SECURE] = "secure",
+		[DNS_INSECURE] = "insecure",
+		[DNS_BOGUS] = "bogus",
+		[DNS_FAILED] = "failed" };
 
 	return names[state];
 }
@@ -25,11 +25,12 @@ dns_state_name(enum dns_state state)
 const char *
 resolver_health_name(enum resolver_health health)
 {
-	static const char *const names[] = {
-		[RESOLVER_UNTESTED] = "untested", [RESOLVER_VALIDATES] = "validates",
-		[RESOLVER_RECURSES] = "recurses", [RESOLVER_BROKEN] = "broken",
-		[RESOLVER_SILENT] = "silent", [RESOLVER_UNANCHORED] = "unanchored"
-	};
+	static const char *const names[] = { [RESOLVER_UNTESTED] = "untested",
+		[RESOLVER_VALIDATES] = "validates",
+		[RESOLVER_RECURSES] = "recurses",
+		[RESOLVER_BROKEN] = "broken",
+		[RESOLVER_SILENT] = "silent",
+		[RESOLVER_UNANCHORED] = "unanchored" };
 
 	return names[health];
 }
@@ -122,16 +123,21 @@ resolver_fault_words(enum resolver_health health, const char *server, const char
 
 	words[0] = '\0';
 	if (health == RESOLVER_SILENT && server != NULL)
-		snprintf(words, RESOLVER_FAULT_MAX, "the DNS servers of the sending site (%.*s) do "
-		    "not answer", length, server);
+		snprintf(words, RESOLVER_FAULT_MAX,
+		    "the DNS servers of the sending site (%.*s) do "
+		    "not answer",
+		    length, server);
 	else if (health == RESOLVER_SILENT)
 		snprintf(words, RESOLVER_FAULT_MAX, "the DNS does not answer the sending site");
 	else if (health == RESOLVER_BROKEN && server != NULL && is_left_out(why))
-		snprintf(words, RESOLVER_FAULT_MAX, "the DNS servers of the sending site (%.*s) "
+		snprintf(words, RESOLVER_FAULT_MAX,
+		    "the DNS servers of the sending site (%.*s) "
 		    "drop DNSSEC records (%.60s): let them pass DNSSEC records, or set dns.mode "
-		    "to recurse and open port 53", length, server, why);
+		    "to recurse and open port 53",
+		    length, server, why);
 	else if (health == RESOLVER_BROKEN)
-		snprintf(words, RESOLVER_FAULT_MAX, "DNS answers do not validate at the sending "
-		    "site (%.60s): fix its DNS servers (%.*s), dns.trust-anchor or clock", why,
-		    server != NULL ? length : 4, server != NULL ? server : "root");
+		snprintf(words, RESOLVER_FAULT_MAX,
+		    "DNS answers do not validate at the sending "
+		    "site (%.60s): fix its DNS servers (%.*s), dns.trust-anchor or clock",
+		    why, server != NULL ? length : 4, server != NULL ? server : "root");
 }

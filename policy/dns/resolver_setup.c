@@ -18,37 +18,34 @@
  * do with it. aggressive-nsec would deny a name that was published a moment ago. The additional
  * section is never read: with val-clean-additional the validator, which pauses between signatures,
  * would need many seconds for the addresses that come with a hundred MX records. */
-static const char server_options[] =
-    "server:\n"
-    "  num-threads: 1\n"
-    "  do-daemonize: no\n"
-    "  use-syslog: no\n"
-    "  so-reuseport: no\n"
-    "  do-not-query-localhost: no\n"
-    "  outgoing-range: 2048\n"
-    "  num-queries-per-thread: 2048\n"
-    "  outgoing-num-tcp: 64\n"
-    "  edns-buffer-size: 1232\n"
-    "  qname-minimisation: yes\n"
-    "  harden-glue: yes\n"
-    "  harden-dnssec-stripped: yes\n"
-    "  harden-below-nxdomain: yes\n"
-    "  harden-algo-downgrade: no\n"
-    "  val-clean-additional: no\n"
-    "  val-permissive-mode: no\n"
-    "  serve-expired: no\n"
-    "  aggressive-nsec: no\n"
-    "  cache-max-negative-ttl: 900\n";
+static const char server_options[] = "server:\n"
+				     "  num-threads: 1\n"
+				     "  do-daemonize: no\n"
+				     "  use-syslog: no\n"
+				     "  so-reuseport: no\n"
+				     "  do-not-query-localhost: no\n"
+				     "  outgoing-range: 2048\n"
+				     "  num-queries-per-thread: 2048\n"
+				     "  outgoing-num-tcp: 64\n"
+				     "  edns-buffer-size: 1232\n"
+				     "  qname-minimisation: yes\n"
+				     "  harden-glue: yes\n"
+				     "  harden-dnssec-stripped: yes\n"
+				     "  harden-below-nxdomain: yes\n"
+				     "  harden-algo-downgrade: no\n"
+				     "  val-clean-additional: no\n"
+				     "  val-permissive-mode: no\n"
+				     "  serve-expired: no\n"
+				     "  aggressive-nsec: no\n"
+				     "  cache-max-negative-ttl: 900\n";
 
-static const char large_caches[] =
-    "  msg-cache-size: 32m\n"
-    "  rrset-cache-size: 32m\n"
-    "  key-cache-size: 4m\n";
+static const char large_caches[] = "  msg-cache-size: 32m\n"
+				   "  rrset-cache-size: 32m\n"
+				   "  key-cache-size: 4m\n";
 
-static const char small_caches[] =
-    "  msg-cache-size: 2m\n"
-    "  rrset-cache-size: 2m\n"
-    "  key-cache-size: 1m\n";
+static const char small_caches[] = "  msg-cache-size: 2m\n"
+				   "  rrset-cache-size: 2m\n"
+				   "  key-cache-size: 1m\n";
 
 /*
  * All names go through the forwarders, so the effect of one dead zone on them must be short: after
@@ -60,16 +57,14 @@ static const char small_caches[] =
  * itself; libunbound would repeat the question from 50 ms on, and ignore the answers to earlier
  * ones.
  */
-static const char one_forwarder[] =
-    "  infra-keep-probing: yes\n"
-    "  infra-host-ttl: 1\n"
-    "  unknown-server-time-limit: 1000\n"
-    "  infra-cache-min-rtt: 1500\n";
+static const char one_forwarder[] = "  infra-keep-probing: yes\n"
+				    "  infra-host-ttl: 1\n"
+				    "  unknown-server-time-limit: 1000\n"
+				    "  infra-cache-min-rtt: 1500\n";
 
-static const char several_forwarders[] =
-    "  infra-keep-probing: yes\n"
-    "  infra-host-ttl: 10\n"
-    "  infra-cache-min-rtt: 400\n";
+static const char several_forwarders[] = "  infra-keep-probing: yes\n"
+					 "  infra-host-ttl: 10\n"
+					 "  infra-cache-min-rtt: 400\n";
 
 bool
 resolver_servers_add(struct resolver_servers *servers, const struct conf_server *server)
@@ -108,9 +103,10 @@ is_below(const char *name, size_t length, const char *zone)
 {
 	size_t zone_length = strlen(zone);
 
-	return zone_length == 0 || (length >= zone_length &&
-	    strncasecmp(name + length - zone_length, zone, zone_length) == 0 &&
-	    (length == zone_length || name[length - zone_length - 1] == '.'));
+	return zone_length == 0 ||
+	    (length >= zone_length &&
+		strncasecmp(name + length - zone_length, zone, zone_length) == 0 &&
+		(length == zone_length || name[length - zone_length - 1] == '.'));
 }
 
 static bool
@@ -157,8 +153,7 @@ forward(struct buf *text, const char *name, const struct resolver_servers *serve
 
 /* The root does not know the names of this site. One with a zone has its own servers. */
 static void
-forward_insecure(const struct conf *conf, const struct resolver_servers *servers,
-    struct buf *text)
+forward_insecure(const struct conf *conf, const struct resolver_servers *servers, struct buf *text)
 {
 	for (size_t i = 0; i < conf->dns.insecure.count; i++)
 		if (!has_zone(conf, conf->dns.insecure.at[i]))
@@ -193,8 +188,8 @@ struct resolver_sites *
 resolver_sites_new(const struct conf *conf)
 {
 	size_t i, insecure = conf->dns.insecure.count;
-	struct resolver_sites *sites = xcalloc(1, sizeof(*sites) +
-	    (insecure + conf->dns.zone_count) * sizeof(sites->names[0]));
+	struct resolver_sites *sites = xcalloc(1,
+	    sizeof(*sites) + (insecure + conf->dns.zone_count) * sizeof(sites->names[0]));
 
 	for (i = 0; i < insecure; i++)
 		sites->names[sites->count++] = xstrdup(conf->dns.insecure.at[i]);

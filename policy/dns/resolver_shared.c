@@ -10,8 +10,8 @@
 #include "policy/dns/resolver_inside.h"
 
 struct shared_engine *
-shared_new(const struct conf *conf, const struct resolver_servers *servers,
-    enum resolver_path path, bool small, char *why, size_t why_room)
+shared_new(const struct conf *conf, const struct resolver_servers *servers, enum resolver_path path,
+    bool small, char *why, size_t why_room)
 {
 	struct shared_engine *shared = xcalloc(1, sizeof(*shared));
 
@@ -84,7 +84,7 @@ compare(struct dns_question *question, const struct dns_answer *other)
 
 	if (other->state == DNS_FAILED || other->state == DNS_BOGUS)
 		why = "absent when resolved from the root, and the configured DNS servers fail to "
-		    "answer";
+		      "answer";
 	else if (other->count > 0 || (other->exists && !answer->exists))
 		why = "absent when resolved from the root, but known to the configured DNS servers";
 	if (why == NULL)
@@ -106,7 +106,7 @@ doubt_absence(const struct shared_engine *shared, struct arena *arena,
 	for (i = 0; i < count; i++)
 		if (is_doubtful(shared, &questions[i]))
 			again[doubtful++] = (struct dns_question){ .name = questions[i].name,
-			    .type = questions[i].type };
+				.type = questions[i].type };
 	if (doubtful == 0)
 		return;
 	resolver_engine_ask(shared->servers, arena, again, doubtful, deadline);

@@ -51,8 +51,8 @@ list_questions(struct arena *arena, const struct resolver_anchors *anchors,
 
 		questions[2 * i] = (struct dns_question){ .name = zone, .type = DNS_SOA };
 		questions[2 * i + 1] = (struct dns_question){ .type = DNS_TXT,
-		    .name = arena_printf(arena, "stsgate-self-test.%s", strcmp(zone, ".") == 0 ?
-		    "" : zone) };
+			.name = arena_printf(arena, "stsgate-self-test.%s",
+			    strcmp(zone, ".") == 0 ? "" : zone) };
 	}
 }
 
@@ -123,13 +123,16 @@ find(struct resolver *resolver, struct findings *findings)
 	bool good;
 
 	*findings = (struct findings){ .server_lists = resolver->server_lists,
-		.engines = resolver->engines, .around = PROBE_NONE };
+		.engines = resolver->engines,
+		.around = PROBE_NONE };
 	findings->servers = probe_path(resolver, RESOLVER_BY_SERVERS, findings->why);
-	if (resolver->conf->dns.mode != DNS_MODE_RECURSE && (findings->servers == PROBE_BOGUS ||
-	    (findings->servers == PROBE_SILENT && resolver->path == RESOLVER_AROUND)))
+	if (resolver->conf->dns.mode != DNS_MODE_RECURSE &&
+	    (findings->servers == PROBE_BOGUS ||
+		(findings->servers == PROBE_SILENT && resolver->path == RESOLVER_AROUND)))
 		findings->around = probe_path(resolver, RESOLVER_AROUND, why);
-	good = findings->servers == PROBE_GOOD ? resolver->path == RESOLVER_BY_SERVERS :
-	    findings->around == PROBE_GOOD && resolver->path == RESOLVER_AROUND;
+	good = findings->servers == PROBE_GOOD
+	    ? resolver->path == RESOLVER_BY_SERVERS
+	    : findings->around == PROBE_GOOD && resolver->path == RESOLVER_AROUND;
 	if (good && resolver->watch.bogus > 0) {
 		resolver->engine->users++;
 		findings->stale = probe(resolver, resolver->engine, why) == PROBE_BOGUS;
@@ -141,8 +144,8 @@ log_health(const struct resolver *resolver)
 {
 	struct log_line line;
 
-	log_begin(&line, resolver->health == RESOLVER_VALIDATES ? LOG_LEVEL_INFO :
-	    LOG_LEVEL_WARNING, "dns");
+	log_begin(&line,
+	    resolver->health == RESOLVER_VALIDATES ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "dns");
 	log_text(&line, "health", resolver_health_name(resolver->health));
 	log_text(&line, "servers", resolver->servers.count > 0 ? resolver->servers.at[0] : "root");
 	log_text(&line, "reason", resolver->why[0] != '\0' ? resolver->why : NULL);
@@ -156,15 +159,16 @@ alarm_text(enum resolver_health health)
 	switch (health) {
 	case RESOLVER_BROKEN:
 		return "no DNS answer can be validated: all mail waits, for unsigned domains too, "
-		    "except for names below dns.insecure. The DNS servers drop DNSSEC records, the "
-		    "trust anchor is out of date, or the clock is wrong. Let the servers pass "
-		    "DNSSEC records, or set dns.mode to recurse and open port 53";
+		       "except for names below dns.insecure. The DNS servers drop DNSSEC "
+		       "records, the trust anchor is out of date, or the clock is wrong. "
+		       "Let the servers pass DNSSEC records, or set dns.mode to recurse and open "
+		       "port 53";
 	case RESOLVER_RECURSES:
 		return "the answers of the configured DNS servers cannot be validated, so "
-		    "stsgated resolves from the root until they can; names below dns.insecure are "
-		    "still looked up at the servers, and mail for other names that exist only "
-		    "there waits. Let the servers pass "
-		    "DNSSEC records, or set dns.mode to recurse";
+		       "stsgated resolves from the root until they can; names below dns.insecure "
+		       "are still looked up at the servers, and mail for other names that "
+		       "exist only there waits. Let the servers pass DNSSEC records, or set "
+		       "dns.mode to recurse";
 	case RESOLVER_SILENT:
 		return "the DNS servers do not answer, or only with failures: all mail waits";
 	case RESOLVER_VALIDATES:
@@ -186,8 +190,8 @@ set_health(struct resolver *resolver, enum resolver_health health, const char *w
 	if (!news)
 		return;
 	log_health(resolver);
-	alarm_end(ALARM_RESOLVER, "", "%s", text == NULL ? "DNS answers validate" :
-	    "something else is wrong now");
+	alarm_end(ALARM_RESOLVER, "", "%s",
+	    text == NULL ? "DNS answers validate" : "something else is wrong now");
 	if (text != NULL)
 		alarm_begin(ALARM_RESOLVER, "", "%s (%s: %s)", text,
 		    resolver->servers.count > 0 ? resolver->servers.at[0] : "root", why);
@@ -202,8 +206,7 @@ take_path(struct resolver *resolver, const struct findings *findings, enum resol
 	struct shared_engine *engine;
 	char why[200] = "";
 
-	if (path == resolver->path &&
-	    !(findings->stale && resolver->engines == findings->engines))
+	if (path == resolver->path && !(findings->stale && resolver->engines == findings->engines))
 		return true;
 	engine = shared_new(resolver->conf, &resolver->servers, path, false, why, sizeof(why));
 	if (engine == NULL) {
@@ -236,8 +239,8 @@ conclude(struct resolver *resolver, struct findings *findings)
 {
 	struct shared_engine *retired = NULL;
 	enum resolver_health health = judge(resolver, findings);
-	enum resolver_path path = health == RESOLVER_RECURSES ? RESOLVER_AROUND :
-	    RESOLVER_BY_SERVERS;
+	enum resolver_path path = health == RESOLVER_RECURSES ? RESOLVER_AROUND
+							      : RESOLVER_BY_SERVERS;
 
 	/* The servers have changed meanwhile: the new ones are still to be tested. */
 	if (resolver->stop || resolver->server_lists != findings->server_lists)

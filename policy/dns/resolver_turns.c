@@ -89,7 +89,7 @@ grant(struct resolver_turns *turns)
 	struct waiter *waiter, *next;
 
 	for (waiter = TAILQ_FIRST(&turns->queue); waiter != NULL && turns->taken < turns->places;
-	    waiter = next) {
+	     waiter = next) {
 		next = TAILQ_NEXT(waiter, link);
 		if (!may_go(turns, waiter->zone))
 			continue;
@@ -156,7 +156,7 @@ resolver_turns_stop(struct resolver_turns *turns)
 
 	pthread_mutex_lock(&turns->lock);
 	turns->stopped = true;
-	TAILQ_FOREACH(waiter, &turns->queue, link)
+	TAILQ_FOREACH (waiter, &turns->queue, link)
 		pthread_cond_signal(&waiter->turn);
 	pthread_mutex_unlock(&turns->lock);
 }

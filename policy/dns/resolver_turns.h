@@ -24,8 +24,7 @@ void resolver_turns_free(struct resolver_turns *turns);	/* NULL is allowed */
 void resolver_turns_stop(struct resolver_turns *turns);
 
 /* Waits for a place for a question about name. false: none before the deadline. */
-bool resolver_turns_take(struct resolver_turns *turns, const char *name,
-    struct deadline deadline);
+bool resolver_turns_take(struct resolver_turns *turns, const char *name, struct deadline deadline);
 /* The question is answered. */
 void resolver_turns_give(struct resolver_turns *turns, const char *name);
 

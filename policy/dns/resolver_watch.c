@@ -93,8 +93,8 @@ resolver_watch_answers(struct resolver_watch *watch, enum resolver_health health
 	/* While it is known to be broken it is tested often enough. */
 	if (watch->due_ms == INT64_MAX || health == RESOLVER_BROKEN || health == RESOLVER_SILENT)
 		return false;
-	wanted = (bogus && age_ms >= DOUBT_MS) || ((watch->bogus >= FREQUENT ||
-	    watch->failed >= FREQUENT) && age_ms >= FREQUENT_MS);
+	wanted = (bogus && age_ms >= DOUBT_MS) ||
+	    ((watch->bogus >= FREQUENT || watch->failed >= FREQUENT) && age_ms >= FREQUENT_MS);
 	if (wanted && watch->due_ms > now_ms)
 		watch->due_ms = now_ms;
 	return bogus && watch->due_ms <= now_ms;

@@ -195,8 +195,8 @@ read_mx(struct gathering *gathering, const struct dns_answer *answer)
 		const struct dns_record *record = &answer->records[i];
 		uint16_t preference = 0;
 
-		if (dns_mx_parse(record->data, record->length, &preference, name,
-		    sizeof(name)) != 0)
+		if (dns_mx_parse(record->data, record->length, &preference, name, sizeof(name)) !=
+		    0)
 			strcpy(name, "(malformed)");
 		if (name[0] == '\0') {
 			dots++;
@@ -254,7 +254,7 @@ ask_domain(struct gathering *gathering, bool wants_mx)
 
 	if (wants_mx)
 		questions[count++] = (struct dns_question){ .name = gathering->facts->domain,
-		    .type = DNS_MX };
+			.type = DNS_MX };
 	if (wants_sts(gathering)) {
 		gathering->inquiry = sts_cache_begin(gatherer->sts_cache, gathering->arena,
 		    gathering->facts->domain);
@@ -280,8 +280,9 @@ ask_domain(struct gathering *gathering, bool wants_mx)
 static enum dns_state
 worse_state(enum dns_state a, enum dns_state b)
 {
-	static const int badness[] = { [DNS_SECURE] = 0, [DNS_INSECURE] = 1, [DNS_FAILED] = 2,
-		[DNS_BOGUS] = 3 };
+	static const int badness[] = {
+		[DNS_SECURE] = 0, [DNS_INSECURE] = 1, [DNS_FAILED] = 2, [DNS_BOGUS] = 3
+	};
 
 	return badness[a] >= badness[b] ? a : b;
 }
@@ -294,19 +295,19 @@ add_address(struct host_facts *host, const struct dns_answer *answer, size_t i)
 	    host->address_count == LIMIT_ADDRESSES_PER_HOST)
 		return;
 	if (dns_address_parse(answer->records[i].data, answer->records[i].length,
-	    &host->addresses[host->address_count]) == 0)
+		&host->addresses[host->address_count]) == 0)
 		host->address_count++;
 }
 
 /* The parts of an answer that DANE needs: how far it is proven, and where its CNAMEs end. */
 static void
-note_for_dane(struct gathering *gathering, struct host_facts *host,
-    const struct dns_answer *answer)
+note_for_dane(struct gathering *gathering, struct host_facts *host, const struct dns_answer *answer)
 {
 	if (answer->state == DNS_BOGUS || answer->state == DNS_FAILED)
 		return;
-	host->dane_state = host->dane_state == DNS_FAILED ? answer->state :
-	    worse_state(host->dane_state, answer->state);
+	host->dane_state = host->dane_state == DNS_FAILED
+	    ? answer->state
+	    : worse_state(host->dane_state, answer->state);
 	if (host->canonical == NULL)
 		host->canonical = other_name(gathering, answer, host->name);
 }
@@ -345,10 +346,10 @@ ask_addresses(struct gathering *gathering)
 	for (size_t i = 0; i < facts->host_count; i++) {
 		if (conf->smtp.use_ipv4)
 			questions[count++] = (struct dns_question){ .name = facts->hosts[i].name,
-			    .type = DNS_A };
+				.type = DNS_A };
 		if (conf->smtp.use_ipv6)
 			questions[count++] = (struct dns_question){ .name = facts->hosts[i].name,
-			    .type = DNS_AAAA };
+				.type = DNS_AAAA };
 	}
 	if (count == 0)
 		return;
@@ -488,8 +489,7 @@ hangs_on_txt(const struct facts *facts, const struct plan *plan, int64_t began_m
 
 struct plan *
 gather_plan_for(const struct gatherer *gatherer, struct arena *arena, const char *domain,
-    const struct ip *literal, enum sender_wish wish, struct deadline deadline,
-    struct facts **facts)
+    const struct ip *literal, enum sender_wish wish, struct deadline deadline, struct facts **facts)
 {
 	int64_t began_ms = clock_monotonic_ms();
 	struct facts *gathered = gather_facts(gatherer, arena, domain, literal, deadline);

@@ -45,11 +45,10 @@ void gatherer_give(const struct gatherer *taken);
 
 /* domain: A-labels, or "[192.0.2.1]" / "[IPv6:2001:db8::1]" for an address literal, whose address
  * is literal (NULL otherwise). The destination's relay and tls settings are applied. */
-struct facts *gather_facts(const struct gatherer *gatherer, struct arena *arena,
-    const char *domain, const struct ip *literal, struct deadline deadline);
+struct facts *gather_facts(const struct gatherer *gatherer, struct arena *arena, const char *domain,
+    const struct ip *literal, struct deadline deadline);
 /* The rules that conf holds for a next-hop domain, with a fresh random seed. */
-void gather_rules(const struct gatherer *gatherer, const char *next_hop,
-    struct plan_rules *rules);
+void gather_rules(const struct gatherer *gatherer, const char *next_hop, struct plan_rules *rules);
 /* The plan by these rules from facts about that next hop. */
 struct plan *gather_plan_of(const struct gatherer *gatherer, struct arena *arena,
     enum sender_wish wish, const struct facts *facts);

@@ -15,8 +15,7 @@ gather_rules(const struct gatherer *gatherer, const char *next_hop, struct plan_
 	const struct conf *conf = gatherer->conf;
 	const struct conf_destination *destination = conf_destination_find(conf, next_hop);
 
-	*rules = (struct plan_rules){
-		.sts_enforce = conf->sts.enforce,
+	*rules = (struct plan_rules){ .sts_enforce = conf->sts.enforce,
 		.dane_enforce = conf->dane.enforce,
 		.tls = destination != NULL ? destination->tls : TLS_POLICY,
 		.destination = destination != NULL ? destination->name : NULL,
@@ -26,8 +25,7 @@ gather_rules(const struct gatherer *gatherer, const char *next_hop, struct plan_
 		.allow_private = conf->dns.private_addresses,
 		.ipv6_first = conf->smtp.ipv6_first,
 		.plaintext_retry = conf->tls.plaintext_retry,
-		.min_protocol = conf->tls.min_protocol
-	};
+		.min_protocol = conf->tls.min_protocol };
 	arc4random_buf(&rules->seed, sizeof(rules->seed));
 }
 

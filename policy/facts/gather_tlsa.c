@@ -85,7 +85,7 @@ ask_aliases(struct searches *searches)
 	for (i = 0; i < searches->count; i++)
 		if (is_insecure_alias(searches->at[i].host))
 			questions[count++] = (struct dns_question){ .type = DNS_CNAME,
-			    .name = searches->at[i].host->name };
+				.name = searches->at[i].host->name };
 	if (count == 0)
 		return;
 	/* Answered from what came with the addresses, without another round trip. */
@@ -141,8 +141,9 @@ take_records(struct arena *arena, struct host_facts *host, const struct dns_answ
 	host->tlsa = arena_array(arena, host->tlsa_count, sizeof(host->tlsa[0]));
 	for (i = 0; i < host->tlsa_count; i++)
 		tlsa_parse(answer->records[i].data, answer->records[i].length, &host->tlsa[i]);
-	host->tlsa_state = tlsa_select(arena, host->tlsa, host->tlsa_count, &usable) > 0 ?
-	    TLSA_USABLE : TLSA_UNUSABLE;
+	host->tlsa_state = tlsa_select(arena, host->tlsa, host->tlsa_count, &usable) > 0
+	    ? TLSA_USABLE
+	    : TLSA_UNUSABLE;
 }
 
 /* The first base with records decides; one that is not known could have them. */
@@ -189,13 +190,15 @@ ask_records(struct searches *searches)
 }
 
 void
-gather_tlsa(struct resolver *resolver, struct arena *arena, uint16_t port,
-    struct deadline deadline, struct facts *facts)
+gather_tlsa(struct resolver *resolver, struct arena *arena, uint16_t port, struct deadline deadline,
+    struct facts *facts)
 {
-	struct searches searches = {
-		.resolver = resolver, .arena = arena, .deadline = deadline, .port = port,
-		.facts = facts, .count = facts->host_count
-	};
+	struct searches searches = { .resolver = resolver,
+		.arena = arena,
+		.deadline = deadline,
+		.port = port,
+		.facts = facts,
+		.count = facts->host_count };
 	size_t i;
 
 	searches.at = arena_array(arena, facts->host_count, sizeof(searches.at[0]));

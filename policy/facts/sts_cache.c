@@ -84,7 +84,8 @@ sts_cache_new(const struct conf *conf, struct resolver *resolver, struct http *h
 	cache->outage = sts_outage_new();
 	cache->flights = sts_flights_new(FETCHES_MAX, sts_cache_fly, cache);
 	if (store_was_damaged(store))
-		log_message(LOG_LEVEL_ERROR, "policy", "the store was damaged and MTA-STS policies"
+		log_message(LOG_LEVEL_ERROR, "policy",
+		    "the store was damaged and MTA-STS policies"
 		    " may be lost: domains without one whose TXT record cannot be looked up wait"
 		    " for sts.cold-failure-grace");
 	return cache;
@@ -189,8 +190,7 @@ look_up(struct sts_cache *cache, struct sts_inquiry *inquiry)
 {
 	inquiry->cached = sts_shelf_get(cache->shelf, inquiry->arena, inquiry->domain,
 	    &inquiry->entry);
-	inquiry->alive = inquiry->cached == STORE_OK &&
-	    !sts_cache_is_over(cache, &inquiry->entry);
+	inquiry->alive = inquiry->cached == STORE_OK && !sts_cache_is_over(cache, &inquiry->entry);
 }
 
 void
@@ -261,9 +261,10 @@ host_key(const struct sts_inquiry *inquiry)
 static void
 forgive_host(struct sts_cache *cache, const struct sts_inquiry *inquiry)
 {
-	if (!inquiry->alive && (inquiry->landing == LANDING_FETCHED ||
-	    (inquiry->landing == LANDING_FAILED &&
-	    sts_fault_blame(inquiry->fault) == STS_BLAME_PEER)))
+	if (!inquiry->alive &&
+	    (inquiry->landing == LANDING_FETCHED ||
+		(inquiry->landing == LANDING_FAILED &&
+		    sts_fault_blame(inquiry->fault) == STS_BLAME_PEER)))
 		sts_grace_answered(cache->store, host_key(inquiry));
 }
 
@@ -319,11 +320,13 @@ alarm_once(struct sts_cache *cache, const struct sts_inquiry *inquiry, enum note
     const char *message)
 {
 	static const struct finding none = { .type = RESULT_OK };
-	static const char *const names[NOTE_KINDS] = { [NOTE_TXT_GONE] = "txt-gone",
-	    [NOTE_STUCK] = "stuck", [NOTE_FUTURE] = "future" };
+	static const char *const names[NOTE_KINDS] = {
+		[NOTE_TXT_GONE] = "txt-gone", [NOTE_STUCK] = "stuck", [NOTE_FUTURE] = "future"
+	};
 
-	if (inquiry->entry.policy.mode == STS_MODE_NONE || !sts_notes_once(cache->notes,
-	    inquiry->domain, kind, clock_monotonic_ms(), ALARM_EVERY_MS))
+	if (inquiry->entry.policy.mode == STS_MODE_NONE ||
+	    !sts_notes_once(cache->notes, inquiry->domain, kind, clock_monotonic_ms(),
+		ALARM_EVERY_MS))
 		return;
 	metrics_count(METRIC_POLICY_ALARMS, names[kind], NULL);
 	sts_cache_say(LOG_LEVEL_WARNING, inquiry->domain, &inquiry->entry.policy,
@@ -336,13 +339,16 @@ static void
 raise_alarms(struct sts_cache *cache, const struct sts_inquiry *inquiry)
 {
 	if (inquiry->txt == TXT_NONE)
-		alarm_once(cache, inquiry, NOTE_TXT_GONE, "the _mta-sts record is gone, but the"
+		alarm_once(cache, inquiry, NOTE_TXT_GONE,
+		    "the _mta-sts record is gone, but the"
 		    " policy stays in force until its max_age is over");
 	else if (inquiry->txt == TXT_INVALID || inquiry->txt == TXT_BOGUS)
-		alarm_once(cache, inquiry, NOTE_TXT_GONE, "the _mta-sts record is no longer "
+		alarm_once(cache, inquiry, NOTE_TXT_GONE,
+		    "the _mta-sts record is no longer "
 		    "valid, but the policy stays in force until its max_age is over");
 	if (inquiry->landing == LANDING_FAILED)
-		alarm_once(cache, inquiry, NOTE_STUCK, "the _mta-sts record has a new id, but the"
+		alarm_once(cache, inquiry, NOTE_STUCK,
+		    "the _mta-sts record has a new id, but the"
 		    " new policy cannot be fetched; the old one stays in force");
 }
 
@@ -383,7 +389,8 @@ remember_use(struct sts_cache *cache, const struct sts_inquiry *inquiry)
 	bool future = entry->fetched > now + FUTURE_S;
 
 	if (future)
-		alarm_once(cache, inquiry, NOTE_FUTURE, "the policy was fetched while the clock was"
+		alarm_once(cache, inquiry, NOTE_FUTURE,
+		    "the policy was fetched while the clock was"
 		    " wrong: it stays in force for its max_age from now on");
 	else if (since < USED_EVERY_S && since > -USED_EVERY_S && entry->refresh != 0)
 		return;
@@ -422,8 +429,8 @@ must_distrust(const struct sts_cache *cache)
 {
 	int64_t damaged_at = sts_clock_damaged(&cache->clock);
 
-	return damaged_at != 0 && sts_clock_now(&cache->clock) - damaged_at <
-	    cache->rules.cold_failure_grace / 1000;
+	return damaged_at != 0 &&
+	    sts_clock_now(&cache->clock) - damaged_at < cache->rules.cold_failure_grace / 1000;
 }
 
 static void
@@ -471,7 +478,8 @@ weigh_txt(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct dea
 	if (!is_grace_over(cache, inquiry->domain, sts))
 		return;
 	sts->state = STS_TXT_GIVEN_UP;
-	say_given_up(inquiry, inquiry->txt_why, "the _mta-sts record has been failing for longer"
+	say_given_up(inquiry, inquiry->txt_why,
+	    "the _mta-sts record has been failing for longer"
 	    " than sts.cold-failure-grace: delivering as if the domain had no policy");
 }
 
@@ -492,7 +500,8 @@ weigh_fetch(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct s
 		if (!is_grace_over(cache, host_key(inquiry), sts))
 			break;
 		sts->state = STS_FETCH_FAILED;
-		say_given_up(inquiry, inquiry->why, "the look-up of the policy host's addresses has"
+		say_given_up(inquiry, inquiry->why,
+		    "the look-up of the policy host's addresses has"
 		    " been failing for longer than sts.cold-failure-grace: delivering as if the"
 		    " domain had no policy");
 		break;
@@ -614,8 +623,8 @@ sts_cache_recheck(struct sts_cache *cache, struct arena *arena, const char *doma
 	struct sts_inquiry *inquiry = sts_cache_begin(cache, arena, domain);
 	int64_t interval = cache->rules.retry_interval;
 
-	if (!inquiry->has_question || !sts_notes_once(cache->notes, domain, NOTE_RECHECK,
-	    clock_monotonic_ms(), interval))
+	if (!inquiry->has_question ||
+	    !sts_notes_once(cache->notes, domain, NOTE_RECHECK, clock_monotonic_ms(), interval))
 		return NULL;
 	resolver_ask_afresh(cache->resolver, arena, &inquiry->question, interval, deadline);
 	inquiry->txt = sts_cache_read_txt(arena, &inquiry->question.answer, inquiry->id,

@@ -38,12 +38,14 @@ sts_cache_say(enum log_level level, const char *domain, const struct sts_policy 
 void
 sts_cache_ran_out(const struct sts_entry *entry)
 {
-	if (entry->policy.mode == STS_MODE_ENFORCE && alarm_begin(ALARM_RAN_OUT, entry->domain,
-	    "the enforced policy %s of %s ended and could not be refreshed (%s): mail to it is no "
-	    "longer protected by MTA-STS. Check whether https://mta-sts.%s/ can be reached; if "
-	    "the domain has abandoned MTA-STS: stsgate cache forget %s", entry->policy.id,
-	    entry->domain, entry->last_error[0] != '\0' ? entry->last_error : "no fetch was tried",
-	    entry->domain, entry->domain))
+	if (entry->policy.mode == STS_MODE_ENFORCE &&
+	    alarm_begin(ALARM_RAN_OUT, entry->domain,
+		"the enforced policy %s of %s ended and could not be refreshed (%s): mail to it "
+		"is no longer protected by MTA-STS. Check whether https://mta-sts.%s/ can be "
+		"reached; if the domain has abandoned MTA-STS: stsgate cache forget %s",
+		entry->policy.id, entry->domain,
+		entry->last_error[0] != '\0' ? entry->last_error : "no fetch was tried",
+		entry->domain, entry->domain))
 		metrics_count(METRIC_POLICY_ALARMS, "ran-out", NULL);
 }
 
@@ -145,7 +147,7 @@ sts_cache_backs_off(struct sts_cache *cache, const char *domain, const char *id,
     struct note_failure *failure)
 {
 	return sts_notes_backs_off(cache->notes, domain, id, clock_monotonic_ms(),
-	    cache->rules.retry_interval, failure) &&
+		   cache->rules.retry_interval, failure) &&
 	    (alive || sts_fault_blame(failure->fault) == STS_BLAME_PEER);
 }
 
@@ -157,7 +159,8 @@ is_settled(struct sts_cache *cache, struct flight *flight)
 	struct sts_entry *entry = &flight->entry;
 	struct note_failure failure;
 	bool alive = sts_shelf_get(cache->shelf, flight->arena, flight->domain, entry) ==
-	    STORE_OK && !sts_cache_is_over(cache, entry);
+		STORE_OK &&
+	    !sts_cache_is_over(cache, entry);
 
 	if (alive && strcmp(entry->policy.id, flight->id) == 0) {
 		flight->outcome = FLIGHT_FETCHED;
@@ -202,7 +205,8 @@ keep(struct sts_cache *cache, struct flight *flight, const struct sts_policy *po
 	struct sts_entry *entry = &flight->entry;
 
 	*entry = (struct sts_entry){ .domain = arena_strdup(flight->arena, flight->domain),
-	    .policy = *policy, .last_error = "" };
+		.policy = *policy,
+		.last_error = "" };
 	memcpy(entry->policy.id, flight->id, sizeof(entry->policy.id));
 	entry->fetched = sts_clock_now(&cache->clock);
 	entry->expires = entry->fetched + policy->max_age;
@@ -220,7 +224,7 @@ keep(struct sts_cache *cache, struct flight *flight, const struct sts_policy *po
 	} else {
 		sts_cache_say(LOG_LEVEL_INFO, flight->domain, &entry->policy, &flight->finding,
 		    policy->max_age_capped ? "fetched; its max_age is over a year and was cut"
-		    : "fetched");
+					   : "fetched");
 	}
 }
 
@@ -252,9 +256,10 @@ static void
 count_for_outage(struct sts_cache *cache, const struct flight *flight)
 {
 	if (sts_outage_failed(cache->outage, flight->domain, clock_monotonic_ms()) &&
-	    alarm_begin(ALARM_FETCH_OUTAGE, "", "every policy fetch of the last ten minutes "
-	        "failed, for at least five domains: check whether this machine can connect to "
-	        "port 443 of other hosts, or whether sts.http-proxy works"))
+	    alarm_begin(ALARM_FETCH_OUTAGE, "",
+		"every policy fetch of the last ten minutes "
+		"failed, for at least five domains: check whether this machine can connect to "
+		"port 443 of other hosts, or whether sts.http-proxy works"))
 		metrics_count(METRIC_POLICY_ALARMS, "fetch-outage", NULL);
 }
 

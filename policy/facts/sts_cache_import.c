@@ -72,8 +72,7 @@ sts_cache_import(struct sts_cache *cache, const struct sts_entry *import)
 	if (sts_cache_is_over(cache, entry))
 		return STS_IMPORT_EXPIRED;
 	if (sts_shelf_update(cache->shelf, entry->domain, STORE_LAZY, take, &importing) != STORE_OK)
-		importing.result = is_kept(cache, entry) ? STS_IMPORT_UNWRITTEN :
-		    STS_IMPORT_FAILED;
+		importing.result = is_kept(cache, entry) ? STS_IMPORT_UNWRITTEN : STS_IMPORT_FAILED;
 	if (importing.result == STS_IMPORT_FAILED)
 		return STS_IMPORT_FAILED;
 	if (importing.result == STS_IMPORT_DONE || importing.result == STS_IMPORT_UNWRITTEN)

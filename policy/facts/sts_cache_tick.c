@@ -39,19 +39,24 @@ watch_clock(struct sts_cache *cache)
 		alarm_end(ALARM_CLOCK, "", "the system clock has been set");
 		break;
 	case STS_STEP_KEPT:
-		alarm_end(ALARM_CLOCK, "", "the system clock has kept its time for a day and is "
+		alarm_end(ALARM_CLOCK, "",
+		    "the system clock has kept its time for a day and is "
 		    "accepted as correct from now on");
 		break;
 	case STS_STEP_BEHIND:
-		(void)alarm_begin(ALARM_CLOCK, "", "the system clock is %" PRId64 " seconds "
+		(void)alarm_begin(ALARM_CLOCK, "",
+		    "the system clock is %" PRId64 " seconds "
 		    "behind the time before this machine was started: check its time server or "
-		    "battery. No MTA-STS policy ends early because of that", -step);
+		    "battery. No MTA-STS policy ends early because of that",
+		    -step);
 		break;
 	case STS_STEP_MADE:
-		(void)alarm_begin(ALARM_CLOCK, "", "the system clock was set %s by %" PRId64
+		(void)alarm_begin(ALARM_CLOCK, "",
+		    "the system clock was set %s by %" PRId64
 		    " seconds, while stsgated ran or since: check its time server. No MTA-STS "
 		    "policy ends earlier or later because of that; certificates and reports use "
-		    "the new time", step > 0 ? "forward" : "back", step > 0 ? step : -step);
+		    "the new time",
+		    step > 0 ? "forward" : "back", step > 0 ? step : -step);
 		break;
 	}
 	metrics_set(METRIC_CLOCK_STEP, step);
@@ -123,8 +128,9 @@ is_wanted(struct sts_cache *cache, struct arena *arena, const char *domain, int6
 	if (!over && !idle)
 		return true;
 	/* One that is shorter than the time between two tries is fetched when it is needed. */
-	if (over && !idle && (entry.last_error[0] != '\0' ||
-	    entry.policy.max_age >= cache->rules.retry_interval / 1000))
+	if (over && !idle &&
+	    (entry.last_error[0] != '\0' ||
+		entry.policy.max_age >= cache->rules.retry_interval / 1000))
 		sts_cache_ran_out(&entry);
 	sts_shelf_update(cache->shelf, domain, STORE_LAZY, retire, &at);
 	return false;
@@ -150,7 +156,7 @@ refresh_one(void *context, const char *domain, int64_t at)
 	if (!is_wanted(cache, arena, domain, at))
 		round->stale++;
 	else if (sts_notes_once(cache->notes, domain, NOTE_REFRESH,
-	    sts_clock_now(&cache->clock) * 1000, cache->rules.retry_interval))
+		     sts_clock_now(&cache->clock) * 1000, cache->rules.retry_interval))
 		sts_flights_send(cache->flights, domain);
 	arena_free(arena);
 	return true;

@@ -17,7 +17,7 @@ read_records(struct arena *arena, const struct dns_answer *answer, char id[LIMIT
 
 	for (size_t i = 0; i < answer->count; i++)
 		if (dns_txt_join(arena, answer->records[i].data, answer->records[i].length,
-		    &texts[count].octets, &texts[count].length) == 0)
+			&texts[count].octets, &texts[count].length) == 0)
 			count++;
 	switch (sts_txt_parse(texts, count, id, &invalid)) {
 	case STS_TXT_NONE:
@@ -32,8 +32,8 @@ read_records(struct arena *arena, const struct dns_answer *answer, char id[LIMIT
 }
 
 enum txt_answer
-sts_cache_read_txt(struct arena *arena, const struct dns_answer *answer,
-    char id[LIMIT_STS_ID + 1], const char **why)
+sts_cache_read_txt(struct arena *arena, const struct dns_answer *answer, char id[LIMIT_STS_ID + 1],
+    const char **why)
 {
 	switch (answer->state) {
 	case DNS_FAILED:

@@ -65,8 +65,8 @@ sts_fault_of_http(enum http_outcome outcome, int x509_error)
 		if (x509_error == 0)
 			return STS_FAULT_TLS;
 		/* Memory or the trust store, which are no fault of the certificate. */
-		return result_type_from_x509(x509_error) == RESULT_OK ? STS_FAULT_LOCAL :
-		    STS_FAULT_CERTIFICATE;
+		return result_type_from_x509(x509_error) == RESULT_OK ? STS_FAULT_LOCAL
+								      : STS_FAULT_CERTIFICATE;
 	case HTTP_TOO_LARGE:
 		return STS_FAULT_TOO_LARGE;
 	case HTTP_REFUSED_ADDRESS:

@@ -182,13 +182,12 @@ judge_answer(const struct fetch *fetch, const struct http_answer *answer)
 }
 
 static int
-read_policy(const struct fetch *fetch, const struct http_answer *answer,
-    struct sts_policy *policy)
+read_policy(const struct fetch *fetch, const struct http_answer *answer, struct sts_policy *policy)
 {
 	struct finding finding = { .type = RESULT_OK };
 
 	if (sts_policy_parse(fetch->arena, buf_text(&answer->body), answer->body.length, policy,
-	    &finding) == 0)
+		&finding) == 0)
 		return 0;
 	if (finding.type == RESULT_STS_POLICY_INVALID)
 		policy->body = arena_strndup(fetch->arena, buf_text(&answer->body),
@@ -203,8 +202,7 @@ static int
 get_policy(const struct fetch *fetch, struct http *http, struct deadline deadline,
     struct sts_policy *policy)
 {
-	const struct http_request request = {
-		.method = "GET",
+	const struct http_request request = { .method = "GET",
 		.url = arena_printf(fetch->arena, "https://%s/.well-known/mta-sts.txt",
 		    fetch->host),
 		.host = fetch->host,
@@ -212,8 +210,7 @@ get_policy(const struct fetch *fetch, struct http *http, struct deadline deadlin
 		.address_count = fetch->address_count,
 		.max_body = fetch->conf->sts.max_policy_size,
 		.allow_private = fetch->conf->dns.private_addresses,
-		.deadline = deadline
-	};
+		.deadline = deadline };
 	struct http_answer answer;
 	int result;
 

@@ -93,7 +93,7 @@ find(struct sts_flights *flights, const char *domain)
 {
 	struct flight_state *state;
 
-	LIST_FOREACH(state, &flights->buckets[hash_of(domain)], bucket)
+	LIST_FOREACH (state, &flights->buckets[hash_of(domain)], bucket)
 		if (strcmp(state->flight.domain, domain) == 0)
 			break;
 	return state;

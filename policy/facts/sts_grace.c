@@ -52,8 +52,8 @@ load(struct store *store, const char *domain, struct sts_failures *failures)
 	*failures = (struct sts_failures){ 0 };
 	if (result != STORE_OK || !number_take_wall(&at, &failures->first) ||
 	    !number_skip(&at, ' ') || !number_take_wall(&at, &failures->last) ||
-	    (*at != '\0' && (!number_skip(&at, ' ') ||
-	    !number_take_wall(&at, &failures->given_up))))
+	    (*at != '\0' &&
+		(!number_skip(&at, ' ') || !number_take_wall(&at, &failures->given_up))))
 		*failures = (struct sts_failures){ 0 };
 	buf_free(&text);
 	return result;
@@ -72,7 +72,7 @@ sts_grace_failed(struct store *store, const char *domain, int64_t now, int64_t g
 		length = snprintf(text, sizeof(text), "%" PRId64 " %" PRId64 " %" PRId64,
 		    failures.first, failures.last, failures.given_up);
 		if (store_put(store, STORE_GRACE, domain, text, (size_t)length,
-		    failures.last + KEEP_S, STORE_LAZY) != STORE_OK &&
+			failures.last + KEEP_S, STORE_LAZY) != STORE_OK &&
 		    failures.first == failures.last)
 			return GRACE_UNKNOWN;
 	}

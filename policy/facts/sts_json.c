@@ -144,7 +144,7 @@ write_file(const json_t *object, struct buf *file)
 	if (json_is_integer(max_age))
 		buf_printf(file, "max_age: %" JSON_INTEGER_FORMAT "\n",
 		    json_integer_value(max_age));
-	json_array_foreach(json_object_get(object, "mx"), i, pattern)
+	json_array_foreach (json_object_get(object, "mx"), i, pattern)
 		buf_printf(file, "mx: %s\n",
 		    json_is_string(pattern) ? json_string_value(pattern) : "");
 }

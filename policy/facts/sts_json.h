@@ -15,7 +15,7 @@
 #include "base/arena.h"
 #include "policy/facts/sts_cache.h"
 
-#define STS_JSON_WHY_MAX 200
+#define STS_JSON_WHY_MAX	200
 
 /* {"domain", "mode", "id", "mx", "max_age", "fetched", "expires", "refresh", "last_error",
  * "policy"} on one line, in ASCII, freed with free(). "policy" is the file as it was served. */

@@ -88,7 +88,7 @@ find(struct sts_notes *notes, const char *domain)
 {
 	struct note *note;
 
-	LIST_FOREACH(note, bucket_of(notes, domain), bucket)
+	LIST_FOREACH (note, bucket_of(notes, domain), bucket)
 		if (strcmp(note->domain, domain) == 0)
 			break;
 	return note;
@@ -114,8 +114,8 @@ find_or_make(struct sts_notes *notes, const char *domain)
 }
 
 bool
-sts_notes_backs_off(struct sts_notes *notes, const char *domain, const char *id,
-    int64_t now_ms, int64_t interval_ms, struct note_failure *failure)
+sts_notes_backs_off(struct sts_notes *notes, const char *domain, const char *id, int64_t now_ms,
+    int64_t interval_ms, struct note_failure *failure)
 {
 	const struct note *note;
 	bool backs_off;

@@ -17,8 +17,8 @@
  * that a flipped bit never turns "enforce" into "none".
  */
 static const char magic[4] = { 'S', 'T', 'S', 'P' };
-#define RECORD_VERSION 1
-#define CHECKSUM_OCTETS 8
+#define RECORD_VERSION	1
+#define CHECKSUM_OCTETS	8
 
 struct reader {
 	const unsigned char *at;

@@ -59,8 +59,10 @@ sts_shelf_free(struct sts_shelf *shelf)
 	if (shelf == NULL)
 		return;
 	if (sts_shelf_flush(shelf) > 0)
-		log_message(LOG_LEVEL_ERROR, "store", "%zu MTA-STS policies could not be written "
-		    "and are now lost", (size_t)shelf->loose_count);
+		log_message(LOG_LEVEL_ERROR, "store",
+		    "%zu MTA-STS policies could not be written "
+		    "and are now lost",
+		    (size_t)shelf->loose_count);
 	for (size_t i = 0; i < shelf->loose_count; i++) {
 		free(shelf->loose[i].domain);
 		buf_free(&shelf->loose[i].record);
@@ -168,8 +170,7 @@ loose_insert(struct sts_shelf *shelf, size_t at, const char *domain, struct buf 
 {
 	if (shelf->loose_count == shelf->loose_room) {
 		shelf->loose_room = shelf->loose_room > 0 ? 2 * shelf->loose_room : 16;
-		shelf->loose = xrealloc(shelf->loose,
-		    shelf->loose_room * sizeof(shelf->loose[0]));
+		shelf->loose = xrealloc(shelf->loose, shelf->loose_room * sizeof(shelf->loose[0]));
 	}
 	memmove(&shelf->loose[at + 1], &shelf->loose[at],
 	    (shelf->loose_count - at) * sizeof(shelf->loose[0]));
@@ -198,10 +199,12 @@ loose_put(struct sts_shelf *shelf, const struct sts_entry *entry, struct buf *re
 		loose_insert(shelf, at, entry->domain, record);
 	}
 	pthread_mutex_unlock(&shelf->lock);
-	log_message(LOG_LEVEL_WARNING, "store", kept ? "the MTA-STS policy of %s cannot be written;"
-	    " it is kept in memory until it can, and lost when stsgated stops before" :
-	    "the MTA-STS policy of %s, which enforces nothing, cannot be written, and memory is"
-	    " full: it is not kept", entry->domain);
+	log_message(LOG_LEVEL_WARNING, "store",
+	    kept ? "the MTA-STS policy of %s cannot be written;"
+		   " it is kept in memory until it can, and lost when stsgated stops before"
+		 : "the MTA-STS policy of %s, which enforces nothing, cannot be written, and "
+		   "memory is full: it is not kept",
+	    entry->domain);
 }
 
 static void
@@ -255,11 +258,13 @@ sts_shelf_get(struct sts_shelf *shelf, struct arena *arena, const char *domain,
 	*entry = (struct sts_entry){ .domain = arena_strdup(arena, domain) };
 	if (!loose_get(shelf, domain, &record))
 		result = store_get(shelf->store, STORE_POLICIES, domain, &record);
-	if (result == STORE_OK && sts_record_read(arena, entry->domain, record.data, record.length,
-	    entry) != 0) {
-		log_message(LOG_LEVEL_ERROR, "store", "the stored MTA-STS policy of %s is damaged;"
+	if (result == STORE_OK &&
+	    sts_record_read(arena, entry->domain, record.data, record.length, entry) != 0) {
+		log_message(LOG_LEVEL_ERROR, "store",
+		    "the stored MTA-STS policy of %s is damaged;"
 		    " its mail waits until the policy can be fetched again. If the domain no "
-		    "longer has one: stsgate cache forget %s", domain, domain);
+		    "longer has one: stsgate cache forget %s",
+		    domain, domain);
 		result = STORE_FAILED;
 	}
 	buf_free(&record);
@@ -282,13 +287,14 @@ is_same_policy(const struct sts_entry *a, const struct sts_entry *b)
 	return a->fetched == b->fetched && strcmp(a->policy.id, b->policy.id) == 0 &&
 	    a->policy.mode == b->policy.mode && a->policy.body_length == b->policy.body_length &&
 	    (a->policy.body_length == 0 ||
-	    memcmp(a->policy.body, b->policy.body, a->policy.body_length) == 0);
+		memcmp(a->policy.body, b->policy.body, a->policy.body_length) == 0);
 }
 
 enum store_result
 sts_shelf_update(struct sts_shelf *shelf, const char *domain, enum store_sync sync,
     enum shelf_change (*update)(void *context, struct arena *arena, struct sts_entry *entry,
-    bool found), void *context)
+	bool found),
+    void *context)
 {
 	pthread_mutex_t *stripe = stripe_of(shelf, domain);
 	struct arena *arena = arena_new();

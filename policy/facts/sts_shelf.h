@@ -36,8 +36,10 @@ enum shelf_change { SHELF_LEAVE, SHELF_WRITE };
  * lock and must not call the shelf. STORE_FAILED: not in the store; found again from memory, unless
  * memory is full and the policy does not enforce anything. */
 enum store_result sts_shelf_update(struct sts_shelf *shelf, const char *domain,
-    enum store_sync sync, enum shelf_change (*update)(void *context, struct arena *arena,
-    struct sts_entry *entry, bool found), void *context);
+    enum store_sync sync,
+    enum shelf_change (*update)(void *context, struct arena *arena, struct sts_entry *entry,
+	bool found),
+    void *context);
 enum store_result sts_shelf_forget(struct sts_shelf *shelf, const char *domain);
 
 /* Every entry after a domain in order, until each returns false. */

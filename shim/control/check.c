@@ -27,9 +27,8 @@ struct check {
 	const char *awaited;	/* that the caller was told of, since the last row; or NULL */
 };
 
-static void __attribute__((format(printf, 5, 6)))
-tell(const struct check *check, const char *step, int64_t since_ms, bool ok, const char *format,
-    ...)
+static void __attribute__((format(printf, 5, 6))) tell(const struct check *check, const char *step,
+    int64_t since_ms, bool ok, const char *format, ...)
 {
 	struct check_step told = { .step = step, .ok = ok, .ms = clock_monotonic_ms() - since_ms };
 	struct buf detail = { 0 };
@@ -55,8 +54,10 @@ tell_dns(const struct check *check, int64_t since_ms)
 		    facts->host_count == 1 ? "" : "s", state);
 		break;
 	case MX_IMPLICIT:
-		tell(check, "dns", since_ms, true, "no MX record: the domain is its own host, "
-		    "DNSSEC %s", state);
+		tell(check, "dns", since_ms, true,
+		    "no MX record: the domain is its own host, "
+		    "DNSSEC %s",
+		    state);
 		break;
 	case MX_NULL:
 		tell(check, "dns", since_ms, false, "a null MX: the domain accepts no mail");
@@ -147,7 +148,8 @@ tell_reports(const struct check *check)
 		    buf_text(&receivers));
 		buf_free(&receivers);
 	} else if (list.why[0] != '\0') {
-		tell(check, "tls-rpt", since_ms, false, "_smtp._tls.%s is ignored, and no TLS "
+		tell(check, "tls-rpt", since_ms, false,
+		    "_smtp._tls.%s is ignored, and no TLS "
 		    "reports are sent: %s",
 		    domain, list.why);
 	}
@@ -226,8 +228,10 @@ tell_hosts(const struct check *check)
 		told.detail = buf_text(&addresses);
 		check->caller->told(check->caller->context, &told);
 		describe_tlsa(check, host, &tlsa);
-		told = (struct check_step){ .step = "tlsa", .host = host->name,
-		    .ok = host->tlsa_state != TLSA_UNKNOWN, .detail = buf_text(&tlsa) };
+		told = (struct check_step){ .step = "tlsa",
+			.host = host->name,
+			.ok = host->tlsa_state != TLSA_UNKNOWN,
+			.detail = buf_text(&tlsa) };
 		check->caller->told(check->caller->context, &told);
 		buf_free(&addresses);
 		buf_free(&tlsa);
@@ -244,8 +248,9 @@ tell_plan(const struct check *check)
 
 	for (size_t i = 0; i < plan->host_count; i++) {
 		const struct plan_host *host = &plan->hosts[i];
-		struct check_step told = { .step = "plan", .host = host->name,
-		    .detail = host->reason != NULL ? host->reason : "not used" };
+		struct check_step told = { .step = "plan",
+			.host = host->name,
+			.detail = host->reason != NULL ? host->reason : "not used" };
 
 		if (!host->use)
 			check->caller->told(check->caller->context, &told);
@@ -264,14 +269,17 @@ prepare(struct check *check, struct deliver_context *own)
 	static const struct address nobody;
 
 	*own = (struct deliver_context){ .conf = check->deliver->conf,
-	    .gatherer = check->deliver->gatherer, .tls = check->deliver->tls,
-	    .slots = check->deliver->slots };
+		.gatherer = check->deliver->gatherer,
+		.tls = check->deliver->tls,
+		.slots = check->deliver->slots };
 	check->txn = txn_new(check->arena, "check", &nobody, NULL, 0, NULL, check->deadline);
 	check->group.domain = check->domain;
-	check->delivery = (struct delivery){ .context = own, .txn = check->txn,
-	    .group = &check->group, .plan = check->plan,
-	    .destination = conf_destination_find(own->conf, check->domain),
-	    .began_ms = clock_monotonic_ms() };
+	check->delivery = (struct delivery){ .context = own,
+		.txn = check->txn,
+		.group = &check->group,
+		.plan = check->plan,
+		.destination = conf_destination_find(own->conf, check->domain),
+		.began_ms = clock_monotonic_ms() };
 }
 
 bool
@@ -283,8 +291,12 @@ check_run(const struct deliver_context *deliver, const char *domain, struct dead
 	struct deliver_context own;
 	bool verified;
 
-	*check = (struct check){ .deliver = deliver, .domain = domain, .deadline = deadline,
-	    .caller = caller, .arena = arena, .gatherer = deliver->gatherer };
+	*check = (struct check){ .deliver = deliver,
+		.domain = domain,
+		.deadline = deadline,
+		.caller = caller,
+		.arena = arena,
+		.gatherer = deliver->gatherer };
 	check->watch = (struct gather_watch){ on_wait, check };
 	check->gatherer.watch = &check->watch;
 	gather(check);

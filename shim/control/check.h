@@ -41,7 +41,7 @@ struct check_caller {
 
 /* Calls the caller on the calling thread, and tells host by host in the order of a delivery. true:
  * the first host that a delivery would use proves what a policy demands. */
-bool check_run(const struct deliver_context *deliver, const char *domain,
-    struct deadline deadline, const struct check_caller *caller);
+bool check_run(const struct deliver_context *deliver, const char *domain, struct deadline deadline,
+    const struct check_caller *caller);
 
 #endif

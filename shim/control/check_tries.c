@@ -98,8 +98,8 @@ note_tls(struct check_try *try, const struct proof *proof)
 		note(try, "starttls", false, "not offered");
 		return;
 	case PROOF_REFUSED:
-		note(try, "starttls", false, arena_printf(try->arena, "answered with %d",
-		    proof->starttls_code));
+		note(try, "starttls", false,
+		    arena_printf(try->arena, "answered with %d", proof->starttls_code));
 		return;
 	case PROOF_HANDSHAKE_FAILED:
 	case PROOF_TIMEOUT:
@@ -110,8 +110,8 @@ note_tls(struct check_try *try, const struct proof *proof)
 		break;
 	}
 	note(try, "starttls", true, "220");
-	note(try, "handshake", true, arena_printf(try->arena, "%s %s", proof->protocol,
-	    proof->cipher));
+	note(try, "handshake", true,
+	    arena_printf(try->arena, "%s %s", proof->protocol, proof->cipher));
 }
 
 /* Whether a TLSA record matches, also where something else decides. */
@@ -135,15 +135,18 @@ note_certificate(struct check_try *try, const struct visit *visit)
 		return;
 	note_match(try, &visit->proof);
 	if (finding->type != RESULT_OK)
-		note(try, "certificate", false, arena_printf(try->arena, "%s%s%s",
-		    result_type_name(finding->type), finding->reason[0] != '\0' ? ": " : "",
-		    finding->reason));
+		note(try, "certificate", false,
+		    arena_printf(try->arena, "%s%s%s", result_type_name(finding->type),
+			finding->reason[0] != '\0' ? ": " : "", finding->reason));
 	else if (visit->judgement.verified)
-		note(try, "certificate", true, arena_printf(try->arena, "verified, as %s demands",
-		    policy_source_name(visit->judgement.source)));
+		note(try, "certificate", true,
+		    arena_printf(try->arena, "verified, as %s demands",
+			policy_source_name(visit->judgement.source)));
 	else
-		note(try, "certificate", true, visit->proof.chain_ok && visit->proof.name_ok ?
-		    "valid, and no policy requires it" : "not verified, and no policy requires it");
+		note(try, "certificate", true,
+		    visit->proof.chain_ok && visit->proof.name_ok
+			? "valid, and no policy requires it"
+			: "not verified, and no policy requires it");
 }
 
 static void
@@ -200,8 +203,7 @@ judge(const struct visit *visit, enum visit_end end)
 {
 	if (end == VISIT_PLAINTEXT || end == VISIT_OMIT)
 		return END_UNVERIFIED;
-	if (visit->reply.code != 0 || !visit->judged ||
-	    visit->judgement.step != JUDGEMENT_GO_ON)
+	if (visit->reply.code != 0 || !visit->judged || visit->judgement.step != JUDGEMENT_GO_ON)
 		return END_NEXT;
 	return visit->judgement.verified ? END_VERIFIED : END_UNVERIFIED;
 }
@@ -211,8 +213,11 @@ try_address(struct check_try *try)
 {
 	const struct delivery *delivery = try->tries->delivery;
 	struct visit_watch watch = { on_step, try };
-	struct visit visit = { .host = try->host, .ip = try->ip, .watch = &watch,
-	    .deadline = delivery->txn->deadline, .slot_deadline = delivery->txn->deadline };
+	struct visit visit = { .host = try->host,
+		.ip = try->ip,
+		.watch = &watch,
+		.deadline = delivery->txn->deadline,
+		.slot_deadline = delivery->txn->deadline };
 	char line[REPLY_LINE_MAX + 1];
 	enum visit_end end;
 
@@ -265,10 +270,12 @@ list_tries(struct check_tries *tries)
 
 	for (size_t i = 0; i < plan->host_count; i++)
 		for (size_t j = 0; plan->hosts[i].use && j < plan->hosts[i].address_count &&
-		    tries->count < LIMIT_ADDRESSES_PER_DOMAIN; j++)
+		     tries->count < LIMIT_ADDRESSES_PER_DOMAIN;
+		     j++)
 			tries->tries[tries->count++] = (struct check_try){ .tries = tries,
-			    .host = &plan->hosts[i], .ip = &plan->hosts[i].addresses[j],
-			    .arena = arena_new() };
+				.host = &plan->hosts[i],
+				.ip = &plan->hosts[i].addresses[j],
+				.arena = arena_new() };
 }
 
 static struct worker *

@@ -93,8 +93,8 @@ await_answers(struct listener *listener, struct deadline deadline)
 static int
 socket_of(struct MHD_Connection *connection)
 {
-	const union MHD_ConnectionInfo *info =
-	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection,
+	    MHD_CONNECTION_INFO_CONNECTION_FD);
 
 	return info == NULL ? -1 : info->connect_fd;
 }
@@ -102,8 +102,8 @@ socket_of(struct MHD_Connection *connection)
 static struct visitor *
 visitor_of(struct MHD_Connection *connection)
 {
-	return MHD_get_connection_info(connection,
-	    MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+	return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
+	    ->socket_context;
 }
 
 /* By the configuration that is in force now, to the end. */
@@ -185,8 +185,7 @@ make_text_response(const struct listener *listener, struct MHD_Connection *conne
 	struct text *text = xcalloc(1, sizeof(*text));
 	struct MHD_Response *response;
 
-	*text = (struct text){ listener->visitors, visitor_of(connection), octets,
-		strlen(octets) };
+	*text = (struct text){ listener->visitors, visitor_of(connection), octets, strlen(octets) };
 	response = MHD_create_response_from_callback(text->length, TEXT_BLOCK, read_text, text,
 	    free_text);
 	if (response == NULL)
@@ -320,8 +319,9 @@ handle(void *context, struct MHD_Connection *connection, const char *path, const
 	struct listener *listener = context;
 	struct upload *upload = *state;
 	struct control_answer answer = { 0 };
-	struct control_request request = { .method = method, .path = path,
-		.connection = connection };
+	struct control_request request = {
+		.method = method, .path = path, .connection = connection
+	};
 
 	if (!upload->begun) {
 		begin_upload(upload, method, path, version, listener->tcp);
@@ -338,7 +338,8 @@ handle(void *context, struct MHD_Connection *connection, const char *path, const
 	request.length = upload->body.length;
 	expect_answer(listener, upload);
 	if (upload->unsound)
-		control_refuse(&answer, 400, "the path holds a NUL, a control character, an escaped"
+		control_refuse(&answer, 400,
+		    "the path holds a NUL, a control character, an escaped"
 		    " slash or an invalid escape");
 	else
 		answer_request(listener, &request, &answer);
@@ -406,17 +407,14 @@ control_listen(struct control *control, int socket, bool tcp)
 	}
 	(void)pthread_mutex_init(&listener->lock, NULL);
 	thread_condition(&listener->answered);
-	listener->daemon = MHD_start_daemon(
-	    MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
-	    MHD_USE_ITC, 0, NULL, NULL, handle, listener,
-	    MHD_OPTION_LISTEN_SOCKET, socket,
-	    MHD_OPTION_URI_LOG_CALLBACK, take_uri, NULL,
-	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)(LIMIT_CONTROL_VISITORS + LEAVING_MAX),
-	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_CONTROL_HEADER,
-	    MHD_OPTION_NOTIFY_COMPLETED, end_request, listener,
-	    MHD_OPTION_NOTIFY_CONNECTION, come_or_go, listener,
-	    MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK,
-	    MHD_OPTION_END);
+	listener->daemon = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION |
+		MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC,
+	    0, NULL, NULL, handle, listener, MHD_OPTION_LISTEN_SOCKET, socket,
+	    MHD_OPTION_URI_LOG_CALLBACK, take_uri, NULL, MHD_OPTION_CONNECTION_LIMIT,
+	    (unsigned)(LIMIT_CONTROL_VISITORS + LEAVING_MAX), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	    (size_t)LIMIT_CONTROL_HEADER, MHD_OPTION_NOTIFY_COMPLETED, end_request, listener,
+	    MHD_OPTION_NOTIFY_CONNECTION, come_or_go, listener, MHD_OPTION_THREAD_STACK_SIZE,
+	    (size_t)THREAD_STACK, MHD_OPTION_END);
 	if (listener->daemon == NULL) {
 		close(socket);
 		listener_free(listener);

@@ -67,8 +67,7 @@ control_list_cache(const struct gatherer *gatherer, const char *after, unsigned 
 }
 
 void
-control_show_entry(const struct gatherer *gatherer, const char *text,
-    struct control_answer *answer)
+control_show_entry(const struct gatherer *gatherer, const char *text, struct control_answer *answer)
 {
 	struct domain domain;
 	struct sts_entry entry;
@@ -166,7 +165,7 @@ import_trouble(enum sts_import result)
 		return "the policy is larger than sts.max-policy-size";
 	case STS_IMPORT_UNWRITTEN:
 		return "kept in memory, not written: the store cannot be written; the log says"
-		    " why";
+		       " why";
 	case STS_IMPORT_FAILED:
 		return "not kept: the store cannot be written, and memory is full";
 	}
@@ -177,8 +176,9 @@ static void
 add_reason(const struct import *import, size_t line, const char *domain, const char *reason)
 {
 	if (json_array_size(import->reasons) < REASONS_MAX)
-		json_array_append_new(import->reasons, json_pack("{s:I, s:s, s:s}",
-		    "line", (json_int_t)line, "domain", domain, "reason", reason));
+		json_array_append_new(import->reasons,
+		    json_pack("{s:I, s:s, s:s}", "line", (json_int_t)line, "domain", domain,
+			"reason", reason));
 }
 
 static void
@@ -252,7 +252,8 @@ control_import(const struct gatherer *gatherer, const char *lines, size_t length
 
 	import_lines(&import, lines, length);
 	if (sts_cache_imported(gatherer->sts_cache) != STORE_OK && import.imported > 0)
-		add_reason(&import, 0, "", "the imported policies may be lost in a power failure: "
+		add_reason(&import, 0, "",
+		    "the imported policies may be lost in a power failure: "
 		    "the store cannot be flushed; the log says why");
 	log_import(&import, uid);
 	object = json_pack("{s:I, s:I, s:I, s:o}", "imported", (json_int_t)import.imported,

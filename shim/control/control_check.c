@@ -99,8 +99,8 @@ run(const struct deliver_context *deliver, const char *domain, struct asking *as
 }
 
 void
-control_check(const struct deliver_context *deliver, const char *text,
-    bool (*gone)(void *context), void *context, struct control_answer *answer)
+control_check(const struct deliver_context *deliver, const char *text, bool (*gone)(void *context),
+    void *context, struct control_answer *answer)
 {
 	struct asking asking = { .gone = gone, .context = context };
 	struct domain domain;
@@ -135,8 +135,10 @@ static void
 run_stream(void *context, struct control_stream *stream)
 {
 	struct streaming *streaming = context;
-	struct asking asking = { .gone = stream_is_gone, .context = streaming, .stream = stream,
-	    .doing = streaming->doing };
+	struct asking asking = { .gone = stream_is_gone,
+		.context = streaming,
+		.stream = stream,
+		.doing = streaming->doing };
 	json_t *object;
 
 	streaming->stream = stream;

@@ -25,8 +25,7 @@ control_show_policy(const struct gatherer *gatherer, const char *text,
 	if (control_domain(text, &domain, answer) != 0)
 		return;
 	arena = arena_new();
-	plan = gather_plan(gatherer, arena, domain.name, NULL, deadline_in(ANSWER_TIME_MS),
-	    &facts);
+	plan = gather_plan(gatherer, arena, domain.name, NULL, deadline_in(ANSWER_TIME_MS), &facts);
 	answer->status = 200;
 	answer->text = plan_text_json(domain.name, facts, plan);
 	arena_free(arena);

@@ -129,11 +129,15 @@ tlsrpt_query(const struct control_request *request)
 {
 	return (struct control_tlsrpt_query){ .conf = request->gatherer->conf,
 		.path = request->domain,
-		.domain = argument(request, "domain"), .after = argument(request, "after"),
-		.limit = PAGE_DEFAULT, .status = argument(request, "status") != NULL,
+		.domain = argument(request, "domain"),
+		.after = argument(request, "after"),
+		.limit = PAGE_DEFAULT,
+		.status = argument(request, "status") != NULL,
 		.sendable = argument(request, "sendable") != NULL,
-		.force = argument(request, "force") != NULL, .is_gone = is_gone,
-		.context = (void *)(uintptr_t)request, .uid = request->uid };
+		.force = argument(request, "force") != NULL,
+		.is_gone = is_gone,
+		.context = (void *)(uintptr_t)request,
+		.uid = request->uid };
 }
 
 static void
@@ -249,7 +253,8 @@ serve_watched(const struct route *route, const struct control_request *request,
 	if (!watched.broken_off)
 		return;
 	free(answer->text);
-	control_refuse(answer, 503, "stsgated is being stopped, or closes this socket: retry "
+	control_refuse(answer, 503,
+	    "stsgated is being stopped, or closes this socket: retry "
 	    "later");
 }
 

@@ -20,8 +20,7 @@ give(struct control_answer *answer, struct buf *text, const char *type)
 }
 
 void
-control_metrics(const struct gatherer *gatherer, const char *accept,
-    struct control_answer *answer)
+control_metrics(const struct gatherer *gatherer, const char *accept, struct control_answer *answer)
 {
 	struct buf text = { 0 };
 	const char *type;

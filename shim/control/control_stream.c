@@ -50,8 +50,9 @@ control_stream_new(void (*run)(void *context, struct control_stream *stream),
 {
 	struct control_stream *stream = xcalloc(1, sizeof(*stream));
 
-	*stream = (struct control_stream){ .run = run, .freed = freed, .context = context,
-	    .socket = -1 };
+	*stream = (struct control_stream){
+		.run = run, .freed = freed, .context = context, .socket = -1
+	};
 	(void)pthread_mutex_init(&stream->lock, NULL);
 	thread_condition(&stream->changed);
 	stream->writer = worker_start(WRITER_STACK, write_all, stream);

@@ -18,8 +18,8 @@ struct control_stream;
 
 /* run(context, stream) writes it, and is over when it returns; then freed(context). NULL: no thread
  * could be created, and context stays the caller's. */
-struct control_stream *control_stream_new(void (*run)(void *context,
-    struct control_stream *stream), void (*freed)(void *context), void *context);
+struct control_stream *control_stream_new(void (*run)(void *context, struct control_stream *stream),
+    void (*freed)(void *context), void *context);
 /* The writer's: a line without its end. */
 void control_stream_add(struct control_stream *stream, const char *line);
 bool control_stream_is_gone(struct control_stream *stream);	/* the reader has left */

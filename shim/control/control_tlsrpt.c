@@ -79,8 +79,9 @@ read_question(const struct control_tlsrpt *tlsrpt, const struct control_tlsrpt_q
 		control_refuse(answer, 400, "not a day: YYYY-MM-DD");
 		return -1;
 	}
-	if (read_domain(*slash == '/' ? slash + 1 : query->domain, &question->domain,
-	    answer) != 0 || read_domain(query->after, &question->after, answer) != 0)
+	if (read_domain(*slash == '/' ? slash + 1 : query->domain, &question->domain, answer) !=
+		0 ||
+	    read_domain(query->after, &question->after, answer) != 0)
 		return -1;
 	if (tlsrpt->tally != NULL)
 		return 0;
@@ -108,8 +109,7 @@ add_bundle(struct reports *reports, struct arena *arena, const struct bundle *bu
 	reports->domains++;
 	reporter_name_from(arena, reports->query->conf, &name);
 	buf_add_char(&reports->text, reports->text.length == 0 ? '[' : ',');
-	buf_add_text(&reports->text, report_json(arena, &bundle->report, &name,
-	    reports->running));
+	buf_add_text(&reports->text, report_json(arena, &bundle->report, &name, reports->running));
 }
 
 /* A page ends between two domains. */
@@ -127,7 +127,7 @@ add_report(void *context, const struct tally_report *report)
 	}
 	arena = arena_new();
 	reports->failed = bundle_scanned(reports->tlsrpt->tally, arena, reports->query->conf,
-	    report, &bundles) == STORE_FAILED;
+			      report, &bundles) == STORE_FAILED;
 	for (size_t i = 0; i < bundles.count; i++)
 		add_bundle(reports, arena, &bundles.at[i]);
 	arena_free(arena);
@@ -157,8 +157,9 @@ static void
 show_reports(const struct control_tlsrpt *tlsrpt, const struct control_tlsrpt_query *query,
     const struct question *question, struct control_answer *answer)
 {
-	struct reports reports = { .tlsrpt = tlsrpt, .query = query,
-		.running = question->day >= day_of(clock_wall_s()) };
+	struct reports reports = {
+		.tlsrpt = tlsrpt, .query = query, .running = question->day >= day_of(clock_wall_s())
+	};
 	enum store_result result = gather(&reports, question);
 
 	if (result == STORE_FAILED || reports.failed) {
@@ -191,10 +192,10 @@ add_entry(void *context, const char *key, const struct outbox_entry *entry)
 			return false;
 		(void)snprintf(entries->domain, sizeof(entries->domain), "%s", entry->domain);
 	}
-	object = json_pack("{s:s,s:s,s:i}", "domain", entry->domain,
-	    "state", outbox_state_name(entry->state), "tries", (int)entry->tries);
-	(void)json_object_set_new(object, "rua", json_sprintf(
-	    entry->scheme == RUA_HTTPS ? "%s" : "mailto:%s", entry->target));
+	object = json_pack("{s:s,s:s,s:i}", "domain", entry->domain, "state",
+	    outbox_state_name(entry->state), "tries", (int)entry->tries);
+	(void)json_object_set_new(object, "rua",
+	    json_sprintf(entry->scheme == RUA_HTTPS ? "%s" : "mailto:%s", entry->target));
 	if (entry->first_s != 0)
 		(void)json_object_set_new(object, "first", time_text(entry->first_s));
 	(void)json_object_set_new(object, entry->state == OUTBOX_WAITING ? "next" : "settled",
@@ -211,8 +212,8 @@ show_status(const struct control_tlsrpt *tlsrpt, const struct control_tlsrpt_que
 {
 	struct entries entries = { .array = json_array(), .left = query->limit };
 
-	if (outbox_scan(tlsrpt->store, question->day, question->domain.name,
-	    question->after.name, add_entry, &entries) != STORE_FAILED) {
+	if (outbox_scan(tlsrpt->store, question->day, question->domain.name, question->after.name,
+		add_entry, &entries) != STORE_FAILED) {
 		answer_json(entries.array, answer);
 		return;
 	}
@@ -267,10 +268,9 @@ describe_day(const struct control_tlsrpt *tlsrpt, int64_t day)
 
 	day_format(day, text);
 	(void)outbox_scan(tlsrpt->store, day, "", "", count_entry, counts);
-	object = json_pack("{s:s,s:s,s:I,s:I,s:I}", "date", text,
-	    "state", state_of(tlsrpt, day, planned, &state),
-	    "waiting", counts[OUTBOX_WAITING], "taken", counts[OUTBOX_TAKEN],
-	    "given_up", counts[OUTBOX_GIVEN_UP]);
+	object = json_pack("{s:s,s:s,s:I,s:I,s:I}", "date", text, "state",
+	    state_of(tlsrpt, day, planned, &state), "waiting", counts[OUTBOX_WAITING], "taken",
+	    counts[OUTBOX_TAKEN], "given_up", counts[OUTBOX_GIVEN_UP]);
 	if (planned)
 		(void)json_object_set_new(object, "send_at", time_text(state.send_at_s));
 	return object;
@@ -291,8 +291,8 @@ control_tlsrpt_days(const struct control_tlsrpt *tlsrpt, struct control_answer *
 static void
 add_result(void *context, const struct reporter_result *result)
 {
-	json_t *object = json_pack("{s:s,s:s,s:s,s:b}", "domain", result->domain,
-	    "rua", result->rua, "report_id", result->report_id, "taken", result->taken);
+	json_t *object = json_pack("{s:s,s:s,s:s,s:b}", "domain", result->domain, "rua",
+	    result->rua, "report_id", result->report_id, "taken", result->taken);
 
 	if (!result->taken && result->why[0] != '\0')
 		(void)json_object_set_new(object, "error", json_string(result->why));
@@ -353,10 +353,12 @@ control_tlsrpt_send(const struct control_tlsrpt *tlsrpt, const struct control_tl
 	if (read_question(tlsrpt, query, &question, answer) != 0)
 		return;
 	if (!reporter_may_send(query->conf))
-		control_refuse(answer, 403, "tlsrpt.organization and tlsrpt.contact must be set "
+		control_refuse(answer, 403,
+		    "tlsrpt.organization and tlsrpt.contact must be set "
 		    "before a report can be sent");
 	else if (question.day == day_of(clock_wall_s()) && !query->force)
-		control_refuse(answer, 409, "that day is not over yet: --force sends the figures "
+		control_refuse(answer, 409,
+		    "that day is not over yet: --force sends the figures "
 		    "so far, and does not replace the day's report");
 	else
 		send_reports(tlsrpt, query, &question, answer);

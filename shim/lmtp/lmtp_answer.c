@@ -49,8 +49,7 @@ wish_of(const struct lmtp_message *message, const struct body *body)
 
 /* The fields of the log's delivery line for a message without delivery. */
 static void
-log_refusal(const struct lmtp_message *message, const struct rcpt *rcpt,
-    const struct reply *reply)
+log_refusal(const struct lmtp_message *message, const struct rcpt *rcpt, const struct reply *reply)
 {
 	const char *status = reply_is_permanent(reply) ? "bounced" : "deferred";
 	char text[REPLY_LINE_MAX + 1];
@@ -60,16 +59,16 @@ log_refusal(const struct lmtp_message *message, const struct rcpt *rcpt,
 	reply_line(reply, text);
 	log_begin(&line, LOG_LEVEL_INFO, "delivery");
 	log_text(&line, "id", message->id);
-	log_text(&line, "from", message->sender.mailbox[0] != '\0' ?
-	    message->sender.mailbox : "<>");
+	log_text(&line, "from",
+	    message->sender.mailbox[0] != '\0' ? message->sender.mailbox : "<>");
 	log_text(&line, "to", rcpt->address.mailbox);
 	log_text(&line, "domain", rcpt->address.next_hop);
 	log_text(&line, "policy", "none");
 	log_text(&line, "tls", "none");
 	log_text(&line, "reused", "no");
 	/* The header of a message that was not kept is not known. */
-	log_text(&line, "wish", sender_wish_name(message->requiretls ? WISH_REQUIRETLS :
-	    WISH_NONE));
+	log_text(&line, "wish",
+	    sender_wish_name(message->requiretls ? WISH_REQUIRETLS : WISH_NONE));
 	log_text(&line, "status", status);
 	log_text(&line, "dsn", reply->enhanced);
 	log_text(&line, "reply", text);

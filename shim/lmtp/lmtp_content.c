@@ -41,8 +41,9 @@ refuse_size(struct lmtp_content *content)
 	struct reply refusal;
 
 	metrics_count(METRIC_MESSAGES_REFUSED, "size", NULL);
-	reply_set(&refusal, 552, "5.3.4", "the message is larger than %" PRIu64
-	    " octets (lmtp.max-message-size)", content->max_size);
+	reply_set(&refusal, 552, "5.3.4",
+	    "the message is larger than %" PRIu64 " octets (lmtp.max-message-size)",
+	    content->max_size);
 	refuse(content, &refusal);
 }
 

@@ -30,7 +30,7 @@ struct lmtp_server {
 	struct ip_port {
 		struct ip ip;
 		in_port_t port;	/* network order */
-	} *open;	/* TCP listeners that take whoever reaches them */
+	} * open;	/* TCP listeners that take whoever reaches them */
 	size_t open_count;
 	unsigned turned_away;	/* since they were last logged */
 	int64_t next_warning_ms;
@@ -149,8 +149,10 @@ warn_full(struct lmtp_server *server)
 	}
 	pthread_mutex_unlock(&server->lock);
 	if (turned_away > 0)
-		log_message(LOG_LEVEL_WARNING, "lmtp", "connections beyond lmtp.max-sessions:"
-		    " %u refused since the last such line", turned_away);
+		log_message(LOG_LEVEL_WARNING, "lmtp",
+		    "connections beyond lmtp.max-sessions:"
+		    " %u refused since the last such line",
+		    turned_away);
 }
 
 static void

@@ -47,8 +47,8 @@ patience(const struct lmtp_session *session)
 static void
 say(struct lmtp_session *session, const struct reply *reply)
 {
-	session->over |= !lmtp_answer_write(session->service, session->conf,
-	    session->stream, reply);
+	session->over |= !lmtp_answer_write(session->service, session->conf, session->stream,
+	    reply);
 }
 
 static void
@@ -152,9 +152,9 @@ obey_lhlo(struct lmtp_session *session)
 	session->hello = true;
 	/* RFC 2033 5: the first two are a must. */
 	if (stream_printf(session->stream, patience(session),
-	    "250-%s\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n"
-	    "250-SMTPUTF8\r\n250-SIZE %" PRIu64 "\r\n250-CHUNKING\r\n250 REQUIRETLS\r\n",
-	    conf->hostname, conf->lmtp.max_message_size) != STREAM_OK)
+		"250-%s\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n"
+		"250-SMTPUTF8\r\n250-SIZE %" PRIu64 "\r\n250-CHUNKING\r\n250 REQUIRETLS\r\n",
+		conf->hostname, conf->lmtp.max_message_size) != STREAM_OK)
 		session->over = true;
 }
 
@@ -166,7 +166,7 @@ begin_transaction(struct lmtp_session *session, const struct lmtp_command *comma
 
 	session->message.arena = arena_new();
 	if (address_parse(session->message.arena, command->path, command->path_length, true,
-	    &session->message.sender, &why) != 0) {
+		&session->message.sender, &why) != 0) {
 		reply_set(&reply, 553, "5.1.7", "sender: %s", why);
 		say(session, &reply);
 		reset(session);
@@ -230,7 +230,7 @@ obey_rcpt(struct lmtp_session *session, const struct lmtp_command *command)
 	} else if (session->message.rcpt_count >= session->conf->lmtp.max_recipients) {
 		answer(session, 452, "4.5.3", "too many recipients (lmtp.max-recipients)");
 	} else if (address_parse(session->message.arena, command->path, command->path_length, false,
-	    &address, &why) != 0) {
+		       &address, &why) != 0) {
 		reply_set(&reply, 553, "5.1.3", "recipient: %s", why);
 		say(session, &reply);
 	} else {
@@ -258,10 +258,8 @@ finish_message(struct lmtp_session *session)
 static struct lmtp_pace
 pace_of(const struct lmtp_session *session)
 {
-	return (struct lmtp_pace){
-		.step_ms = session->service->wait_ms,
-		.all = deadline_in(session->service->message_ms)
-	};
+	return (struct lmtp_pace){ .step_ms = session->service->wait_ms,
+		.all = deadline_in(session->service->message_ms) };
 }
 
 static void
@@ -419,7 +417,7 @@ read_command(struct lmtp_session *session, size_t *length, bool *too_long)
 		    length, deadline);
 		if (status != STREAM_LONG)
 			return status;
-		*too_long = true;	/* and on to where the next one starts */
+		*too_long = true; /* and on to where the next one starts */
 	}
 }
 

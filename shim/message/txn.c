@@ -296,8 +296,9 @@ listen_to_groups(struct txn *txn, struct listener *listener)
 	pthread_mutex_lock(&state->lock);
 	tell_settled(txn, listener);
 	while (state->groups_ended < txn->group_count) {
-		at = deadline_timespec(state->abandoned ? listener->next_look :
-		    deadline_earlier(listener->next_look, txn->deadline));
+		at = deadline_timespec(state->abandoned
+			? listener->next_look
+			: deadline_earlier(listener->next_look, txn->deadline));
 		pthread_cond_timedwait(&state->changed, &state->lock, &at);
 		look_after(txn, listener);	/* no wait begins with something untold */
 	}
@@ -335,7 +336,9 @@ txn_run(struct txn *txn, unsigned parallel,
     void *session)
 {
 	struct work work = { txn, deliver, context };
-	struct listener listener = { .answered = answered, .gone = gone, .session = session,
+	struct listener listener = { .answered = answered,
+		.gone = gone,
+		.session = session,
 		.next_look = deadline_in(WAIT_LOOK_MS) };
 	size_t count = txn->group_count < parallel ? txn->group_count : parallel;
 

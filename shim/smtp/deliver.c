@@ -155,8 +155,9 @@ may_stay(const struct walk *walk, unsigned sessions_before)
 {
 	unsigned most = walk->delivery->context->conf->smtp.sessions_per_message;
 
-	return walk->tries_left > walk->hosts_left && (most == 0 ||
-	    *walk->sessions == sessions_before || *walk->sessions + walk->hosts_left < most);
+	return walk->tries_left > walk->hosts_left &&
+	    (most == 0 || *walk->sessions == sessions_before ||
+		*walk->sessions + walk->hosts_left < most);
 }
 
 /* The addresses of a host from number *next on, while it does not turn out to be unfit for the
@@ -237,7 +238,7 @@ is_final(const struct walk *walk)
 {
 	return walk->failed.weight != VISIT_WEIGHT_NONE &&
 	    (walk->left == 0 || !reply_is_permanent(&walk->failed.reply) ||
-	    (walk->hosts_left == 0 && is_cut_short(walk)));
+		(walk->hosts_left == 0 && is_cut_short(walk)));
 }
 
 /* Is it REQUIRETLS that the hosts which were tried did not meet? */
@@ -256,8 +257,8 @@ settle_failed(struct walk *walk)
 	struct reply reply;
 
 	if (is_final(walk)) {
-		if (untried->code != 0 && (is_unmet(&walk->failed) ||
-		    reply_is_permanent(&walk->failed.reply)))
+		if (untried->code != 0 &&
+		    (is_unmet(&walk->failed) || reply_is_permanent(&walk->failed.reply)))
 			settle_rest(delivery, NULL, untried);
 		else
 			settle_rest(delivery, &walk->failed, &walk->failed.reply);
@@ -271,8 +272,10 @@ settle_failed(struct walk *walk)
 		settle_rest(delivery, &walk->failed, &reply);
 		return;
 	}
-	reply_set(&reply, 451, "4.4.2", "no host of %s accepted the message before the MTA hung "
-	    "up or lmtp.transaction-time was over", delivery->group->domain);
+	reply_set(&reply, 451, "4.4.2",
+	    "no host of %s accepted the message before the MTA hung "
+	    "up or lmtp.transaction-time was over",
+	    delivery->group->domain);
 	settle_rest(delivery, NULL, &reply);
 }
 
@@ -296,8 +299,7 @@ settle_by_plan(struct delivery *delivery, struct deliver_report *report)
 /* The plan after another look-up of the policy, with its facts. NULL: there is none, or the MTA
  * hung up meanwhile, or no session is left for its hosts. */
 static struct plan *
-plan_again(const struct walk *walk, struct arena *arena, struct facts *facts,
-    struct facts *before)
+plan_again(const struct walk *walk, struct arena *arena, struct facts *facts, struct facts *before)
 {
 	const struct delivery *delivery = walk->delivery;
 	struct plan *again;
@@ -357,8 +359,10 @@ settle_unheard(struct delivery *delivery)
 	struct reply reply;
 
 	delivery->plan = &none;
-	reply_set(&reply, 451, "4.4.2", "the MTA hung up, or lmtp.transaction-time was over, "
-	    "before the delivery to %s began", delivery->group->domain);
+	reply_set(&reply, 451, "4.4.2",
+	    "the MTA hung up, or lmtp.transaction-time was over, "
+	    "before the delivery to %s began",
+	    delivery->group->domain);
 	settle_rest(delivery, NULL, &reply);
 }
 

@@ -34,8 +34,8 @@ add_policy(struct log_line *line, const struct plan *plan, const struct plan_hos
 
 	log_text(line, "policy", policy_source_name(source));
 	if (source == SOURCE_DANE) {	/* which leaves out none but where it is enforced */
-		log_text(line, "mode", host != NULL && host->use ? plan_host_mode(plan, host) :
-		    "enforce");
+		log_text(line, "mode",
+		    host != NULL && host->use ? plan_host_mode(plan, host) : "enforce");
 		return;
 	}
 	log_text(line, "mode", plan->mode);
@@ -100,8 +100,8 @@ count_attempt(const struct delivery *delivery, const struct visit *visit)
 {
 	const char *policy = policy_source_name(source_of(delivery->plan, visit->host));
 
-	metrics_count(METRIC_ATTEMPTS, policy, visit->judged ?
-	    result_type_name(visit->judgement.finding.type) : "not-judged");
+	metrics_count(METRIC_ATTEMPTS, policy,
+	    visit->judged ? result_type_name(visit->judgement.finding.type) : "not-judged");
 	if (visit->judged)
 		metrics_count(METRIC_CONNECTIONS, tls_word(visit), NULL);
 }

@@ -71,8 +71,8 @@ await_connection(int fd, struct deadline deadline, const struct watch *watch)
 }
 
 int
-dial_connect(const struct ip *to, uint16_t port, const struct ip *source,
-    struct deadline deadline, const struct watch *watch)
+dial_connect(const struct ip *to, uint16_t port, const struct ip *source, struct deadline deadline,
+    const struct watch *watch)
 {
 	struct sockaddr_storage address;
 	socklen_t length = ip_to_sockaddr(to, port, &address);
@@ -81,8 +81,9 @@ dial_connect(const struct ip *to, uint16_t port, const struct ip *source,
 	if (fd < 0)
 		return -1;
 	if (connect(fd, (const struct sockaddr *)&address, length) != 0)
-		error = errno == EINPROGRESS || errno == EINTR ?
-		    await_connection(fd, deadline, watch) : errno;
+		error = errno == EINPROGRESS || errno == EINTR
+		    ? await_connection(fd, deadline, watch)
+		    : errno;
 	if (error == 0)
 		return fd;
 	close(fd);

@@ -108,7 +108,7 @@ find(struct host_memory *memory, const struct host_key *key, enum host_scope sco
 {
 	struct entry *entry;
 
-	LIST_FOREACH(entry, bucket_of(memory, key, scope), in_bucket)
+	LIST_FOREACH (entry, bucket_of(memory, key, scope), in_bucket)
 		if (is_of(entry, key, scope))
 			break;
 	return entry;
@@ -240,8 +240,8 @@ fail(struct host_memory *memory, struct entry *entry, int64_t now_ms, const char
 }
 
 void
-host_memory_serves(struct host_memory *memory, const struct host_key *key,
-    struct host_probe *probe, enum host_scope served)
+host_memory_serves(struct host_memory *memory, const struct host_key *key, struct host_probe *probe,
+    enum host_scope served)
 {
 	enum host_scope scope;
 	struct entry *entry;

@@ -294,7 +294,7 @@ find(struct keep *keep, const char *key)
 {
 	struct idle *idle;
 
-	LIST_FOREACH(idle, bucket_of(keep, key), in_bucket)
+	LIST_FOREACH (idle, bucket_of(keep, key), in_bucket)
 		if (strcmp(idle->key, key) == 0)
 			break;
 	return idle;
@@ -330,7 +330,7 @@ find_victim(struct keep *keep, enum slots_excess excess, const struct ip *ip, co
 {
 	struct idle *idle;
 
-	TAILQ_FOREACH(idle, &keep->ages, in_age) {
+	TAILQ_FOREACH (idle, &keep->ages, in_age) {
 		switch (excess) {
 		case SLOTS_EXCESS_NONE:
 			return NULL;

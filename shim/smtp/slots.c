@@ -112,7 +112,7 @@ let_go(struct slots *slots, int64_t now_ms)
 
 	while ((first = TAILQ_FIRST(&slots->lingering)) != NULL &&
 	    (slots->lingering_count > LIMIT_LINGERING_ADDRESSES ||
-	    now_ms - first->left_ms >= LINGER_MS)) {
+		now_ms - first->left_ms >= LINGER_MS)) {
 		unlinger(slots, first);
 		counter_free(slots, first);
 	}
@@ -256,8 +256,7 @@ wait_in_line(struct slots *slots, struct waiter *waiter, struct deadline deadlin
 	enqueue(slots, waiter);
 	while (!waiter->granted && !deadline_passed(deadline) &&
 	    !asked_and_gone(slots, gone, context) && !waiter->granted) {
-		until = deadline_timespec(
-		    deadline_earlier(deadline, deadline_in(WAIT_LOOK_MS)));
+		until = deadline_timespec(deadline_earlier(deadline, deadline_in(WAIT_LOOK_MS)));
 		pthread_cond_timedwait(&waiter->granted_now, &slots->lock, &until);
 		/* A limit that was learnt grows while nothing is given back. */
 		if (!waiter->granted && waiter->ip->allowed > 0)

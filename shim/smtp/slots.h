@@ -31,8 +31,8 @@ void slots_free(struct slots *slots);	/* no slot may be taken */
 /* Waits for a slot until the deadline. domain_limit 0: none. gone(context) is called now and then
  * while waiting and may be NULL: true ends the wait. false: 451 4.4.5. Every true is given back by
  * slots_give(). */
-bool slots_take(struct slots *slots, const struct ip *ip, const char *domain,
-    unsigned domain_limit, struct deadline deadline, bool (*gone)(void *context), void *context);
+bool slots_take(struct slots *slots, const struct ip *ip, const char *domain, unsigned domain_limit,
+    struct deadline deadline, bool (*gone)(void *context), void *context);
 void slots_give(struct slots *slots, const struct ip *ip, const char *domain);
 
 /* The caller has a slot: the host greeted its connection, or it is a kept one. Every welcome ends
@@ -54,12 +54,7 @@ void slots_park(struct slots *slots, const struct ip *ip, const char *domain);
 /* An idle connection was closed, or is in use again by a caller with a slot. */
 void slots_unpark(struct slots *slots, const struct ip *ip, const char *domain);
 
-enum slots_excess {
-	SLOTS_EXCESS_NONE,
-	SLOTS_EXCESS_PROCESS,
-	SLOTS_EXCESS_IP,
-	SLOTS_EXCESS_DOMAIN
-};
+enum slots_excess { SLOTS_EXCESS_NONE, SLOTS_EXCESS_PROCESS, SLOTS_EXCESS_IP, SLOTS_EXCESS_DOMAIN };
 /* The caller has a slot: which connections are too many, idle ones included? */
 enum slots_excess slots_excess(struct slots *slots, const struct ip *ip, const char *domain,
     unsigned domain_limit);

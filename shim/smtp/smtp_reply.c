@@ -83,8 +83,9 @@ append(struct smtp_reply *reply, const char *octets, size_t length)
 	size_t i;
 
 	for (i = 0; i < length && reply->text_length < sizeof(made->text) - 1; i++)
-		made->text[reply->text_length++] =
-		    octets[i] >= 0x20 && octets[i] <= 0x7e ? octets[i] : '?';
+		made->text[reply->text_length++] = octets[i] >= 0x20 && octets[i] <= 0x7e
+		    ? octets[i]
+		    : '?';
 }
 
 /* Lines become one, and an enhanced code repeated on each is kept once. */

@@ -99,8 +99,9 @@ rcpt_may_be_the_connection(const struct smtp_message *message, const struct repl
 {
 	const char *subject = reply->enhanced[0] != '\0' ? reply->enhanced + 1 : "";
 
-	return message->worn && (reply->code == 503 || reply->code == 554 ||
-	    strncmp(subject, ".5.", 3) == 0 || strncmp(subject, ".7.", 3) == 0);
+	return message->worn &&
+	    (reply->code == 503 || reply->code == 554 || strncmp(subject, ".5.", 3) == 0 ||
+		strncmp(subject, ".7.", 3) == 0);
 }
 
 static enum turn
@@ -112,8 +113,7 @@ hear_mail(struct smtp_client *client, struct smtp_message *message)
 		return TURN_ON;
 	}
 	client->spent = true;	/* with answers to a whole flight still to come */
-	if (!reply_is_permanent(&client->reply) ||
-	    may_be_the_connection(message, &client->reply))
+	if (!reply_is_permanent(&client->reply) || may_be_the_connection(message, &client->reply))
 		return TURN_ELSEWHERE;
 	take_open(message);
 	return TURN_REFUSED;
@@ -175,12 +175,14 @@ hear(struct smtp_client *client, struct smtp_message *message, size_t number,
 {
 	bool mail = number == 0, data = number == number_of_data(message);
 
-	*status = smtp_client_answer(client, mail ? "its answer to MAIL" :
-	    data ? "its answer to DATA" : "its answer to RCPT",
+	*status = smtp_client_answer(client,
+	    mail       ? "its answer to MAIL"
+		: data ? "its answer to DATA"
+		       : "its answer to RCPT",
 	    smtp_client_command_deadline(client));
 	if (*status != SMTP_ANSWERED)
-		return data && count_state(message, SMTP_RCPT_TAKEN) == 0 ? TURN_REFUSED :
-		    TURN_ELSEWHERE;
+		return data && count_state(message, SMTP_RCPT_TAKEN) == 0 ? TURN_REFUSED
+									  : TURN_ELSEWHERE;
 	if (mail)
 		return hear_mail(client, message);
 	return data ? hear_data(client, message) : hear_rcpt(client, message, number - 1);

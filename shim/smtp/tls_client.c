@@ -72,14 +72,14 @@ release_session(void *session)
 
 /* More certificates than a chain may have: no part of them makes any chain better. */
 static bool
-is_bulky(STACK_OF(X509) *chain)
+is_bulky(STACK_OF(X509) * chain)
 {
 	return chain != NULL && sk_X509_num(chain) > LIMIT_TLS_CHAIN + 2;	/* host and root */
 }
 
 /* What a session holds, about: OpenSSL unpacks each certificate and its key. */
 static size_t
-octets_of(const SSL_SESSION *session, STACK_OF(X509) *chain)
+octets_of(const SSL_SESSION *session, STACK_OF(X509) * chain)
 {
 	const unsigned char *ticket;
 	size_t octets = 0;
@@ -104,8 +104,7 @@ keep_session(SSL *ssl, SSL_SESSION *session)
 
 	if (io->key == NULL || SSL_SESSION_is_resumable(session) != 1 || is_bulky(chain))
 		return 0;
-	tls_sessions_put(io->sessions, io->key, session, octets_of(session, chain),
-	    io->shaken_ms);
+	tls_sessions_put(io->sessions, io->key, session, octets_of(session, chain), io->shaken_ms);
 	return 1;
 }
 
@@ -114,8 +113,7 @@ static const char *
 suites(bool strict, unsigned omit)
 {
 	if ((omit & TLS_OMIT_DHE) != 0)
-		return strict ? "DEFAULT:!kDHE:@SECLEVEL=2" :
-		    "ALL:!aNULL:!eNULL:!kDHE:@SECLEVEL=0";
+		return strict ? "DEFAULT:!kDHE:@SECLEVEL=2" : "ALL:!aNULL:!eNULL:!kDHE:@SECLEVEL=0";
 	return strict ? "DEFAULT:@SECLEVEL=2" : "ALL:!aNULL:!eNULL:@SECLEVEL=0";
 }
 
@@ -135,13 +133,14 @@ context_new(struct x509_trust *trust, bool strict)
 		return NULL;
 	}
 	x509_bound_effort(context);
-	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-	    (strict ? 0 : SSL_OP_LEGACY_SERVER_CONNECT));
+	SSL_CTX_set_options(context,
+	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+		(strict ? 0 : SSL_OP_LEGACY_SERVER_CONNECT));
 	SSL_CTX_set_read_ahead(context, 1);	/* a record, and its header, in one read */
-	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT |
-	    SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_set_mode(context,
+	    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(context, keep_session);
 	SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
 	SSL_CTX_set_cert_verify_callback(context, accept_for_now, NULL);
@@ -365,8 +364,9 @@ static const struct stream_ops tls_ops = {
 static bool
 omits_dhe(const struct tls_client *tls, const struct tls_wish *wish)
 {
-	return (wish->omit & TLS_OMIT_DHE) != 0 || (wish->session_key != NULL &&
-	    tls_sessions_shunned(tls->large_dh, wish->session_key, clock_monotonic_ms()));
+	return (wish->omit & TLS_OMIT_DHE) != 0 ||
+	    (wish->session_key != NULL &&
+		tls_sessions_shunned(tls->large_dh, wish->session_key, clock_monotonic_ms()));
 }
 
 /* 0, or -1: OpenSSL lacks memory. */
@@ -381,8 +381,9 @@ configure(struct tls_io *io, const struct tls_client *tls, const struct tls_wish
 	SSL_set_bio(io->ssl, wire, wire);
 	if (SSL_set_app_data(io->ssl, io) != 1)
 		return -1;
-	if (wish->strict && SSL_set_min_proto_version(io->ssl,
-	    wish->min_protocol == TLS_VERSION_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1)
+	if (wish->strict &&
+	    SSL_set_min_proto_version(io->ssl,
+		wish->min_protocol == TLS_VERSION_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1)
 		return -1;
 	if (omits_dhe(tls, wish) &&
 	    SSL_set_cipher_list(io->ssl, suites(wish->strict, TLS_OMIT_DHE)) != 1)
@@ -450,7 +451,7 @@ handshake(struct tls_io *io, struct deadline deadline, const struct watch *watch
 		}
 		/* A descriptor that cannot be waited on is not worth another word. */
 		if (wait_for(io->wire.fd, status == -STREAM_WANTS_IN ? POLLIN : POLLOUT,
-		    patience(io, deadline, silence, proof), watch) != WAIT_READY) {
+			patience(io, deadline, silence, proof), watch) != WAIT_READY) {
 			io->broken = true;
 			time_out(proof);
 			return;
@@ -509,8 +510,8 @@ offer_session(const struct tls_client *tls, struct tls_io *io, const struct tls_
 
 	io->shaken_ms = clock_monotonic_ms();
 	while (io->key != NULL && (wish->omit & TLS_OMIT_SESSION) == 0 &&
-	    (session = tls_sessions_take(tls->sessions, io->key,
-	    clock_monotonic_ms(), &shaken_ms)) != NULL) {
+	    (session = tls_sessions_take(tls->sessions, io->key, clock_monotonic_ms(),
+		 &shaken_ms)) != NULL) {
 		if (SSL_set_session(io->ssl, session) == 1)
 			measure(tls, io, wish, proof);
 		SSL_SESSION_free(session);

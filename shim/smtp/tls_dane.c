@@ -103,7 +103,7 @@ add_records(SSL *ssl, const struct tls_wish *wish)
 		const struct tlsa *tlsa = &wish->tlsa[i];
 
 		added += SSL_dane_tlsa_add(ssl, tlsa->usage, tlsa->selector, tlsa->matching,
-		    tlsa->data, tlsa->length) == 1;
+			     tlsa->data, tlsa->length) == 1;
 	}
 	return added > 0 ? 0 : -1;
 }
@@ -111,7 +111,7 @@ add_records(SSL *ssl, const struct tls_wish *wish)
 /* 1, or what X509_verify_cert() says when it could not do its work. */
 static int
 verify(const struct tls_dane *dane, X509_STORE_CTX *verifier, SSL *ssl, X509 *leaf,
-    STACK_OF(X509) *chain, const struct tls_wish *wish, struct found *found)
+    STACK_OF(X509) * chain, const struct tls_wish *wish, struct found *found)
 {
 	X509_VERIFY_PARAM *param;
 
@@ -137,12 +137,12 @@ name_match(SSL *ssl, struct proof *proof)
 
 	SSL_set_verify_result(ssl, X509_V_OK);	/* otherwise OpenSSL does not say */
 	if (SSL_get0_dane_tlsa(ssl, &usage, &selector, &matching, NULL, NULL) >= 0)
-		snprintf(proof->dane_match, sizeof(proof->dane_match), "%u %u %u",
-		    (unsigned)usage, (unsigned)selector, (unsigned)matching);
+		snprintf(proof->dane_match, sizeof(proof->dane_match), "%u %u %u", (unsigned)usage,
+		    (unsigned)selector, (unsigned)matching);
 }
 
 static void
-measure(const struct tls_dane *dane, SSL *ssl, X509 *leaf, STACK_OF(X509) *chain,
+measure(const struct tls_dane *dane, SSL *ssl, X509 *leaf, STACK_OF(X509) * chain,
     const struct tls_wish *wish, struct proof *proof)
 {
 	X509_STORE_CTX *verifier = X509_STORE_CTX_new();
@@ -164,8 +164,8 @@ measure(const struct tls_dane *dane, SSL *ssl, X509 *leaf, STACK_OF(X509) *chain
 }
 
 void
-tls_dane_measure(const struct tls_dane *dane, void *leaf, void *chain,
-    const struct tls_wish *wish, struct proof *proof)
+tls_dane_measure(const struct tls_dane *dane, void *leaf, void *chain, const struct tls_wish *wish,
+    struct proof *proof)
 {
 	SSL *ssl = NULL;
 

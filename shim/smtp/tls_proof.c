@@ -49,7 +49,7 @@ is_local(int x509_error)
 
 /* 1, or what X509_verify_cert() says when it could not do its work. */
 static int
-verify(X509_STORE_CTX *verifier, X509_STORE *store, X509 *leaf, STACK_OF(X509) *chain,
+verify(X509_STORE_CTX *verifier, X509_STORE *store, X509 *leaf, STACK_OF(X509) * chain,
     struct nearest *nearest)
 {
 	X509_VERIFY_PARAM *param;
@@ -67,13 +67,12 @@ verify(X509_STORE_CTX *verifier, X509_STORE *store, X509 *leaf, STACK_OF(X509) *
 
 /* false: it is no chain to be remembered. */
 static bool
-key_of(X509 *leaf, STACK_OF(X509) *chain, struct tls_chain_key *key)
+key_of(X509 *leaf, STACK_OF(X509) * chain, struct tls_chain_key *key)
 {
 	uint8_t digests[LIMIT_TLS_CHAIN + 2][SHA256_DIGEST_LENGTH];
 	int i, count = chain != NULL ? sk_X509_num(chain) : 0;
 
-	if (count > LIMIT_TLS_CHAIN + 1 ||
-	    X509_digest(leaf, EVP_sha256(), digests[0], NULL) != 1)
+	if (count > LIMIT_TLS_CHAIN + 1 || X509_digest(leaf, EVP_sha256(), digests[0], NULL) != 1)
 		return false;
 	for (i = 0; i < count; i++)
 		if (X509_digest(sk_X509_value(chain, i), EVP_sha256(), digests[i + 1], NULL) != 1)
@@ -94,7 +93,7 @@ seconds_of(const ASN1_TIME *time, int64_t *seconds)
 
 /* The time that all certificates of a verified chain, root included, have in common. */
 static bool
-common_time(STACK_OF(X509) *chain, int64_t *from_s, int64_t *until_s)
+common_time(STACK_OF(X509) * chain, int64_t *from_s, int64_t *until_s)
 {
 	int64_t from, until;
 	int i;
@@ -125,7 +124,7 @@ remember(const struct tls_roots *roots, const struct tls_chain_key *key, X509_ST
 }
 
 static void
-measure_chain(const struct tls_roots *roots, X509 *leaf, STACK_OF(X509) *chain,
+measure_chain(const struct tls_roots *roots, X509 *leaf, STACK_OF(X509) * chain,
     struct proof *proof)
 {
 	struct nearest nearest = { .error = X509_V_OK };
@@ -165,8 +164,8 @@ measure_names(X509 *leaf, const char *const *names, size_t name_count, struct pr
 }
 
 void
-tls_proof_measure(const struct tls_roots *roots, void *leaf, void *chain,
-    const char *const *names, size_t name_count, struct proof *proof)
+tls_proof_measure(const struct tls_roots *roots, void *leaf, void *chain, const char *const *names,
+    size_t name_count, struct proof *proof)
 {
 	proof->chain_ok = proof->name_ok = proof->local_fault = false;
 	proof->x509_error = X509_V_OK;
@@ -189,6 +188,6 @@ tls_proof_name_failure(struct proof *proof, const char *reason)
 	snprintf(token, sizeof(proof->failure), "%s",
 	    reason != NULL ? reason : "tls-handshake-failure");
 	for (i = 0; token[i] != '\0'; i++)
-		token[i] = isalnum((unsigned char)token[i]) ?
-		    (char)tolower((unsigned char)token[i]) : '-';
+		token[i] = isalnum((unsigned char)token[i]) ? (char)tolower((unsigned char)token[i])
+							    : '-';
 }

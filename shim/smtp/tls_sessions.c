@@ -115,7 +115,7 @@ newest(struct tls_sessions *sessions, const char *key)
 {
 	struct entry *entry;
 
-	TAILQ_FOREACH(entry, bucket_of(sessions, key), in_bucket)
+	TAILQ_FOREACH (entry, bucket_of(sessions, key), in_bucket)
 		if (strcmp(entry->key, key) == 0)
 			break;
 	return entry;
@@ -127,7 +127,7 @@ oldest_beyond(struct tls_sessions *sessions, const char *key, size_t most)
 	struct entry *entry, *oldest = NULL;
 	size_t count = 0;
 
-	TAILQ_FOREACH(entry, bucket_of(sessions, key), in_bucket) {
+	TAILQ_FOREACH (entry, bucket_of(sessions, key), in_bucket) {
 		if (strcmp(entry->key, key) != 0)
 			continue;
 		oldest = entry;
@@ -145,8 +145,7 @@ surplus(struct tls_sessions *sessions, const char *key)
 }
 
 static void
-add(struct tls_sessions *sessions, const char *key, void *session, size_t octets,
-    int64_t shaken_ms)
+add(struct tls_sessions *sessions, const char *key, void *session, size_t octets, int64_t shaken_ms)
 {
 	size_t size = strlen(key) + 1;
 	struct entry *entry = xcalloc(1, sizeof(*entry) + size), *victim;

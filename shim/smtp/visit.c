@@ -86,8 +86,10 @@ describe_trouble(const struct call *call, enum smtp_status status, struct reply 
 		    client->awaited);
 		break;
 	case SMTP_STOPPED:
-		reply_set(reply, 451, "4.4.2", "%s: cancelled while waiting for %s, since the MTA "
-		    "hung up or lmtp.transaction-time is over", call->who, client->awaited);
+		reply_set(reply, 451, "4.4.2",
+		    "%s: cancelled while waiting for %s, since the MTA "
+		    "hung up or lmtp.transaction-time is over",
+		    call->who, client->awaited);
 		break;
 	}
 }
@@ -308,8 +310,8 @@ weight_of(const struct reply *reply)
 {
 	if (reply_is_permanent(reply))
 		return VISIT_WEIGHT_UNPROTECTED;
-	return strncmp(reply->enhanced, "4.7.", 4) == 0 ? VISIT_WEIGHT_POLICY :
-	    VISIT_WEIGHT_TROUBLE;
+	return strncmp(reply->enhanced, "4.7.", 4) == 0 ? VISIT_WEIGHT_POLICY
+							: VISIT_WEIGHT_TROUBLE;
 }
 
 static struct tls_wish
@@ -351,8 +353,8 @@ try_without(struct call *call, unsigned omit)
 	visit->handshakes++;
 	tls_omit_text(omit, words);
 	reply_set(&visit->reply, 451, "4.7.5",
-	    "%s: the TLS handshake failed (%s); retried without %s",
-	    call->who, visit->proof.failure, words);
+	    "%s: the TLS handshake failed (%s); retried without %s", call->who,
+	    visit->proof.failure, words);
 	return visit_over(call, VISIT_OMIT, VISIT_WEIGHT_NONE);
 }
 
@@ -363,9 +365,10 @@ go_plaintext(struct call *call)
 
 	if (call->visit->handshakes + 1 < HANDSHAKES_MOST)
 		return visit_over(call, VISIT_PLAINTEXT, VISIT_WEIGHT_NONE);
-	reply_set(reply, 451, "4.4.2", "%s: %d TLS handshakes failed, last error: %s; the "
-	    "receiving site must repair its TLS", call->who, HANDSHAKES_MOST,
-	    call->visit->proof.failure);
+	reply_set(reply, 451, "4.4.2",
+	    "%s: %d TLS handshakes failed, last error: %s; the "
+	    "receiving site must repair its TLS",
+	    call->who, HANDSHAKES_MOST, call->visit->proof.failure);
 	name_way_out(call, "tls = \"none\"", "to send without");
 	return visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
 }

@@ -177,8 +177,8 @@ pass_over(struct call *call, const struct host_note *note)
 	name_scope(call, note->scope, whom, sizeof(whom));
 	reply_set(&call->visit->reply, 451, "4.4.1",
 	    "%s: skipped%s until %s UTC after %u failure%s (smtp.host-retry); last error: "
-	    "%s", call->who, whom, until, note->failures, note->failures == 1 ? "" : "s",
-	    note->last);
+	    "%s",
+	    call->who, whom, until, note->failures, note->failures == 1 ? "" : "s", note->last);
 	call->visit->logged = true;
 	(void)visit_over(call, VISIT_NEXT, VISIT_WEIGHT_PASSED);
 }
@@ -228,8 +228,7 @@ dial_and_tell(struct call *call)
 
 	if (hosts == NULL) {
 		dial(call);
-	} else if (host_memory_claim(hosts, &call->at, clock_monotonic_ms(), &call->probe,
-	    &note)) {
+	} else if (host_memory_claim(hosts, &call->at, clock_monotonic_ms(), &call->probe, &note)) {
 		pass_over(call, &note);
 	} else {
 		dial(call);
@@ -265,8 +264,8 @@ make_key(struct call *call)
 
 	ip_format(&call->at.source, source);
 	buf_printf(&call->key, "%s\n%s\n%u\n%s\n%s\n%s\n%s", host->name, call->visit->address,
-	    (unsigned)call->at.port, sni != NULL ? sni : "", source,
-	    visit_hostname(call->delivery), word_for_tls(call));
+	    (unsigned)call->at.port, sni != NULL ? sni : "", source, visit_hostname(call->delivery),
+	    word_for_tls(call));
 	for (i = 0; i < host->name_count; i++)
 		buf_printf(&call->key, "\n%s", host->names[i]);
 	for (i = 0; destination != NULL && i < destination->ignore.count; i++)
@@ -290,7 +289,7 @@ may_keep(const struct call *call)
 		return false;
 	return visit->proof.tls == PROOF_ESTABLISHED ||
 	    ((visit->proof.tls == PROOF_NOT_OFFERED || call->delivery->plan->no_tls) &&
-	    visit->host->demand_count == 0);
+		visit->host->demand_count == 0);
 }
 
 void
@@ -307,8 +306,8 @@ visit_keep(struct call *call)
 	if (!may_keep(call))
 		return;
 	stream_watch(call->client.stream, NULL);
-	if (!keep_put(call->delivery->context->keep, call->key.data,
-	    &call->at.ip, call->slot, &kept))
+	if (!keep_put(call->delivery->context->keep, call->key.data, &call->at.ip, call->slot,
+		&kept))
 		return;
 	call->parked = true;
 	call->welcome = false;
@@ -408,10 +407,12 @@ with_slot(struct call *call)
 	struct visit *visit = call->visit;
 
 	if (!slots_take(slots, visit->ip, call->slot, limit, visit->slot_deadline,
-	    visit_is_abandoned, call)) {
-		reply_set(&visit->reply, 451, "4.4.5", "%s: no connection was free in time: see "
+		visit_is_abandoned, call)) {
+		reply_set(&visit->reply, 451, "4.4.5",
+		    "%s: no connection was free in time: see "
 		    "smtp.max-deliveries, smtp.max-per-host and max-connections; the host itself "
-		    "may allow fewer", call->who);
+		    "may allow fewer",
+		    call->who);
 		(void)visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
 		return;
 	}
@@ -438,8 +439,8 @@ visit_connect(struct call *call)
 	call->at.sender = delivery->txn->sender.next_hop;
 	if (source != NULL)
 		call->at.source = *source;
-	call->slot = delivery->destination != NULL ? delivery->destination->name :
-	    delivery->group->domain;
+	call->slot = delivery->destination != NULL ? delivery->destination->name
+						   : delivery->group->domain;
 	/* Nobody waits for a slot to an address that is passed over anyway. */
 	if (hosts != NULL && host_memory_passes(hosts, &call->at, clock_monotonic_ms(), &note)) {
 		pass_over(call, &note);

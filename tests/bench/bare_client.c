@@ -78,7 +78,7 @@ more(struct connection *connection)
 
 	if (connection->ssl != NULL) {
 		if (SSL_read_ex(connection->ssl, connection->input + connection->have, room,
-		    &got) != 1)
+			&got) != 1)
 			die("read under TLS");
 	} else {
 		read_octets = read(connection->fd, connection->input + connection->have, room);

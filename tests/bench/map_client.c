@@ -83,7 +83,7 @@ take_answers(struct asker *asker)
 	const char *payload;
 
 	while (netstring_parse(asker->in + at, asker->length - at, 100000, &payload, &length,
-	    &used) == NETSTRING_OK) {
+		   &used) == NETSTRING_OK) {
 		if (length < 9 || memcmp(payload, "OK secure", 9) != 0)
 			wrong++;
 		at += used;
@@ -96,8 +96,8 @@ take_answers(struct asker *asker)
 static void
 listen_to(struct asker *asker, size_t depth)
 {
-	ssize_t got = recv(asker->fd, asker->in + asker->length,
-	    sizeof(asker->in) - asker->length, 0);
+	ssize_t got = recv(asker->fd, asker->in + asker->length, sizeof(asker->in) - asker->length,
+	    0);
 
 	if (got <= 0)
 		fail("the server closed a connection");

@@ -42,8 +42,9 @@ tell(const char *what, uint64_t count, int64_t began_ms)
 static void
 count_session(struct tally *tally, int64_t day, const char *domain, const char *record, bool failed)
 {
-	const char *mx = "mx1.example", *lines[] = { "version: STSv1", "mode: enforce",
-		"mx: mx1.example", "max_age: 604800" };
+	const char *mx = "mx1.example",
+		   *lines[] = { "version: STSv1", "mode: enforce", "mx: mx1.example",
+			   "max_age: 604800" };
 	struct outcome_failure failure = { RESULT_CERTIFICATE_EXPIRED, "192.0.2.1", mx, mx,
 		"198.51.100.2", "", "X509_V_ERR_CERT_HAS_EXPIRED" };
 	struct outcome outcome = { { OUTCOME_STS, domain, lines, 4, &mx, 1 }, failed,
@@ -101,7 +102,8 @@ main(int argc, char **argv)
 	if (argc < 4 || day_parse(argv[3], &day) != 0 ||
 	    (strcmp(argv[1], "fill") == 0 ? argc != 7 : strcmp(argv[1], "build") != 0)) {
 		fputs("usage: reports fill DIRECTORY DAY SESSIONS DOMAINS RECORD\n"
-		    "       reports build DIRECTORY DAY\n", stderr);
+		      "       reports build DIRECTORY DAY\n",
+		    stderr);
 		return 64;
 	}
 	store = store_open("bdb", argv[2], why, sizeof(why));

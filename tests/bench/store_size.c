@@ -58,7 +58,8 @@ name(char domain[64], unsigned long i)
 static enum shelf_change
 fill(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 {
-	static const char body[] = "version: STSv1\nmode: enforce\nmx: mx1.mail.example.net\n"
+	static const char body[] =
+	    "version: STSv1\nmode: enforce\nmx: mx1.mail.example.net\n"
 	    "mx: mx2.mail.example.net\nmx: *.backup.example.net\nmax_age: 604800\n";
 	struct finding finding;
 
@@ -149,7 +150,8 @@ measure(const char *directory, unsigned long count, double first)
 	store_close(open_or_die(directory));
 	after_crash = seconds() - began;
 	printf("%8lu policies: open %.2f s, open and close after a crash %.2f s, look-up %.1f us"
-	    " (x %.2f)\n", count, after_end, after_crash, best, first > 0 ? best / first : 1.0);
+	       " (x %.2f)\n",
+	    count, after_end, after_crash, best, first > 0 ? best / first : 1.0);
 	return best;
 }
 

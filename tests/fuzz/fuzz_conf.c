@@ -19,7 +19,7 @@
 #include "base/conf/conf.h"
 #include "tests/fuzz/fuzz.h"
 
-#define SECRET "value-of-the-environment"
+#define SECRET	"value-of-the-environment"
 
 /* said: the file says it itself, so that it need not come from the environment. */
 static void
@@ -28,8 +28,9 @@ check_conf(const struct conf *conf, bool said)
 	if (conf->hostname == NULL || conf->hostname[0] == '\0' || conf->smtp.port == 0 ||
 	    conf->lmtp.max_sessions == 0 || conf->dns.timeout < 1000)
 		abort();
-	if (!said && (strstr(conf->user, SECRET) != NULL ||
-	    strstr(conf->tlsrpt.organization, SECRET) != NULL))
+	if (!said &&
+	    (strstr(conf->user, SECRET) != NULL ||
+		strstr(conf->tlsrpt.organization, SECRET) != NULL))
 		abort();
 	(void)conf_destination_find(conf, "a.example.com");
 }
@@ -43,9 +44,10 @@ check_errors(const struct conf *conf, const char *path, const char *errors)
 
 	if (conf != NULL && errors[0] != '\0')
 		abort();
-	if (conf == NULL && (end == NULL || end[1] != '\0' ||
-	    strncmp(errors, path, strlen(path)) != 0 ||
-	    (length >= strlen(unread) && strcmp(errors + length - strlen(unread), unread) == 0)))
+	if (conf == NULL &&
+	    (end == NULL || end[1] != '\0' || strncmp(errors, path, strlen(path)) != 0 ||
+		(length >= strlen(unread) &&
+		    strcmp(errors + length - strlen(unread), unread) == 0)))
 		abort();
 }
 

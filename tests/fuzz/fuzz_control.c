@@ -32,7 +32,7 @@
 
 #define INPUT_MAX	100000	/* goes into the socket in one piece, with nobody reading */
 #define TARGET_MAX	4000
-#define SECONDS		20
+#define SECONDS	20
 
 static struct conf conf;
 static struct deliver_context deliver;
@@ -193,8 +193,9 @@ start(void)
 	context.conf = context.gatherer.conf = &conf;
 	context.deliver = &deliver;
 	context.gatherer.sts_cache = sts_cache_new(&conf, NULL, NULL, store);
-	context.tlsrpt = (struct control_tlsrpt){ .conf = &conf, .store = store,
-		.tally = tally_new(store, 86400) };
+	context.tlsrpt = (struct control_tlsrpt){
+		.conf = &conf, .store = store, .tally = tally_new(store, 86400)
+	};
 	deliver = (struct deliver_context){ .conf = &conf, .gatherer = context.gatherer };
 	address.sun_family = AF_UNIX;	/* and no name: the kernel finds one outside the files */
 	require(bind(listener, (struct sockaddr *)&address, sizeof(sa_family_t)) == 0);
@@ -217,8 +218,10 @@ ask(const char *line, size_t line_length, const uint8_t *body, size_t length, st
 	require(fd >= 0 && connect(fd, (struct sockaddr *)&address, address_length) == 0);
 	require(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0);
 	buf_add(&request, line, line_length);
-	buf_printf(&request, " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-	    "Content-Length: %zu\r\n\r\n", length);
+	buf_printf(&request,
+	    " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+	    "Content-Length: %zu\r\n\r\n",
+	    length);
 	buf_add(&request, body, length);
 	/* The server may hang up before it has read all. */
 	(void)(send(fd, request.data, request.length, MSG_NOSIGNAL) == (ssize_t)request.length);
@@ -283,8 +286,8 @@ check_response(struct buf *heard)
 	body += 4;
 	type = header(text, "Content-Type");
 	size = header(text, "Content-Length");
-	require(status == 204 || (size != NULL &&
-	    strtoul(size, NULL, 10) == heard->length - (size_t)(body - text)));
+	require(status == 204 ||
+	    (size != NULL && strtoul(size, NULL, 10) == heard->length - (size_t)(body - text)));
 	require(status != 200 || type != NULL);
 	check_body(type, body, heard->length - (size_t)(body - text));
 	return status;

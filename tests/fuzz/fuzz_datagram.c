@@ -34,8 +34,9 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
 			datagram_write(&twice, &again);
 		else if (text.length <= LIMIT_DATAGRAM)
 			abort();
-		if (text.length <= LIMIT_DATAGRAM && (text.length != twice.length ||
-		    memcmp(text.data, twice.data, text.length) != 0))
+		if (text.length <= LIMIT_DATAGRAM &&
+		    (text.length != twice.length ||
+			memcmp(text.data, twice.data, text.length) != 0))
 			abort();
 	}
 	buf_free(&twice);

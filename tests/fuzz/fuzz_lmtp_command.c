@@ -36,7 +36,7 @@ check_address(const struct lmtp_command *command)
 	const char *why = NULL;
 
 	if (address_parse(arena, command->path, command->path_length, command->verb == LMTP_MAIL,
-	    &address, &why) == 0) {
+		&address, &why) == 0) {
 		check_text(address.mailbox);
 		check_text(address.next_hop);
 		require(address.utf8 || address.wire != NULL);

@@ -85,13 +85,15 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
 		take(spool, wire, length, length, &whole);
 		take(spool, wire, length, (size_t)input[0] % 16 + 1, &cut);
 		require(whole.taken == cut.taken && whole.ended == cut.ended);
-		require(whole.content.length == cut.content.length && (whole.content.length == 0 ||
-		    memcmp(whole.content.data, cut.content.data, whole.content.length) == 0));
+		require(whole.content.length == cut.content.length &&
+		    (whole.content.length == 0 ||
+			memcmp(whole.content.data, cut.content.data, whole.content.length) == 0));
 		if (whole.ended)
 			require(whole.taken >= 3 &&
 			    memcmp(wire + whole.taken - 3, ".\r\n", 3) == 0 &&
-			    (whole.taken == 3 || (whole.taken >= 5 &&
-			    memcmp(wire + whole.taken - 5, "\r\n", 2) == 0)));
+			    (whole.taken == 3 ||
+				(whole.taken >= 5 &&
+				    memcmp(wire + whole.taken - 5, "\r\n", 2) == 0)));
 		check_line_ends(&whole.content);
 		buf_free(&whole.content);
 		buf_free(&cut.content);

@@ -40,8 +40,8 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
 			abort();
 		break;
 	case MAP_KEY_DOMAIN:
-		if (!domain_is_host(domain.name) || map_next_hop(domain.name,
-		    strlen(domain.name), &again) != MAP_KEY_DOMAIN ||
+		if (!domain_is_host(domain.name) ||
+		    map_next_hop(domain.name, strlen(domain.name), &again) != MAP_KEY_DOMAIN ||
 		    strcmp(domain.name, again.name) != 0)
 			abort();
 		break;

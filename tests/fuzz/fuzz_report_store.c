@@ -27,8 +27,7 @@ struct place {
 };
 
 static const struct place places[] = {
-	{ STORE_OUTBOX, "i ", " a.example " DIGEST " " DIGEST,
-	    "0 1 1 1 mailto a@b.example\naway" },
+	{ STORE_OUTBOX, "i ", " a.example " DIGEST " " DIGEST, "0 1 1 1 mailto a@b.example\naway" },
 	{ STORE_OUTBOX, "p ", "", "1767225600 0 a.example" },
 	{ STORE_OUTBOX, "w ", "", "" },
 	{ STORE_TALLY, "", " a.example " DIGEST, "1\nv=TLSRPTv1;rua=mailto:a@b.example" },
@@ -48,8 +47,10 @@ static const struct conf conf = { .destinations = none, .tlsrpt = { .success_onl
 static bool
 write_report(void *context, const struct tally_report *report)
 {
-	struct reporter_name name = { .organization = "A", .contact = "a@b.example",
-		.sender = "a@b.example", .submitter = "b.example" };
+	struct reporter_name name = { .organization = "A",
+		.contact = "a@b.example",
+		.sender = "a@b.example",
+		.submitter = "b.example" };
 	struct arena *arena = arena_new();
 	size_t *octets = context;
 

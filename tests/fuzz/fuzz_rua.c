@@ -18,9 +18,10 @@ check_target(const struct rua *rua)
 {
 	const char *c;
 
-	if (rua->target[0] == '\0' || (rua->scheme == RUA_MAILTO &&
-	    (strchr(rua->target, '@') == NULL ||
-	    strchr(rua->target, '@') != strrchr(rua->target, '@'))))
+	if (rua->target[0] == '\0' ||
+	    (rua->scheme == RUA_MAILTO &&
+		(strchr(rua->target, '@') == NULL ||
+		    strchr(rua->target, '@') != strrchr(rua->target, '@'))))
 		abort();
 	for (c = rua->target; *c != '\0'; c++)
 		if (*c <= 0x20 || *c >= 0x7f || *c == '<' || *c == '>' || *c == '"')

@@ -26,7 +26,10 @@ look(void *context, const char *key, const struct buf *record)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	union { const uint8_t *in; void *out; } octets = { .in = data };
+	union {
+		const uint8_t *in;
+		void *out;
+	} octets = { .in = data };
 	unsigned sum = 0;
 	FILE *dump;
 

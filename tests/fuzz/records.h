@@ -13,7 +13,7 @@
 
 #include "policy/sts.h"
 
-#define RECORDS_MAX 8
+#define RECORDS_MAX	8
 
 /* Records are separated by LF. */
 static inline size_t

@@ -74,7 +74,8 @@ main(int argc, char **argv)
 	if (argc > 1)
 		buf_add_text(&directory, argv[1]);
 	else
-		buf_printf(&directory, "%s/tests/fuzz/corpus/%s", source == NULL ? "." : source, name);
+		buf_printf(&directory, "%s/tests/fuzz/corpus/%s", source == NULL ? "." : source,
+		    name);
 	files = replay_directory(buf_text(&directory));
 	printf("%d inputs replayed\n", files);
 	buf_free(&directory);

@@ -52,7 +52,8 @@ set_names(X509 *cert, const char *cn, X509 *issuer)
 	X509_NAME *name = X509_get_subject_name(cert);
 
 	need(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)cn, -1, -1,
-	    0) == 1, "CN");
+		 0) == 1,
+	    "CN");
 	need(X509_set_issuer_name(cert, X509_get_subject_name(issuer)) == 1, "issuer");
 }
 

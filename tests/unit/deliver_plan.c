@@ -12,8 +12,7 @@
 
 struct plan *
 gather_plan_for(const struct gatherer *gatherer, struct arena *arena, const char *domain,
-    const struct ip *literal, enum sender_wish wish, struct deadline deadline,
-    struct facts **facts)
+    const struct ip *literal, enum sender_wish wish, struct deadline deadline, struct facts **facts)
 {
 	struct plan *plan = arena_alloc(arena, sizeof(*plan));
 
@@ -21,7 +20,7 @@ gather_plan_for(const struct gatherer *gatherer, struct arena *arena, const char
 	(void)literal;
 	(void)deadline;
 	if (facts != NULL)
-		*facts = NULL;	/* no policy is asked again */
+		*facts = NULL; /* no policy is asked again */
 	*plan = *world_plan;
 	plan->domain = domain;
 	plan->wish = wish;

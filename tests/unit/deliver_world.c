@@ -64,8 +64,8 @@ world_init(struct world *world, size_t host_count)
 {
 	static struct ip ip;
 	static char hostname[] = "out.example.org", domain[] = DOMAIN;
-	static const char *names[WORLD_HOSTS] = {
-		"mx1.example.net", "mx2.example.net", "mx3.example.net", "mx4.example.net" };
+	static const char *names[WORLD_HOSTS] = { "mx1.example.net", "mx2.example.net",
+		"mx3.example.net", "mx4.example.net" };
 	size_t i;
 
 	memset(world, 0, sizeof(*world));
@@ -82,12 +82,20 @@ world_init(struct world *world, size_t host_count)
 	world->sender = "sender@example.org";
 	world->content = "Subject: test\r\n\r\nhello\r\n";
 	world->slots = slots_new(10, 10);
-	world->plan = (struct plan){ .verdict = PLAN_USE, .hosts = world->hosts,
-		.host_count = host_count, .use_count = host_count, .plaintext_retry = true };
+	world->plan = (struct plan){ .verdict = PLAN_USE,
+		.hosts = world->hosts,
+		.host_count = host_count,
+		.use_count = host_count,
+		.plaintext_retry = true };
 	for (i = 0; i < host_count; i++)
-		world->hosts[i] = (struct plan_host){ .name = names[i], .sni = names[i],
-			.names = &names[i], .name_count = 1, .addresses = &ip, .address_count = 1,
-			.use = true, .mx_match = true };
+		world->hosts[i] = (struct plan_host){ .name = names[i],
+			.sni = names[i],
+			.names = &names[i],
+			.name_count = 1,
+			.addresses = &ip,
+			.address_count = 1,
+			.use = true,
+			.mx_match = true };
 }
 
 void
@@ -159,10 +167,12 @@ run_before(struct world *world, struct deliver_context *context)
 static void
 run(struct world *world)
 {
-	static const struct keep_rules rules = { .idle_ms = 60000, .time_ms = 60000,
-		.messages = 100 };
-	struct deliver_context context = { .conf = &world->conf, .tls = tls,
-		.slots = world->slots, .hosts = world->memory };
+	static const struct keep_rules rules = {
+		.idle_ms = 60000, .time_ms = 60000, .messages = 100
+	};
+	struct deliver_context context = {
+		.conf = &world->conf, .tls = tls, .slots = world->slots, .hosts = world->memory
+	};
 	int64_t began;
 	pthread_t mta;
 
@@ -183,12 +193,12 @@ run(struct world *world)
 }
 
 void
-world_deliver(struct world *world, const char *const *const *scripts,
-    const char *const *recipients)
+world_deliver(struct world *world, const char *const *const *scripts, const char *const *recipients)
 {
 	static const char *const one[] = { "someone@" DOMAIN, NULL };
-	struct peer_tls peer_tls = { .cert = good, .sigalgs = world->sigalgs,
-		.max_version = world->max_version };
+	struct peer_tls peer_tls = {
+		.cert = good, .sigalgs = world->sigalgs, .max_version = world->max_version
+	};
 	struct spool *spool = spool_new("/tmp", 64 << 20);
 	struct address sender;
 	struct body *body;

@@ -34,10 +34,10 @@ struct world {
 	bool smtputf8;
 	enum sender_wish wish;
 	int64_t time_ms;	/* of the transaction */
-	const char *abandon_after;	/* once a host has heard this the MTA hangs up; NULL: it stays */
+	const char *abandon_after; /* once a host has heard this the MTA hangs up; NULL: it stays */
 	bool gone;	/* the MTA hung up before this group had its turn: there is no plan */
 	struct slots *slots;
-	unsigned before;	/* messages to before@example.net that go first, and on whose connections
+	unsigned before; /* messages to before@example.net that go first, and on whose connections
 				   the one of the test may go */
 	struct host_memory *memory;	/* the test's own; NULL: nothing is remembered */
 	const char *sigalgs;	/* of the peer, see struct peer_tls */
@@ -90,16 +90,26 @@ const char *world_reply(const struct world *world, size_t rcpt);
 bool world_was_content_heard(const struct world *world);
 void world_free(struct world *world);
 
-#define WORLD_SCRIPT(...)	(const char *const[]){ __VA_ARGS__, NULL }
-#define WORLD_SCRIPTS(...)	(const char *const *const[]){ __VA_ARGS__, NULL }
+#define WORLD_SCRIPT(...)	\
+	(const char *const[]) \
+	{ \
+		__VA_ARGS__, NULL \
+	}
+#define WORLD_SCRIPTS(...)	\
+	(const char *const *const[]) \
+	{ \
+		__VA_ARGS__, NULL \
+	}
 
 #define HELLO	"S 220 mx ESMTP", "C EHLO out.example.org", "S 250-mx", "S 250 PIPELINING"
-#define MAIL_TO_DATA	"C MAIL FROM:<sender@example.org>", "S 250 2.1.0 Ok", \
-	"C RCPT TO:<someone@example.net>", "S 250 2.1.5 Ok", "C DATA", "S 354 Go on"
+#define MAIL_TO_DATA	\
+	"C MAIL FROM:<sender@example.org>", "S 250 2.1.0 Ok", "C RCPT TO:<someone@example.net>", \
+	    "S 250 2.1.5 Ok", "C DATA", "S 354 Go on"
 #define TAKE	MAIL_TO_DATA, "D", "S 250 2.0.0 Ok: queued as 1", "C QUIT"
-#define TO_STARTTLS	"S 220 mx ESMTP", "C EHLO out.example.org", "S 250-mx", "S 250 STARTTLS", \
-	"C STARTTLS"
-#define HELLO_TLS	TO_STARTTLS, "S 220 2.0.0 Go ahead", "T", "C EHLO out.example.org", \
-	"S 250-mx", "S 250 PIPELINING"
+#define TO_STARTTLS	\
+	"S 220 mx ESMTP", "C EHLO out.example.org", "S 250-mx", "S 250 STARTTLS", "C STARTTLS"
+#define HELLO_TLS	\
+	TO_STARTTLS, "S 220 2.0.0 Go ahead", "T", "C EHLO out.example.org", "S 250-mx", \
+	    "S 250 PIPELINING"
 
 #endif

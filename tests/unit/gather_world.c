@@ -75,8 +75,10 @@ enum resolver_health
 resolver_fault(struct resolver *resolver, char words[RESOLVER_FAULT_MAX])
 {
 	(void)resolver;
-	snprintf(words, RESOLVER_FAULT_MAX, "%s", world.fault == RESOLVER_BROKEN ? "repair "
-	    "it" : "");
+	snprintf(words, RESOLVER_FAULT_MAX, "%s",
+	    world.fault == RESOLVER_BROKEN ? "repair "
+					     "it"
+					   : "");
 	return world.fault;
 }
 

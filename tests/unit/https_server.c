@@ -130,7 +130,7 @@ echo(struct connection *connection, const char *head, size_t length, const char 
 	}
 }
 
-#define OK_TEXT "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n"
+#define OK_TEXT	"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n"
 
 static const struct {
 	const char *path, *answer;
@@ -143,7 +143,8 @@ static const struct {
 	    OK_TEXT "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\nX: y\r\n\r\n" },
 	{ "/cut-chunk", OK_TEXT "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n" },
 	{ "/continue", "HTTP/1.1 100 Continue\r\n\r\n" OK_TEXT "Content-Length: 5\r\n\r\nhello" },
-	{ "/early-type", "HTTP/1.1 103 Early Hints\r\nContent-Type: text/plain\r\n\r\n"
+	{ "/early-type",
+	    "HTTP/1.1 103 Early Hints\r\nContent-Type: text/plain\r\n\r\n"
 	    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello" },
 	{ "/gzip", OK_TEXT "Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello" },
 	{ "/folded", OK_TEXT "Content-Encoding:\r\n gzip\r\nContent-Length: 5\r\n\r\nhello" },
@@ -292,8 +293,8 @@ pass_on(int from, int to)
 			if (both[i].revents == 0)
 				continue;
 			got = recv(both[i].fd, block, sizeof(block), 0);
-			if (got <= 0 || send(both[1 - i].fd, block, (size_t)got,
-			    MSG_NOSIGNAL) != got)
+			if (got <= 0 ||
+			    send(both[1 - i].fd, block, (size_t)got, MSG_NOSIGNAL) != got)
 				return;
 		}
 }
@@ -416,7 +417,7 @@ reject_offers(SSL *ssl, int *alert, void *context)
 
 	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_psk, &octets, &length) != 1 &&
 	    (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_session_ticket, &octets, &length) != 1 ||
-	    length == 0))
+		length == 0))
 		return SSL_CLIENT_HELLO_SUCCESS;
 	server->rejected++;
 	while (server->kind == SERVER_MUTE_AT_OFFERS && !server->stop)
@@ -431,11 +432,13 @@ context_new(enum server_kind kind, X509 *cert, EVP_PKEY *key)
 	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
 
 	need(context != NULL && SSL_CTX_use_certificate(context, cert) == 1 &&
-	    SSL_CTX_use_PrivateKey(context, key) == 1, "certificate");
+		SSL_CTX_use_PrivateKey(context, key) == 1,
+	    "certificate");
 	if (kind == SERVER_TLS_1_1) {
 		need(SSL_CTX_set_cipher_list(context, "ALL:@SECLEVEL=0") == 1, "ciphers");
 		need(SSL_CTX_set_min_proto_version(context, TLS1_VERSION) == 1 &&
-		    SSL_CTX_set_max_proto_version(context, TLS1_1_VERSION) == 1, "version");
+			SSL_CTX_set_max_proto_version(context, TLS1_1_VERSION) == 1,
+		    "version");
 	}
 	return context;
 }

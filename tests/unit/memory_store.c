@@ -31,8 +31,8 @@ place_of(enum store_table table, const char *key)
 {
 	struct record **at = &records;
 
-	while (*at != NULL && ((*at)->table < table ||
-	    ((*at)->table == table && strcmp((*at)->key, key) < 0)))
+	while (*at != NULL &&
+	    ((*at)->table < table || ((*at)->table == table && strcmp((*at)->key, key) < 0)))
 		at = &(*at)->next;
 	return at;
 }

@@ -64,7 +64,7 @@ set_subject(X509 *x509, const char *cn)
 	int length = snprintf((char *)octets, sizeof(octets), "%s", cn != NULL ? cn : "Test");
 
 	require(X509_NAME_add_entry_by_txt(X509_get_subject_name(x509), "CN", MBSTRING_ASC, octets,
-	    length, -1, 0) == 1);
+		    length, -1, 0) == 1);
 }
 
 struct cert *

@@ -67,8 +67,8 @@ static void
 note(struct guest *guest, const char *mark, const char *text)
 {
 	pthread_mutex_lock(&guest->peer->lock);
-	buf_printf(&guest->peer->heard, "%u%c %s%s\n", guest->number, guest->ssl != NULL ? 't' : 'p',
-	    mark, text);
+	buf_printf(&guest->peer->heard, "%u%c %s%s\n", guest->number,
+	    guest->ssl != NULL ? 't' : 'p', mark, text);
 	pthread_mutex_unlock(&guest->peer->lock);
 }
 
@@ -78,8 +78,8 @@ put(struct guest *guest, const char *octets, size_t length)
 	ssize_t sent = 1;
 
 	while (length > 0 && sent > 0) {
-		sent = guest->ssl != NULL ? SSL_write(guest->ssl, octets, (int)length) :
-		    send(guest->fd, octets, length, MSG_NOSIGNAL);
+		sent = guest->ssl != NULL ? SSL_write(guest->ssl, octets, (int)length)
+					  : send(guest->fd, octets, length, MSG_NOSIGNAL);
 		if (sent > 0) {
 			octets += sent;
 			length -= (size_t)sent;
@@ -106,8 +106,8 @@ get(struct guest *guest)
 	ssize_t got;
 
 	if (guest->in_at == guest->in_end) {
-		got = guest->ssl != NULL ? SSL_read(guest->ssl, guest->in, sizeof(guest->in)) :
-		    recv(guest->fd, guest->in, sizeof(guest->in), 0);
+		got = guest->ssl != NULL ? SSL_read(guest->ssl, guest->in, sizeof(guest->in))
+					 : recv(guest->fd, guest->in, sizeof(guest->in), 0);
 		if (got <= 0) {
 			guest->left = true;
 			return -1;
@@ -280,24 +280,64 @@ run_step(struct guest *guest, const char *step)
 	char line[LINE_ROOM];
 
 	switch (step[0]) {
-	case 'S': put_line(guest, rest); break;
-	case 'B': put(guest, rest, strlen(rest)); break;
-	case 'C': expect(guest, rest); break;
-	case 'A': expect(guest, ""); break;
-	case 'T': handshake(guest); break;
-	case 'H': (void)get(guest); guest->in_at = guest->in_end; break;
-	case 'D': take_content(guest); break;
-	case 'K': take_octets(guest, atol(rest)); break;
-	case 'U': take_rcpts(guest, atol(rest)); break;
-	case 'R': leave(guest, true); break;
-	case 'X': leave(guest, false); break;
-	case 'Z': while (get_line(guest, line)) note(guest, "", line); break;
-	case 'G': put_alert(guest, atol(rest)); break;
-	case 'P': pause_ms(guest, atol(rest)); break;
-	case 'O': pause_until_over(guest); break;
-	case 'Q': require_quiet(guest); break;
-	case 'E': case 'L': case 'N': case 'W': flood(guest, step); break;
-	default: abort();
+	case 'S':
+		put_line(guest, rest);
+		break;
+	case 'B':
+		put(guest, rest, strlen(rest));
+		break;
+	case 'C':
+		expect(guest, rest);
+		break;
+	case 'A':
+		expect(guest, "");
+		break;
+	case 'T':
+		handshake(guest);
+		break;
+	case 'H':
+		(void)get(guest);
+		guest->in_at = guest->in_end;
+		break;
+	case 'D':
+		take_content(guest);
+		break;
+	case 'K':
+		take_octets(guest, atol(rest));
+		break;
+	case 'U':
+		take_rcpts(guest, atol(rest));
+		break;
+	case 'R':
+		leave(guest, true);
+		break;
+	case 'X':
+		leave(guest, false);
+		break;
+	case 'Z':
+		while (get_line(guest, line))
+			note(guest, "", line);
+		break;
+	case 'G':
+		put_alert(guest, atol(rest));
+		break;
+	case 'P':
+		pause_ms(guest, atol(rest));
+		break;
+	case 'O':
+		pause_until_over(guest);
+		break;
+	case 'Q':
+		require_quiet(guest);
+		break;
+	case 'E':
+	case 'L':
+	case 'N':
+	case 'W':
+		flood(guest, step);
+		break;
+	default:
+		abort();
 	}
 }
 
@@ -372,8 +412,9 @@ prefer_dh(SSL_CTX *context, const char *group)
 	    EVP_PKEY_CTX_set_group_name(maker, group) == 1 &&
 	    EVP_PKEY_paramgen(maker, &parameters) == 1);
 	require(SSL_CTX_set0_tmp_dh_pkey(context, parameters) == 1);
-	require(SSL_CTX_set_cipher_list(context, "DHE-RSA-AES256-GCM-SHA384:"
-	    "ECDHE-RSA-AES256-GCM-SHA384:@SECLEVEL=0") == 1);
+	require(SSL_CTX_set_cipher_list(context,
+		    "DHE-RSA-AES256-GCM-SHA384:"
+		    "ECDHE-RSA-AES256-GCM-SHA384:@SECLEVEL=0") == 1);
 	SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
 	EVP_PKEY_CTX_free(maker);
 }
@@ -399,7 +440,8 @@ context_for(const struct peer_tls *tls)
 	if (tls->dh_group != NULL)
 		prefer_dh(context, tls->dh_group);
 	if (tls->wants_client_cert)
-		SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+		SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+		    NULL);
 	return context;
 }
 

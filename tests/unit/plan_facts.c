@@ -125,14 +125,18 @@ test_plan_from(struct arena *arena, const struct test_facts *test, const struct 
 {
 	struct conf_strings match = split(arena, test->match);
 	struct conf_strings own_names = split(arena, test->own_names);
-	struct plan_rules rules = {
-		.sts_enforce = test->enforce, .dane_enforce = test->dane, .tls = test->tls,
+	struct plan_rules rules = { .sts_enforce = test->enforce,
+		.dane_enforce = test->dane,
+		.tls = test->tls,
 		.match = &match,
-		.hostname = "out.example.net", .own_names = &own_names,
-		.allow_private = !test->refuse_private, .ipv6_first = !test->ipv4_first,
-		.plaintext_retry = !test->no_plaintext_retry, .min_protocol = test->min_protocol,
-		.wish = test->wish, .seed = test->seed
-	};
+		.hostname = "out.example.net",
+		.own_names = &own_names,
+		.allow_private = !test->refuse_private,
+		.ipv6_first = !test->ipv4_first,
+		.plaintext_retry = !test->no_plaintext_retry,
+		.min_protocol = test->min_protocol,
+		.wish = test->wish,
+		.seed = test->seed };
 
 	return plan_make(arena, facts, &rules);
 }

@@ -9,7 +9,7 @@
 
 #include "policy/plan.h"
 
-#define TEST_HOSTS_MAX 8
+#define TEST_HOSTS_MAX	8
 
 struct test_host {
 	const char *name;	/* NULL ends the list */

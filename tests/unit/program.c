@@ -36,8 +36,8 @@ note_message(const struct txn *txn)
 
 	pthread_mutex_lock(&program_seen.lock);
 	buf_clear(&program_seen.content);
-	while ((got = body_read(txn->body, program_seen.content.length, octets,
-	    sizeof(octets))) > 0)
+	while ((got = body_read(txn->body, program_seen.content.length, octets, sizeof(octets))) >
+	    0)
 		buf_add(&program_seen.content, octets, (size_t)got);
 	snprintf(program_seen.envelope, sizeof(program_seen.envelope), "<%s>%s%s",
 	    txn->sender.mailbox, txn->smtputf8 ? " utf8" : "", txn->body_8bitmime ? " 8bit" : "");

@@ -72,7 +72,8 @@ state_fill(struct store *store)
 	for (i = 0; i < STATE_ENTRIES; i++) {
 		entry(i, key, value);
 		assert_int_equal(store_put(store, STORE_POLICIES, key, value, strlen(value), 0,
-		    STORE_LAZY), STORE_OK);
+				     STORE_LAZY),
+		    STORE_OK);
 	}
 }
 

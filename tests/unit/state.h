@@ -23,6 +23,6 @@ struct store *state_open(void);	/* never NULL */
 void state_fill(struct store *store);	/* puts the known entries into STORE_POLICIES */
 unsigned state_entries(struct store *store);	/* how many are there, each as it was put */
 
-#define STATE_TEST(name) cmocka_unit_test_setup_teardown(name, state_set_up, state_tear_down)
+#define STATE_TEST(name)	cmocka_unit_test_setup_teardown(name, state_set_up, state_tear_down)
 
 #endif

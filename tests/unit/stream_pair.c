@@ -125,8 +125,7 @@ script_close(void *io)
 	((struct script *)io)->closed = true;
 }
 
-const struct stream_ops script_ops = { script_read, script_write, script_pending,
-	script_close };
+const struct stream_ops script_ops = { script_read, script_write, script_pending, script_close };
 
 /* A descriptor that is readable for ever: there is nothing to wait for. */
 void

@@ -41,8 +41,9 @@ answer_address(struct dns_question *question)
 	static const uint8_t address[4] = { 192, 0, 2, 1 };
 	static struct dns_record record = { address, sizeof(address) };
 
-	question->answer = (struct dns_answer){ .state = world.host_state, .exists = true,
-	    .not_asked = world.host_not_asked };
+	question->answer = (struct dns_answer){
+		.state = world.host_state, .exists = true, .not_asked = world.host_not_asked
+	};
 	if (question->type != DNS_A || world.host_state == DNS_BOGUS ||
 	    world.host_state == DNS_FAILED)
 		return;

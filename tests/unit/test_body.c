@@ -49,7 +49,7 @@ read_all(const struct body *body, size_t room)
 	ssize_t got;
 
 	while ((got = body_read(body, offset, text + offset,
-	    size - offset < room ? (size_t)(size - offset) : room)) > 0)
+		    size - offset < room ? (size_t)(size - offset) : room)) > 0)
 		offset += (uint64_t)got;
 	assert_int_equal(got, 0);
 	assert_int_equal(offset, size);
@@ -76,12 +76,22 @@ test_line_ends(void **state)
 	static const struct {
 		const char *raw, *content;
 	} cases[] = {
-		{ "", "" }, { "a\r\n", "a\r\n" }, { "a\n", "a\r\n" }, { "a", "a\r\n" },
-		{ "a\r", "a\r\n" }, { "\r", "" }, { "\n", "\r\n" }, { "\r\n", "\r\n" },
-		{ "a\rb\r\n", "ab\r\n" }, { "a\r\r\nb", "a\r\nb\r\n" },
+		{ "", "" },
+		{ "a\r\n", "a\r\n" },
+		{ "a\n", "a\r\n" },
+		{ "a", "a\r\n" },
+		{ "a\r", "a\r\n" },
+		{ "\r", "" },
+		{ "\n", "\r\n" },
+		{ "\r\n", "\r\n" },
+		{ "a\rb\r\n", "ab\r\n" },
+		{ "a\r\r\nb", "a\r\nb\r\n" },
 		{ "a\n\rb\n", "a\r\nb\r\n" },
-		{ "a\n.\nb\r\n", "a\r\n.\r\nb\r\n" }, { "a\n\n\nb", "a\r\n\r\n\r\nb\r\n" },
-		{ ".\r\n..\r\n", ".\r\n..\r\n" }, { "a\r\n\r", "a\r\n" }, { "a\r.\rb", "a.b\r\n" },
+		{ "a\n.\nb\r\n", "a\r\n.\r\nb\r\n" },
+		{ "a\n\n\nb", "a\r\n\r\n\r\nb\r\n" },
+		{ ".\r\n..\r\n", ".\r\n..\r\n" },
+		{ "a\r\n\r", "a\r\n" },
+		{ "a\r.\rb", "a.b\r\n" },
 	};
 	struct spool *spool = spool_new(directory, 1 << 20);
 	size_t i, piece;
@@ -120,10 +130,8 @@ test_header(void **state)
 		{ "Received: unfinished", 1, false, false },
 		{ "Received : a\nReceived\t : b:c\nReceived x: d\nReceived\n : e\n\n", 2, false,
 		    false },
-		{ "Rec\reived: mended\n\n", 1, false, false },
-		{ "Received", 0, false, false },
-		{ "", 0, false, false },
-		{ "\xc3", 0, true, true },
+		{ "Rec\reived: mended\n\n", 1, false, false }, { "Received", 0, false, false },
+		{ "", 0, false, false }, { "\xc3", 0, true, true },
 		{ "a\r\n\r\r\n\xc3", 0, false, true },	/* an empty line once it is repaired */
 	};
 	struct spool *spool = spool_new(directory, 1 << 20);

@@ -38,8 +38,12 @@ tear_down(void **state)
 static struct tally_report
 report_of(const char *record, size_t number, struct tally_policy *policies, size_t count)
 {
-	struct tally_report report = { .day = 20000, .domain = "a.example", .record = record,
-		.further = number > 0, .policies = policies, .policy_count = count };
+	struct tally_report report = { .day = 20000,
+		.domain = "a.example",
+		.record = record,
+		.further = number > 0,
+		.policies = policies,
+		.policy_count = count };
 
 	(void)snprintf(report.record_digest, sizeof(report.record_digest), "%020zu", number);
 	return report;
@@ -49,9 +53,12 @@ static struct tally_policy
 policy_of(enum outcome_type type, const char *domain, const char **strings, uint64_t succeeded,
     uint64_t failed)
 {
-	return (struct tally_policy){ .policy = { .type = type, .domain = domain,
-	    .strings = strings, .string_count = strings != NULL ? 1 : 0 },
-	    .succeeded = succeeded, .failed = failed };
+	return (struct tally_policy){ .policy = { .type = type,
+					  .domain = domain,
+					  .strings = strings,
+					  .string_count = strings != NULL ? 1 : 0 },
+		.succeeded = succeeded,
+		.failed = failed };
 }
 
 static void
@@ -77,16 +84,15 @@ a_receiver_gets_the_figures_of_every_record_that_names_it(void **state)
 	static const char *one[] = { "3 1 1 AA" }, *other[] = { "3 1 1 BB" };
 	struct tally_detail old[] = { { { RESULT_CERTIFICATE_EXPIRED, "", "mx", "", "", "", "" },
 	    2 } };
-	struct tally_detail fresh[] = {
-		{ { RESULT_CERTIFICATE_EXPIRED, "", "mx", "", "", "", "" }, 5 },
+	struct tally_detail fresh[] = { { { RESULT_CERTIFICATE_EXPIRED, "", "mx", "", "", "", "" },
+					    5 },
 		{ { RESULT_CERTIFICATE_EXPIRED, "", "my", "", "", "", "" }, 1 } };
 	struct tally_policy first[] = { policy_of(OUTCOME_STS, "a.example", NULL, 1, 2),
 		policy_of(OUTCOME_TLSA, "mx", one, 4, 0) };
 	struct tally_policy second[] = { policy_of(OUTCOME_TLSA, "mx", other, 8, 0),
 		policy_of(OUTCOME_TLSA, "mx", one, 16, 0),
 		policy_of(OUTCOME_STS, "a.example", NULL, 32, 6) };
-	struct tally_report reports[] = {
-		report_of("v=TLSRPTv1;rua=mailto:both@x", 0, first, 2),
+	struct tally_report reports[] = { report_of("v=TLSRPTv1;rua=mailto:both@x", 0, first, 2),
 		report_of("v=TLSRPTv1;rua=mailto:late@x,mailto:Both@X", 1, second, 3) };
 	const struct tally_report *joined;
 	struct bundles bundles;

@@ -74,8 +74,12 @@ run(const char *words, const char *input, size_t length, char why[256])
 {
 	static const char *const more[] = { "-f", "a b@c.example", NULL };
 	char line[128];
-	const struct command_run command = { .line = line, .more = more, .input = input,
-		.length = length, .deadline = deadline_in(30000), .is_over = never };
+	const struct command_run command = { .line = line,
+		.more = more,
+		.input = input,
+		.length = length,
+		.deadline = deadline_in(30000),
+		.is_over = never };
 
 	(void)snprintf(line, sizeof(line), "%s%s", script, words);
 	why[0] = '\0';
@@ -90,7 +94,8 @@ statuses(void **state)
 		int status;
 	} table[] = {
 		{ "cat >/dev/null; exit 0", "exit status 0", 0 },
-		{ "cat >/dev/null; echo no room; echo more; exit 75", "exit status 75: no room", 75 },
+		{ "cat >/dev/null; echo no room; echo more; exit 75", "exit status 75: no room",
+		    75 },
 		{ "echo no room >&2; exit 75", "exit status 75: no room", 75 },
 		{ "printf 'a\\377\\033b\\n'; exit 1", "exit status 1: a??b", 1 },
 		{ "exit 3", "exit status 3", 3 },
@@ -152,8 +157,12 @@ is_killed_when_its_time_is_over(void **state)
 	static const char *const more[] = { NULL };
 	char why[256], line[128];
 	int looks = 0;
-	struct command_run command = { .line = line, .more = more, .input = "",
-		.deadline = deadline_in(200), .is_over = never, .context = &looks };
+	struct command_run command = { .line = line,
+		.more = more,
+		.input = "",
+		.deadline = deadline_in(200),
+		.is_over = never,
+		.context = &looks };
 	int64_t began = clock_monotonic_ms();
 
 	(void)state;

@@ -19,7 +19,7 @@
 #include "base/conf/conf.h"
 #include "tests/unit/conf_file.h"
 
-#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+#define COUNT(table)	(sizeof(table) / sizeof((table)[0]))
 
 static struct conf *
 must_load(const char *text)
@@ -472,9 +472,10 @@ test_longest_match(void **state)
 		{ "org", "." },
 		{ "", "." },
 	};
-	struct conf *conf = must_load("destination '*.com' {} destination . {}\n"
-	    "destination '*.b.example.com' {} destination example.com {}\n"
-	    "destination '*.EXAMPLE.com.' {} destination x.b.example.com {}\n");
+	struct conf *conf =
+	    must_load("destination '*.com' {} destination . {}\n"
+		      "destination '*.b.example.com' {} destination example.com {}\n"
+		      "destination '*.EXAMPLE.com.' {} destination x.b.example.com {}\n");
 	size_t i;
 
 	(void)state;
@@ -511,7 +512,7 @@ test_allows(void **state)
 		{ "::1", false },
 	};
 	struct conf *conf = must_load("lmtp { allow-from = {\"192.0.2.0/25\", "
-	    "\"198.51.100.7\", \"2001:db8::/33\"} }");
+				      "\"198.51.100.7\", \"2001:db8::/33\"} }");
 	struct ip ip;
 	size_t i;
 

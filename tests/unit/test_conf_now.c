@@ -26,8 +26,8 @@ conf_named(const char *hostname)
 	struct conf *conf;
 
 	assert_true(fd >= 0);
-	length = snprintf(text, sizeof(text), "hostname = \"%s\"\ntls { ca-file = \"/dev/null\" }\n",
-	    hostname);
+	length = snprintf(text, sizeof(text),
+	    "hostname = \"%s\"\ntls { ca-file = \"/dev/null\" }\n", hostname);
 	assert_int_equal(write(fd, text, (size_t)length), length);
 	close(fd);
 	conf = conf_load(path, stderr);

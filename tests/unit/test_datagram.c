@@ -28,9 +28,9 @@ static const char canonical[] =
     "\"f\": \"X509_V_ERR_CERT_HAS_EXPIRED\"}],\"t\":1,\"f\":1}]}";
 
 #define HEAD	"{\"d\":\"ex.net\",\"pr\":\"v=TLSRPTv1;rua=mailto:a@x\",\"policies\":["
-#define P(fields) HEAD "{\"policy-type\":9," fields "}]}"
-#define DETAIL(fields) P("\"t\":1,\"f\":1,\"failure-details\":[{" fields "}]")
-#define S(text) text, sizeof(text) - 1
+#define P(fields)	HEAD "{\"policy-type\":9," fields "}]}"
+#define DETAIL(fields)	P("\"t\":1,\"f\":1,\"failure-details\":[{" fields "}]")
+#define S(text)	text, sizeof(text) - 1
 
 static struct session_outcome
 take(struct arena *arena, const char *octets)
@@ -86,7 +86,8 @@ what_is_empty_is_left_out(void **state)	/* 5: no t */
 
 	(void)state;
 	datagram_write(&text, &session);
-	assert_string_equal(buf_text(&text), "{\"dpv\": \"1\",\"d\": \"ex.net\","
+	assert_string_equal(buf_text(&text),
+	    "{\"dpv\": \"1\",\"d\": \"ex.net\","
 	    "\"pr\": \"v=TLSRPTv1;rua=mailto:a@x\",\"policies\":[{\"policy-type\":9,"
 	    "\"policy-domain\": \"ex.net\",\"t\":0,\"f\":0}]}");
 	buf_free(&text);
@@ -98,7 +99,8 @@ domain_is_made_alike(void **state)	/* 3, 66 */
 {
 	struct arena *arena = arena_new();
 	const char *tail = ",\"pr\":\"a\",\"policies\":[{\"policy-type\":2,"
-	    "\"policy-domain\":\"B\xc3\xbc" "cher.Example\",\"f\":0}]}";
+			   "\"policy-domain\":\"B\xc3\xbc"
+			   "cher.Example\",\"f\":0}]}";
 	struct session_outcome session = take(arena,
 	    arena_printf(arena, "{\"d\":\"EXAMPLE.Com.\"%s", tail));
 
@@ -115,10 +117,12 @@ struct hostile {
 };
 
 static const struct hostile hostile[] = {
-	{ "4 another version", S("{\"dpv\":\"2\",\"d\":\"ex.net\",\"pr\":\"a\",\"policies\":"
-	    "[{\"policy-type\":9,\"f\":0}]}") },
-	{ "4 a number", S("{\"dpv\":1,\"d\":\"ex.net\",\"pr\":\"a\",\"policies\":"
-	    "[{\"policy-type\":9,\"f\":0}]}") },
+	{ "4 another version",
+	    S("{\"dpv\":\"2\",\"d\":\"ex.net\",\"pr\":\"a\",\"policies\":"
+	      "[{\"policy-type\":9,\"f\":0}]}") },
+	{ "4 a number",
+	    S("{\"dpv\":1,\"d\":\"ex.net\",\"pr\":\"a\",\"policies\":"
+	      "[{\"policy-type\":9,\"f\":0}]}") },
 	{ "5 no f", S(P("\"t\":0")) },
 	{ "5 no f, the second", S(HEAD "{\"policy-type\":9,\"f\":0},{\"policy-type\":9}]}") },
 	{ "5 no d", S("{\"pr\":\"a\",\"policies\":[{\"policy-type\":9,\"f\":0}]}") },
@@ -127,14 +131,17 @@ static const struct hostile hostile[] = {
 	{ "6 no policies", S("{\"d\":\"ex.net\",\"pr\":\"a\"}") },
 	{ "6 policies empty", S("{\"d\":\"ex.net\",\"pr\":\"a\",\"policies\":[]}") },
 	{ "6 a policy that is none", S("{\"d\":\"ex.net\",\"pr\":\"a\",\"policies\":[\"a\"]}") },
-	{ "6 d is a number", S("{\"d\":1,\"pr\":\"a\",\"policies\":[{\"policy-type\":9,\"f\":0}]}") },
+	{ "6 d is a number",
+	    S("{\"d\":1,\"pr\":\"a\",\"policies\":[{\"policy-type\":9,\"f\":0}]}") },
 	{ "6 an array", S("[]") },
 	{ "6 nothing", S("") },
 	{ "6 a number", S("1") },
-	{ "6 not UTF-8", S("{\"d\":\"ex.net\",\"pr\":\"a\xff\",\"policies\":"
-	    "[{\"policy-type\":9,\"f\":0}]}") },
-	{ "6 NUL in a text", S("{\"d\":\"ex.net\\u0000\",\"pr\":\"a\",\"policies\":"
-	    "[{\"policy-type\":9,\"f\":0}]}") },
+	{ "6 not UTF-8",
+	    S("{\"d\":\"ex.net\",\"pr\":\"a\xff\",\"policies\":"
+	      "[{\"policy-type\":9,\"f\":0}]}") },
+	{ "6 NUL in a text",
+	    S("{\"d\":\"ex.net\\u0000\",\"pr\":\"a\",\"policies\":"
+	      "[{\"policy-type\":9,\"f\":0}]}") },
 	{ "6 NUL behind it", S(P("\"f\":0") "\0") },
 	{ "6 cut", S("{\"d\":\"ex.net\",\"pr\":\"a") },
 	{ "7 policy-type 7", S(HEAD "{\"policy-type\":7,\"f\":0}]}") },
@@ -155,7 +162,8 @@ static const struct hostile hostile[] = {
 	{ "mx-host a text", S(P("\"f\":0,\"mx-host\":\"a\"")) },
 	{ "policy-domain a path", S(P("\"f\":0,\"policy-domain\":\"../a\"")) },
 	{ "d empty", S("{\"d\":\"\",\"pr\":\"a\",\"policies\":[{\"policy-type\":9,\"f\":0}]}") },
-	{ "pr empty", S("{\"d\":\"ex.net\",\"pr\":\"\",\"policies\":[{\"policy-type\":9,\"f\":0}]}") },
+	{ "pr empty",
+	    S("{\"d\":\"ex.net\",\"pr\":\"\",\"policies\":[{\"policy-type\":9,\"f\":0}]}") },
 };
 
 static void
@@ -168,7 +176,7 @@ hostile_datagrams_are_refused_with_a_reason(void **state)
 		const char *why = NULL;
 
 		if (datagram_read(arena, hostile[i].octets, hostile[i].length, AT, &session,
-		    &why) == 0)
+			&why) == 0)
 			fail_msg("%s was taken", hostile[i].name);
 		if (why == NULL || why[0] == '\0')
 			fail_msg("%s: no reason", hostile[i].name);
@@ -215,11 +223,11 @@ static void
 policies_have_verdicts_of_their_own(void **state)	/* 8, 9, 10 */
 {
 	struct arena *arena = arena_new();
-	struct session_outcome session = take(arena, HEAD
-	    "{\"policy-type\":2,\"f\":1},"
-	    "{\"policy-type\":1,\"policy-domain\":\"mx.ex.net\",\"t\":1,\"f\":false,"
-	    "\"failure-details\":[{\"c\":204}]},"
-	    "{\"policy-type\":9,\"f\":true,\"x-foo\":{\"a\":[1]}}]}");
+	struct session_outcome session = take(arena,
+	    HEAD "{\"policy-type\":2,\"f\":1},"
+		 "{\"policy-type\":1,\"policy-domain\":\"mx.ex.net\",\"t\":1,\"f\":false,"
+		 "\"failure-details\":[{\"c\":204}]},"
+		 "{\"policy-type\":9,\"f\":true,\"x-foo\":{\"a\":[1]}}]}");
 
 	(void)state;
 	assert_int_equal(session.count, 3);
@@ -261,15 +269,17 @@ details_are_as_a_report_wants_them(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(details) / sizeof(details[0]); i++) {
 		struct arena *arena = arena_new();
-		const char *octets = arena_printf(arena, HEAD "{\"policy-type\":9,\"f\":1,"
-		    "\"failure-details\":[{\"c\":205,%s}]}]}", details[i].fields), *all;
+		const char *octets = arena_printf(arena,
+			       HEAD "{\"policy-type\":9,\"f\":1,"
+				    "\"failure-details\":[{\"c\":205,%s}]}]}",
+			       details[i].fields),
+			   *all;
 		struct session_outcome session = take(arena, octets), again;
 		const struct outcome_failure *failure = &session.outcomes[0].failures[0];
 		struct buf text = { 0 };
 
 		all = arena_printf(arena, "%s|%s|%s|%s|%s|%s", failure->sending_ip, failure->mx,
-		    failure->helo, failure->receiving_ip, failure->information,
-		    failure->reason);
+		    failure->helo, failure->receiving_ip, failure->information, failure->reason);
 		if (strcmp(all, details[i].expected) != 0)
 			fail_msg("%s: %s", details[i].name, all);
 		/* And it can be sent on. */
@@ -285,10 +295,12 @@ static void
 records_are_put_in_order(void **state)	/* 15 */
 {
 	struct arena *arena = arena_new();
-	struct session_outcome a = take(arena, HEAD "{\"policy-type\":1,\"f\":0,"
-	    "\"policy-string\":[\"3 1 1 AB\",\"2 1 1 cd\"]}]}");
-	struct session_outcome b = take(arena, HEAD "{\"policy-type\":1,\"f\":0,"
-	    "\"policy-string\":[\"2 1 1 CD\",\"\",\"3 1 1 ab\"]}]}");
+	struct session_outcome a = take(arena,
+	    HEAD "{\"policy-type\":1,\"f\":0,"
+		 "\"policy-string\":[\"3 1 1 AB\",\"2 1 1 cd\"]}]}");
+	struct session_outcome b = take(arena,
+	    HEAD "{\"policy-type\":1,\"f\":0,"
+		 "\"policy-string\":[\"2 1 1 CD\",\"\",\"3 1 1 ab\"]}]}");
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
@@ -312,9 +324,11 @@ texts_are_cut(void **state)
 	(void)state;
 	memset(long_text, 'a', sizeof(long_text) - 1);
 	long_text[sizeof(long_text) - 1] = '\0';
-	session = take(arena, arena_printf(arena, HEAD "{\"policy-type\":9,\"f\":1,"
-	    "\"failure-details\":[{\"c\":205,\"f\":\"%s\",\"h\":\"%s\",\"n\":\"%s\"}]}]}",
-	    long_text, long_text, long_text));
+	session = take(arena,
+	    arena_printf(arena,
+		HEAD "{\"policy-type\":9,\"f\":1,"
+		     "\"failure-details\":[{\"c\":205,\"f\":\"%s\",\"h\":\"%s\",\"n\":\"%s\"}]}]}",
+		long_text, long_text, long_text));
 	failure = &session.outcomes[0].failures[0];
 	assert_int_equal(strlen(failure->reason), LIMIT_DATAGRAM_REASON);
 	assert_int_equal(strlen(failure->helo), 255);

@@ -33,7 +33,8 @@ test_helo(void **state)
 	world_init(&world, 1);
 	world_enforce(&world, 0, true);
 	world_deliver(&world, WORLD_SCRIPTS(no_helo), NULL);
-	assert_starts(world_reply(&world, 0), "451 4.4.0 mx1.example.net[127.0.0.1] said: 502 What?");
+	assert_starts(world_reply(&world, 0),
+	    "451 4.4.0 mx1.example.net[127.0.0.1] said: 502 What?");
 	assert_null(strchr(world.heard, '!'));
 	world_free(&world);
 }
@@ -52,8 +53,8 @@ test_which_failure_is_told(void **state)
 	for (i = 0; i < 2; i++) {
 		world_init(&world, 2);
 		world_enforce(&world, i, true);
-		world_deliver(&world, i == 0 ? WORLD_SCRIPTS(stripped, busy) :
-		    WORLD_SCRIPTS(busy, stripped), NULL);
+		world_deliver(&world,
+		    i == 0 ? WORLD_SCRIPTS(stripped, busy) : WORLD_SCRIPTS(busy, stripped), NULL);
 		assert_starts(world_reply(&world, 0), "451 4.7.4 ");
 		assert_int_equal(world.connections, 2);
 		world_free(&world);
@@ -79,7 +80,8 @@ test_addresses(void **state)
 	world.hosts[0].address_count = 2;
 	world_deliver_logged(&world, WORLD_SCRIPTS(good), NULL);
 	assert_starts(world_reply(&world, 0), "250 2.0.0 mx1.example.net[127.0.0.1]");
-	assert_has(world.log.data, "mx=mx1.example.net ip=127.0.0.99 tls=none reused=no wish=none "
+	assert_has(world.log.data,
+	    "mx=mx1.example.net ip=127.0.0.99 tls=none reused=no wish=none "
 	    "dsn=4.4.1 reply=\"451 4.4.1 mx1.example.net[127.0.0.99]: cannot connect to port ");
 	world_free(&world);
 
@@ -89,7 +91,8 @@ test_addresses(void **state)
 	world.destination.has_source_ipv4 = true;
 	assert_int_equal(ip_parse("192.0.2.99", &world.destination.source_ipv4), 0);
 	world_deliver(&world, WORLD_SCRIPTS(good), NULL);
-	assert_starts(world_reply(&world, 0), "451 4.4.1 mx1.example.net[127.0.0.99]: cannot connect");
+	assert_starts(world_reply(&world, 0),
+	    "451 4.4.1 mx1.example.net[127.0.0.99]: cannot connect");
 	assert_has(world_reply(&world, 0), " from 192.0.2.99: ");
 	world_free(&world);
 }
@@ -97,7 +100,8 @@ test_addresses(void **state)
 static void
 test_a_destination_names_hostname_and_port(void **state)
 {
-	const char *const *good = WORLD_SCRIPT("S 220 mx", "C EHLO special.example", "S 250 mx", TAKE);
+	const char *const *good = WORLD_SCRIPT("S 220 mx", "C EHLO special.example", "S 250 mx",
+	    TAKE);
 	static char hostname[] = "special.example";
 	struct world world;
 
@@ -167,7 +171,7 @@ test_time(void **state)
 	world_free(&world);
 
 	/* Three silent hosts leave the fourth its share. */
-	for (ms = 1600; ; ms *= 8) {
+	for (ms = 1600;; ms *= 8) {
 		world_init(&world, 4);
 		world.time_ms = 30000 + ms;
 		world.conf.smtp.final_timeout = 30000;
@@ -206,15 +210,18 @@ test_plans_that_try_nobody(void **state)
 	world.hosts[0].use = false;
 	world.hosts[0].reason = "not listed by the policy";
 	world.hosts[0].finding_source = SOURCE_STS;
-	finding_set(&world.hosts[0].finding, RESULT_VALIDATION_FAILURE, "mtasts-policy-mx-mismatch");
+	finding_set(&world.hosts[0].finding, RESULT_VALIDATION_FAILURE,
+	    "mtasts-policy-mx-mismatch");
 	world_deliver_logged(&world, WORLD_SCRIPTS(never), two);
 	assert_string_equal(world_reply(&world, 0), "451 4.7.5 no MX host matches");
 	assert_string_equal(world_reply(&world, 1), "451 4.7.5 no MX host matches");
 	assert_int_equal(world.connections, 0);
-	assert_has(world.log.data, "event=attempt id=t1 from=sender@example.org domain=example.net "
+	assert_has(world.log.data,
+	    "event=attempt id=t1 from=sender@example.org domain=example.net "
 	    "policy=sts mode=enforce policy-id=20260101 mx=mx1.example.net tls=none reused=no "
 	    "wish=none result=validation-failure reply=\"not listed by the policy\" ms=");
-	assert_has(world.log.data, " to=b@example.net domain=example.net policy=sts mode=enforce "
+	assert_has(world.log.data,
+	    " to=b@example.net domain=example.net policy=sts mode=enforce "
 	    "policy-id=20260101 tls=none reused=no wish=none result=validation-failure "
 	    "status=deferred dsn=4.7.5 "
 	    "reply=\"451 4.7.5 no MX host matches\" ms=");
@@ -225,7 +232,8 @@ test_plans_that_try_nobody(void **state)
 	reply_set(&world.plan.reply, 556, "5.1.10", "null MX");
 	world_deliver_logged(&world, WORLD_SCRIPTS(never), NULL);
 	assert_string_equal(world_reply(&world, 0), "556 5.1.10 null MX");
-	assert_has(world.log.data, " policy=none tls=none reused=no wish=none status=bounced dsn=5.1.10 ");
+	assert_has(world.log.data,
+	    " policy=none tls=none reused=no wish=none status=bounced dsn=5.1.10 ");
 	world_free(&world);
 }
 

@@ -80,7 +80,8 @@ test_the_relays_policy_counts_by_the_rules_of_the_next_hop(void **state)
 	for (size_t i = 0; i < sizeof(lax) / sizeof(lax[0]); i++) {
 		for (size_t own = 0; own < 2; own++) {
 			const struct sts_facts in_force = { .state = STS_VALID,
-			    .policy = policy_of(STS_MODE_ENFORCE), .from_cache = true };
+				.policy = policy_of(STS_MODE_ENFORCE),
+				.from_cache = true };
 			struct world delivery;
 
 			begin(&delivery, in_force, in_force);
@@ -108,8 +109,8 @@ test_a_record_that_is_answered_at_last(void **state)
 
 	(void)state;
 	publish();
-	begin(&delivery, bogus, (struct sts_facts){ .state = STS_VALID,
-	    .policy = policy_of(STS_MODE_ENFORCE) });
+	begin(&delivery, bogus,
+	    (struct sts_facts){ .state = STS_VALID, .policy = policy_of(STS_MODE_ENFORCE) });
 	for (size_t j = 0; j < delivery.conf.destination_count; j++)
 		sections[j].tls = j == RELAYS ? TLS_POLICY : TLS_MAY;
 	world_deliver(&delivery, WORLD_SCRIPTS(script), NULL);
@@ -128,9 +129,9 @@ test_a_policy_that_was_withdrawn(void **state)
 
 	(void)state;
 	publish();
-	begin(&delivery, (struct sts_facts){ .state = STS_VALID,
-	    .policy = policy_of(STS_MODE_ENFORCE) }, (struct sts_facts){ .state = STS_VALID,
-	    .policy = policy_of(STS_MODE_NONE) });
+	begin(&delivery,
+	    (struct sts_facts){ .state = STS_VALID, .policy = policy_of(STS_MODE_ENFORCE) },
+	    (struct sts_facts){ .state = STS_VALID, .policy = policy_of(STS_MODE_NONE) });
 	for (size_t j = 0; j < delivery.conf.destination_count; j++)
 		sections[j].tls = j == RELAYS ? TLS_POLICY : TLS_ENCRYPT;
 	world_deliver(&delivery, WORLD_SCRIPTS(script), NULL);

@@ -18,7 +18,8 @@
 #include "tests/unit/deliver_world.h"
 
 #define LOCKSTEP	"S 220 mx ESMTP", "C EHLO", "S 250 mx"
-#define BEFORE	"C MAIL", "S 250", "C RCPT TO:<before@", "S 250", "C DATA", "S 354", "D", "S 250 earlier"
+#define BEFORE	\
+	"C MAIL", "S 250", "C RCPT TO:<before@", "S 250", "C DATA", "S 354", "D", "S 250 earlier"
 #define MAIL_RCPT	"C MAIL FROM:<sender@example.org>", "S 250", "C RCPT TO:<someone@"
 
 static unsigned
@@ -41,58 +42,74 @@ static const struct turn {
 	const char *no;	/* the reply when the fresh connection refuses, too */
 } turns[] = {
 	{ "MAIL 550",
-	    WORLD_SCRIPT(HELLO, BEFORE, "C MAIL", "S 550 Too many mails per connection", "A", "A", "C QUIT"),
-	    WORLD_SCRIPT(LOCKSTEP, BEFORE, "C MAIL", "S 550 Too many mails per connection", "C QUIT"),
+	    WORLD_SCRIPT(HELLO, BEFORE, "C MAIL", "S 550 Too many mails per connection", "A", "A",
+		"C QUIT"),
+	    WORLD_SCRIPT(LOCKSTEP, BEFORE, "C MAIL", "S 550 Too many mails per connection",
+		"C QUIT"),
 	    true, "550 5.0.0 " },
 	{ "MAIL 550 5.1.8",
 	    WORLD_SCRIPT(HELLO, BEFORE, "C MAIL", "S 550 5.1.8 No such sender", "A", "A", "C QUIT"),
-	    WORLD_SCRIPT(LOCKSTEP, BEFORE, "C MAIL", "S 550 5.1.8 No such sender", "C QUIT"),
-	    true, "550 5.1.8 " },
+	    WORLD_SCRIPT(LOCKSTEP, BEFORE, "C MAIL", "S 550 5.1.8 No such sender", "C QUIT"), true,
+	    "550 5.1.8 " },
 	{ "RCPT 503",
 	    WORLD_SCRIPT(HELLO, BEFORE, MAIL_RCPT, "S 503 5.5.1 Bad sequence of commands", "C DATA",
 		"S 503 5.5.1 Bad sequence of commands", "C QUIT"),
-	    WORLD_SCRIPT(LOCKSTEP, BEFORE, MAIL_RCPT, "S 503 5.5.1 Bad sequence of commands", "C QUIT"),
+	    WORLD_SCRIPT(LOCKSTEP, BEFORE, MAIL_RCPT, "S 503 5.5.1 Bad sequence of commands",
+		"C QUIT"),
 	    true, "503 5.5.1 " },
 	{ "RCPT 503 without an enhanced code",
 	    WORLD_SCRIPT(HELLO, BEFORE, MAIL_RCPT, "S 503 Bad", "C DATA", "S 503 Bad", "C QUIT"),
 	    WORLD_SCRIPT(LOCKSTEP, BEFORE, MAIL_RCPT, "S 503 Bad", "C QUIT"), true, "503 5.0.0 " },
 	{ "RCPT 554",
 	    WORLD_SCRIPT(HELLO, BEFORE, MAIL_RCPT, "S 554 Go away", "C DATA", "S 554", "C QUIT"),
-	    WORLD_SCRIPT(LOCKSTEP, BEFORE, MAIL_RCPT, "S 554 Go away", "C QUIT"), true, "554 5.0.0 " },
+	    WORLD_SCRIPT(LOCKSTEP, BEFORE, MAIL_RCPT, "S 554 Go away", "C QUIT"), true,
+	    "554 5.0.0 " },
 	{ "RCPT 5.7.1",
-	    WORLD_SCRIPT(HELLO, BEFORE, MAIL_RCPT, "S 550 5.7.1 Enough", "C DATA", "S 554", "C QUIT"),
-	    WORLD_SCRIPT(LOCKSTEP, BEFORE, MAIL_RCPT, "S 550 5.7.1 Enough", "C QUIT"), true, "550 5.7.1 " },
+	    WORLD_SCRIPT(HELLO, BEFORE, MAIL_RCPT, "S 550 5.7.1 Enough", "C DATA", "S 554",
+		"C QUIT"),
+	    WORLD_SCRIPT(LOCKSTEP, BEFORE, MAIL_RCPT, "S 550 5.7.1 Enough", "C QUIT"), true,
+	    "550 5.7.1 " },
 	{ "RCPT 4.7.1",
-	    WORLD_SCRIPT(HELLO, BEFORE, MAIL_RCPT, "S 451 4.7.1 Enough", "C DATA", "S 554", "C QUIT"),
-	    WORLD_SCRIPT(LOCKSTEP, BEFORE, MAIL_RCPT, "S 451 4.7.1 Enough", "C QUIT"), true, "451 4.7.1 " },
+	    WORLD_SCRIPT(HELLO, BEFORE, MAIL_RCPT, "S 451 4.7.1 Enough", "C DATA", "S 554",
+		"C QUIT"),
+	    WORLD_SCRIPT(LOCKSTEP, BEFORE, MAIL_RCPT, "S 451 4.7.1 Enough", "C QUIT"), true,
+	    "451 4.7.1 " },
 	{ "DATA 503",
-	    WORLD_SCRIPT(HELLO, BEFORE, MAIL_RCPT, "S 250", "C DATA", "S 503 5.5.1 Bad sequence", "C QUIT"),
+	    WORLD_SCRIPT(HELLO, BEFORE, MAIL_RCPT, "S 250", "C DATA", "S 503 5.5.1 Bad sequence",
+		"C QUIT"),
 	    WORLD_SCRIPT(LOCKSTEP, BEFORE, MAIL_RCPT, "S 250", "C DATA", "S 503 5.5.1 Bad sequence",
-		"C QUIT"), true, "503 5.5.1 " },
+		"C QUIT"),
+	    true, "503 5.5.1 " },
 	{ "DATA 550",
 	    WORLD_SCRIPT(HELLO, BEFORE, MAIL_RCPT, "S 250", "C DATA", "S 550 No more", "C QUIT"),
 	    WORLD_SCRIPT(LOCKSTEP, BEFORE, MAIL_RCPT, "S 250", "C DATA", "S 550 No more", "C QUIT"),
 	    true, "550 5.0.0 " },
 	{ "RCPT 550 5.1.1",
-	    WORLD_SCRIPT(HELLO, BEFORE, MAIL_RCPT, "S 550 5.1.1 No such user", "C DATA", "S 554", "C QUIT"),
-	    WORLD_SCRIPT(LOCKSTEP, BEFORE, MAIL_RCPT, "S 550 5.1.1 No such user", "C QUIT"),
-	    false, "550 5.1.1 " },
+	    WORLD_SCRIPT(HELLO, BEFORE, MAIL_RCPT, "S 550 5.1.1 No such user", "C DATA", "S 554",
+		"C QUIT"),
+	    WORLD_SCRIPT(LOCKSTEP, BEFORE, MAIL_RCPT, "S 550 5.1.1 No such user", "C QUIT"), false,
+	    "550 5.1.1 " },
 	{ "RCPT 550",
-	    WORLD_SCRIPT(HELLO, BEFORE, MAIL_RCPT, "S 550 No such user", "C DATA", "S 554", "C QUIT"),
-	    WORLD_SCRIPT(LOCKSTEP, BEFORE, MAIL_RCPT, "S 550 No such user", "C QUIT"), false, "550 5.0.0 " },
+	    WORLD_SCRIPT(HELLO, BEFORE, MAIL_RCPT, "S 550 No such user", "C DATA", "S 554",
+		"C QUIT"),
+	    WORLD_SCRIPT(LOCKSTEP, BEFORE, MAIL_RCPT, "S 550 No such user", "C QUIT"), false,
+	    "550 5.0.0 " },
 	{ "RCPT 450 4.2.1",
 	    WORLD_SCRIPT(HELLO, BEFORE, MAIL_RCPT, "S 450 4.2.1 Grey", "C DATA", "S 554", "C QUIT"),
-	    WORLD_SCRIPT(LOCKSTEP, BEFORE, MAIL_RCPT, "S 450 4.2.1 Grey", "C QUIT"), false, "450 4.2.1 " },
+	    WORLD_SCRIPT(LOCKSTEP, BEFORE, MAIL_RCPT, "S 450 4.2.1 Grey", "C QUIT"), false,
+	    "450 4.2.1 " },
 	{ "the content 550",
-	    WORLD_SCRIPT(HELLO, BEFORE, MAIL_RCPT, "S 250", "C DATA", "S 354", "D", "S 550 5.7.1 Spam",
-		"C QUIT"),
-	    WORLD_SCRIPT(LOCKSTEP, BEFORE, MAIL_RCPT, "S 250", "C DATA", "S 354", "D", "S 550 5.7.1 Spam",
-		"C QUIT"), false, "550 5.7.1 " },
+	    WORLD_SCRIPT(HELLO, BEFORE, MAIL_RCPT, "S 250", "C DATA", "S 354", "D",
+		"S 550 5.7.1 Spam", "C QUIT"),
+	    WORLD_SCRIPT(LOCKSTEP, BEFORE, MAIL_RCPT, "S 250", "C DATA", "S 354", "D",
+		"S 550 5.7.1 Spam", "C QUIT"),
+	    false, "550 5.7.1 " },
 	{ "the content 503",
-	    WORLD_SCRIPT(HELLO, BEFORE, MAIL_RCPT, "S 250", "C DATA", "S 354", "D", "S 503 5.5.1 Bad",
-		"C QUIT"),
-	    WORLD_SCRIPT(LOCKSTEP, BEFORE, MAIL_RCPT, "S 250", "C DATA", "S 354", "D", "S 503 5.5.1 Bad",
-		"C QUIT"), false, "503 5.5.1 " },
+	    WORLD_SCRIPT(HELLO, BEFORE, MAIL_RCPT, "S 250", "C DATA", "S 354", "D",
+		"S 503 5.5.1 Bad", "C QUIT"),
+	    WORLD_SCRIPT(LOCKSTEP, BEFORE, MAIL_RCPT, "S 250", "C DATA", "S 354", "D",
+		"S 503 5.5.1 Bad", "C QUIT"),
+	    false, "503 5.5.1 " },
 };
 
 /* The same words on a fresh connection: the script without the message before. */
@@ -125,13 +142,13 @@ check_turn(const struct turn *turn, const char *const *kept)
 	world.before = 1;
 	world_deliver(&world, WORLD_SCRIPTS(kept, good), NULL);
 	if (!world_went(&world, turn->asked_again ? "250 2.0.0 mx1." : turn->no,
-	    turn->asked_again ? 2 : 1))
+		turn->asked_again ? 2 : 1))
 		print_error("%s: %s after\n%s", turn->what, world_reply(&world, 0), world.heard);
 	assert_starts(world_reply(&world, 0), turn->asked_again ? "250 2.0.0 mx1." : turn->no);
 	assert_int_equal(world.connections, turn->asked_again ? 2 : 1);
 	assert_null(strchr(world.heard, '!'));
-	assert_int_equal(count_in(world.heard, ">.\n"), turn->asked_again ||
-	    strncmp(turn->what, "the content", 11) == 0 ? 2 : 1);
+	assert_int_equal(count_in(world.heard, ">.\n"),
+	    turn->asked_again || strncmp(turn->what, "the content", 11) == 0 ? 2 : 1);
 	world_free(&world);
 
 	/* A no on the fresh one is final, and asked once. */
@@ -170,9 +187,10 @@ test_some_recipients_are_asked_again(void **state)
 {
 	static const char *const recipients[] = { "a@example.net", "b@example.net", "c@example.net",
 		"d@example.net", NULL };
-	const char *const *kept = WORLD_SCRIPT(HELLO, BEFORE, "C MAIL", "S 250", "C RCPT TO:<a@", "S 250",
-	    "C RCPT TO:<b@", "S 554 5.7.1 Enough", "C RCPT TO:<c@", "S 550 5.1.1 No such user",
-	    "C RCPT TO:<d@", "S 503 5.5.1 Enough", "C DATA", "S 354", "D", "S 250 first", "C QUIT");
+	const char *const *kept = WORLD_SCRIPT(HELLO, BEFORE, "C MAIL", "S 250", "C RCPT TO:<a@",
+	    "S 250", "C RCPT TO:<b@", "S 554 5.7.1 Enough", "C RCPT TO:<c@",
+	    "S 550 5.1.1 No such user", "C RCPT TO:<d@", "S 503 5.5.1 Enough", "C DATA", "S 354",
+	    "D", "S 250 first", "C QUIT");
 	const char *const *fresh = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "C RCPT TO:<b@", "S 250",
 	    "C RCPT TO:<d@", "S 554 5.7.1 Never", "C DATA", "S 354", "D", "S 250 second", "C QUIT");
 	struct world world;
@@ -194,7 +212,8 @@ test_some_recipients_are_asked_again(void **state)
 static void
 test_no_fresh_connection_comes_about(void **state)
 {
-	const char *const *kept = WORLD_SCRIPT(HELLO, BEFORE, "C MAIL", "S 550 Enough", "A", "A", "C QUIT");
+	const char *const *kept = WORLD_SCRIPT(HELLO, BEFORE, "C MAIL", "S 550 Enough", "A", "A",
+	    "C QUIT");
 	const char *const *busy = WORLD_SCRIPT("S 421 4.3.2 Busy");
 	const char *const *good = WORLD_SCRIPT(HELLO, TAKE);
 	struct world world;
@@ -217,10 +236,10 @@ test_no_fresh_connection_comes_about(void **state)
 static void
 test_the_next_transaction_of_the_same_message(void **state)
 {
-	const char *const *first = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 100", "C DATA", "S 354",
-	    "D", "S 250 first", "C MAIL", "S 550 5.5.0 One message a connection");
-	const char *const *second = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 20", "C DATA", "S 354",
-	    "D", "S 250 second", "C QUIT");
+	const char *const *first = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 100", "C DATA",
+	    "S 354", "D", "S 250 first", "C MAIL", "S 550 5.5.0 One message a connection");
+	const char *const *second = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 20", "C DATA",
+	    "S 354", "D", "S 250 second", "C QUIT");
 	const char *const *never = WORLD_SCRIPT(HELLO, "C MAIL", "S 550 5.5.0 Never", "A");
 	struct arena *arena = arena_new();
 	const char **recipients = arena_array(arena, 121, sizeof(char *));
@@ -252,11 +271,11 @@ test_the_next_transaction_of_the_same_message(void **state)
 static void
 test_a_connection_out_of_step(void **state)
 {
-	const char *const *first = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 100", "C DATA", "S 354",
-	    "D", "B 250 first\r\n250 and more\r\n", "Z");
-	const char *const *second = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "C RCPT TO:<user100@", "S 250",
-	    "C RCPT TO:<user101@", "S 550 5.1.1 No such user", "C DATA", "S 354", "D", "S 250 second",
-	    "C QUIT");
+	const char *const *first = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 100", "C DATA",
+	    "S 354", "D", "B 250 first\r\n250 and more\r\n", "Z");
+	const char *const *second = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "C RCPT TO:<user100@",
+	    "S 250", "C RCPT TO:<user101@", "S 550 5.1.1 No such user", "C DATA", "S 354", "D",
+	    "S 250 second", "C QUIT");
 	struct arena *arena = arena_new();
 	const char **recipients = arena_array(arena, 103, sizeof(char *));
 	struct world world;

@@ -20,13 +20,19 @@ struct end {
 	enum host_scope marked;	/* for which mail is the address skipped from then on? */
 };
 
-#define END(...)	(const char *const[]){ __VA_ARGS__, NULL }
+#define END(...)	\
+	(const char *const[]) \
+	{ \
+		__VA_ARGS__, NULL \
+	}
 
 static bool
 is_passed_over(const struct world *world, struct host_memory *hosts, struct host_note *note)
 {
-	struct host_key at = { .ip = peer_ip(), .port = peer_port(world->peer),
-		.next_hop = "example.net", .sender = "example.org" };
+	struct host_key at = { .ip = peer_ip(),
+		.port = peer_port(world->peer),
+		.next_hop = "example.net",
+		.sender = "example.org" };
 
 	memset(note, 0, sizeof(*note));
 	return host_memory_passes(hosts, &at, clock_monotonic_ms(), note);
@@ -84,30 +90,40 @@ test_what_marks_an_address(void **state)
 		{ "lost at EHLO", END("S 220 mx", "C EHLO", "X"), false, HOST_SCOPE_NEXT_HOP },
 		{ "lost at MAIL", END(HELLO, "C MAIL", "R"), false, HOST_SCOPE_NEXT_HOP },
 		{ "silent at MAIL", END(HELLO, "C MAIL", "Z"), false, HOST_SCOPE_NEXT_HOP },
-		{ "EHLO refused", END("S 220 mx", "C EHLO", "S 450 no", "C QUIT"), false, HOST_SCOPE_NONE },
-		{ "421 at MAIL", END(HELLO, "C MAIL", "S 421 4.3.2 no"), false, HOST_SCOPE_NEXT_HOP },
-		{ "421 at EHLO", END("S 220 mx", "C EHLO", "S 421 no"), false, HOST_SCOPE_NEXT_HOP },
+		{ "EHLO refused", END("S 220 mx", "C EHLO", "S 450 no", "C QUIT"), false,
+		    HOST_SCOPE_NONE },
+		{ "421 at MAIL", END(HELLO, "C MAIL", "S 421 4.3.2 no"), false,
+		    HOST_SCOPE_NEXT_HOP },
+		{ "421 at EHLO", END("S 220 mx", "C EHLO", "S 421 no"), false,
+		    HOST_SCOPE_NEXT_HOP },
 		{ "451 at MAIL", END(HELLO, "C MAIL", "S 451 4.7.1 no"), false, HOST_SCOPE_SENDER },
 		{ "550 at MAIL", END(HELLO, "C MAIL", "S 550 5.7.1 no"), false, HOST_SCOPE_NONE },
 		{ "lost at RCPT", END(HELLO, "C MAIL", "S 250 ok", "C RCPT", "R"), false,
 		    HOST_SCOPE_NONE },
 		{ "421 at RCPT", END(HELLO, "C MAIL", "S 250 ok", "C RCPT", "S 421 no"), false,
 		    HOST_SCOPE_NONE },
-		{ "closed after a no to RCPT", END(HELLO, "C MAIL", "S 250 ok", "C RCPT",
-		    "S 550 5.1.1 no", "X"), false, HOST_SCOPE_NONE },
-		{ "lost at DATA", END(HELLO, "C MAIL", "S 250 ok", "C RCPT", "S 250 ok", "C DATA",
-		    "R"), false, HOST_SCOPE_NONE },
+		{ "closed after a no to RCPT",
+		    END(HELLO, "C MAIL", "S 250 ok", "C RCPT", "S 550 5.1.1 no", "X"), false,
+		    HOST_SCOPE_NONE },
+		{ "lost at DATA",
+		    END(HELLO, "C MAIL", "S 250 ok", "C RCPT", "S 250 ok", "C DATA", "R"), false,
+		    HOST_SCOPE_NONE },
 		{ "silent at RCPT", END(HELLO, "C MAIL", "S 250 ok", "C RCPT", "Z"), false,
 		    HOST_SCOPE_NONE },
-		{ "lost after the dot", END(HELLO, MAIL_TO_DATA, "D", "X"), false, HOST_SCOPE_NONE },
-		{ "silent after the dot", END(HELLO, MAIL_TO_DATA, "D", "Z"), false, HOST_SCOPE_NONE },
+		{ "lost after the dot", END(HELLO, MAIL_TO_DATA, "D", "X"), false,
+		    HOST_SCOPE_NONE },
+		{ "silent after the dot", END(HELLO, MAIL_TO_DATA, "D", "Z"), false,
+		    HOST_SCOPE_NONE },
 		{ "delivered", END(HELLO, TAKE), false, HOST_SCOPE_NONE },
 		{ "nonsense", END("S what?", "Z"), false, HOST_SCOPE_NONE },
 		{ "no STARTTLS", END(HELLO, "C QUIT"), true, HOST_SCOPE_NONE },
 		{ "lost at STARTTLS", END(TO_STARTTLS, "X"), true, HOST_SCOPE_NONE },
-		{ "lost in the handshake", END(TO_STARTTLS, "S 220 go", "H", "R"), true, HOST_SCOPE_NONE },
-		{ "silent in the handshake", END(TO_STARTTLS, "S 220 go", "H", "Z"), true, HOST_SCOPE_NONE },
-		{ "lost after it", END(TO_STARTTLS, "S 220 go", "T", "C EHLO", "R"), true, HOST_SCOPE_NONE },
+		{ "lost in the handshake", END(TO_STARTTLS, "S 220 go", "H", "R"), true,
+		    HOST_SCOPE_NONE },
+		{ "silent in the handshake", END(TO_STARTTLS, "S 220 go", "H", "Z"), true,
+		    HOST_SCOPE_NONE },
+		{ "lost after it", END(TO_STARTTLS, "S 220 go", "T", "C EHLO", "R"), true,
+		    HOST_SCOPE_NONE },
 		{ "lost in TLS", END(HELLO_TLS, "C MAIL", "R"), true, HOST_SCOPE_NEXT_HOP },
 	};
 	size_t i;

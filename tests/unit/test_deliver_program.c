@@ -69,10 +69,10 @@ test_all_or_none(void **state)
 	} cases[] = {
 		{ "ok@b.example", "ok@c.example", "ok@b.example", EX_OK, 3, 2 },
 		{ "ok@b.example", "450-4.7.1@c.example", "550-5.1.1@d.example", EX_TEMPFAIL, 3, 3 },
-		{ "550-5.1.1@b.example", "550-5.1.1@c.example", "550-5.1.3@c.example",
-		    EX_NOUSER, 3, 2 },
-		{ "550-5.1.1@b.example", "550-5.1.2@c.example", "550-5.1.1@c.example",
-		    EX_NOPERM, 3, 2 },
+		{ "550-5.1.1@b.example", "550-5.1.1@c.example", "550-5.1.3@c.example", EX_NOUSER, 3,
+		    2 },
+		{ "550-5.1.1@b.example", "550-5.1.2@c.example", "550-5.1.1@c.example", EX_NOPERM, 3,
+		    2 },
 		{ "550-5.1.2@b.example", "550-5.1.2@c.example", "ok@c.example", EX_NOHOST, 3, 2 },
 		{ "550-5.7.1@b.example", "ok@c.example", "550-5.1.1@c.example", EX_NOPERM, 3, 2 },
 		/* Refused by stsgated itself: then none of them gets it. */
@@ -86,8 +86,10 @@ test_all_or_none(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		program_seen.groups = 0;
-		program_run(&result, WORDS(TO_SERVER, "--all-or-none", "-f", "s@a.example", "--",
-		    cases[i].first, cases[i].second, cases[i].third), MESSAGE);
+		program_run(&result,
+		    WORDS(TO_SERVER, "--all-or-none", "-f", "s@a.example", "--", cases[i].first,
+			cases[i].second, cases[i].third),
+		    MESSAGE);
 		for (lines = 0, at = result.out; *at != '\0'; at++)
 			lines += *at == '\n';
 		if (result.status != cases[i].status || lines != cases[i].lines)
@@ -106,7 +108,9 @@ test_content(void **state)
 		{ "Subject: x\r\n\r\nbody\r\n", "Subject: x\r\n\r\nbody\r\n" },
 		{ "Subject: x\n\nbody", "Subject: x\r\n\r\nbody\r\n" },
 		{ "Subject: x\n\n.\n..\n.a\n", "Subject: x\r\n\r\n.\r\n..\r\n.a\r\n" },
-		{ ".", ".\r\n" }, { "", "" }, { "a\rb\n\r", "ab\r\n" },
+		{ ".", ".\r\n" },
+		{ "", "" },
+		{ "a\rb\n\r", "ab\r\n" },
 		{ "a\n.\nMAIL FROM:<evil@x.example>\n",
 		    "a\r\n.\r\nMAIL FROM:<evil@x.example>\r\n" },
 	};
@@ -193,8 +197,12 @@ static void
 test_no_injection(void **state)
 {
 	static const char *const bad[] = {
-		"a@b.example>\r\nRCPT TO:<evil@x.example", "a@b.example\nDATA",
-		"a@b.example> SIZE=1", "<a@b.example", "\"a@b.example>", "a\x7f@b.example",
+		"a@b.example>\r\nRCPT TO:<evil@x.example",
+		"a@b.example\nDATA",
+		"a@b.example> SIZE=1",
+		"<a@b.example",
+		"\"a@b.example>",
+		"a\x7f@b.example",
 	};
 	struct program_run result;
 	size_t i;
@@ -215,13 +223,17 @@ static void
 test_usage(void **state)
 {
 	static const char *const cases[][6] = {
-		{ NULL }, { "a@b.example" }, { "-f", "a@b.example" }, { "-f" },
+		{ NULL },
+		{ "a@b.example" },
+		{ "-f", "a@b.example" },
+		{ "-f" },
 		{ "-f", "a@b.example", "c@d.example", "e@f.example" },
 		{ "-x", "-f", "a@b.example", "c@d.example" },
 		{ "--all-or-nothing", "-f", "a@b.example", "c@d.example" },
 		{ "-s", "nonsense:x", "-f", "a@b.example", "c@d.example" },
 		{ "-s", "inet:127.0.0.1", "-f", "a@b.example", "c@d.example" },
-		{ "--lmtp", "c@d.example" }, { "--lmtp", "-f", "a@b.example" },
+		{ "--lmtp", "c@d.example" },
+		{ "--lmtp", "-f", "a@b.example" },
 		/* What follows a recipient is a recipient: options end there. */
 		{ "-f", "a@b.example", "c@d.example", "--all-or-none" },
 	};
@@ -254,8 +266,9 @@ test_all_of_stdin_is_read(void **state)
 	for (i = 0; i < 2; i++) {
 		assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 		child = program_spawn(WORDS("-s",
-		    servers[i] != NULL ? servers[i] : program_server_path, "-f", "",
-		    i == 0 ? "r@b.example" : "a>b"), fds[0], null, null);
+					  servers[i] != NULL ? servers[i] : program_server_path,
+					  "-f", "", i == 0 ? "r@b.example" : "a>b"),
+		    fds[0], null, null);
 		close(fds[0]);
 		for (written = 0; written < 500; written++)
 			assert_int_equal(write(fds[1], block, sizeof(block)), sizeof(block));
@@ -332,8 +345,9 @@ play(void *context)
 
 	ready.fd = accept(script->listener, NULL, NULL);
 	for (i = 0; ready.fd >= 0 && script->pieces[i] != NULL; i++) {
-		if (i > 0 && (poll(&ready, 1, PATIENCE_MS) != 1 ||
-		    recv(ready.fd, heard, sizeof(heard), 0) <= 0))
+		if (i > 0 &&
+		    (poll(&ready, 1, PATIENCE_MS) != 1 ||
+			recv(ready.fd, heard, sizeof(heard), 0) <= 0))
 			break;
 		(void)send(ready.fd, script->pieces[i], strlen(script->pieces[i]), MSG_NOSIGNAL);
 	}
@@ -356,8 +370,8 @@ run_against(struct program_run *result, const char *const *pieces)
 	assert_true(script.listener >= 0);
 	fcntl(script.listener, F_SETFL, 0);	/* blocking */
 	assert_int_equal(pthread_create(&thread, NULL, play, &script), 0);
-	program_run(result, WORDS("-s", path, "--all-or-none", "-f", "", "r@b.example",
-	    "t@b.example"), MESSAGE);
+	program_run(result,
+	    WORDS("-s", path, "--all-or-none", "-f", "", "r@b.example", "t@b.example"), MESSAGE);
 	pthread_join(thread, NULL);
 	close(script.listener);
 	unlink(path);
@@ -369,12 +383,23 @@ static void
 test_servers_that_leave_doubt(void **state)
 {
 	static const char *const cases[][9] = {
-		{ NULL }, { "" }, { "220 " }, { "hello\r\n" }, { "999 what\r\n" }, { "99\r\n" },
-		{ "220x\r\n" }, { "421 4.3.2 full\r\n" }, { "554 5.3.2 not here\r\n" },
+		{ NULL },
+		{ "" },
+		{ "220 " },
+		{ "hello\r\n" },
+		{ "999 what\r\n" },
+		{ "99\r\n" },
+		{ "220x\r\n" },
+		{ "421 4.3.2 full\r\n" },
+		{ "554 5.3.2 not here\r\n" },
 		{ "250 x\r\n" },
-		{ "220 x\r\n" }, { "220 x\r\n", "250-x\r\n" },
+		{ "220 x\r\n" },
+		{ "220 x\r\n", "250-x\r\n" },
 		{ "220 x\r\n", "500 5.5.1 no LMTP\r\n" },
-		{ HELLO }, { HELLO, "250 ok\r\n" }, { HELLO, "354 what\r\n" }, { HELLO, "220\r\n" },
+		{ HELLO },
+		{ HELLO, "250 ok\r\n" },
+		{ HELLO, "354 what\r\n" },
+		{ HELLO, "220\r\n" },
 		{ HELLO, "250 ok\r\n", "250 ok\r\n", "250 ok\r\n" },
 		{ HELLO, "250 ok\r\n", "250 ok\r\n", "250 ok\r\n", "503 5.5.1 no\r\n" },
 		{ HELLO, "250 ok\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n" },
@@ -460,8 +485,20 @@ static void
 test_it_links_libc_alone(void **state)
 {
 	static const char *const known[] = {
-		"linux-vdso.", "linux-gate.", "libc.so", "/lib", "libasan", "libubsan", "libtsan",
-		"libm.so", "libgcc_s", "libpthread", "libdl", "librt", "libresolv", "libstdc++",
+		"linux-vdso.",
+		"linux-gate.",
+		"libc.so",
+		"/lib",
+		"libasan",
+		"libubsan",
+		"libtsan",
+		"libm.so",
+		"libgcc_s",
+		"libpthread",
+		"libdl",
+		"librt",
+		"libresolv",
+		"libstdc++",
 	};
 	FILE *listed = popen("ldd " PROGRAM, "r");
 	char line[500];

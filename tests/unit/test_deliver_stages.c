@@ -22,12 +22,14 @@ static const struct stage {
 	const char *reply;
 	bool next_host;
 } stages[] = {
-	{ WORLD_SCRIPT("S 421 4.3.2 Busy"), "451 4.4.0 mx1.example.net[127.0.0.1] said: 421 4.3.2 Busy",
-	    true },
+	{ WORLD_SCRIPT("S 421 4.3.2 Busy"),
+	    "451 4.4.0 mx1.example.net[127.0.0.1] said: 421 4.3.2 Busy", true },
 	{ WORLD_SCRIPT("S 554 5.3.2 No", "C QUIT"), "451 4.4.0 ", true },
 	{ WORLD_SCRIPT("S 354 What?"), "451 4.4.0 ", true },
-	{ WORLD_SCRIPT("S SSH-2.0-OpenSSH"), "451 4.5.0 mx1.example.net[127.0.0.1] said: SSH", true },
-	{ WORLD_SCRIPT("X"), "451 4.4.2 mx1.example.net[127.0.0.1]: the connection was lost", true },
+	{ WORLD_SCRIPT("S SSH-2.0-OpenSSH"), "451 4.5.0 mx1.example.net[127.0.0.1] said: SSH",
+	    true },
+	{ WORLD_SCRIPT("X"), "451 4.4.2 mx1.example.net[127.0.0.1]: the connection was lost",
+	    true },
 	{ WORLD_SCRIPT("R"), "451 4.4.2 ", true },
 	{ WORLD_SCRIPT("S 220 mx", "C EHLO", "S 421 4.3.2 Bye"), "451 4.4.0 ", true },
 	{ WORLD_SCRIPT("S 220 mx", "C EHLO", "S 451 4.3.2 Later", "C QUIT"), "451 4.4.0 ", true },
@@ -50,7 +52,8 @@ static const struct stage {
 	{ WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "C RCPT", "S 55"), "451 4.5.0 ", true },
 	{ WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "C RCPT", "X"), "451 4.4.2 ", true },
 	{ WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "C RCPT", "S 450 4.2.1 Grey", "C DATA", "S 554",
-	    "C QUIT"), "450 4.2.1 ", false },
+	      "C QUIT"),
+	    "450 4.2.1 ", false },
 	{ WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 1", "C DATA", "S 421 4.3.2 Bye"), "451 4.3.2 ",
 	    true },
 	{ WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 1", "C DATA", "X"), "451 4.4.2 ", true },
@@ -58,7 +61,8 @@ static const struct stage {
 	    "451 4.3.0 ", false },
 	{ WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 1", "C DATA", "S 554 5.3.0 No", "C QUIT"),
 	    "554 5.3.0 ", false },
-	{ WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 1", "C DATA", "S 250 Ok"), "451 4.5.0 ", false },
+	{ WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 1", "C DATA", "S 250 Ok"), "451 4.5.0 ",
+	    false },
 	{ WORLD_SCRIPT(HELLO, MAIL_TO_DATA, "D", "X"), "451 4.4.2 ", false },
 	{ WORLD_SCRIPT(HELLO, MAIL_TO_DATA, "D", "R"), "451 4.4.2 ", false },
 	{ WORLD_SCRIPT(HELLO, MAIL_TO_DATA, "D", "S what?"), "451 4.5.0 ", false },
@@ -72,17 +76,19 @@ static const struct stage {
 	{ WORLD_SCRIPT(HELLO, MAIL_TO_DATA, "D", "S 250-a", "S 251 b", "C QUIT"), "250 2.0.0 mx1.",
 	    false },
 	{ WORLD_SCRIPT(HELLO, MAIL_TO_DATA, "D", "S 250-scanned", "S by a scanner", "S 2queued",
-	    "C QUIT"), "250 2.0.0 mx1.", false },
+	      "C QUIT"),
+	    "250 2.0.0 mx1.", false },
 	{ WORLD_SCRIPT(HELLO, MAIL_TO_DATA, "D", "S 250-scanned", "S 550 5.7.1 Spam"), "451 4.5.0 ",
 	    false },
 	{ WORLD_SCRIPT("S 220-a", "S 221\tb", "C EHLO", "S 250OK", TAKE), "250 2.0.0 mx1.", false },
 	/* An answer ahead of its question answers nothing. */
 	{ WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 1", "C DATA",
-	    "B 354 Go on\r\n250 2.0.0 queued\r\n", "Z"),
+	      "B 354 Go on\r\n250 2.0.0 queued\r\n", "Z"),
 	    "451 4.5.0 mx1.example.net[127.0.0.1] said: before the message was over: 250 2.0.0 queued",
 	    true },
 	{ WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 1", "C DATA",
-	    "B 354 Go on\r\n550 5.7.1 Spam\r\n", "Z"), "451 4.5.0 ", true },
+	      "B 354 Go on\r\n550 5.7.1 Spam\r\n", "Z"),
+	    "451 4.5.0 ", true },
 	{ WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 1", "C DATA", "B 354 Go on\r\nwhat?\r\n", "Z"),
 	    "451 4.5.0 mx1.example.net[127.0.0.1] said: before the message was over: what?", true },
 	{ WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "C RCPT", "L 550-5.1.1 and so on"), "451 4.5.0 ",
@@ -109,8 +115,9 @@ test_every_stage(void **state)
 		world_init(&world, 2);
 		world_deliver(&world, WORLD_SCRIPTS(stages[i].script, good), NULL);
 		assert_int_equal(world.connections, stages[i].next_host ? 2 : 1);
-		assert_starts(world_reply(&world, 0), stages[i].next_host ?
-		    "250 2.0.0 mx2.example.net[127.0.0.1] said: " : stages[i].reply);
+		assert_starts(world_reply(&world, 0),
+		    stages[i].next_host ? "250 2.0.0 mx2.example.net[127.0.0.1] said: "
+					: stages[i].reply);
 		world_free(&world);
 	}
 }
@@ -150,7 +157,7 @@ check_silence(const struct stage *silence)
 	struct world world;
 	int64_t ms;
 
-	for (ms = WORLD_SHORT_MS; ; ms *= 8) {
+	for (ms = WORLD_SHORT_MS;; ms *= 8) {
 		world_init(&world, 2);
 		world.conf.smtp.command_timeout = world.conf.smtp.final_timeout = ms;
 		world_deliver(&world, WORLD_SCRIPTS(silence->script, good), NULL);

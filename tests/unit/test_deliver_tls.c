@@ -31,17 +31,20 @@ test_verified(void **state)
 	world_deliver_logged(&world, WORLD_SCRIPTS(script), NULL);
 	assert_starts(world_reply(&world, 0),
 	    "250 2.0.0 mx1.example.net[127.0.0.1] said: 250 2.0.0 Ok: queued as 1");
-	assert_string_equal(world.heard, "1p EHLO out.example.org\n1p STARTTLS\n"
+	assert_string_equal(world.heard,
+	    "1p EHLO out.example.org\n1p STARTTLS\n"
 	    "1t EHLO out.example.org\n1t MAIL FROM:<sender@example.org>\n"
 	    "1t RCPT TO:<someone@example.net>\n1t DATA\n1t >Subject: test\n1t >\n1t >hello\n1t >.\n"
 	    "1t QUIT\n");
 	assert_string_equal(peer_sni(world.peer), "mx1.example.net");
-	assert_has(world.log.data, "event=delivery id=t1 from=sender@example.org "
+	assert_has(world.log.data,
+	    "event=delivery id=t1 from=sender@example.org "
 	    "to=someone@example.net domain=example.net policy=sts mode=enforce policy-id=20260101 "
 	    "mx=mx1.example.net ip=127.0.0.1 tls=verified proto=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 "
 	    "reused=no wish=none result=ok status=sent dsn=2.0.0 reply=\"250 2.0.0 "
 	    "mx1.example.net[127.0.0.1] said: 250 2.0.0 Ok: queued as 1\" ms=");
-	assert_has(world.log.data, "event=attempt id=t1 from=sender@example.org "
+	assert_has(world.log.data,
+	    "event=attempt id=t1 from=sender@example.org "
 	    "domain=example.net policy=sts mode=enforce policy-id=20260101 mx=mx1.example.net "
 	    "ip=127.0.0.1 tls=verified proto=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 reused=no "
 	    "wish=none result=ok ms=");
@@ -60,7 +63,8 @@ test_plaintext_without_policy(void **state)
 	world.sender = "";
 	world_deliver_logged(&world, WORLD_SCRIPTS(script), NULL);
 	assert_starts(world_reply(&world, 0), "250 2.0.0 ");
-	assert_has(world.log.data, "event=attempt id=t1 from=<> domain=example.net policy=none mx=mx1.example.net ip=127.0.0.1 tls=none reused=no "
+	assert_has(world.log.data,
+	    "event=attempt id=t1 from=<> domain=example.net policy=none mx=mx1.example.net ip=127.0.0.1 tls=none reused=no "
 	    "wish=none result=starttls-not-supported ms=");
 	assert_has(world.log.data, " result=starttls-not-supported status=sent dsn=2.0.0 ");
 	world_free(&world);
@@ -75,7 +79,8 @@ static const struct attack {
 	bool careless_plaintext;	/* without a policy it goes on a second, plain connection */
 	bool careless_same;	/* or on the same connection */
 } attacks[] = {
-	{ "stripped", WORLD_SCRIPT(HELLO, TAKE), "451 4.7.4", "starttls-not-supported", false, true },
+	{ "stripped", WORLD_SCRIPT(HELLO, TAKE), "451 4.7.4", "starttls-not-supported", false,
+	    true },
 	{ "454", WORLD_SCRIPT(TO_STARTTLS, "S 454 4.7.0 Not now", TAKE), "451 4.7.4",
 	    "starttls-not-supported", false, true },
 	{ "502", WORLD_SCRIPT(TO_STARTTLS, "S 502 What?", TAKE), "451 4.7.4",
@@ -86,8 +91,8 @@ static const struct attack {
 	    "validation-failure", true, false },
 	{ "reset", WORLD_SCRIPT(TO_STARTTLS, "S 220 go", "H", "R"), "451 4.7.5",
 	    "validation-failure", true, false },
-	{ "closed", WORLD_SCRIPT(TO_STARTTLS, "S 220 go", "H"), "451 4.7.5",
-	    "validation-failure", true, false },
+	{ "closed", WORLD_SCRIPT(TO_STARTTLS, "S 220 go", "H"), "451 4.7.5", "validation-failure",
+	    true, false },
 	{ "garbage", WORLD_SCRIPT(TO_STARTTLS, "S 220 go", "H", "S no TLS", "Z"), "451 4.7.5",
 	    "validation-failure", true, false },
 	{ "injection", WORLD_SCRIPT(TO_STARTTLS, "B 220 go\r\n250 evil\r\n", "Z"), "451 4.7.5",
@@ -166,7 +171,8 @@ test_a_host_that_takes_no_server_name(void **state)
 		assert_has(world.heard, "2t MAIL FROM");
 		assert_null(strstr(world.heard, "p MAIL FROM"));
 		assert_string_equal(peer_sni(world.peer), "");
-		assert_has(world.log.data, "the TLS handshake failed (tls-remote-alert-112); "
+		assert_has(world.log.data,
+		    "the TLS handshake failed (tls-remote-alert-112); "
 		    "retried without the server name (SNI)");
 		/* A failure under testing is reported the first time. */
 		if (i == 1)
@@ -229,7 +235,7 @@ test_no_plaintext_after_a_time_out(void **state)
 	for (i = 0; i < 2; i++) {
 		const char *reply = i == 1 ? "451 4.7.5" : "451 4.4.2";
 
-		for (ms = WORLD_SHORT_MS; ; ms *= 8) {
+		for (ms = WORLD_SHORT_MS;; ms *= 8) {
 			world_init(&world, 1);
 			if (i == 1)
 				world_enforce(&world, 0, true);
@@ -286,7 +292,8 @@ test_the_next_host_where_the_first_is_not_proven(void **state)
 	assert_starts(world_reply(&world, 0), "250 2.0.0 mx1.example.net");
 	assert_has(world.heard, "1t QUIT\n");	/* which is not waited for */
 	assert_has(world.heard, "2p EHLO");
-	assert_has(world.log.data, "mx=mx2.example.net ip=127.0.0.1 tls=encrypted proto=TLSv1.3 "
+	assert_has(world.log.data,
+	    "mx=mx2.example.net ip=127.0.0.1 tls=encrypted proto=TLSv1.3 "
 	    "cipher=TLS_AES_256_GCM_SHA384 reused=no wish=none result=certificate-host-mismatch "
 	    "dsn=4.7.5 reply=\"451 4.7.5 mx2.example.net[127.0.0.1]: ");
 	world_free(&world);
@@ -305,9 +312,11 @@ test_testing_is_delivered_and_told(void **state)
 	world.plan.host_count = world.plan.use_count = 1;
 	world_deliver_logged(&world, WORLD_SCRIPTS(script), NULL);
 	assert_starts(world_reply(&world, 0), "250 2.0.0 mx2.example.net");
-	assert_has(world.log.data, "event=attempt id=t1 from=sender@example.org domain=example.net "
+	assert_has(world.log.data,
+	    "event=attempt id=t1 from=sender@example.org domain=example.net "
 	    "policy=sts mode=testing policy-id=20260101 mx=mx2.example.net ip=127.0.0.1 tls=encrypted ");
-	assert_has(world.log.data, "result=certificate-host-mismatch "
+	assert_has(world.log.data,
+	    "result=certificate-host-mismatch "
 	    "reply=X509_V_ERR_HOSTNAME_MISMATCH ms=");
 	world_free(&world);
 }
@@ -316,10 +325,10 @@ test_testing_is_delivered_and_told(void **state)
 static void
 test_what_was_offered_in_plaintext_is_forgotten(void **state)
 {
-	const char *const *script = WORLD_SCRIPT("S 220 mx", "C EHLO", "S 250-mx", "S 250-PIPELINING",
-	    "S 250-SIZE 1", "S 250 STARTTLS", "C STARTTLS", "S 220 go", "T", "C EHLO", "S 250 mx",
-	    "C MAIL FROM:<sender@example.org>", "S 250 Ok", "C RCPT", "S 250 Ok", "C DATA", "S 354 Go",
-	    "D", "S 250 Ok", "C QUIT");
+	const char *const *script = WORLD_SCRIPT("S 220 mx", "C EHLO", "S 250-mx",
+	    "S 250-PIPELINING", "S 250-SIZE 1", "S 250 STARTTLS", "C STARTTLS", "S 220 go", "T",
+	    "C EHLO", "S 250 mx", "C MAIL FROM:<sender@example.org>", "S 250 Ok", "C RCPT",
+	    "S 250 Ok", "C DATA", "S 354 Go", "D", "S 250 Ok", "C QUIT");
 	struct world world;
 
 	(void)state;
@@ -329,10 +338,10 @@ test_what_was_offered_in_plaintext_is_forgotten(void **state)
 	assert_has(world.heard, "1t MAIL FROM:<sender@example.org>\n");
 	world_free(&world);
 
-	script = WORLD_SCRIPT("S 220 mx", "C EHLO", "S 250-mx", "S 250-PIPELINING",
-	    "S 250-SIZE 1", "S 250 STARTTLS", "C STARTTLS", "S 220 go", "T", "C EHLO", "S 502 What?",
-	    "C HELO", "S 250 mx", "C MAIL", "Q", "S 250 Ok", "C RCPT", "Q", "S 250 Ok", "C DATA",
-	    "S 354 Go", "D", "S 250 Ok", "C QUIT");
+	script = WORLD_SCRIPT("S 220 mx", "C EHLO", "S 250-mx", "S 250-PIPELINING", "S 250-SIZE 1",
+	    "S 250 STARTTLS", "C STARTTLS", "S 220 go", "T", "C EHLO", "S 502 What?", "C HELO",
+	    "S 250 mx", "C MAIL", "Q", "S 250 Ok", "C RCPT", "Q", "S 250 Ok", "C DATA", "S 354 Go",
+	    "D", "S 250 Ok", "C QUIT");
 	world_init(&world, 1);
 	world_deliver(&world, WORLD_SCRIPTS(script), NULL);
 	assert_starts(world_reply(&world, 0), "250 2.0.0 ");

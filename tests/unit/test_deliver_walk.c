@@ -48,8 +48,8 @@ test_hosts_that_greeted_have_a_bound(void **state)
 		world_free(&world);
 
 		world_init(&world, 4);
-		world_deliver(&world, WORLD_SCRIPTS(turned_away[i], turned_away[i], turned_away[i],
-		    GOOD), NULL);
+		world_deliver(&world,
+		    WORLD_SCRIPTS(turned_away[i], turned_away[i], turned_away[i], GOOD), NULL);
 		assert_starts(world_reply(&world, 0), "250 2.0.0 mx4.");
 		world_free(&world);
 	}
@@ -79,8 +79,8 @@ test_retries_of_one_address_count_once(void **state)
 {
 	const char *const *breaks = WORLD_SCRIPT(TO_STARTTLS, "S 220 go", "H", "G 80");
 	const char *const *away = turned_away[5];
-	const char *const *kept = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "C RCPT TO:<before@", "S 250",
-	    "C DATA", "S 354", "D", "S 250", "C MAIL", "S 550 Enough", "A", "A", "C QUIT");
+	const char *const *kept = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "C RCPT TO:<before@",
+	    "S 250", "C DATA", "S 354", "D", "S 250", "C MAIL", "S 550 Enough", "A", "A", "C QUIT");
 	struct world world;
 
 	(void)state;
@@ -134,8 +134,10 @@ test_a_no_of_all_hosts_takes_all_hosts(void **state)
 		size_t hosts, connections;
 		const char *reply;
 	} cases[] = {
-		{ 2, 3, 2, "451 4.3.4 mx" }, { 1, 2, 1, "451 4.3.4 mx1." },
-		{ 3, 3, 3, "552 5.3.4 mx3." }, { 0, 4, 4, "552 5.3.4 mx4." },
+		{ 2, 3, 2, "451 4.3.4 mx" },
+		{ 1, 2, 1, "451 4.3.4 mx1." },
+		{ 3, 3, 3, "552 5.3.4 mx3." },
+		{ 0, 4, 4, "552 5.3.4 mx4." },
 	};
 	struct world world;
 	size_t i;
@@ -292,7 +294,7 @@ test_in_time_each_host_is_asked(void **state)
 		assert_starts(world_reply(&world, 0), "250 2.0.0 mx");
 		for (i = 0; i < 4; i++)
 			asked[i] += strncmp(world_reply(&world, 0) + 10, world.hosts[i].name,
-			    strlen(world.hosts[i].name)) == 0;
+					strlen(world.hosts[i].name)) == 0;
 		world_free(&world);
 	}
 	assert_int_equal(asked[0], 0);
@@ -320,7 +322,7 @@ check_slow(int64_t (*command_timeout)(int64_t ms))
 	struct world world;
 	int64_t ms;
 
-	for (ms = 1600; ; ms *= 8) {
+	for (ms = 1600;; ms *= 8) {
 		const char *pause = arena_printf(arena, "P %d", (int)(ms * 3 / 8));
 		const char *const *slow = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "C RCPT", pause,
 		    "S 250", "C DATA", "S 354", "D", "S 250", "C QUIT");
@@ -356,7 +358,7 @@ test_a_host_that_falls_silent_leaves_some_time(void **state)
 	int64_t ms;
 
 	(void)state;
-	for (ms = 1600; ; ms *= 8) {
+	for (ms = 1600;; ms *= 8) {
 		world_init(&world, 4);
 		world.time_ms = 30000 + ms;
 		world.conf.smtp.final_timeout = 30000;

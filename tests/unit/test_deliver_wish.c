@@ -15,14 +15,15 @@
 
 #include "tests/unit/deliver_world.h"
 
-#define HELLO_REQUIRETLS	TO_STARTTLS, "S 220 2.0.0 Go ahead", "T", "C EHLO out.example.org", \
-	"S 250-mx", "S 250-SIZE 100000", "S 250 REQUIRETLS"
+#define HELLO_REQUIRETLS	\
+	TO_STARTTLS, "S 220 2.0.0 Go ahead", "T", "C EHLO out.example.org", "S 250-mx", \
+	    "S 250-SIZE 100000", "S 250 REQUIRETLS"
 /* It says so before TLS alone, where anybody may have said it. */
-#define HELLO_FORGED	"S 220 mx ESMTP", "C EHLO out.example.org", "S 250-mx", \
-	"S 250-REQUIRETLS", "S 250 STARTTLS", "C STARTTLS", "S 220 2.0.0 Go ahead", "T", \
-	"C EHLO out.example.org", "S 250-mx", "S 250 PIPELINING"
-#define TAKE_ONE	"C MAIL FROM:", "S 250", "U 1", "C DATA", "S 354", "D", "S 250 2.0.0 Ok", \
-	"C QUIT"
+#define HELLO_FORGED	\
+	"S 220 mx ESMTP", "C EHLO out.example.org", "S 250-mx", "S 250-REQUIRETLS", \
+	    "S 250 STARTTLS", "C STARTTLS", "S 220 2.0.0 Go ahead", "T", "C EHLO out.example.org", \
+	    "S 250-mx", "S 250 PIPELINING"
+#define TAKE_ONE "C MAIL FROM:", "S 250", "U 1", "C DATA", "S 354", "D", "S 250 2.0.0 Ok", "C QUIT"
 #define LEAVE	"C QUIT"
 
 static const char *const lacking[] = { HELLO_TLS, LEAVE, NULL };
@@ -42,8 +43,9 @@ static const char *const never[] = { "S 220 never reached", NULL };
 static void
 require_tls(struct world *world, size_t host_count)
 {
-	static struct demand demand = { .source = SOURCE_SENDER, .need = NEED_ANY_CERTIFICATE,
-	    .enforce = true };
+	static struct demand demand = {
+		.source = SOURCE_SENDER, .need = NEED_ANY_CERTIFICATE, .enforce = true
+	};
 	size_t i;
 
 	world_init(world, host_count);
@@ -96,16 +98,19 @@ test_replies(void **state)
 		require_tls(&world, cases[i].second != NULL ? 2 : 1);
 		if (cases[i].untried)
 			reply_set(&world.plan.untried, 451, "4.4.3", "not tried");
-		world_deliver_logged(&world, WORLD_SCRIPTS(cases[i].first, cases[i].second != NULL ?
-		    cases[i].second : never), NULL);
+		world_deliver_logged(&world,
+		    WORLD_SCRIPTS(cases[i].first,
+			cases[i].second != NULL ? cases[i].second : never),
+		    NULL);
 		if (strncmp(world_reply(&world, 0), cases[i].reply, strlen(cases[i].reply)) != 0)
 			fail_msg("%s: %s", cases[i].name, world_reply(&world, 0));
 		sent = cases[i].reply[0] == '2';
 		if (world_was_content_heard(&world) != sent)
 			fail_msg("%s: %s", cases[i].name, world.heard);
 		/* No MAIL without the parameter, and none outside TLS. */
-		if (strstr(world.heard, "p MAIL") != NULL || (strstr(world.heard, "MAIL FROM") !=
-		    NULL && strstr(world.heard, "t MAIL FROM:<sender@example.org> SIZE=") == NULL))
+		if (strstr(world.heard, "p MAIL") != NULL ||
+		    (strstr(world.heard, "MAIL FROM") != NULL &&
+			strstr(world.heard, "t MAIL FROM:<sender@example.org> SIZE=") == NULL))
 			fail_msg("%s: %s", cases[i].name, world.heard);
 		if (sent && strstr(world.heard, " REQUIRETLS\n") == NULL)
 			fail_msg("%s: %s", cases[i].name, world.heard);

@@ -15,7 +15,7 @@
 #include "base/limits.h"
 #include "policy/dns/dns_data.h"
 
-#define W(wire) wire, sizeof(wire) - 1
+#define W(wire)	wire, sizeof(wire) - 1
 
 /* On the heap at its exact size, so that a sanitizer sees any step too far. */
 static uint8_t *
@@ -52,8 +52,14 @@ static const struct {
 	{ "octets behind", W("\3com\0x"), NULL },
 	{ "a second root", W("\0\0"), NULL },
 	{ "compression pointer", W("\3com\xc0\x00"), NULL },
-	{ "label type 01", W("\x41" "a\0"), NULL },
-	{ "label type 10", W("\x80" "a\0"), NULL },
+	{ "label type 01",
+	    W("\x41"
+	      "a\0"),
+	    NULL },
+	{ "label type 10",
+	    W("\x80"
+	      "a\0"),
+	    NULL },
 };
 
 static void
@@ -130,20 +136,23 @@ test_mx(void **state)
 
 	(void)state;
 	assert_int_equal(dns_mx_parse((const uint8_t *)W("\x12\x34\2mx\1e\0"), &preference, host,
-	    sizeof(host)), 0);
+			     sizeof(host)),
+	    0);
 	assert_int_equal(preference, 0x1234);
 	assert_string_equal(host, "mx.e");
 	assert_int_equal(dns_mx_parse((const uint8_t *)W("\0\0\0"), &preference, host,
-	    sizeof(host)), 0);	/* null MX, RFC 7505 */
+			     sizeof(host)),
+	    0);	/* null MX, RFC 7505 */
 	assert_int_equal(preference, 0);
 	assert_string_equal(host, "");
-	assert_int_equal(dns_mx_parse((const uint8_t *)W("\0\12"), &preference, host,
-	    sizeof(host)), -1);
-	assert_int_equal(dns_mx_parse((const uint8_t *)W("\0"), &preference, host,
-	    sizeof(host)), -1);
+	assert_int_equal(dns_mx_parse((const uint8_t *)W("\0\12"), &preference, host, sizeof(host)),
+	    -1);
+	assert_int_equal(dns_mx_parse((const uint8_t *)W("\0"), &preference, host, sizeof(host)),
+	    -1);
 	assert_int_equal(dns_mx_parse((const uint8_t *)W(""), &preference, host, sizeof(host)), -1);
 	assert_int_equal(dns_mx_parse((const uint8_t *)W("\0\12\2mx"), &preference, host,
-	    sizeof(host)), -1);
+			     sizeof(host)),
+	    -1);
 }
 
 static void
@@ -199,8 +208,8 @@ test_txt(void **state)
 		free(wire);
 		if ((result == 0) != (txts[i].text != NULL))
 			fail_msg("%s: %d", txts[i].name, result);
-		if (result == 0 && (joined != txts[i].text_length ||
-		    memcmp(octets, txts[i].text, joined) != 0))
+		if (result == 0 &&
+		    (joined != txts[i].text_length || memcmp(octets, txts[i].text, joined) != 0))
 			fail_msg("%s: %.*s", txts[i].name, (int)joined, octets);
 	}
 	arena_free(arena);

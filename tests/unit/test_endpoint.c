@@ -79,17 +79,16 @@ test_accepted(void **state)
 static void
 test_refused(void **state)
 {
-	static const char *const cases[] = {
-		"", "unix:", "unix:relative", "relative", "tcp:127.0.0.1:25", "inet:", "inet:25",
-		"inet::25", "inet:127.0.0.1", "inet:127.0.0.1:", "inet:127.0.0.1:0",
-		"inet:127.0.0.1:65536", "inet:127.0.0.1:100000", "inet:127.0.0.1:+25",
-		"inet:127.0.0.1: 25", "inet:127.0.0.1:25x", "inet:127.0.0.1:-1", "inet:127.1:25",
-		"inet:localhost:25", "inet:[127.0.0.1]:25", "inet:::1:25",
-		"inet:255.255.255.2555:25", "inet6:::1:25", "inet6:[::1]", "inet6:[::1]25",
-		"inet6:[::1]:", "inet6:[::1]:0", "inet6:[127.0.0.1]:25", "inet6:[]:25",
-		"inet6:[::1:25", "inet6:::1]:25", "inet6:[fe80::1%lo]:25", "INET:127.0.0.1:25",
-		"inet6:[00000:00000:0000:0000:0000:0000:0000:0000:0000:0000:1]:25"
-	};
+	static const char *const cases[] = { "", "unix:", "unix:relative", "relative",
+		"tcp:127.0.0.1:25", "inet:", "inet:25", "inet::25", "inet:127.0.0.1",
+		"inet:127.0.0.1:", "inet:127.0.0.1:0", "inet:127.0.0.1:65536",
+		"inet:127.0.0.1:100000", "inet:127.0.0.1:+25", "inet:127.0.0.1: 25",
+		"inet:127.0.0.1:25x", "inet:127.0.0.1:-1", "inet:127.1:25", "inet:localhost:25",
+		"inet:[127.0.0.1]:25", "inet:::1:25", "inet:255.255.255.2555:25", "inet6:::1:25",
+		"inet6:[::1]", "inet6:[::1]25", "inet6:[::1]:", "inet6:[::1]:0",
+		"inet6:[127.0.0.1]:25", "inet6:[]:25", "inet6:[::1:25", "inet6:::1]:25",
+		"inet6:[fe80::1%lo]:25", "INET:127.0.0.1:25",
+		"inet6:[00000:00000:0000:0000:0000:0000:0000:0000:0000:0000:1]:25" };
 	struct endpoint endpoint = { .length = 7 };
 	const char *why;
 	size_t i;
@@ -322,7 +321,8 @@ test_why_not(void **state)
 		{ "inet:127.0.0.1:25", EACCES, "Permission denied" },
 		{ "unix:/sock", EACCES, "Permission denied" },
 		{ "unix:/tmp/sock", ENOENT, "No such file or directory" },
-		{ "unix:/nowhere/at/all/sock", EACCES, "there is no directory /nowhere/at/all:"
+		{ "unix:/nowhere/at/all/sock", EACCES,
+		    "there is no directory /nowhere/at/all:"
 		    " make it by install -d -m 0755 /nowhere/at/all" },
 	};
 	char why[ENDPOINT_REASON_MAX];

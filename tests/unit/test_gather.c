@@ -240,7 +240,8 @@ static void
 test_when_no_policy_is_asked(void **state)
 {
 	static const enum conf_tls asked[] = { TLS_POLICY, TLS_AUDIT },
-	    not_asked[] = { TLS_NONE, TLS_MAY, TLS_ENCRYPT, TLS_VERIFY, TLS_DANE };
+				   not_asked[] = { TLS_NONE, TLS_MAY, TLS_ENCRYPT, TLS_VERIFY,
+					   TLS_DANE };
 
 	(void)state;
 	configure("example.com");
@@ -284,9 +285,9 @@ test_recheck_before_a_refusal(void **state)
 	add_mx(mx, 10, "new.example");
 	add_host("new.example", DNS_SECURE, DNS_SECURE);
 	world.sts = (struct sts_facts){ .state = STS_VALID,
-	    .policy = policy_for("a", "old.example") };
+		.policy = policy_for("a", "old.example") };
 	world.sts_anew = (struct sts_facts){ .state = STS_VALID,
-	    .policy = policy_for("b", "new.example") };
+		.policy = policy_for("b", "new.example") };
 	conf.dns.private_addresses = true;
 	plan = gather_plan(&gatherer, arena, "example.com", NULL, deadline_in(1000), &facts);
 	assert_string_equal(world.calls, "brwrfk");
@@ -317,7 +318,7 @@ test_recheck_before_a_bounce(void **state)
 	add_host("new.example", DNS_INSECURE, DNS_INSECURE);
 	world.sts = (struct sts_facts){ .state = STS_NONE };
 	world.sts_anew = (struct sts_facts){ .state = STS_VALID,
-	    .policy = policy_for("b", "new.example") };
+		.policy = policy_for("b", "new.example") };
 	conf.dns.private_addresses = true;
 	plan = gather_plan_for(&gatherer, arena, "example.com", NULL, WISH_REQUIRETLS,
 	    deadline_in(1000), NULL);

@@ -17,10 +17,10 @@
 #include "base/limits.h"
 #include "policy/facts/gather_tlsa.h"
 
-#define NAME "mx.example"
-#define FAR "far.example"
-#define AT_NAME "_25._tcp.mx.example"
-#define AT_FAR "_25._tcp.far.example"
+#define NAME	"mx.example"
+#define FAR	"far.example"
+#define AT_NAME	"_25._tcp.mx.example"
+#define AT_FAR	"_25._tcp.far.example"
 
 /* An answer for one name and type; "records" is how many usable ones there are. */
 struct made_up {
@@ -89,12 +89,12 @@ static const struct {
 	    TLSA_NONE, NAME },
 	{ "G4 SERVFAIL or time-out", DNS_SECURE, NULL, { { AT_NAME, DNS_TLSA, DNS_FAILED, 0 } },
 	    "T:" AT_NAME " | ", TLSA_UNKNOWN, NAME },
-	{ "G4 bogus", DNS_SECURE, NULL, { { AT_NAME, DNS_TLSA, DNS_BOGUS, 1 } },
-	    "T:" AT_NAME " | ", TLSA_UNKNOWN, NAME },
+	{ "G4 bogus", DNS_SECURE, NULL, { { AT_NAME, DNS_TLSA, DNS_BOGUS, 1 } }, "T:" AT_NAME " | ",
+	    TLSA_UNKNOWN, NAME },
 	{ "G5 insecure records", DNS_SECURE, NULL, { { AT_NAME, DNS_TLSA, DNS_INSECURE, 1 } },
 	    "T:" AT_NAME " | ", TLSA_NONE, NAME },
-	{ "G6 insecure addresses", DNS_INSECURE, NULL, { { AT_NAME, DNS_TLSA, DNS_SECURE, 1 } },
-	    "", TLSA_NOT_ASKED, NULL },
+	{ "G6 insecure addresses", DNS_INSECURE, NULL, { { AT_NAME, DNS_TLSA, DNS_SECURE, 1 } }, "",
+	    TLSA_NOT_ASKED, NULL },
 	{ "addresses unknown", DNS_FAILED, NULL, { { AT_NAME, DNS_TLSA, DNS_SECURE, 1 } }, "",
 	    TLSA_NOT_ASKED, NULL },
 	{ "G6 secure alias, insecure target", DNS_INSECURE, FAR,
@@ -105,14 +105,14 @@ static const struct {
 	    "C:" NAME " | ", TLSA_NOT_ASKED, NULL },
 	{ "alias withheld", DNS_INSECURE, FAR, { { NAME, DNS_CNAME, DNS_FAILED, 0 } },
 	    "C:" NAME " | ", TLSA_UNKNOWN, NAME },
-	{ "alias forged", DNS_INSECURE, FAR, { { NAME, DNS_CNAME, DNS_BOGUS, 1 } },
-	    "C:" NAME " | ", TLSA_UNKNOWN, NAME },
+	{ "alias forged", DNS_INSECURE, FAR, { { NAME, DNS_CNAME, DNS_BOGUS, 1 } }, "C:" NAME " | ",
+	    TLSA_UNKNOWN, NAME },
 	{ "G16 CNAME, at its end", DNS_SECURE, FAR,
 	    { { AT_FAR, DNS_TLSA, DNS_SECURE, 1 }, { AT_NAME, DNS_TLSA, DNS_SECURE, 1 } },
 	    "T:" AT_FAR " T:" AT_NAME " | ", TLSA_USABLE, FAR },
 	{ "G16 CNAME, nothing at its end", DNS_SECURE, FAR,
-	    { { AT_NAME, DNS_TLSA, DNS_SECURE, 1 } }, "T:" AT_FAR " T:" AT_NAME " | ",
-	    TLSA_USABLE, NAME },
+	    { { AT_NAME, DNS_TLSA, DNS_SECURE, 1 } }, "T:" AT_FAR " T:" AT_NAME " | ", TLSA_USABLE,
+	    NAME },
 	{ "G16 CNAME, insecure at its end", DNS_SECURE, FAR,
 	    { { AT_FAR, DNS_TLSA, DNS_INSECURE, 1 }, { AT_NAME, DNS_TLSA, DNS_SECURE, 1 } },
 	    "T:" AT_FAR " T:" AT_NAME " | ", TLSA_USABLE, NAME },
@@ -139,8 +139,10 @@ test_cases(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct arena *arena = arena_new();
-		struct host_facts host = { .name = NAME, .address_count = 1,
-		    .dane_state = cases[i].state, .canonical = cases[i].canonical };
+		struct host_facts host = { .name = NAME,
+			.address_count = 1,
+			.dane_state = cases[i].state,
+			.canonical = cases[i].canonical };
 		struct facts facts = { .hosts = &host, .host_count = 1 };
 		struct made_up answers[5] = { { NULL, 0, 0, 0 } };
 
@@ -166,10 +168,9 @@ test_cases(void **state)
 static void
 test_side_by_side(void **state)
 {
-	static const struct made_up answers[] = {
-		{ "_2525._tcp.b.example", DNS_TLSA, DNS_FAILED, 0 },
-		{ "_2525._tcp.c.example", DNS_TLSA, DNS_SECURE, 1 }, { NULL, 0, 0, 0 }
-	};
+	static const struct made_up answers[] = { { "_2525._tcp.b.example", DNS_TLSA, DNS_FAILED,
+						      0 },
+		{ "_2525._tcp.c.example", DNS_TLSA, DNS_SECURE, 1 }, { NULL, 0, 0, 0 } };
 	struct host_facts hosts[] = {
 		{ .name = "a.example", .address_count = 1, .dane_state = DNS_INSECURE },
 		{ .name = "b.example", .address_count = 1, .dane_state = DNS_SECURE },
@@ -194,9 +195,8 @@ static void
 test_bounds(void **state)
 {
 	static char name[DOMAIN_MAX];
-	struct made_up answers[] = {
-		{ AT_NAME, DNS_TLSA, DNS_SECURE, 10 * LIMIT_TLSA_RECORDS }, { NULL, 0, 0, 0 }
-	};
+	struct made_up answers[] = { { AT_NAME, DNS_TLSA, DNS_SECURE, 10 * LIMIT_TLSA_RECORDS },
+		{ NULL, 0, 0, 0 } };
 	struct host_facts hosts[] = {
 		{ .name = NAME, .address_count = 1, .dane_state = DNS_SECURE },
 		{ .name = name, .address_count = 1, .dane_state = DNS_SECURE },

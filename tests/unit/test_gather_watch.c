@@ -143,12 +143,14 @@ test_a_refresh_is_watched(void **state)
 	watcher.leaves_at = NULL;
 	world.flight = 3;
 	assert_int_equal(gather_refresh(&watched, arena, "example.com", deadline_in(60 * 1000),
-	    &sts), 0);
+			     &sts),
+	    0);
 	assert_string_equal(watcher.heard, "policy policy ");
 	world.flight = 1000;
 	watcher.leaves_at = "policy";
 	assert_int_equal(gather_refresh(&watched, arena, "example.com", deadline_in(60 * 1000),
-	    &sts), -1);
+			     &sts),
+	    -1);
 	assert_string_equal(watcher.heard, "policy policy policy ");
 }
 

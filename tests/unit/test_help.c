@@ -21,11 +21,8 @@
 
 enum { JSON = HELP_LONG_ONLY, DOMAIN };
 
-static const struct option options[] = {
-	{ "json", no_argument, NULL, JSON },
-	{ "domain", required_argument, NULL, DOMAIN },
-	HELP_ROWS
-};
+static const struct option options[] = { { "json", no_argument, NULL, JSON },
+	{ "domain", required_argument, NULL, DOMAIN }, HELP_ROWS };
 
 static const struct help help = {
 	.program = "prog",
@@ -40,10 +37,22 @@ test_nearest(void **state)
 	static const struct {
 		const char *word, *nearest;
 	} rows[] = {
-		{ "chekc", "check" }, { "chcek", "check" }, { "cach", "cache" }, { "policies", "policy" },
-		{ "po", "policy" }, { "rep", "report" }, { "stat", "stats" }, { "sttas", "stats" },
-		{ "reprot", "report" }, { "check", "check" }, { "stats=yes", "stats" },
-		{ "", NULL }, { "c", NULL }, { "=", NULL }, { "zz", NULL }, { "example.net", NULL },
+		{ "chekc", "check" },
+		{ "chcek", "check" },
+		{ "cach", "cache" },
+		{ "policies", "policy" },
+		{ "po", "policy" },
+		{ "rep", "report" },
+		{ "stat", "stats" },
+		{ "sttas", "stats" },
+		{ "reprot", "report" },
+		{ "check", "check" },
+		{ "stats=yes", "stats" },
+		{ "", NULL },
+		{ "c", NULL },
+		{ "=", NULL },
+		{ "zz", NULL },
+		{ "example.net", NULL },
 		{ "ssssssssssssssssssssssssssssssssssssssssssssssssss", NULL },
 	};
 
@@ -96,7 +105,8 @@ test_refused_options(void **state)
 	} rows[] = {
 		{ { "--jsno" }, "unknown option \"--jsno\": did you mean --json?" },
 		{ { "--jsno=x" }, "unknown option \"--jsno=x\": did you mean --json?" },
-		{ { "--json", "--vresion" }, "unknown option \"--vresion\": did you mean --version?" },
+		{ { "--json", "--vresion" },
+		    "unknown option \"--vresion\": did you mean --version?" },
 		{ { "--nonsense" }, "unknown option \"--nonsense\"" },
 		{ { "--json=x" }, "option \"--json=x\" takes no argument" },
 		{ { "--help=x" }, "option \"--help=x\" takes no argument" },

@@ -189,8 +189,8 @@ test_for_whom(void **state)
 static void
 test_what_is_forgotten(void **state)
 {
-	static const enum host_scope all[] = { HOST_SCOPE_NONE, HOST_SCOPE_ALL,
-		HOST_SCOPE_NEXT_HOP, HOST_SCOPE_SENDER };
+	static const enum host_scope all[] = { HOST_SCOPE_NONE, HOST_SCOPE_ALL, HOST_SCOPE_NEXT_HOP,
+		HOST_SCOPE_SENDER };
 	size_t i, j;
 
 	(void)state;
@@ -212,8 +212,9 @@ test_what_is_forgotten(void **state)
 static void
 test_one_probe_for_every_scope(void **state)
 {
-	static const struct host_news busy = { .served = HOST_SCOPE_ALL,
-		.failed = HOST_SCOPE_NEXT_HOP, .how = "busy" };
+	static const struct host_news busy = {
+		.served = HOST_SCOPE_ALL, .failed = HOST_SCOPE_NEXT_HOP, .how = "busy"
+	};
 	struct host_memory *memory = host_memory_new(MINUTE);
 	struct host_key at = key(1), other = at;
 	struct host_probe probe;
@@ -238,8 +239,8 @@ test_one_probe_for_every_scope(void **state)
 static void
 test_a_probe_that_is_served_and_goes_on(void **state)
 {
-	static const enum host_scope all[] = { HOST_SCOPE_NONE, HOST_SCOPE_ALL,
-		HOST_SCOPE_NEXT_HOP, HOST_SCOPE_SENDER };
+	static const enum host_scope all[] = { HOST_SCOPE_NONE, HOST_SCOPE_ALL, HOST_SCOPE_NEXT_HOP,
+		HOST_SCOPE_SENDER };
 	size_t i, j;
 
 	(void)state;

@@ -24,7 +24,7 @@
 #include "tests/unit/certs.h"
 #include "tests/unit/https_server.h"
 
-#define HOST "mta-sts.example.com"
+#define HOST	"mta-sts.example.com"
 
 static char directory[] = "/tmp/stsgate-http-XXXXXX", ca_file[100];
 static EVP_PKEY *ca_key, *key;
@@ -95,9 +95,14 @@ static const struct ip loopback = { .octets = { 127, 0, 0, 1 } };
 static struct http_request
 get(const struct server *server, const char *path, char url[200])
 {
-	struct http_request request = { .method = "GET", .url = url, .host = HOST,
-		.addresses = &loopback, .address_count = 1, .max_body = 65536,
-		.allow_private = true, .deadline = deadline_in(30000) };
+	struct http_request request = { .method = "GET",
+		.url = url,
+		.host = HOST,
+		.addresses = &loopback,
+		.address_count = 1,
+		.max_body = 65536,
+		.allow_private = true,
+		.deadline = deadline_in(30000) };
 
 	(void)snprintf(url, 200, "https://%s:%u%s", HOST, server->port, path);
 	return request;
@@ -351,7 +356,7 @@ test_deadlines(void **state)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		server = server_start(cases[i].kind, good_cert, key, NULL);
 		request = get(server, cases[i].path, url);
-		for (ms = 300; ; ms *= 8) {	/* a busy machine may need more to get so far */
+		for (ms = 300;; ms *= 8) {	/* a busy machine may need more to get so far */
 			request.deadline = deadline_in(ms);
 			began = clock_monotonic_ms();
 			http_perform(http, &request, &answer);
@@ -408,10 +413,9 @@ static void
 test_urls(void **state)
 {
 	static const char *const urls[] = { "http://" HOST "/", "https://127.0.0.1/",
-	    "ftp://" HOST "/",
-		"https://other.example.com/", "https://user:secret@" HOST "/", "file:///etc/passwd",
-		"", "https://", "mta-sts.example.com", "https://[::1]/", "https://" HOST ":99999/",
-		"https://*.example.com/" };
+		"ftp://" HOST "/", "https://other.example.com/", "https://user:secret@" HOST "/",
+		"file:///etc/passwd", "", "https://", "mta-sts.example.com", "https://[::1]/",
+		"https://" HOST ":99999/", "https://*.example.com/" };
 	struct http_request request;
 	struct http_answer answer;
 	char url[200];
@@ -466,8 +470,11 @@ test_unix_socket(void **state)
 {
 	char path[150], why[200];
 	struct http *local = http_new("", "", why, sizeof(why));
-	struct http_request request = { .method = "GET", .url = "http://localhost/ok",
-		.host = "localhost", .unix_path = path, .max_body = 100,
+	struct http_request request = { .method = "GET",
+		.url = "http://localhost/ok",
+		.host = "localhost",
+		.unix_path = path,
+		.max_body = 100,
 		.deadline = deadline_in(20000) };
 	struct http_answer answer;
 	struct server *server;

@@ -21,7 +21,7 @@
 #include "tests/unit/certs.h"
 #include "tests/unit/https_server.h"
 
-#define HOST "mta-sts.example.com"
+#define HOST	"mta-sts.example.com"
 
 static EVP_PKEY *ca_key, *key;
 static X509 *ca, *good_cert;
@@ -32,8 +32,8 @@ static void
 lower_floor(void)
 {
 	static const char config[] = "openssl_conf = init\n[init]\nssl_conf = ssl\n[ssl]\n"
-	    "system_default = floor\n[floor]\nMinProtocol = TLSv1\n"
-	    "CipherString = ALL:@SECLEVEL=0\n";
+				     "system_default = floor\n[floor]\nMinProtocol = TLSv1\n"
+				     "CipherString = ALL:@SECLEVEL=0\n";
 	char path[] = "/tmp/stsgate-http-XXXXXX";
 	int fd = mkstemp(path);
 
@@ -83,9 +83,14 @@ fetch_within(const struct server *server, int64_t ms)
 {
 	static const struct ip loopback = { .octets = { 127, 0, 0, 1 } };
 	char url[200];
-	struct http_request request = { .method = "GET", .url = url, .host = HOST,
-		.addresses = &loopback, .address_count = 1, .max_body = 65536,
-		.allow_private = true, .deadline = deadline_in(ms) };
+	struct http_request request = { .method = "GET",
+		.url = url,
+		.host = HOST,
+		.addresses = &loopback,
+		.address_count = 1,
+		.max_body = 65536,
+		.allow_private = true,
+		.deadline = deadline_in(ms) };
 	struct http_answer answer;
 
 	(void)snprintf(url, sizeof(url), "https://%s:%u/ok", HOST, server->port);

@@ -20,13 +20,22 @@ test_verbs(void **state)
 		const char *line;
 		enum lmtp_verb verb;
 	} cases[] = {
-		{ "LHLO client.example", LMTP_LHLO }, { "lhlo [192.0.2.1]", LMTP_LHLO },
-		{ "HELO x", LMTP_HELO }, { "EHLO", LMTP_HELO },
-		{ "MAIL FROM:<>", LMTP_MAIL }, { "RCPT TO:<a@b>", LMTP_RCPT },
-		{ "DATA", LMTP_DATA }, { "data", LMTP_DATA }, { "DATA  ", LMTP_DATA },
-		{ "BDAT 0", LMTP_BDAT }, { "RSET", LMTP_RSET }, { "rSeT ", LMTP_RSET },
-		{ "NOOP", LMTP_NOOP }, { "NOOP anything at all", LMTP_NOOP },
-		{ "VRFY someone", LMTP_VRFY }, { "QUIT", LMTP_QUIT },
+		{ "LHLO client.example", LMTP_LHLO },
+		{ "lhlo [192.0.2.1]", LMTP_LHLO },
+		{ "HELO x", LMTP_HELO },
+		{ "EHLO", LMTP_HELO },
+		{ "MAIL FROM:<>", LMTP_MAIL },
+		{ "RCPT TO:<a@b>", LMTP_RCPT },
+		{ "DATA", LMTP_DATA },
+		{ "data", LMTP_DATA },
+		{ "DATA  ", LMTP_DATA },
+		{ "BDAT 0", LMTP_BDAT },
+		{ "RSET", LMTP_RSET },
+		{ "rSeT ", LMTP_RSET },
+		{ "NOOP", LMTP_NOOP },
+		{ "NOOP anything at all", LMTP_NOOP },
+		{ "VRFY someone", LMTP_VRFY },
+		{ "QUIT", LMTP_QUIT },
 	};
 	struct lmtp_command command;
 	struct reply error;
@@ -97,9 +106,11 @@ test_requiretls(void **state)
 		const char *line;
 		bool requiretls;
 	} cases[] = {
-		{ "MAIL FROM:<a@b> REQUIRETLS", true }, { "MAIL FROM:<> requireTLS ", true },
+		{ "MAIL FROM:<a@b> REQUIRETLS", true },
+		{ "MAIL FROM:<> requireTLS ", true },
 		{ "MAIL FROM:<a@b> SIZE=9 REQUIRETLS SMTPUTF8", true },
-		{ "MAIL FROM:<a@b> SIZE=9", false }, { "MAIL FROM:<REQUIRETLS@b>", false },
+		{ "MAIL FROM:<a@b> SIZE=9", false },
+		{ "MAIL FROM:<REQUIRETLS@b>", false },
 	};
 	struct lmtp_command command;
 	struct reply error;
@@ -121,9 +132,11 @@ test_bdat(void **state)
 		uint64_t size;
 		bool last;
 	} cases[] = {
-		{ "BDAT 0 LAST", 0, true }, { "BDAT 86 last", 86, true },
+		{ "BDAT 0 LAST", 0, true },
+		{ "BDAT 86 last", 86, true },
 		{ "bdat 100", 100, false },
-		{ "BDAT 1 LAST ", 1, true }, { "BDAT 99999999999999999999", UINT64_MAX, false },
+		{ "BDAT 1 LAST ", 1, true },
+		{ "BDAT 99999999999999999999", UINT64_MAX, false },
 	};
 	struct lmtp_command command;
 	struct reply error;
@@ -132,7 +145,8 @@ test_bdat(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		assert_int_equal(lmtp_command_parse(cases[i].line, strlen(cases[i].line), &command,
-		    &error), 0);
+				     &error),
+		    0);
 		assert_int_equal(command.verb, LMTP_BDAT);
 		assert_true(command.size == cases[i].size);
 		assert_int_equal(command.last, cases[i].last);
@@ -148,15 +162,23 @@ test_refused(void **state)
 		int code;
 		const char *enhanced;
 	} cases[] = {
-		{ "", LMTP_UNKNOWN, 500, "5.5.1" }, { " ", LMTP_UNKNOWN, 500, "5.5.1" },
-		{ "NONSENSE", LMTP_UNKNOWN, 500, "5.5.1" }, { "DATAX", LMTP_UNKNOWN, 500, "5.5.1" },
-		{ "DAT", LMTP_UNKNOWN, 500, "5.5.1" }, { "STARTTLS", LMTP_UNKNOWN, 500, "5.5.1" },
-		{ " QUIT", LMTP_UNKNOWN, 500, "5.5.1" }, { "MAIL:", LMTP_UNKNOWN, 500, "5.5.1" },
-		{ "NOOP\t", LMTP_UNKNOWN, 500, "5.5.2" }, { "RSET\r", LMTP_UNKNOWN, 500, "5.5.2" },
-		{ "LHLO", LMTP_LHLO, 501, "5.5.4" }, { "DATA now", LMTP_DATA, 501, "5.5.4" },
-		{ "RSET x", LMTP_RSET, 501, "5.5.4" }, { "QUIT x", LMTP_QUIT, 501, "5.5.4" },
+		{ "", LMTP_UNKNOWN, 500, "5.5.1" },
+		{ " ", LMTP_UNKNOWN, 500, "5.5.1" },
+		{ "NONSENSE", LMTP_UNKNOWN, 500, "5.5.1" },
+		{ "DATAX", LMTP_UNKNOWN, 500, "5.5.1" },
+		{ "DAT", LMTP_UNKNOWN, 500, "5.5.1" },
+		{ "STARTTLS", LMTP_UNKNOWN, 500, "5.5.1" },
+		{ " QUIT", LMTP_UNKNOWN, 500, "5.5.1" },
+		{ "MAIL:", LMTP_UNKNOWN, 500, "5.5.1" },
+		{ "NOOP\t", LMTP_UNKNOWN, 500, "5.5.2" },
+		{ "RSET\r", LMTP_UNKNOWN, 500, "5.5.2" },
+		{ "LHLO", LMTP_LHLO, 501, "5.5.4" },
+		{ "DATA now", LMTP_DATA, 501, "5.5.4" },
+		{ "RSET x", LMTP_RSET, 501, "5.5.4" },
+		{ "QUIT x", LMTP_QUIT, 501, "5.5.4" },
 		{ "VRFY ", LMTP_VRFY, 501, "5.5.4" },
-		{ "MAIL", LMTP_MAIL, 501, "5.5.4" }, { "MAIL FROM", LMTP_MAIL, 501, "5.5.2" },
+		{ "MAIL", LMTP_MAIL, 501, "5.5.4" },
+		{ "MAIL FROM", LMTP_MAIL, 501, "5.5.2" },
 		{ "MAIL TO:<a@b>", LMTP_MAIL, 501, "5.5.2" },
 		{ "MAIL FROM:a@b", LMTP_MAIL, 501, "5.5.2" },
 		{ "MAIL FROM:", LMTP_MAIL, 501, "5.5.2" },
@@ -181,15 +203,19 @@ test_refused(void **state)
 		{ "MAIL FROM:<a@b> NOTIFY=NEVER", LMTP_MAIL, 555, "5.5.4" },
 		{ "MAIL FROM:<a@b> SIZEX=1", LMTP_MAIL, 555, "5.5.4" },
 		{ "MAIL FROM:<a@b> =1", LMTP_MAIL, 555, "5.5.4" },
-		{ "RCPT", LMTP_RCPT, 501, "5.5.4" }, { "RCPT FROM:<a@b>", LMTP_RCPT, 501, "5.5.2" },
+		{ "RCPT", LMTP_RCPT, 501, "5.5.4" },
+		{ "RCPT FROM:<a@b>", LMTP_RCPT, 501, "5.5.2" },
 		{ "RCPT TO:<a@b> SIZE=1", LMTP_RCPT, 555, "5.5.4" },
 		{ "RCPT TO:<a@b> NOTIFY", LMTP_RCPT, 501, "5.5.4" },
 		/* The session must know that octets may follow. */
-		{ "BDAT", LMTP_BDAT, 501, "5.5.4" }, { "BDAT x", LMTP_BDAT, 501, "5.5.4" },
-		{ "BDAT -1", LMTP_BDAT, 501, "5.5.4" }, { "BDAT 1 FIRST", LMTP_BDAT, 501, "5.5.4" },
+		{ "BDAT", LMTP_BDAT, 501, "5.5.4" },
+		{ "BDAT x", LMTP_BDAT, 501, "5.5.4" },
+		{ "BDAT -1", LMTP_BDAT, 501, "5.5.4" },
+		{ "BDAT 1 FIRST", LMTP_BDAT, 501, "5.5.4" },
 		{ "BDAT 1 LAST x", LMTP_BDAT, 501, "5.5.4" },
 		{ "BDAT 0x10", LMTP_BDAT, 501, "5.5.4" },
-		{ "BDAT\t10", LMTP_BDAT, 500, "5.5.2" }, { "bdat10", LMTP_BDAT, 500, "5.5.1" },
+		{ "BDAT\t10", LMTP_BDAT, 500, "5.5.2" },
+		{ "bdat10", LMTP_BDAT, 500, "5.5.1" },
 	};
 	struct lmtp_command command;
 	struct reply error;

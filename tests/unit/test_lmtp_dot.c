@@ -79,9 +79,22 @@ static void
 test_does_not_end(void **state)
 {
 	static const char *const cases[] = {
-		"a\n.\n", "a\n.\r\n", "a\r\n.\n", "a\r.\r", "a\r.\r\n", "a\r\n.\r", "a\r\n. \r\n",
-		".\n", ".\r.\n", "a.\r\n", "a\r\n..\r\n", "\n.\r\n", "\r.\r\n",
-		"a\r\n.\r\r\n", "a\r\n\n.\r\n", "a\r\n.\n.\r\n",
+		"a\n.\n",
+		"a\n.\r\n",
+		"a\r\n.\n",
+		"a\r.\r",
+		"a\r.\r\n",
+		"a\r\n.\r",
+		"a\r\n. \r\n",
+		".\n",
+		".\r.\n",
+		"a.\r\n",
+		"a\r\n..\r\n",
+		"\n.\r\n",
+		"\r.\r\n",
+		"a\r\n.\r\r\n",
+		"a\r\n\n.\r\n",
+		"a\r\n.\n.\r\n",
 	};
 	size_t i, piece;
 

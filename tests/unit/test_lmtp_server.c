@@ -250,11 +250,16 @@ static void
 test_slow_clients(void **state)
 {
 	static const char *const starts[] = {
-		"", "NO", "LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<r@b.example>\r\nDATA\r\nhalf",
+		"",
+		"NO",
+		"LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<r@b.example>\r\nDATA\r\nhalf",
 		"LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<r@b.example>\r\nBDAT 100\r\nhalf",
 	};
-	struct lmtp_service service = { .conf = &bench_conf, .spool = bench_spool,
-		.deliver = bench_deliver, .wait_ms = 150, .message_ms = 400 };
+	struct lmtp_service service = { .conf = &bench_conf,
+		.spool = bench_spool,
+		.deliver = bench_deliver,
+		.wait_ms = 150,
+		.message_ms = 400 };
 	const char *line;
 	size_t i;
 
@@ -285,8 +290,11 @@ test_slow_clients(void **state)
 static void
 test_dripping_clients(void **state)
 {
-	struct lmtp_service service = { .conf = &bench_conf, .spool = bench_spool,
-		.deliver = bench_deliver, .wait_ms = 20000, .message_ms = 500 };
+	struct lmtp_service service = { .conf = &bench_conf,
+		.spool = bench_spool,
+		.deliver = bench_deliver,
+		.wait_ms = 20000,
+		.message_ms = 500 };
 	void *context[2] = { &service, NULL };
 	pthread_t thread;
 	int fds[2], drops;

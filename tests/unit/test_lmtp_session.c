@@ -21,8 +21,14 @@ static void
 test_capabilities(void **state)
 {
 	static const char *const lines[] = {
-		"250-out.example", "250-PIPELINING", "250-ENHANCEDSTATUSCODES", "250-8BITMIME",
-		"250-SMTPUTF8", "250-SIZE 10000", "250-CHUNKING", "250 REQUIRETLS",
+		"250-out.example",
+		"250-PIPELINING",
+		"250-ENHANCEDSTATUSCODES",
+		"250-8BITMIME",
+		"250-SMTPUTF8",
+		"250-SIZE 10000",
+		"250-CHUNKING",
+		"250 REQUIRETLS",
 	};
 	int fd = bench_connect();
 	size_t i;
@@ -42,22 +48,32 @@ test_order_of_commands(void **state)
 	static const struct {
 		const char *line, *answer;
 	} steps[] = {
-		{ "HELO x", "500 5.5.1 " }, { "EHLO x", "500 5.5.1 " },
-		{ "MAIL FROM:<s@a.example>", "503 5.5.1 " }, { "NOOP", "250 2.0.0 " },
-		{ "VRFY someone", "252 2.0.0 " }, { "NONSENSE", "500 5.5.1 " },
+		{ "HELO x", "500 5.5.1 " },
+		{ "EHLO x", "500 5.5.1 " },
+		{ "MAIL FROM:<s@a.example>", "503 5.5.1 " },
+		{ "NOOP", "250 2.0.0 " },
+		{ "VRFY someone", "252 2.0.0 " },
+		{ "NONSENSE", "500 5.5.1 " },
 		{ "LHLO x", "250-" },
-		{ "RCPT TO:<r@b.example>", "503 5.5.1 " }, { "DATA", "503 5.5.1 " },
-		{ "MAIL FROM:<>", "250 2.1.0 " }, { "MAIL FROM:<>", "503 5.5.1 " },
-		{ "DATA", "503 5.5.1 " },	/* RFC 2033 4.2 */
-		{ "RCPT TO:<nobody>", "553 5.1.3 " }, { "RCPT TO:<>", "553 5.1.3 " },
+		{ "RCPT TO:<r@b.example>", "503 5.5.1 " },
 		{ "DATA", "503 5.5.1 " },
-		{ "RSET", "250 2.0.0 " }, { "RCPT TO:<r@b.example>", "503 5.5.1 " },
-		{ "MAIL FROM:<s@>", "553 5.1.7 " }, { "MAIL FROM:<s@a.example>", "250 2.1.0 " },
-		{ "RSET", "250 2.0.0 " }, { "MAIL FROM:<x> REQUIRETLS=1", "501 5.5.4 " },
+		{ "MAIL FROM:<>", "250 2.1.0 " },
+		{ "MAIL FROM:<>", "503 5.5.1 " },
+		{ "DATA", "503 5.5.1 " },	/* RFC 2033 4.2 */
+		{ "RCPT TO:<nobody>", "553 5.1.3 " },
+		{ "RCPT TO:<>", "553 5.1.3 " },
+		{ "DATA", "503 5.5.1 " },
+		{ "RSET", "250 2.0.0 " },
+		{ "RCPT TO:<r@b.example>", "503 5.5.1 " },
+		{ "MAIL FROM:<s@>", "553 5.1.7 " },
+		{ "MAIL FROM:<s@a.example>", "250 2.1.0 " },
+		{ "RSET", "250 2.0.0 " },
+		{ "MAIL FROM:<x> REQUIRETLS=1", "501 5.5.4 " },
 		{ "MAIL FROM:<> SIZE=10001", "552 5.3.4 " },
 		{ "MAIL FROM:<> SIZE=10000", "250 2.1.0 " },
 		{ "RCPT TO:<r@b.example>", "250 2.1.5 " },
-		{ "LHLO again", "250-" }, { "RCPT TO:<r@b.example>", "503 5.5.1 " },
+		{ "LHLO again", "250-" },
+		{ "RCPT TO:<r@b.example>", "503 5.5.1 " },
 		{ "QUIT", "221 2.0.0 " },
 	};
 	int fd = bench_connect(), i;
@@ -169,7 +185,8 @@ test_pipelining(void **state)
 	int fd = bench_connect(), i;
 
 	(void)state;
-	bench_say(fd, "LHLO x\r\nMAIL FROM:<s@a.example>\r\nRCPT TO:<r@b.example>\r\n"
+	bench_say(fd,
+	    "LHLO x\r\nMAIL FROM:<s@a.example>\r\nRCPT TO:<r@b.example>\r\n"
 	    "RCPT TO:<x>\r\n"
 	    "DATA\r\nSubject: x\r\n\r\none\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<t@b.example>\r\n"
 	    "BDAT 5 LAST\r\ntwo\r\nQUIT\r\n");
@@ -194,11 +211,25 @@ static void
 test_octet_by_octet(void **state)
 {
 	static const char dialogue[] = "LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<r@b.example>\r\nDATA\r\n"
-	    "..\r\n.a\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<r@b.example>\r\n"
-	    "BDAT 3\r\na\r\nBDAT 1 LAST\r\n.";
+				       "..\r\n.a\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<r@b.example>\r\n"
+				       "BDAT 3\r\na\r\nBDAT 1 LAST\r\n.";
 	static const char *const answers[] = {
-		"220 ", "250-", "250-", "250-", "250-", "250-", "250-", "250-", "250 ", "250 2.1.0",
-		"250 2.1.5", "354 ", "250 2.0.0 r@", "250 2.1.0", "250 2.1.5", "250 2.0.0 3",
+		"220 ",
+		"250-",
+		"250-",
+		"250-",
+		"250-",
+		"250-",
+		"250-",
+		"250-",
+		"250 ",
+		"250 2.1.0",
+		"250 2.1.5",
+		"354 ",
+		"250 2.0.0 r@",
+		"250 2.1.0",
+		"250 2.1.5",
+		"250 2.0.0 3",
 		"250 2.0.0 r@",
 	};
 	int fd = bench_connect();
@@ -217,7 +248,13 @@ static void
 test_no_smuggling(void **state)
 {
 	static const char *const ends[] = {
-		"\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r.\r\n", "\r\n.\r", "\r\n. \r\n",
+		"\n.\n",
+		"\n.\r\n",
+		"\r\n.\n",
+		"\r.\r",
+		"\r.\r\n",
+		"\r\n.\r",
+		"\r\n. \r\n",
 	};
 	int fd = bench_session();
 	size_t i;
@@ -228,7 +265,8 @@ test_no_smuggling(void **state)
 		bench_ask(fd, "DATA", "354 ");
 		bench_say(fd, "x");
 		bench_say(fd, ends[i]);
-		bench_say(fd, "MAIL FROM:<evil@x.example>\r\nRCPT TO:<bad@x.example>\r\nDATA\r\n"
+		bench_say(fd,
+		    "MAIL FROM:<evil@x.example>\r\nRCPT TO:<bad@x.example>\r\nDATA\r\n"
 		    "x\r\n.\r\n");
 		bench_expect(fd, "250 2.0.0 r@b.example taken");
 		assert_int_equal(bench_seen.calls, i + 1);
@@ -384,7 +422,9 @@ test_long_lines(void **state)
 		size_t length;	/* without CRLF */
 		const char *answer;
 	} cases[] = {
-		{ 4094, "250 2.0.0 " }, { 4095, "500 5.5.2 " }, { 4096, "500 5.5.2 " },
+		{ 4094, "250 2.0.0 " },
+		{ 4095, "500 5.5.2 " },
+		{ 4096, "500 5.5.2 " },
 		{ 20000, "500 5.5.2 " },
 	};
 	char line[20003];

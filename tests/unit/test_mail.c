@@ -21,8 +21,9 @@
 static struct reporter_name
 name_of(const char *organization, const char *sender)
 {
-	struct reporter_name name = { .organization = organization,
-		.contact = "tls@sender.example", .sender = sender };
+	struct reporter_name name = {
+		.organization = organization, .contact = "tls@sender.example", .sender = sender
+	};
 
 	(void)snprintf(name.submitter, sizeof(name.submitter), "sender.example");
 	return name;
@@ -32,12 +33,14 @@ static void
 write_mail(const struct reporter_name *name, const char *to, struct buf *message)
 {
 	struct tally_policy policy = { .policy = { .type = OUTCOME_STS, .domain = "example.com" },
-		.succeeded = 7, .failed = 2 };
-	const struct tally_report report = { .day = 20454, .domain = "example.com",
-		.policies = &policy, .policy_count = 1 };
+		.succeeded = 7,
+		.failed = 2 };
+	const struct tally_report report = {
+		.day = 20454, .domain = "example.com", .policies = &policy, .policy_count = 1
+	};
 	char packed[200];
-	const struct report_mail mail = { name, &report, ID, to, FILE_NAME, packed,
-		sizeof(packed), 1767330000 };
+	const struct report_mail mail = { name, &report, ID, to, FILE_NAME, packed, sizeof(packed),
+		1767330000 };
 
 	memset(packed, 0xff, sizeof(packed));
 	report_mail_write(&mail, message);
@@ -65,7 +68,8 @@ headers_and_parts(void **state)
 	assert_memory_equal(buf_text(&message), "From: \"Sender\"\r\n <reports@sender.example>\r\n",
 	    42);
 	assert_line(&message, "To: <\"t,wo\"@r.example>");
-	assert_line(&message, "Subject: Report Domain: example.com\r\n Submitter: sender.example\r\n"
+	assert_line(&message,
+	    "Subject: Report Domain: example.com\r\n Submitter: sender.example\r\n"
 	    " Report-ID: <" ID ">");
 	assert_line(&message, "Date: Fri, 2 Jan 2026 05:00:00 +0000");
 	assert_line(&message, "TLS-Report-Domain: example.com");
@@ -93,7 +97,8 @@ a_sender_of_another_domain(void **state)
 
 	(void)state;
 	write_mail(&name, "r@r.example", &message);
-	assert_memory_equal(buf_text(&message), "From: \"Sender\"\r\n <tls@sender.example>\r\n", 37);
+	assert_memory_equal(buf_text(&message), "From: \"Sender\"\r\n <tls@sender.example>\r\n",
+	    37);
 	assert_line(&message, "Sender: <tls-reports@mx.elsewhere.example>");
 	buf_free(&message);
 }
@@ -135,8 +140,7 @@ message_ids(void **state)
 	assert_string_equal(buf_text(&one), buf_text(&again));
 	id = strstr(buf_text(&one), "Message-ID: <");
 	assert_non_null(id);
-	assert_memory_not_equal(id, strstr(buf_text(&other), "Message-ID: <"),
-	    strcspn(id, "\r"));
+	assert_memory_not_equal(id, strstr(buf_text(&other), "Message-ID: <"), strcspn(id, "\r"));
 	buf_free(&one);
 	buf_free(&again);
 	buf_free(&other);
@@ -146,9 +150,12 @@ static void
 addresses(void **state)
 {
 	static const char *const table[][2] = {
-		{ "a@b.example", "a@b.example" }, { "a.b+c@b.example", "a.b+c@b.example" },
-		{ "a,b@b.example", "\"a,b\"@b.example" }, { ".a@b.example", "\".a\"@b.example" },
-		{ "a..b@b.example", "\"a..b\"@b.example" }, { "a.@b.example", "\"a.\"@b.example" },
+		{ "a@b.example", "a@b.example" },
+		{ "a.b+c@b.example", "a.b+c@b.example" },
+		{ "a,b@b.example", "\"a,b\"@b.example" },
+		{ ".a@b.example", "\".a\"@b.example" },
+		{ "a..b@b.example", "\"a..b\"@b.example" },
+		{ "a.@b.example", "\"a.\"@b.example" },
 		{ "a;!b@b.example", "\"a;!b\"@b.example" },
 	};
 	struct arena *arena = arena_new();

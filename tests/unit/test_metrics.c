@@ -76,19 +76,19 @@ test_the_words_of_others(void **state)
 	(void)state;
 	for (int type = RESULT_OK; type <= RESULT_DANE_REQUIRED; type++)
 		assert_true(metrics_get(METRIC_ATTEMPTS, "sts",
-		    result_type_name((enum result_type)type)) >= 0);
+				result_type_name((enum result_type)type)) >= 0);
 	for (int type = RESULT_STS_POLICY_FETCH_ERROR; type <= RESULT_STS_WEBPKI_INVALID; type++)
 		assert_true(metrics_get(METRIC_POLICY_FETCHES,
-		    result_type_name((enum result_type)type), NULL) >= 0);
+				result_type_name((enum result_type)type), NULL) >= 0);
 	for (int source = SOURCE_NONE; source <= SOURCE_DANE; source++)
 		assert_true(metrics_get(METRIC_ATTEMPTS,
-		    policy_source_name((enum policy_source)source), "ok") >= 0);
+				policy_source_name((enum policy_source)source), "ok") >= 0);
 	for (int state_of = DNS_SECURE; state_of <= DNS_FAILED; state_of++)
 		assert_true(metrics_get(METRIC_DNS_LOOKUPS,
-		    dns_state_name((enum dns_state)state_of), NULL) >= 0);
+				dns_state_name((enum dns_state)state_of), NULL) >= 0);
 	for (int health = RESOLVER_UNTESTED; health <= RESOLVER_UNANCHORED; health++)
 		assert_true(metrics_get(METRIC_RESOLVER_HEALTH,
-		    resolver_health_name((enum resolver_health)health), NULL) >= 0);
+				resolver_health_name((enum resolver_health)health), NULL) >= 0);
 }
 
 static void
@@ -134,7 +134,7 @@ check_text(const char *text, enum metrics_format format)
 	const char *line, *words;
 
 	for (line = text; *line != '\0' && strcmp(line, "# EOF\n") != 0;
-	    line = strchr(line, '\n') + 1) {
+	     line = strchr(line, '\n') + 1) {
 		if (strncmp(line, "# TYPE ", 7) == 0) {
 			families++;
 			length = name_length(line + 7);
@@ -173,7 +173,8 @@ test_each_format_has_help_and_type(void **state)
 	    "text/plain; version=0.0.4; charset=utf-8");
 	check_text(text.data, METRICS_PLAIN);
 	assert_true(has_line(text.data, "# TYPE stsgate_policy_fetches_total counter"));
-	assert_true(has_line(text.data, "# HELP stsgate_policy_fetches_total MTA-STS policy "
+	assert_true(has_line(text.data,
+	    "# HELP stsgate_policy_fetches_total MTA-STS policy "
 	    "fetches."));
 	buf_free(&text);
 }
@@ -189,8 +190,7 @@ test_the_format_is_what_the_client_accepts(void **state)
 		{ "", METRICS_OPEN },
 		{ "*/*", METRICS_OPEN },
 		{ "application/json", METRICS_OPEN },
-		{ "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-		    METRICS_OPEN },
+		{ "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", METRICS_OPEN },
 		{ "application/openmetrics-text", METRICS_OPEN },
 		{ "text/plain", METRICS_PLAIN },
 		{ "TEXT/Plain ; version=0.0.4", METRICS_PLAIN },
@@ -207,10 +207,12 @@ test_the_format_is_what_the_client_accepts(void **state)
 		{ "text/plain;Q=1.000;x=y", METRICS_PLAIN },
 		/* Prometheus 2 and 3 */
 		{ "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;"
-		    "version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2", METRICS_OPEN },
+		  "version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+		    METRICS_OPEN },
 		{ "text/plain;version=0.0.4;q=1,*/*;q=0.1", METRICS_PLAIN },
 		{ "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;"
-		    "version=1.0.0;escaping=allow-utf-8;q=0.4,*/*;q=0.2", METRICS_OPEN },
+		  "version=1.0.0;escaping=allow-utf-8;q=0.4,*/*;q=0.2",
+		    METRICS_OPEN },
 		/* weights that are none */
 		{ "text/plain;q=2", METRICS_OPEN },
 		{ "text/plain;q=1.1", METRICS_OPEN },

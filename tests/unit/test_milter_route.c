@@ -42,8 +42,9 @@ test_conn(void **state)
 static void
 test_longest_path(void **state)
 {
-	char text[] = "unix:/" "123456789 123456789 123456789 123456789 123456789 "
-	    "123456789 123456789 123456789 123456789 123456789 123456";
+	char text[] = "unix:/"
+		      "123456789 123456789 123456789 123456789 123456789 "
+		      "123456789 123456789 123456789 123456789 123456789 123456";
 	char conn[MILTER_CONN_MAX];
 	struct endpoint endpoint;
 	const char *why;

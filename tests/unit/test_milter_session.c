@@ -74,7 +74,7 @@ receive(struct stream *stream, char question[400])
 	while (netstring_parse(octets, length, sizeof(octets), &payload, &got, &used) !=
 	    NETSTRING_OK) {
 		if (stream_read(stream, octets + length, sizeof(octets) - length, &got,
-		    deadline_in(30000)) != STREAM_OK)
+			deadline_in(30000)) != STREAM_OK)
 			return false;
 		length += got;
 	}
@@ -119,8 +119,10 @@ start(const char *refuse, unsigned per_connection)
 	struct endpoint endpoint;
 	struct conf *conf;
 
-	snprintf(text, sizeof(text), "policy-map { listen = {\"unix:%s/map\"} }\n"
-	    "milter { refuse = %s }\n", conf_file_directory(), refuse);
+	snprintf(text, sizeof(text),
+	    "policy-map { listen = {\"unix:%s/map\"} }\n"
+	    "milter { refuse = %s }\n",
+	    conf_file_directory(), refuse);
 	conf = conf_file_load_text(text);
 	assert_non_null(conf);
 	snprintf(text, sizeof(text), "unix:%s/map", conf_file_directory());

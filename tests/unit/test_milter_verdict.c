@@ -15,10 +15,10 @@
 #include "integration/milter/milter_verdict.h"
 
 #define USE	"OK {\"verdict\":\"use\""
-#define DEFER(reply) "OK {\"verdict\":\"defer\",\"reply\":\"" reply "\""
-#define REFUSE(reply) "OK {\"verdict\":\"refuse\",\"reply\":\"" reply "\""
-#define STS ",\"sts\":{\"state\":\"valid\",\"mode\":\"enforce\",\"id\":\"2026a\"}"
-#define HOST(policy, use) "{\"name\":\"mx\",\"policy\":\"" policy "\",\"use\":" use "}"
+#define DEFER(reply)	"OK {\"verdict\":\"defer\",\"reply\":\"" reply "\""
+#define REFUSE(reply)	"OK {\"verdict\":\"refuse\",\"reply\":\"" reply "\""
+#define STS	",\"sts\":{\"state\":\"valid\",\"mode\":\"enforce\",\"id\":\"2026a\"}"
+#define HOST(policy, use)	"{\"name\":\"mx\",\"policy\":\"" policy "\",\"use\":" use "}"
 
 static void
 read_text(const char *answer, struct milter_verdict *verdict)
@@ -41,26 +41,24 @@ test_read(void **state)
 		const char *enhanced, *policy, *mode, *id;
 	} cases[] = {
 		{ USE ",\"hosts\":[]}", SAYS_USE, 0, "", "", "", "" },
-		{ USE STS ",\"hosts\":[" HOST("sts", "true") "]}", SAYS_USE, 0, "",
-		    "sts", "enforce", "2026a" },
-		{ USE STS ",\"hosts\":[" HOST("none", "true") ","
-		    HOST("dane", "true") "," HOST("sts", "true") "]}", SAYS_USE, 0, "",
-		    "dane+sts+none", "enforce", "2026a" },
-		{ USE STS ",\"hosts\":[" HOST("sts", "false") ","
-		    HOST("dane", "true") "]}", SAYS_USE, 0, "", "dane", "enforce", "2026a" },
+		{ USE STS ",\"hosts\":[" HOST("sts", "true") "]}", SAYS_USE, 0, "", "sts",
+		    "enforce", "2026a" },
+		{ USE STS ",\"hosts\":[" HOST("none", "true") "," HOST("dane",
+		      "true") "," HOST("sts", "true") "]}",
+		    SAYS_USE, 0, "", "dane+sts+none", "enforce", "2026a" },
+		{ USE STS ",\"hosts\":[" HOST("sts", "false") "," HOST("dane", "true") "]}",
+		    SAYS_USE, 0, "", "dane", "enforce", "2026a" },
 		{ DEFER("451 4.7.5 no MX host") STS ",\"hosts\":[" HOST("sts", "false") "]}",
 		    SAYS_DEFER, 451, "4.7.5", "sts", "enforce", "2026a" },
-		{ DEFER("451 4.4.3 DNS") ",\"sts\":{\"state\":\"error\"}}",
-		    SAYS_DEFER, 451, "4.4.3", "", "error", "" },
-		{ REFUSE("550 5.7.10 nobody vouches") "}", SAYS_REFUSE, 550,
-		    "5.7.10", "", "", "" },
-		{ REFUSE("556 5.1.10") "}", SAYS_REFUSE, 556, "5.1.10", "",
-		    "", "" },
+		{ DEFER("451 4.4.3 DNS") ",\"sts\":{\"state\":\"error\"}}", SAYS_DEFER, 451,
+		    "4.4.3", "", "error", "" },
+		{ REFUSE("550 5.7.10 nobody vouches") "}", SAYS_REFUSE, 550, "5.7.10", "", "", "" },
+		{ REFUSE("556 5.1.10") "}", SAYS_REFUSE, 556, "5.1.10", "", "", "" },
 		/* an id and a mode that are no words cannot come from stsgated, and go nowhere */
-		{ USE ",\"sts\":{\"state\":\"valid\",\"mode\":\"a b\",\"id\":\"x; y\"}}",
-		    SAYS_USE, 0, "", "", "", "" },
-		{ USE ",\"sts\":{\"state\":\"valid\",\"mode\":7,\"id\":null}}", SAYS_USE,
+		{ USE ",\"sts\":{\"state\":\"valid\",\"mode\":\"a b\",\"id\":\"x; y\"}}", SAYS_USE,
 		    0, "", "", "", "" },
+		{ USE ",\"sts\":{\"state\":\"valid\",\"mode\":7,\"id\":null}}", SAYS_USE, 0, "", "",
+		    "", "" },
 		{ USE ",\"sts\":[],\"hosts\":{\"a\":1}}", SAYS_USE, 0, "", "", "", "" },
 	};
 	struct milter_verdict verdict;
@@ -147,8 +145,7 @@ test_header(void **state)
 		    "use; domain=d.example; policy=sts; mode=enforce; id=2026a" },
 		{ USE ",\"hosts\":[" HOST("none", "true") "]}",
 		    "use; domain=d.example; policy=none" },
-		{ DEFER("451 4.7.5 no") STS ",\"hosts\":["
-		    HOST("sts", "false") "]}",
+		{ DEFER("451 4.7.5 no") STS ",\"hosts\":[" HOST("sts", "false") "]}",
 		    "defer; domain=d.example; policy=sts; mode=enforce; id=2026a; status=4.7.5" },
 	};
 	struct milter_verdict verdict;

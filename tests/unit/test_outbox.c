@@ -48,8 +48,11 @@ tear_down(void **state)
 static struct outbox_entry
 entry_of(const char *domain, const char *target)
 {
-	struct outbox_entry entry = { .day = DAY, .scheme = RUA_MAILTO, .target = target,
-		.record = "0123456789abcdef0123", .error = "" };
+	struct outbox_entry entry = { .day = DAY,
+		.scheme = RUA_MAILTO,
+		.target = target,
+		.record = "0123456789abcdef0123",
+		.error = "" };
 
 	(void)snprintf(entry.domain, sizeof(entry.domain), "%s", domain);
 	return entry;
@@ -154,7 +157,8 @@ static void
 due_in_order_of_time(void **state)
 {
 	struct outbox_entry late = entry_of("a.example", "r@r.example"),
-	    early = entry_of("b.example", "r@r.example"), never = entry_of("c.example", "r@r.example");
+			    early = entry_of("b.example", "r@r.example"),
+			    never = entry_of("c.example", "r@r.example");
 	struct seen seen;
 
 	(void)state;
@@ -168,7 +172,8 @@ due_in_order_of_time(void **state)
 static void
 entries_of_a_day(void **state)
 {
-	static const char *const domains[] = { "a.example", "b.example", "b.example.net", "c.example" };
+	static const char *const domains[] = { "a.example", "b.example", "b.example.net",
+		"c.example" };
 	struct seen all = { .count = 0 }, one = { .count = 0 }, after = { .count = 0 };
 
 	(void)state;
@@ -213,7 +218,8 @@ what_a_damaged_store_holds(void **state)
 		struct seen seen = { .count = 0 };
 
 		assert_int_equal(store_put(store, STORE_OUTBOX, key, values[i], strlen(values[i]),
-		    0, STORE_SYNC), STORE_OK);
+				     0, STORE_SYNC),
+		    STORE_OK);
 		assert_int_equal(outbox_read(store, arena, &entry), STORE_ABSENT);
 		assert_int_equal(outbox_scan(store, DAY, "", "", see_entry, &seen), STORE_OK);
 		assert_int_equal(seen.count, 0);
@@ -259,7 +265,8 @@ a_receiver_has_so_many_entries_a_day_and_no_more(void **state)
 static void
 a_damaged_mark_hides_no_other(void **state)
 {
-	static const char *const keys[] = { "w  2024-10-04 a.example 0 0", "w -1 2024-10-04 a.example",
+	static const char *const keys[] = { "w  2024-10-04 a.example 0 0",
+		"w -1 2024-10-04 a.example",
 		"w 00000000000000000000009223372036854775808 2024-10-04 a.example 0 0" };
 	struct outbox_entry entry = entry_of("a.example", "r@r.example");
 	struct seen seen = { .count = 0 };
@@ -283,7 +290,8 @@ what_a_damaged_day_holds(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
 		assert_int_equal(store_put(store, STORE_OUTBOX, "p 2024-10-04", values[i],
-		    strlen(values[i]), 0, STORE_SYNC), STORE_OK);
+				     strlen(values[i]), 0, STORE_SYNC),
+		    STORE_OK);
 		if (outbox_day_read(store, DAY, &found) != STORE_ABSENT || found.send_at_s != 0 ||
 		    found.done || found.domain[0] != '\0')
 			fail_msg("%s", values[i]);
@@ -313,11 +321,13 @@ read_figures(const char *counts, const char *policy, const char *detail)
 	day_format(day_of(clock_wall_s()), day);
 	for (size_t i = 0; i < 4; i++) {
 		(void)snprintf(name, sizeof(name), key, day, behind[i]);
-		assert_int_equal(store_put(store, STORE_TALLY, name, values[i], strlen(values[i]), 0,
-		    STORE_SYNC), STORE_OK);
+		assert_int_equal(store_put(store, STORE_TALLY, name, values[i], strlen(values[i]),
+				     0, STORE_SYNC),
+		    STORE_OK);
 	}
 	if (tally_read(tally, day_of(clock_wall_s()), "a.example", arena, &reports, &count) ==
-	    STORE_OK && count == 1 && reports[0].policy_count == 1) {
+		STORE_OK &&
+	    count == 1 && reports[0].policy_count == 1) {
 		const struct tally_policy *one = &reports[0].policies[0];
 
 		figures = (struct figures){ one->policy.type, one->succeeded, one->failed,
@@ -329,8 +339,8 @@ read_figures(const char *counts, const char *policy, const char *detail)
 }
 
 #define COUNTS	"7 2 1"
-#define POLICY(type, domain) \
-    "{\"type\":" type ",\"domain\":\"" domain "\",\"strings\":[],\"mx\":[]}"
+#define POLICY(type, domain)	\
+	"{\"type\":" type ",\"domain\":\"" domain "\",\"strings\":[],\"mx\":[]}"
 #define DETAIL	"[\"certificate-expired\",\"\",\"\",\"\",\"\",\"\",\"\"]"
 
 static void
@@ -403,8 +413,7 @@ static void
 a_session_that_cannot_be_counted_is_lost(void **state)
 {
 	struct tally *tally = tally_new(store, DAY_S);
-	struct outcome outcome = { .policy = { .type = OUTCOME_NO_POLICY,
-		.domain = "a.example" } };
+	struct outcome outcome = { .policy = { .type = OUTCOME_NO_POLICY, .domain = "a.example" } };
 	const struct session_outcome session = { "a.example", "v=TLSRPTv1;rua=mailto:a@b.example",
 		clock_wall_s(), &outcome, 1 };
 	int64_t lost = metrics_get(METRIC_TLSRPT_LOST, "store", NULL);
@@ -428,7 +437,7 @@ a_session_that_cannot_be_counted_is_lost(void **state)
 	tally_free(tally);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
 main(void)

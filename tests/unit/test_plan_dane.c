@@ -17,18 +17,33 @@
 
 #include "tests/unit/plan_facts.h"
 
-#define A "192.0.2.1"
-#define MX1 "mx1.example.com"
-#define MX2 "mx2.example.com"
-#define ONE .hosts = { { MX1, 10, A, 0 } }
-#define TWO .hosts = { { MX1, 10, A, 0 }, { MX2, 20, A, 0 } }
-#define ENFORCE .sts = STS_VALID, .mode = STS_MODE_ENFORCE, .patterns = "*.example.com"
-#define ELSEWHERE .sts = STS_VALID, .mode = STS_MODE_ENFORCE, .patterns = "*.example.net"
-#define USABLE { .state = TLSA_USABLE }
-#define UNUSABLE { .state = TLSA_UNUSABLE, .records = "1 1 1" }
-#define ABSENT { .state = TLSA_NONE }
-#define FAILED { .state = TLSA_UNKNOWN, .answer = DNS_FAILED }
-#define BOGUS { .state = TLSA_UNKNOWN, .answer = DNS_BOGUS }
+#define A	"192.0.2.1"
+#define MX1	"mx1.example.com"
+#define MX2	"mx2.example.com"
+#define ONE	.hosts = { { MX1, 10, A, 0 } }
+#define TWO	.hosts = { { MX1, 10, A, 0 }, { MX2, 20, A, 0 } }
+#define ENFORCE	.sts = STS_VALID, .mode = STS_MODE_ENFORCE, .patterns = "*.example.com"
+#define ELSEWHERE	.sts = STS_VALID, .mode = STS_MODE_ENFORCE, .patterns = "*.example.net"
+#define USABLE	\
+	{ \
+		.state = TLSA_USABLE \
+	}
+#define UNUSABLE	\
+	{ \
+		.state = TLSA_UNUSABLE, .records = "1 1 1" \
+	}
+#define ABSENT	\
+	{ \
+		.state = TLSA_NONE \
+	}
+#define FAILED	\
+	{ \
+		.state = TLSA_UNKNOWN, .answer = DNS_FAILED \
+	}
+#define BOGUS	\
+	{ \
+		.state = TLSA_UNKNOWN, .answer = DNS_BOGUS \
+	}
 
 static struct arena *arena;
 
@@ -52,10 +67,10 @@ teardown(void **state)
 static const char *
 demands_text(const struct plan_host *host)
 {
-	static const char *const needs[] = {
-		[NEED_ENCRYPTION] = "tls", [NEED_CERTIFICATE] = "certificate",
-		[NEED_ANY_CERTIFICATE] = "any", [NEED_TLSA] = "tlsa"
-	};
+	static const char *const needs[] = { [NEED_ENCRYPTION] = "tls",
+		[NEED_CERTIFICATE] = "certificate",
+		[NEED_ANY_CERTIFICATE] = "any",
+		[NEED_TLSA] = "tlsa" };
 	const char *text = "";
 
 	for (size_t i = 0; i < host->demand_count; i++) {
@@ -91,8 +106,8 @@ static const struct {
 	    "dane:tls!? sts:certificate!", "sts", NULL, NULL },
 	{ "G8 unusable and unlisted", { ELSEWHERE, ONE, .tlsa = { UNUSABLE } }, "",
 	    "dane:tls!? sts:certificate!?", "sts", "451 4.7.5", "validation-failure" },
-	{ "G9 mixed", { ONE, .tlsa = { { .state = TLSA_USABLE, .records = "1 1 1, 3 1 1" } } },
-	    MX1, "dane:tlsa!", "dane", NULL, NULL },
+	{ "G9 mixed", { ONE, .tlsa = { { .state = TLSA_USABLE, .records = "1 1 1, 3 1 1" } } }, MX1,
+	    "dane:tlsa!", "dane", NULL, NULL },
 	{ "G12 usable and unlisted", { ELSEWHERE, ONE, .tlsa = { USABLE } }, MX1,
 	    "dane:tlsa! sts:certificate?", "dane", NULL, "validation-failure" },
 	{ "G13 usable and listed", { ENFORCE, ONE, .tlsa = { USABLE } }, MX1,
@@ -107,11 +122,12 @@ static const struct {
 	    "dane:tls? sts:certificate!?", "sts", "451 4.7.5 dane", "dnssec-invalid" },
 	{ "2.2.1 behind an insecure MX", { .mx_state = DNS_INSECURE, ONE, .tlsa = { USABLE } }, MX1,
 	    "dane:tlsa!", "dane", NULL, NULL },
-	{ "2.2.1 insecure MX, unlisted", { .mx_state = DNS_INSECURE, ELSEWHERE, ONE,
-	    .tlsa = { USABLE } }, "", "dane:tlsa! sts:certificate?", "dane", "451 4.7.5",
-	    "validation-failure" },
-	{ "2.2.1 insecure MX, listed", { .mx_state = DNS_INSECURE, ENFORCE, ONE,
-	    .tlsa = { USABLE } }, MX1, "dane:tlsa! sts:certificate", "dane", NULL, NULL },
+	{ "2.2.1 insecure MX, unlisted",
+	    { .mx_state = DNS_INSECURE, ELSEWHERE, ONE, .tlsa = { USABLE } }, "",
+	    "dane:tlsa! sts:certificate?", "dane", "451 4.7.5", "validation-failure" },
+	{ "2.2.1 insecure MX, listed",
+	    { .mx_state = DNS_INSECURE, ENFORCE, ONE, .tlsa = { USABLE } }, MX1,
+	    "dane:tlsa! sts:certificate", "dane", NULL, NULL },
 
 	{ "audit", { .dane = ENFORCE_AUDIT, ENFORCE, ONE, .tlsa = { USABLE } }, MX1,
 	    "dane:tlsa sts:certificate!", "sts", NULL, NULL },
@@ -121,8 +137,8 @@ static const struct {
 	    "dane:tlsa sts:certificate!?", "sts", "451 4.7.5", "validation-failure" },
 	{ "audit, unknown", { .dane = ENFORCE_AUDIT, ONE, .tlsa = { FAILED } }, MX1, "dane:tls?",
 	    "dane", NULL, NULL },
-	{ "off", { .dane = ENFORCE_OFF, ENFORCE, ONE, .tlsa = { USABLE } }, MX1,
-	    "sts:certificate!", "sts", NULL, NULL },
+	{ "off", { .dane = ENFORCE_OFF, ENFORCE, ONE, .tlsa = { USABLE } }, MX1, "sts:certificate!",
+	    "sts", NULL, NULL },
 	{ "sts off", { .enforce = ENFORCE_OFF, ENFORCE, ONE, .tlsa = { USABLE } }, MX1,
 	    "dane:tlsa!", "dane", NULL, NULL },
 	{ "TLS-Required: No", { .wish = WISH_NO, ENFORCE, ONE, .tlsa = { USABLE } }, MX1,
@@ -135,28 +151,31 @@ static const struct {
 	{ "tls = audit, unknown", { .tls = TLS_AUDIT, ONE, .tlsa = { FAILED } }, MX1, "dane:tls?",
 	    "dane", NULL, NULL },
 	{ "tls = may", { .tls = TLS_MAY, ONE, .tlsa = { USABLE } }, MX1, "", "none", NULL, NULL },
-	{ "tls = encrypt", { .tls = TLS_ENCRYPT, ONE, .tlsa = { FAILED } }, MX1,
-	    "destination:tls!", "none", NULL, NULL },
+	{ "tls = encrypt", { .tls = TLS_ENCRYPT, ONE, .tlsa = { FAILED } }, MX1, "destination:tls!",
+	    "none", NULL, NULL },
 	{ "tls = verify", { .tls = TLS_VERIFY, ONE, .tlsa = { USABLE } }, MX1,
 	    "destination:certificate!", "none", NULL, NULL },
 	{ "tls = dane", { .tls = TLS_DANE, ONE, .tlsa = { USABLE } }, MX1, "dane:tlsa!", "dane",
 	    NULL, NULL },
-	{ "tls = dane, dane off", { .tls = TLS_DANE, .dane = ENFORCE_OFF, ONE,
-	    .tlsa = { USABLE } }, MX1, "dane:tlsa!", "dane", NULL, NULL },
-	{ "tls = dane, TLS-Required: No", { .tls = TLS_DANE, .wish = WISH_NO, ONE,
-	    .tlsa = { USABLE } }, MX1, "dane:tlsa!", "dane", NULL, NULL },
+	{ "tls = dane, dane off", { .tls = TLS_DANE, .dane = ENFORCE_OFF, ONE, .tlsa = { USABLE } },
+	    MX1, "dane:tlsa!", "dane", NULL, NULL },
+	{ "tls = dane, TLS-Required: No",
+	    { .tls = TLS_DANE, .wish = WISH_NO, ONE, .tlsa = { USABLE } }, MX1, "dane:tlsa!",
+	    "dane", NULL, NULL },
 	{ "G21 tls = dane, absent", { .tls = TLS_DANE, ONE, .tlsa = { ABSENT } }, "", "", "none",
 	    "451 4.7.5", "dane-required" },
-	{ "G21 tls = dane, insecure MX", { .tls = TLS_DANE, .mx_state = DNS_INSECURE, ONE,
-	    .tlsa = { USABLE } }, "", "dane:tlsa!", "dane", "451 4.7.5", "dane-required" },
+	{ "G21 tls = dane, insecure MX",
+	    { .tls = TLS_DANE, .mx_state = DNS_INSECURE, ONE, .tlsa = { USABLE } }, "",
+	    "dane:tlsa!", "dane", "451 4.7.5", "dane-required" },
 	{ "G21 tls = dane, unusable", { .tls = TLS_DANE, ONE, .tlsa = { UNUSABLE } }, "",
 	    "dane:tls!?", "dane", "451 4.7.5", "dane-required" },
 	{ "tls = dane, unknown", { .tls = TLS_DANE, ONE, .tlsa = { FAILED } }, "", "dane:tls?",
 	    "dane", "451 4.7.5", "dnssec-invalid" },
 	{ "tls = dane, the second host alone", { .tls = TLS_DANE, TWO, .tlsa = { ABSENT, USABLE } },
 	    MX2, "", "none", NULL, "dane-required" },
-	{ "tls = dane, no address known", { .tls = TLS_DANE,
-	    .hosts = { { MX1, 10, NULL, DNS_FAILED } } }, "", "", "none", "451 4.4.3", NULL },
+	{ "tls = dane, no address known",
+	    { .tls = TLS_DANE, .hosts = { { MX1, 10, NULL, DNS_FAILED } } }, "", "", "none",
+	    "451 4.4.3", NULL },
 	{ "tls = dane, a relay", { .tls = TLS_DANE, .mx = MX_RELAY, ONE, .tlsa = { USABLE } }, MX1,
 	    "dane:tlsa!", "dane", NULL, NULL },
 };
@@ -179,8 +198,9 @@ test_plans(void **state)
 		const struct plan_host *host = test_plan_host(plan, MX1);
 		const struct demand *policy = plan_host_policy(host);
 		enum policy_source source = policy != NULL ? policy->source : SOURCE_NONE;
-		const char *finding = host->finding.type == RESULT_OK ? NULL :
-		    result_type_name(host->finding.type);
+		const char *finding = host->finding.type == RESULT_OK
+		    ? NULL
+		    : result_type_name(host->finding.type);
 		const char *reply = begin_of(&plan->reply);
 
 		if (strcmp(test_plan_used(arena, plan), plans[i].used) != 0)
@@ -191,7 +211,7 @@ test_plans(void **state)
 			fail_msg("%s: %s speaks", plans[i].name, policy_source_name(source));
 		if ((plan->verdict == PLAN_USE) != (plans[i].reply == NULL) ||
 		    (plans[i].reply != NULL &&
-		    strncmp(reply, plans[i].reply, strlen(plans[i].reply)) != 0))
+			strncmp(reply, plans[i].reply, strlen(plans[i].reply)) != 0))
 			fail_msg("%s: %s", plans[i].name, reply);
 		if ((finding == NULL) != (plans[i].finding == NULL) ||
 		    (finding != NULL && strcmp(finding, plans[i].finding) != 0))
@@ -211,23 +231,31 @@ test_names(void **state)
 		const char *sni, *names;
 	} cases[] = {
 		{ "secure MX", { ONE, .tlsa = { USABLE } }, MX1, MX1 " example.com" },
-		{ "secure MX of an alias", { ONE, .mx_canonical = "real.example.net",
-		    .tlsa = { USABLE } }, MX1, MX1 " example.com real.example.net" },
-		{ "CNAMEd host", { ONE, .tlsa = { { .state = TLSA_USABLE, .base = "far.example" } }
-		    }, "far.example", "far.example example.com" },
-		{ "CNAMEd host, MTA-STS too", { ENFORCE, ONE,
-		    .tlsa = { { .state = TLSA_USABLE, .base = "far.example" } } }, "far.example",
-		    "far.example example.com" },
-		{ "CNAMEd host, audit under MTA-STS", { .dane = ENFORCE_AUDIT, ENFORCE, ONE,
-		    .tlsa = { { .state = TLSA_USABLE, .base = "far.example" } } }, MX1,
-		    "far.example example.com" },
-		{ "CNAMEd host, audit", { .dane = ENFORCE_AUDIT, ONE,
-		    .tlsa = { { .state = TLSA_USABLE, .base = "far.example" } } }, "far.example",
-		    "far.example example.com" },
+		{ "secure MX of an alias",
+		    { ONE, .mx_canonical = "real.example.net", .tlsa = { USABLE } }, MX1,
+		    MX1 " example.com real.example.net" },
+		{ "CNAMEd host",
+		    { ONE, .tlsa = { { .state = TLSA_USABLE, .base = "far.example" } } },
+		    "far.example", "far.example example.com" },
+		{ "CNAMEd host, MTA-STS too",
+		    { ENFORCE, ONE, .tlsa = { { .state = TLSA_USABLE, .base = "far.example" } } },
+		    "far.example", "far.example example.com" },
+		{ "CNAMEd host, audit under MTA-STS",
+		    { .dane = ENFORCE_AUDIT,
+			ENFORCE,
+			ONE,
+			.tlsa = { { .state = TLSA_USABLE, .base = "far.example" } } },
+		    MX1, "far.example example.com" },
+		{ "CNAMEd host, audit",
+		    { .dane = ENFORCE_AUDIT,
+			ONE,
+			.tlsa = { { .state = TLSA_USABLE, .base = "far.example" } } },
+		    "far.example", "far.example example.com" },
 		{ "insecure MX", { ONE, .mx_state = DNS_INSECURE, .tlsa = { USABLE } }, MX1, MX1 },
-		{ "insecure MX, CNAMEd host", { ONE, .mx_state = DNS_INSECURE,
-		    .tlsa = { { .state = TLSA_USABLE, .base = "far.example" } } }, "far.example",
-		    "far.example " MX1 },
+		{ "insecure MX, CNAMEd host",
+		    { ONE, .mx_state = DNS_INSECURE,
+			.tlsa = { { .state = TLSA_USABLE, .base = "far.example" } } },
+		    "far.example", "far.example " MX1 },
 		{ "relay", { ONE, .mx = MX_RELAY, .domain = MX1, .tlsa = { USABLE } }, MX1, MX1 },
 		{ "unusable", { ONE, .tlsa = { UNUSABLE } }, MX1, "" },
 	};
@@ -248,11 +276,11 @@ test_names(void **state)
 	}
 }
 
-#define TLS .tls = PROOF_ESTABLISHED, .version = 0x0304
-#define PKIX TLS, .chain_ok = true, .name_ok = true
-#define SELF_SIGNED TLS, .name_ok = true, .x509_error = X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT
-#define NO_MATCH .dane_error = X509_V_ERR_DANE_NO_MATCH
-#define BOTH ENFORCE, ONE, .tlsa = { USABLE }
+#define TLS	.tls = PROOF_ESTABLISHED, .version = 0x0304
+#define PKIX	TLS, .chain_ok = true, .name_ok = true
+#define SELF_SIGNED	TLS, .name_ok = true, .x509_error = X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT
+#define NO_MATCH	.dane_error = X509_V_ERR_DANE_NO_MATCH
+#define BOTH	ENFORCE, ONE, .tlsa = { USABLE }
 
 static const struct {
 	const char *name;
@@ -290,16 +318,17 @@ static const struct {
 	{ "handshake failed", { ONE, .tlsa = { USABLE } },
 	    { .tls = PROOF_HANDSHAKE_FAILED, .failure = "x" }, JUDGEMENT_NEXT_HOST, false, "dane",
 	    "validation-failure", "ok", "451 4.7.5", "dane" },
-	{ "TLS 1.1", { ONE, .tlsa = { USABLE } }, { .tls = PROOF_ESTABLISHED, .version = 0x0302,
-	    .protocol = "TLSv1.1", .dane_ok = true }, JUDGEMENT_NEXT_HOST, false, "dane",
-	    "validation-failure", "ok", "451 4.7.5", "TLSv1.1" },
+	{ "TLS 1.1", { ONE, .tlsa = { USABLE } },
+	    { .tls = PROOF_ESTABLISHED, .version = 0x0302, .protocol = "TLSv1.1", .dane_ok = true },
+	    JUDGEMENT_NEXT_HOST, false, "dane", "validation-failure", "ok", "451 4.7.5",
+	    "TLSv1.1" },
 	{ "min-protocol", { ONE, .tlsa = { USABLE }, .min_protocol = TLS_VERSION_1_3 },
-	    { .tls = PROOF_ESTABLISHED, .version = 0x0303, .protocol = "TLSv1.2",
-	    .dane_ok = true }, JUDGEMENT_NEXT_HOST, false, "dane", "validation-failure", "ok",
-	    "451 4.7.5", "TLS 1.3" },
-	{ "our own fault", { ONE, .tlsa = { USABLE } }, { TLS, .local_fault = true,
-	    .dane_error = X509_V_ERR_OUT_OF_MEM }, JUDGEMENT_NEXT_HOST, false, "dane", "ok", "ok",
-	    "451 4.7.5", "log" },
+	    { .tls = PROOF_ESTABLISHED, .version = 0x0303, .protocol = "TLSv1.2", .dane_ok = true },
+	    JUDGEMENT_NEXT_HOST, false, "dane", "validation-failure", "ok", "451 4.7.5",
+	    "TLS 1.3" },
+	{ "our own fault", { ONE, .tlsa = { USABLE } },
+	    { TLS, .local_fault = true, .dane_error = X509_V_ERR_OUT_OF_MEM }, JUDGEMENT_NEXT_HOST,
+	    false, "dane", "ok", "ok", "451 4.7.5", "log" },
 	{ "nothing proven", { ONE, .tlsa = { USABLE } }, { PKIX }, JUDGEMENT_NEXT_HOST, false,
 	    "dane", "validation-failure", "ok", "451 4.7.5", NULL },
 	{ "G8 unusable", { ONE, .tlsa = { UNUSABLE } }, { SELF_SIGNED }, JUDGEMENT_GO_ON, false,
@@ -312,15 +341,14 @@ static const struct {
 	    "validation-failure", "ok", "451 4.7.5", NULL },
 	{ "G8 unusable, MTA-STS holds", { ENFORCE, ONE, .tlsa = { UNUSABLE } }, { PKIX },
 	    JUDGEMENT_GO_ON, true, "sts", "ok", "tlsa-invalid", NULL, NULL },
-	{ "G8 unusable, MTA-STS does not", { ENFORCE, ONE, .tlsa = { UNUSABLE } },
-	    { SELF_SIGNED }, JUDGEMENT_NEXT_HOST, false, "sts", "certificate-not-trusted",
-	    "tlsa-invalid", "451 4.7.5", "mta-sts policy 2016Z" },
-	{ "audit, no match", { .dane = ENFORCE_AUDIT, ONE, .tlsa = { USABLE } },
-	    { PKIX, NO_MATCH }, JUDGEMENT_GO_ON, false, "dane", "validation-failure", "ok", NULL,
-	    NULL },
+	{ "G8 unusable, MTA-STS does not", { ENFORCE, ONE, .tlsa = { UNUSABLE } }, { SELF_SIGNED },
+	    JUDGEMENT_NEXT_HOST, false, "sts", "certificate-not-trusted", "tlsa-invalid",
+	    "451 4.7.5", "mta-sts policy 2016Z" },
+	{ "audit, no match", { .dane = ENFORCE_AUDIT, ONE, .tlsa = { USABLE } }, { PKIX, NO_MATCH },
+	    JUDGEMENT_GO_ON, false, "dane", "validation-failure", "ok", NULL, NULL },
 	{ "audit, stripped", { .dane = ENFORCE_AUDIT, ONE, .tlsa = { USABLE } },
-	    { .tls = PROOF_NOT_OFFERED }, JUDGEMENT_GO_ON, false, "dane",
-	    "starttls-not-supported", "ok", NULL, NULL },
+	    { .tls = PROOF_NOT_OFFERED }, JUDGEMENT_GO_ON, false, "dane", "starttls-not-supported",
+	    "ok", NULL, NULL },
 	{ "audit, handshake failed", { .dane = ENFORCE_AUDIT, ONE, .tlsa = { USABLE } },
 	    { .tls = PROOF_HANDSHAKE_FAILED, .failure = "x" }, JUDGEMENT_PLAINTEXT, false, "dane",
 	    "validation-failure", "ok", NULL, NULL },
@@ -356,9 +384,9 @@ test_judgements(void **state)
 			fail_msg("%s: %s %s, %s", judgements[i].name,
 			    policy_source_name(got.source), result_type_name(got.finding.type),
 			    result_type_name(got.beside_finding.type));
-		if ((judgements[i].reply != NULL && strncmp(reply, judgements[i].reply,
-		    strlen(judgements[i].reply)) != 0) || (judgements[i].words != NULL &&
-		    strstr(reply, judgements[i].words) == NULL))
+		if ((judgements[i].reply != NULL &&
+			strncmp(reply, judgements[i].reply, strlen(judgements[i].reply)) != 0) ||
+		    (judgements[i].words != NULL && strstr(reply, judgements[i].words) == NULL))
 			fail_msg("%s: %s", judgements[i].name, reply);
 	}
 }
@@ -371,7 +399,8 @@ test_advice_fits_dane(void **state)
 		int error;
 		const char *words;
 	} cases[] = {
-		{ X509_V_ERR_EE_KEY_TOO_SMALL, "the key of the certificate is too weak "
+		{ X509_V_ERR_EE_KEY_TOO_SMALL,
+		    "the key of the certificate is too weak "
 		    "(X509_V_ERR_EE_KEY_TOO_SMALL); the receiving site must install a "
 		    "certificate with a stronger key and publish its TLSA record (to override" },
 		{ X509_V_ERR_CA_KEY_TOO_SMALL, "stronger key and publish its TLSA record" },
@@ -379,7 +408,8 @@ test_advice_fits_dane(void **state)
 		{ X509_V_ERR_DANE_NO_MATCH, "must publish TLSA records for its certificate" },
 		{ X509_V_ERR_CERT_HAS_EXPIRED, "must renew it and keep its TLSA records in step" },
 		{ X509_V_ERR_INVALID_CA, "up to the authority that its TLSA records name" },
-		{ X509_V_ERR_CERT_NOT_YET_VALID, "replace its certificate and keep its TLSA "
+		{ X509_V_ERR_CERT_NOT_YET_VALID,
+		    "replace its certificate and keep its TLSA "
 		    "records" },
 	};
 	const struct test_facts facts = { ONE, .tlsa = { USABLE } };
@@ -415,7 +445,7 @@ test_the_match_alone_decides(void **state)
 	(void)state;
 	for (unsigned bits = 0; bits < 8; bits++) {
 		struct proof proof = { TLS, .chain_ok = bits & 1, .name_ok = bits & 2,
-		    .dane_ok = bits & 4 };
+			.dane_ok = bits & 4 };
 		struct judgement got;
 		struct finding finding;
 
@@ -425,10 +455,12 @@ test_the_match_alone_decides(void **state)
 		assert_int_equal(got.step == JUDGEMENT_GO_ON, (bits & 4) != 0);
 		/* Each demand by itself, for the reports. */
 		assert_int_equal(plan_judge_demand(plan, &plan->hosts[0],
-		    &plan->hosts[0].demands[0], &proof, &finding), (bits & 4) != 0);
+				     &plan->hosts[0].demands[0], &proof, &finding),
+		    (bits & 4) != 0);
 		assert_int_equal(finding.type == RESULT_OK, (bits & 4) != 0);
 		assert_int_equal(plan_judge_demand(plan, &plan->hosts[0],
-		    &plan->hosts[0].demands[1], &proof, &finding), (bits & 3) == 3);
+				     &plan->hosts[0].demands[1], &proof, &finding),
+		    (bits & 3) == 3);
 		assert_int_equal(finding.type == RESULT_OK, (bits & 3) == 3);
 	}
 }
@@ -443,10 +475,18 @@ test_mode(void **state)
 		{ { ONE, .tlsa = { USABLE } }, "enforce" },
 		{ { .dane = ENFORCE_AUDIT, ONE, .tlsa = { USABLE } }, "audit" },
 		{ { ENFORCE, ONE, .tlsa = { ABSENT } }, "enforce" },
-		{ { .sts = STS_VALID, .mode = STS_MODE_TESTING, .patterns = MX1, ONE,
-		    .tlsa = { ABSENT } }, "testing" },
-		{ { .sts = STS_VALID, .mode = STS_MODE_TESTING, .patterns = MX1, ONE,
-		    .tlsa = { USABLE } }, "enforce" },
+		{ { .sts = STS_VALID,
+		      .mode = STS_MODE_TESTING,
+		      .patterns = MX1,
+		      ONE,
+		      .tlsa = { ABSENT } },
+		    "testing" },
+		{ { .sts = STS_VALID,
+		      .mode = STS_MODE_TESTING,
+		      .patterns = MX1,
+		      ONE,
+		      .tlsa = { USABLE } },
+		    "enforce" },
 		{ { .sts = STS_VALID, .mode = STS_MODE_NONE, ONE, .tlsa = { ABSENT } }, "none" },
 	};
 
@@ -469,8 +509,10 @@ test_unproven_answers(void **state)
 		{ { .tls = TLS_DANE, .mx = MX_NO_DOMAIN, .mx_state = DNS_INSECURE }, "451 4.1.2" },
 		{ { .tls = TLS_DANE, .mx = MX_NO_DOMAIN }, "550 5.1.2" },
 		{ { .mx = MX_NO_DOMAIN, .mx_state = DNS_INSECURE }, "550 5.1.2" },
-		{ { .tls = TLS_DANE, .mx_state = DNS_INSECURE,
-		    .hosts = { { MX1, 10, NULL, DNS_INSECURE } } }, "451 4.4.4" },
+		{ { .tls = TLS_DANE,
+		      .mx_state = DNS_INSECURE,
+		      .hosts = { { MX1, 10, NULL, DNS_INSECURE } } },
+		    "451 4.4.4" },
 	};
 
 	(void)state;

@@ -14,11 +14,11 @@
 #include "base/limits.h"
 #include "tests/unit/plan_facts.h"
 
-#define A "192.0.2.1"
-#define MX1 "mx1.example.com"
-#define MX2 "mx2.example.com"
-#define ENFORCE .sts = STS_VALID, .mode = STS_MODE_ENFORCE
-#define TESTING .sts = STS_VALID, .mode = STS_MODE_TESTING
+#define A	"192.0.2.1"
+#define MX1	"mx1.example.com"
+#define MX2	"mx2.example.com"
+#define ENFORCE	.sts = STS_VALID, .mode = STS_MODE_ENFORCE
+#define TESTING	.sts = STS_VALID, .mode = STS_MODE_TESTING
 
 struct demand_case {
 	const char *name;
@@ -30,9 +30,12 @@ struct demand_case {
 	const char *mode, *id;
 };
 
-#define DEMAND(s, n, e) { .source = s, .need = n, .enforce = e }
-#define HOST .hosts = { { MX1, 10, A, 0 } }
-#define LISTED .patterns = "*.example.com", HOST
+#define DEMAND(s, n, e)	\
+	{ \
+		.source = s, .need = n, .enforce = e \
+	}
+#define HOST	.hosts = { { MX1, 10, A, 0 } }
+#define LISTED	.patterns = "*.example.com", HOST
 
 static const struct demand_case demand_cases[] = {
 	{ "no policy", { HOST }, 0, { 0 }, MX1, SOURCE_NONE, NULL, NULL },
@@ -57,8 +60,7 @@ static const struct demand_case demand_cases[] = {
 	{ "verify", { ENFORCE, .tls = TLS_VERIFY, LISTED }, 1,
 	    DEMAND(SOURCE_DESTINATION, NEED_CERTIFICATE, true), MX1, SOURCE_NONE, NULL, NULL },
 	{ "verify, audit is about policies", { .enforce = ENFORCE_AUDIT, .tls = TLS_VERIFY, HOST },
-	    1, DEMAND(SOURCE_DESTINATION, NEED_CERTIFICATE, true), MX1, SOURCE_NONE, NULL,
-	    NULL },
+	    1, DEMAND(SOURCE_DESTINATION, NEED_CERTIFICATE, true), MX1, SOURCE_NONE, NULL, NULL },
 	{ "verify by match", { .tls = TLS_VERIFY, .match = "a.example *.example.net", HOST }, 1,
 	    DEMAND(SOURCE_DESTINATION, NEED_CERTIFICATE, true), "a.example *.example.net",
 	    SOURCE_NONE, NULL, NULL },
@@ -88,9 +90,10 @@ check_demand(struct arena *arena, const struct demand_case *c)
 		fail_msg("%s: names %s", c->name, names);
 	if ((int)host->demand_count != c->demands)
 		fail_msg("%s: %zu demands", c->name, host->demand_count);
-	if (c->demands > 0 && (host->demands[0].source != c->demand.source ||
-	    host->demands[0].need != c->demand.need ||
-	    host->demands[0].enforce != c->demand.enforce))
+	if (c->demands > 0 &&
+	    (host->demands[0].source != c->demand.source ||
+		host->demands[0].need != c->demand.need ||
+		host->demands[0].enforce != c->demand.enforce))
 		fail_msg("%s: another demand", c->name);
 	if (plan_host_enforces(host) != c->demand.enforce)
 		fail_msg("%s: enforces", c->name);
@@ -121,7 +124,7 @@ test_findings_of_hosts(void **state)
 {
 	struct test_facts facts = { ENFORCE, .patterns = MX1, .own_names = "mx3.example.com",
 		.hosts = { { MX1, 10, A, 0 }, { MX2, 20, A, 0 }, { "mx3.example.com", 30, A, 0 },
-		{ "ev\\032il", 15, A, 0 } } };
+		    { "ev\\032il", 15, A, 0 } } };
 	static const struct {
 		enum sts_mode mode;
 		enum conf_enforce enforce;
@@ -210,8 +213,8 @@ static void
 test_equals_are_shuffled(void **state)
 {
 	struct test_facts facts = { .hosts = { { "a.example", 10, A, 0 }, { "b.example", 10, A, 0 },
-	    { "c.example", 10, A, 0 }, { "last.example", 20, A, 0 },
-	    { "first.example", 5, A, 0 } } };
+					{ "c.example", 10, A, 0 }, { "last.example", 20, A, 0 },
+					{ "first.example", 5, A, 0 } } };
 	int second[3] = { 0 };
 
 	(void)state;
@@ -248,8 +251,9 @@ addresses_of(struct arena *arena, const struct plan_host *host)
 static void
 test_families(void **state)
 {
-	struct test_facts facts = { .hosts = {
-	    { MX1, 10, "9.9.9.9 2620:fe::9 10.0.0.1 149.112.112.112 2620:fe::fe", 0 } } };
+	struct test_facts facts = { .hosts = { { MX1, 10,
+					"9.9.9.9 2620:fe::9 10.0.0.1 149.112.112.112 2620:fe::fe",
+					0 } } };
 	struct arena *arena = arena_new();
 
 	(void)state;
@@ -289,8 +293,9 @@ test_address_limits(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct test_facts facts = { .hosts = {
-		    { MX1, 10, many_addresses(arena, rows[i].v6, rows[i].v4), 0 } } };
+		struct test_facts facts = {
+			.hosts = { { MX1, 10, many_addresses(arena, rows[i].v6, rows[i].v4), 0 } }
+		};
 		const struct plan_host *host = &test_plan_make(arena, &facts)->hosts[0];
 
 		for (v6 = 0, j = 0; j < host->address_count; j++)
@@ -309,8 +314,8 @@ test_addresses_of_a_domain_are_limited(void **state)
 	struct arena *arena = arena_new();
 	const char *many = many_addresses(arena, 0, 16);
 	struct test_facts facts = { .hosts = { { "a.example", 1, many, 0 },
-	    { "b.example", 2, many, 0 }, { "c.example", 3, many, 0 },
-	    { "d.example", 4, many, 0 } } };
+					{ "b.example", 2, many, 0 }, { "c.example", 3, many, 0 },
+					{ "d.example", 4, many, 0 } } };
 	const struct plan *plan = test_plan_make(arena, &facts);
 	size_t i, total = 0;
 
@@ -329,7 +334,7 @@ static void
 test_the_rest_of_a_plan(void **state)
 {
 	struct test_facts facts = { HOST, .no_plaintext_retry = true,
-	    .min_protocol = TLS_VERSION_1_3 };
+		.min_protocol = TLS_VERSION_1_3 };
 	struct arena *arena = arena_new();
 	const struct plan *plan = test_plan_make(arena, &facts);
 

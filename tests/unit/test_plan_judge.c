@@ -17,8 +17,8 @@
 
 #include "tests/unit/plan_facts.h"
 
-#define MX1 "mx1.example.com"
-#define IP1 "192.0.2.1"
+#define MX1	"mx1.example.com"
+#define IP1	"192.0.2.1"
 
 /* The policies in force for the host. */
 enum force {
@@ -38,29 +38,39 @@ static const struct test_facts forces[] = {
 	[NONE] = { .sts = STS_NONE },
 	[NO_RETRY] = { .no_plaintext_retry = true },
 	[ENFORCED] = { .sts = STS_VALID, .mode = STS_MODE_ENFORCE, .patterns = MX1 },
-	[ENFORCED_1_3] = { .sts = STS_VALID, .mode = STS_MODE_ENFORCE, .patterns = MX1,
+	[ENFORCED_1_3] = { .sts = STS_VALID,
+	    .mode = STS_MODE_ENFORCE,
+	    .patterns = MX1,
 	    .min_protocol = TLS_VERSION_1_3 },
 	[TESTED] = { .sts = STS_VALID, .mode = STS_MODE_TESTING, .patterns = MX1 },
-	[TESTED_1_3] = { .sts = STS_VALID, .mode = STS_MODE_TESTING, .patterns = MX1,
+	[TESTED_1_3] = { .sts = STS_VALID,
+	    .mode = STS_MODE_TESTING,
+	    .patterns = MX1,
 	    .min_protocol = TLS_VERSION_1_3 },
-	[AUDITED] = { .sts = STS_VALID, .mode = STS_MODE_ENFORCE, .enforce = ENFORCE_AUDIT,
+	[AUDITED] = { .sts = STS_VALID,
+	    .mode = STS_MODE_ENFORCE,
+	    .enforce = ENFORCE_AUDIT,
 	    .patterns = MX1 },
-	[UNLISTED] = { .sts = STS_VALID, .mode = STS_MODE_TESTING,
+	[UNLISTED] = { .sts = STS_VALID,
+	    .mode = STS_MODE_TESTING,
 	    .patterns = "mx.elsewhere.example" },
 	[ENCRYPTED] = { .tls = TLS_ENCRYPT },
 	[VERIFIED] = { .tls = TLS_VERIFY },
 };
 
-#define ON JUDGEMENT_GO_ON
-#define PLAIN JUDGEMENT_PLAINTEXT
-#define NEXT JUDGEMENT_NEXT_HOST
-#define GOOD_BUT(is_version, is_protocol) .tls = PROOF_ESTABLISHED, .version = is_version, \
-	.protocol = is_protocol, .chain_ok = true, .name_ok = true
-#define GOOD GOOD_BUT(0x0304, "TLSv1.3")
-#define BAD_CHAIN(error) { .tls = PROOF_ESTABLISHED, .version = 0x0304, .name_ok = true, \
-	.x509_error = error }
-#define NO_TLS_SUPPORT "starttls-not-supported", ""
-#define VF "validation-failure"
+#define ON	JUDGEMENT_GO_ON
+#define PLAIN	JUDGEMENT_PLAINTEXT
+#define NEXT	JUDGEMENT_NEXT_HOST
+#define GOOD_BUT(is_version, is_protocol)	\
+	.tls = PROOF_ESTABLISHED, .version = is_version, .protocol = is_protocol, \
+	.chain_ok = true, .name_ok = true
+#define GOOD	GOOD_BUT(0x0304, "TLSv1.3")
+#define BAD_CHAIN(error)	\
+	{ \
+		.tls = PROOF_ESTABLISHED, .version = 0x0304, .name_ok = true, .x509_error = error \
+	}
+#define NO_TLS_SUPPORT	"starttls-not-supported", ""
+#define VF	"validation-failure"
 
 struct judge_case {
 	const char *name;
@@ -103,31 +113,33 @@ static const struct judge_case cases[] = {
 	    "destination \"example.com\" demands a verified certificate, but" },
 
 	/* The handshake: D12, D13. */
-	{ "D12 alert", ENFORCED, { .tls = PROOF_HANDSHAKE_FAILED, .failure = "tls-remote-alert-70"
-	    }, NEXT, false, VF, "tls-remote-alert-70", "451 4.7.5", "tls-remote-alert-70" },
-	{ "D12 closed", ENFORCED, { .tls = PROOF_HANDSHAKE_FAILED,
-	    .failure = "connection-closed-during-handshake" }, NEXT, false, VF,
-	    "connection-closed-during-handshake", "451 4.7.5", "2016Z" },
+	{ "D12 alert", ENFORCED,
+	    { .tls = PROOF_HANDSHAKE_FAILED, .failure = "tls-remote-alert-70" }, NEXT, false, VF,
+	    "tls-remote-alert-70", "451 4.7.5", "tls-remote-alert-70" },
+	{ "D12 closed", ENFORCED,
+	    { .tls = PROOF_HANDSHAKE_FAILED, .failure = "connection-closed-during-handshake" },
+	    NEXT, false, VF, "connection-closed-during-handshake", "451 4.7.5", "2016Z" },
 	{ "D12 time-out", ENFORCED,
 	    { .tls = PROOF_TIMEOUT, .failure = "io-timeout-during-handshake" }, NEXT, false, VF,
 	    "io-timeout-during-handshake", "451 4.7.5", "timed out" },
 	{ "D12 unexplained", ENFORCED, { .tls = PROOF_HANDSHAKE_FAILED }, NEXT, false, VF,
 	    "tls-handshake-failure", "451 4.7.5", NULL },
-	{ "our own fault in the handshake", ENFORCED, { .tls = PROOF_HANDSHAKE_FAILED,
-	    .failure = "x", .local_fault = true }, NEXT, false, NULL, NULL, "451 4.7.5", "log" },
-	{ "our own fault in the handshake, no policy", NONE, { .tls = PROOF_HANDSHAKE_FAILED,
-	    .failure = "x", .local_fault = true }, NEXT, false, NULL, NULL, "451 4.4.2", "log" },
+	{ "our own fault in the handshake", ENFORCED,
+	    { .tls = PROOF_HANDSHAKE_FAILED, .failure = "x", .local_fault = true }, NEXT, false,
+	    NULL, NULL, "451 4.7.5", "log" },
+	{ "our own fault in the handshake, no policy", NONE,
+	    { .tls = PROOF_HANDSHAKE_FAILED, .failure = "x", .local_fault = true }, NEXT, false,
+	    NULL, NULL, "451 4.4.2", "log" },
 	{ "handshake, no policy", NONE, { .tls = PROOF_HANDSHAKE_FAILED, .failure = "x" }, PLAIN,
 	    false, VF, "x", NULL, NULL },
 	{ "handshake, testing", TESTED, { .tls = PROOF_HANDSHAKE_FAILED, .failure = "x" }, PLAIN,
 	    false, VF, "x", NULL, NULL },
 	{ "handshake, audit", AUDITED, { .tls = PROOF_HANDSHAKE_FAILED, .failure = "x" }, PLAIN,
 	    false, VF, "x", NULL, NULL },
-	{ "handshake, plaintext-retry = false", NO_RETRY, { .tls = PROOF_HANDSHAKE_FAILED,
-	    .failure = "x" }, NEXT, false, VF, "x", "451 4.7.5",
+	{ "handshake, plaintext-retry = false", NO_RETRY,
+	    { .tls = PROOF_HANDSHAKE_FAILED, .failure = "x" }, NEXT, false, VF, "x", "451 4.7.5",
 	    "mx1.example.com[192.0.2.1]: the TLS handshake failed (x), and tls.plaintext-retry is "
-	    "false"
-	    },
+	    "false" },
 	{ "handshake, encrypt", ENCRYPTED, { .tls = PROOF_HANDSHAKE_FAILED, .failure = "x" }, NEXT,
 	    false, VF, "x", "451 4.7.5", NULL },
 	{ "time-out, no policy: never plaintext", NONE, { .tls = PROOF_TIMEOUT, .failure = "x" },
@@ -154,9 +166,13 @@ static const struct judge_case cases[] = {
 	    "site must renew it (mode enforce; to override set tls = \"audit\" in destination "
 	    "\"example.com\")" },
 	{ "D3 expired intermediate", ENFORCED,
-	    { .tls = PROOF_ESTABLISHED, .version = 0x0304, .name_ok = true, .x509_error = 10,
-	    .x509_depth = 1 }, NEXT, false, "certificate-expired",
-	    "X509_V_ERR_CERT_HAS_EXPIRED depth=1", "451 4.7.5", "depth=1" },
+	    { .tls = PROOF_ESTABLISHED,
+		.version = 0x0304,
+		.name_ok = true,
+		.x509_error = 10,
+		.x509_depth = 1 },
+	    NEXT, false, "certificate-expired", "X509_V_ERR_CERT_HAS_EXPIRED depth=1", "451 4.7.5",
+	    "depth=1" },
 	{ "D3 not yet valid", ENFORCED, BAD_CHAIN(9), NEXT, false, VF,
 	    "X509_V_ERR_CERT_NOT_YET_VALID", "451 4.7.5", NULL },
 	{ "D3 expired and wrong name", ENFORCED,
@@ -167,15 +183,16 @@ static const struct judge_case cases[] = {
 	{ "D4 unknown CA", ENFORCED, BAD_CHAIN(20), NEXT, false, "certificate-not-trusted",
 	    "X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "451 4.7.5",
 	    "of a public authority with its whole chain" },
-	{ "D5 wrong name", ENFORCED, { .tls = PROOF_ESTABLISHED, .version = 0x0304,
-	    .chain_ok = true, .x509_error = 62 }, NEXT, false, "certificate-host-mismatch",
-	    "X509_V_ERR_HOSTNAME_MISMATCH", "451 4.7.5",
+	{ "D5 wrong name", ENFORCED,
+	    { .tls = PROOF_ESTABLISHED, .version = 0x0304, .chain_ok = true, .x509_error = 62 },
+	    NEXT, false, "certificate-host-mismatch", "X509_V_ERR_HOSTNAME_MISMATCH", "451 4.7.5",
 	    "not valid for mx1.example.com (X509_V_ERR_HOSTNAME_MISMATCH)" },
 	{ "D5 wrong name, no number", ENFORCED,
 	    { .tls = PROOF_ESTABLISHED, .version = 0x0304, .chain_ok = true }, NEXT, false,
 	    "certificate-host-mismatch", "X509_V_ERR_HOSTNAME_MISMATCH", "451 4.7.5", NULL },
 	{ "D17 weak key", ENFORCED, BAD_CHAIN(66), NEXT, false, "certificate-not-trusted",
-	    "X509_V_ERR_EE_KEY_TOO_SMALL", "451 4.7.5", "the key of the certificate is too weak "
+	    "X509_V_ERR_EE_KEY_TOO_SMALL", "451 4.7.5",
+	    "the key of the certificate is too weak "
 	    "(X509_V_ERR_EE_KEY_TOO_SMALL); the receiving site must install a certificate with a "
 	    "stronger key (" },
 	{ "weak key of an authority", ENFORCED, BAD_CHAIN(67), NEXT, false,
@@ -205,28 +222,30 @@ static const struct judge_case cases[] = {
 	/* A local failure is no finding, and no proof either. */
 	{ "local fault", ENFORCED, { GOOD, .local_fault = true }, NEXT, false, NULL, NULL,
 	    "451 4.7.5", "this stsgate" },
-	{ "local fault, testing", TESTED, { .tls = PROOF_ESTABLISHED, .version = 0x0304,
-	    .local_fault = true }, ON, false, NULL, NULL, NULL, NULL },
-	{ "local fault, encrypt", ENCRYPTED, { .tls = PROOF_ESTABLISHED, .version = 0x0304,
-	    .local_fault = true }, ON, false, NULL, NULL, NULL, NULL },
+	{ "local fault, testing", TESTED,
+	    { .tls = PROOF_ESTABLISHED, .version = 0x0304, .local_fault = true }, ON, false, NULL,
+	    NULL, NULL, NULL },
+	{ "local fault, encrypt", ENCRYPTED,
+	    { .tls = PROOF_ESTABLISHED, .version = 0x0304, .local_fault = true }, ON, false, NULL,
+	    NULL, NULL, NULL },
 	{ "out of memory", ENFORCED, BAD_CHAIN(17), NEXT, false, NULL, NULL, "451 4.7.5",
 	    "X509_V_ERR_OUT_OF_MEM" },
 
 	/* RFC 8461 7.2: TLS 1.2 or later. */
 	{ "TLS 1.2", ENFORCED, { GOOD_BUT(0x0303, "TLSv1.2") }, ON, true, NULL, NULL, NULL, NULL },
-	{ "TLS 1.1", ENFORCED, { GOOD_BUT(0x0302, "TLSv1.1") }, NEXT, false, VF,
-	    "protocol-TLSv1.1", "451 4.7.5", "TLSv1.1" },
+	{ "TLS 1.1", ENFORCED, { GOOD_BUT(0x0302, "TLSv1.1") }, NEXT, false, VF, "protocol-TLSv1.1",
+	    "451 4.7.5", "TLSv1.1" },
 	{ "TLS 1.1, testing", TESTED, { GOOD_BUT(0x0302, "TLSv1.1") }, ON, false, VF,
 	    "protocol-TLSv1.1", NULL, NULL },
-	{ "TLS 1.1, encrypt", ENCRYPTED, { GOOD_BUT(0x0302, "TLSv1.1") }, NEXT,
-	    false, VF, "protocol-TLSv1.1", "451 4.7.5", NULL },
-	{ "TLS 1.0, no policy", NONE, { GOOD_BUT(0x0301, "TLSv1") }, ON, false, NULL,
-	    NULL, NULL, NULL },
-	{ "TLS 1.2, 1.3 demanded", ENFORCED_1_3, { GOOD_BUT(0x0303, "TLSv1.2") },
-	    NEXT, false, VF, "protocol-TLSv1.2", "451 4.7.5", "TLS 1.3" },
+	{ "TLS 1.1, encrypt", ENCRYPTED, { GOOD_BUT(0x0302, "TLSv1.1") }, NEXT, false, VF,
+	    "protocol-TLSv1.1", "451 4.7.5", NULL },
+	{ "TLS 1.0, no policy", NONE, { GOOD_BUT(0x0301, "TLSv1") }, ON, false, NULL, NULL, NULL,
+	    NULL },
+	{ "TLS 1.2, 1.3 demanded", ENFORCED_1_3, { GOOD_BUT(0x0303, "TLSv1.2") }, NEXT, false, VF,
+	    "protocol-TLSv1.2", "451 4.7.5", "TLS 1.3" },
 	{ "TLS 1.3, 1.3 demanded", ENFORCED_1_3, { GOOD }, ON, true, NULL, NULL, NULL, NULL },
-	{ "TLS 1.2 is enough for a policy in testing", TESTED_1_3,
-	    { GOOD_BUT(0x0303, "TLSv1.2") }, ON, true, NULL, NULL, NULL, NULL },
+	{ "TLS 1.2 is enough for a policy in testing", TESTED_1_3, { GOOD_BUT(0x0303, "TLSv1.2") },
+	    ON, true, NULL, NULL, NULL, NULL },
 
 	/* E19, and a second try in plaintext. */
 	{ "E19 testing, all else good", UNLISTED, { GOOD }, ON, false, VF,
@@ -276,8 +295,8 @@ check(struct arena *arena, const struct judge_case *c)
 		    got.reply.text);
 	if (c->step != NEXT && got.reply.code != 0)
 		fail_msg("%s: a reply", c->name);
-	if (got.source != (c->force == ENCRYPTED || c->force == VERIFIED ? SOURCE_DESTINATION :
-	    plan->source))
+	if (got.source !=
+	    (c->force == ENCRYPTED || c->force == VERIFIED ? SOURCE_DESTINATION : plan->source))
 		fail_msg("%s: source %s", c->name, policy_source_name(got.source));
 }
 
@@ -301,12 +320,12 @@ proof_of_bits(unsigned bits)
 	static const enum proof_tls without[] = { PROOF_NOT_OFFERED, PROOF_REFUSED,
 		PROOF_HANDSHAKE_FAILED, PROOF_TIMEOUT };
 
-	return (struct proof){
-		.tls = bits & 1 ? PROOF_ESTABLISHED : without[bits >> 1 & 3],
-		.chain_ok = bits >> 3 & 1, .name_ok = bits >> 4 & 1,
-		.local_fault = bits >> 5 & 1, .version = 0x0302 + (int)(bits >> 6 & 3),
-		.x509_error = bits >> 8 & 1 ? 10 : 0
-	};
+	return (struct proof){ .tls = bits & 1 ? PROOF_ESTABLISHED : without[bits >> 1 & 3],
+		.chain_ok = bits >> 3 & 1,
+		.name_ok = bits >> 4 & 1,
+		.local_fault = bits >> 5 & 1,
+		.version = 0x0302 + (int)(bits >> 6 & 3),
+		.x509_error = bits >> 8 & 1 ? 10 : 0 };
 }
 
 /* Whatever the handshake showed: under an enforced demand nothing goes on but what was proven. */
@@ -344,10 +363,8 @@ test_nothing_unproven_passes(void **state)
 static void
 test_several_demands(void **state)
 {
-	struct demand demands[] = {
-		{ .source = SOURCE_STS, .need = NEED_CERTIFICATE },
-		{ .source = SOURCE_DESTINATION, .need = NEED_ENCRYPTION, .enforce = true }
-	};
+	struct demand demands[] = { { .source = SOURCE_STS, .need = NEED_CERTIFICATE },
+		{ .source = SOURCE_DESTINATION, .need = NEED_ENCRYPTION, .enforce = true } };
 	struct proof proof = BAD_CHAIN(10), refused = { .tls = PROOF_NOT_OFFERED };
 	struct arena *arena = arena_new();
 	const struct plan *plan = plan_for(arena, TESTED);
@@ -369,8 +386,11 @@ test_several_demands(void **state)
 static void
 test_names_in_the_reply(void **state)
 {
-	struct test_facts facts = { .mx = MX_LITERAL, .relay_address = true, .tls = TLS_VERIFY,
-	    .match = "a.example *.example.net", .hosts = { { "", 0, IP1, 0 } } };
+	struct test_facts facts = { .mx = MX_LITERAL,
+		.relay_address = true,
+		.tls = TLS_VERIFY,
+		.match = "a.example *.example.net",
+		.hosts = { { "", 0, IP1, 0 } } };
 	struct proof proof = { .tls = PROOF_ESTABLISHED, .version = 0x0304, .chain_ok = true };
 	struct arena *arena = arena_new();
 	const struct plan *plan = test_plan_make(arena, &facts);

@@ -15,9 +15,10 @@
 #include "policy/plan_text.h"
 #include "tests/unit/plan_facts.h"
 
-#define MX1 "mx1.example.com"
-#define MX2 "mx2.example.com"
-#define STS_TAIL "\"max_age\":604800,\"fetched\":\"2026-01-01T00:00:00Z\"," \
+#define MX1	"mx1.example.com"
+#define MX2	"mx2.example.com"
+#define STS_TAIL	\
+	"\"max_age\":604800,\"fetched\":\"2026-01-01T00:00:00Z\"," \
 	"\"expires\":\"2026-01-08T00:00:00Z\",\"from\":\"cache\""
 
 struct text_case {
@@ -27,12 +28,15 @@ struct text_case {
 };
 
 static const struct text_case cases[] = {
-	{ "enforce", { .sts = STS_VALID, .mode = STS_MODE_ENFORCE, .patterns = MX1 " *.example.net",
-	    .hosts = { { MX1, 10, "192.0.2.1 2001:db8::1", DNS_SECURE }, { MX2, 20, "192.0.2.2",
-	    DNS_INSECURE } } },
+	{ "enforce",
+	    { .sts = STS_VALID,
+		.mode = STS_MODE_ENFORCE,
+		.patterns = MX1 " *.example.net",
+		.hosts = { { MX1, 10, "192.0.2.1 2001:db8::1", DNS_SECURE },
+		    { MX2, 20, "192.0.2.2", DNS_INSECURE } } },
 	    "{\"domain\":\"example.com\",\"verdict\":\"use\",\"sts\":{\"state\":\"valid\","
-	    "\"mode\":\"enforce\",\"id\":\"2016Z\",\"mx\":[\"mx1.example.com\",\"*.example.net\"],"
-	    STS_TAIL "},\"hosts\":[{\"name\":\"mx1.example.com\",\"preference\":10,"
+	    "\"mode\":\"enforce\",\"id\":\"2016Z\",\"mx\":[\"mx1.example.com\",\"*.example.net\"]," STS_TAIL
+	    "},\"hosts\":[{\"name\":\"mx1.example.com\",\"preference\":10,"
 	    "\"addresses\":[\"2001:db8::1\",\"192.0.2.1\"],\"dnssec\":\"secure\","
 	    "\"policy\":\"sts\","
 	    "\"mx_match\":true,\"use\":true},{\"name\":\"mx2.example.com\",\"preference\":20,"
@@ -50,23 +54,28 @@ static const struct text_case cases[] = {
 	    "\"hosts\":[{\"name\":\"mx1.example.com\",\"preference\":10,"
 	    "\"addresses\":[\"192.0.2.1\"],"
 	    "\"dnssec\":\"secure\",\"policy\":\"none\",\"use\":true}]}" },
-	{ "not asked, a destination's demand, no preference", { .mx = MX_RELAY, .tls = TLS_ENCRYPT,
-	    .hosts = { { "relay.example", 0, "192.0.2.1", DNS_SECURE } } },
+	{ "not asked, a destination's demand, no preference",
+	    { .mx = MX_RELAY,
+		.tls = TLS_ENCRYPT,
+		.hosts = { { "relay.example", 0, "192.0.2.1", DNS_SECURE } } },
 	    "{\"domain\":\"example.com\",\"verdict\":\"use\","
 	    "\"hosts\":[{\"name\":\"relay.example\","
 	    "\"addresses\":[\"192.0.2.1\"],\"dnssec\":\"secure\","
 	    "\"policy\":\"none\",\"use\":true}]}" },
-	{ "literal", { .mx = MX_LITERAL, .domain = "[192.0.2.1]", .hosts = { { "", 0, "192.0.2.1",
-	    DNS_SECURE } } },
+	{ "literal",
+	    { .mx = MX_LITERAL,
+		.domain = "[192.0.2.1]",
+		.hosts = { { "", 0, "192.0.2.1", DNS_SECURE } } },
 	    "{\"domain\":\"[192.0.2.1]\",\"verdict\":\"use\","
 	    "\"hosts\":[{\"addresses\":[\"192.0.2.1\"],"
 	    "\"dnssec\":\"secure\",\"policy\":\"none\",\"use\":true}]}" },
 	{ "refused", { .mx = MX_NO_DOMAIN, .sts = STS_NONE },
 	    "{\"domain\":\"example.com\",\"verdict\":\"refuse\",\"reply\":\"550 5.1.2 the domain "
 	    "example.com does not exist\",\"sts\":{\"state\":\"none\"},\"hosts\":[]}" },
-	{ "deferred, address unknown", { .sts = STS_FETCH_FAILED,
-	    .sts_finding = RESULT_STS_POLICY_FETCH_ERROR, .hosts = { { MX1, 10, NULL,
-	    DNS_FAILED } } },
+	{ "deferred, address unknown",
+	    { .sts = STS_FETCH_FAILED,
+		.sts_finding = RESULT_STS_POLICY_FETCH_ERROR,
+		.hosts = { { MX1, 10, NULL, DNS_FAILED } } },
 	    "{\"domain\":\"example.com\",\"verdict\":\"defer\",\"reply\":\"451 4.4.3 example.com: "
 	    "the look-up of the addresses of its MX hosts failed: "
 	    "mx1.example.com\",\"sts\":{\"state\":\"error\",\"error\":{"
@@ -96,8 +105,7 @@ test_json(void **state)
 		facts->sts.from_cache = true;
 		facts->sts.fetched = 1767225600;
 		facts->sts.expires = 1767830400;
-		json = plan_text_json(facts->domain, facts,
-		    test_plan_make(arena, &cases[i].facts));
+		json = plan_text_json(facts->domain, facts, test_plan_make(arena, &cases[i].facts));
 		if (strcmp(json, cases[i].json) != 0)
 			fail_msg("%s:\n%s\n%s", cases[i].name, json, cases[i].json);
 		free(json);
@@ -133,7 +141,8 @@ test_states(void **state)
 	/* E11: the cached policy is in force, and the fetch failed. */
 	sts = (struct sts_facts){ .state = STS_NONE, .why = "the record has no id" };
 	finding_set(&sts.finding, RESULT_STS_POLICY_INVALID, "no-id");
-	assert_sts(&sts, "{\"state\":\"none\",\"error\":{\"type\":\"sts-policy-invalid\","
+	assert_sts(&sts,
+	    "{\"state\":\"none\",\"error\":{\"type\":\"sts-policy-invalid\","
 	    "\"reason\":\"the record has no id\"}}");
 }
 
@@ -142,12 +151,14 @@ test_fetched_now(void **state)
 {
 	char pattern[] = "mx.example.com";
 	char *mx[] = { pattern };
-	struct sts_policy policy = { .mode = STS_MODE_TESTING, .max_age = 0, .id = "a", .mx = mx,
-		.mx_count = 1 };
+	struct sts_policy policy = {
+		.mode = STS_MODE_TESTING, .max_age = 0, .id = "a", .mx = mx, .mx_count = 1
+	};
 	struct sts_facts sts = { .state = STS_VALID, .policy = &policy, .expires = 1 };
 
 	(void)state;
-	assert_sts(&sts, "{\"state\":\"valid\",\"mode\":\"testing\",\"id\":\"a\","
+	assert_sts(&sts,
+	    "{\"state\":\"valid\",\"mode\":\"testing\",\"id\":\"a\","
 	    "\"mx\":[\"mx.example.com\"],\"max_age\":0,\"fetched\":\"1970-01-01T00:00:00Z\","
 	    "\"expires\":\"1970-01-01T00:00:01Z\",\"from\":\"fetch\"}");
 }

@@ -13,8 +13,8 @@
 
 #include "integration/policymap/policy_map_question.h"
 
-#define D "example.com"
-#define H "mx.example.com"
+#define D	"example.com"
+#define H	"mx.example.com"
 
 struct question_case {
 	const char *text;
@@ -24,21 +24,25 @@ struct question_case {
 	const char *domain, *host;	/* NULL: there is none */
 };
 
-#define TEXT(text) text, sizeof(text) - 1
-#define UNKNOWN false, MAP_KEY_BAD, NULL, NULL
-#define BAD true, MAP_KEY_BAD, NULL, NULL
-#define WITHOUT true, MAP_KEY_WITHOUT_POLICY, NULL, NULL
+#define TEXT(text)	text, sizeof(text) - 1
+#define UNKNOWN	false, MAP_KEY_BAD, NULL, NULL
+#define BAD	true, MAP_KEY_BAD, NULL, NULL
+#define WITHOUT	true, MAP_KEY_WITHOUT_POLICY, NULL, NULL
 
 static const struct question_case lines[] = {
 	{ TEXT("policy " D), true, MAP_KEY_DOMAIN, D, NULL },
 	{ TEXT("policy Example.COM."), true, MAP_KEY_DOMAIN, D, NULL },
 	{ TEXT("  policy \t " D " "), true, MAP_KEY_DOMAIN, D, NULL },
 	{ TEXT("policy [" D "]:25"), true, MAP_KEY_DOMAIN, D, NULL },
-	{ TEXT("policy b\xc3\xbc" "cher.example"), true, MAP_KEY_DOMAIN, "xn--bcher-kva.example", NULL },
+	{ TEXT("policy b\xc3\xbc"
+	       "cher.example"),
+	    true, MAP_KEY_DOMAIN, "xn--bcher-kva.example", NULL },
 	{ TEXT("policy i\xe2\x9d\xa4.example"), true, MAP_KEY_DOMAIN, "xn--i-7iq.example", NULL },
 	{ TEXT("mx " D " " H), true, MAP_KEY_DOMAIN, D, H },
 	{ TEXT("mx " D " MX.Example.com."), true, MAP_KEY_DOMAIN, D, H },
-	{ TEXT("mx " D " b\xc3\xbc" "cher.example"), true, MAP_KEY_DOMAIN, D, "xn--bcher-kva.example" },
+	{ TEXT("mx " D " b\xc3\xbc"
+	       "cher.example"),
+	    true, MAP_KEY_DOMAIN, D, "xn--bcher-kva.example" },
 	{ TEXT("mx " D " 192.0.2.1"), true, MAP_KEY_DOMAIN, D, "192.0.2.1" },
 	{ TEXT("mx [192.0.2.1] 192.0.2.1"), true, MAP_KEY_WITHOUT_POLICY, NULL, "192.0.2.1" },
 	{ TEXT("mx [IPv6:2001:db8::1] 2001:db8::1"), WITHOUT },
@@ -52,7 +56,8 @@ static const struct question_case lines[] = {
 	{ TEXT("mx a/b.example " H), true, MAP_KEY_BAD, NULL, H },
 	{ TEXT("mx " D "\0 " H), true, MAP_KEY_BAD, NULL, H },
 	{ TEXT("mx " D "\r " H), true, MAP_KEY_BAD, NULL, H },
-	{ TEXT("mx \xf0\x9f\x91\xa8\xe2\x80\x8d\xf0\x9f\x91\xa9.example " H), true, MAP_KEY_BAD, NULL, H },
+	{ TEXT("mx \xf0\x9f\x91\xa8\xe2\x80\x8d\xf0\x9f\x91\xa9.example " H), true, MAP_KEY_BAD,
+	    NULL, H },
 	{ TEXT("mx " D " " H "\0"), false, MAP_KEY_DOMAIN, D, NULL },
 	{ TEXT("mx " D " a/b"), false, MAP_KEY_DOMAIN, D, NULL },
 	{ TEXT("mx " D " 2001:db8::1"), false, MAP_KEY_DOMAIN, D, NULL },

@@ -28,7 +28,7 @@
 #define WAIT_MS	30000
 #define SENDERS	8
 #define BURST	1000
-#define GOOD	"{\"d\":\"ex.net\",\"pr\":\"" RECORD "\",\"policies\":[{\"policy-type\":9,\"f\":0}]}"
+#define GOOD "{\"d\":\"ex.net\",\"pr\":\"" RECORD "\",\"policies\":[{\"policy-type\":9,\"f\":0}]}"
 
 /* In place of policy/dns/resolver.c: the answer for the first label of the domain. */
 static atomic_int wanted, asked;
@@ -134,14 +134,16 @@ teardown(void **state)
 static void
 record(struct fixture *fixture, const char *domain)
 {
-	const struct test_facts test = { .domain = domain, .mx_state = DNS_INSECURE,
-		.sts = STS_NONE, .hosts = { { "mx.example.com", 10, "192.0.2.1", DNS_INSECURE } } };
+	const struct test_facts test = { .domain = domain,
+		.mx_state = DNS_INSECURE,
+		.sts = STS_NONE,
+		.hosts = { { "mx.example.com", 10, "192.0.2.1", DNS_INSECURE } } };
 	struct facts *facts = test_facts_make(fixture->arena, &test);
 	struct plan *plan = test_plan_from(fixture->arena, &test, facts);
-	struct attempt attempt = { .host = &plan->hosts[0],
-		.proof = { .tls = PROOF_NOT_OFFERED } };
-	struct outcomes_of of = { .plan = plan, .facts = facts, .attempts = &attempt,
-		.attempt_count = 1 };
+	struct attempt attempt = { .host = &plan->hosts[0], .proof = { .tls = PROOF_NOT_OFFERED } };
+	struct outcomes_of of = {
+		.plan = plan, .facts = facts, .attempts = &attempt, .attempt_count = 1
+	};
 
 	recorder_begin(fixture->recorder, domain);
 	recorder_record(fixture->recorder, &of);
@@ -248,7 +250,8 @@ a_collector_that_cannot_take_it_is_a_loss(void **state)
 		forward_send(fixture->forward, &session);
 	assert_true(metrics_get(METRIC_TLSRPT_FORWARDED, "lost", NULL) > lost);
 	assert_int_equal(metrics_get(METRIC_TLSRPT_FORWARDED, "lost", NULL) - lost +
-	    metrics_get(METRIC_TLSRPT_FORWARDED, "sent", NULL) - sent, 1000);
+		metrics_get(METRIC_TLSRPT_FORWARDED, "sent", NULL) - sent,
+	    1000);
 	/* EMSGSIZE */
 	memset(large, 'a', (4 << 20) - 1);
 	large[(4 << 20) - 1] = '\0';
@@ -272,7 +275,7 @@ static void
 tell(const struct fixture *fixture, int fd, const char *text, size_t length)
 {
 	while (sendto(fd, text, length, 0, (const struct sockaddr *)&fixture->endpoint.address,
-	    fixture->endpoint.length) < 0)
+		   fixture->endpoint.length) < 0)
 		usleep(1000);
 }
 
@@ -389,16 +392,17 @@ what_is_told_counts_by_the_record_that_is_found_here(void **state)
 
 	(void)snprintf(path, sizeof(path), "unix:%s/told", fixture->directory);
 	assert_int_equal(endpoint_parse(path, &socket_of, &why), 0);
-	collector = collector_new(endpoint_receive(&socket_of, 0600, (gid_t)-1),
-	    fixture->recorder);
+	collector = collector_new(endpoint_receive(&socket_of, 0600, (gid_t)-1), fixture->recorder);
 	assert_non_null(collector);
 	dead = true;
 	for (size_t i = 0; i < sizeof(domains) / sizeof(domains[0]); i++) {
-		length = snprintf(text, sizeof(text), "{\"d\":\"%s\",\"pr\":\"v=TLSRPTv1;"
+		length = snprintf(text, sizeof(text),
+		    "{\"d\":\"%s\",\"pr\":\"v=TLSRPTv1;"
 		    "rua=mailto:victim@v.example\",\"policies\":[{\"policy-type\":9,\"f\":0}]}",
 		    domains[i]);
 		assert_int_equal(sendto(fd, text, (size_t)length, 0,
-		    (const struct sockaddr *)&socket_of.address, socket_of.length), length);
+				     (const struct sockaddr *)&socket_of.address, socket_of.length),
+		    length);
 	}
 	assert_int_equal(await(METRIC_TLSRPT_DATAGRAMS, "taken", taken + 1), taken + 1);
 	heard = received(fixture);

@@ -20,14 +20,17 @@
 #define DAY	20454
 #define RECORD	"v=TLSRPTv1;rua=mailto:a@x.example"
 #define THREE	RECORD ",https://elsewhere.example/,mailto:b@other.example"
-#define HEAD	"{\"organization-name\":\"Sender\",\"date-range\":{" \
-    "\"start-datetime\":\"2026-01-01T00:00:00Z\",\"end-datetime\":\"2026-01-01T23:59:59Z\"}," \
-    "\"contact-info\":\"tls@sender.example\"," \
-    "\"report-id\":\"20260101.0123456789abcdef0123.example.com@sender.example\",\"policies\":["
-#define NO_POLICY "{\"policy\":{\"policy-type\":\"no-policy-found\",\"policy-string\":[]," \
-    "\"policy-domain\":\"example.com\",\"mx-host\":[]},\"summary\":"
-#define COUNTS(good, bad) "{\"total-successful-session-count\":" #good "," \
-    "\"total-failure-session-count\":" #bad "}"
+#define HEAD	\
+	"{\"organization-name\":\"Sender\",\"date-range\":{" \
+	"\"start-datetime\":\"2026-01-01T00:00:00Z\",\"end-datetime\":\"2026-01-01T23:59:59Z\"}," \
+	"\"contact-info\":\"tls@sender.example\"," \
+	"\"report-id\":\"20260101.0123456789abcdef0123.example.com@sender.example\",\"policies\":["
+#define NO_POLICY	\
+	"{\"policy\":{\"policy-type\":\"no-policy-found\",\"policy-string\":[]," \
+	"\"policy-domain\":\"example.com\",\"mx-host\":[]},\"summary\":"
+#define COUNTS(good, bad)	\
+	"{\"total-successful-session-count\":" #good "," \
+	"\"total-failure-session-count\":" #bad "}"
 
 static const struct reporter_name name = { "Sender", "tls@sender.example",
 	"tls-reports@sender.example", "sender.example" };
@@ -37,8 +40,11 @@ static const struct outcome_policy no_policy = { .type = OUTCOME_NO_POLICY,
 static struct tally_report
 report_of(struct tally_policy *policies, size_t count)
 {
-	return (struct tally_report){ .day = DAY, .domain = "example.com", .record = RECORD,
-		.record_digest = "0123456789abcdef0123", .policies = policies,
+	return (struct tally_report){ .day = DAY,
+		.domain = "example.com",
+		.record = RECORD,
+		.record_digest = "0123456789abcdef0123",
+		.policies = policies,
 		.policy_count = count };
 }
 
@@ -77,8 +83,10 @@ counts_and_details_that_do_not_match(void **state)
 	struct tally_policy without = { .policy = no_policy, .failed = 1 };
 
 	(void)state;
-	assert_json(&with, 1, HEAD NO_POLICY COUNTS(1, 0) ",\"failure-details\":["
-	    "{\"result-type\":\"certificate-expired\",\"failed-session-count\":1}]}]}");
+	assert_json(&with, 1,
+	    HEAD NO_POLICY COUNTS(1,
+		0) ",\"failure-details\":["
+		   "{\"result-type\":\"certificate-expired\",\"failed-session-count\":1}]}]}");
 	assert_json(&without, 1, HEAD NO_POLICY COUNTS(0, 1) ",\"failure-details\":[]}]}");
 }
 
@@ -89,27 +97,32 @@ all_that_may_be_in_it(void **state)
 	static const char *lines[] = { "version: STSv1", "mx: *.example.com" };
 	static const char *mx[] = { "*.example.com" };
 	struct tally_detail details[] = { { { RESULT_VALIDATION_FAILURE, "2001:db8::1",
-	    "mx.example.com", "helo", "192.0.2.1", "https://a.example/", "\"\\\x01\xc3\xa9" }, 2 },
-	    detail_of(RESULT_CERTIFICATE_HOST_MISMATCH, 1) };
+						"mx.example.com", "helo", "192.0.2.1",
+						"https://a.example/", "\"\\\x01\xc3\xa9" },
+					      2 },
+		detail_of(RESULT_CERTIFICATE_HOST_MISMATCH, 1) };
 	struct tally_detail fetch = detail_of(RESULT_STS_POLICY_FETCH_ERROR, 1);
-	struct tally_policy policies[] = {
-		{ { OUTCOME_STS, "example.com", lines, 2, mx, 1 }, 4, 3, details, 2 },
+	struct tally_policy policies[] = { { { OUTCOME_STS, "example.com", lines, 2, mx, 1 }, 4, 3,
+					       details, 2 },
 		{ { OUTCOME_STS, "example.com", NULL, 0, NULL, 0 }, 0, 1, &fetch, 1 } };
 
 	(void)state;
-	assert_json(policies, 2, HEAD "{\"policy\":{\"policy-type\":\"sts\",\"policy-string\":["
+	assert_json(policies, 2,
+	    HEAD
+	    "{\"policy\":{\"policy-type\":\"sts\",\"policy-string\":["
 	    "\"version: STSv1\",\"mx: *.example.com\"],\"policy-domain\":\"example.com\","
-	    "\"mx-host\":[\"*.example.com\"]},\"summary\":" COUNTS(4, 3) ",\"failure-details\":["
-	    "{\"result-type\":\"validation-failure\",\"sending-mta-ip\":\"2001:db8::1\","
-	    "\"receiving-mx-hostname\":\"mx.example.com\",\"receiving-mx-helo\":\"helo\","
-	    "\"receiving-ip\":\"192.0.2.1\",\"failed-session-count\":2,"
-	    "\"additional-information\":\"https://a.example/\","
-	    "\"failure-reason-code\":\"\\\"\\\\\\u0001\xc3\xa9\"},"
-	    "{\"result-type\":\"certificate-host-mismatch\",\"failed-session-count\":1}]},"
-	    "{\"policy\":{\"policy-type\":\"sts\",\"policy-string\":[],"
-	    "\"policy-domain\":\"example.com\",\"mx-host\":[]},\"summary\":" COUNTS(0, 1)
-	    ",\"failure-details\":[{\"result-type\":\"sts-policy-fetch-error\","
-	    "\"failed-session-count\":1}]}]}");
+	    "\"mx-host\":[\"*.example.com\"]},\"summary\":" COUNTS(4,
+		3) ",\"failure-details\":["
+		   "{\"result-type\":\"validation-failure\",\"sending-mta-ip\":\"2001:db8::1\","
+		   "\"receiving-mx-hostname\":\"mx.example.com\",\"receiving-mx-helo\":\"helo\","
+		   "\"receiving-ip\":\"192.0.2.1\",\"failed-session-count\":2,"
+		   "\"additional-information\":\"https://a.example/\","
+		   "\"failure-reason-code\":\"\\\"\\\\\\u0001\xc3\xa9\"},"
+		   "{\"result-type\":\"certificate-host-mismatch\",\"failed-session-count\":1}]},"
+		   "{\"policy\":{\"policy-type\":\"sts\",\"policy-string\":[],"
+		   "\"policy-domain\":\"example.com\",\"mx-host\":[]},\"summary\":" COUNTS(0,
+		       1) ",\"failure-details\":[{\"result-type\":\"sts-policy-fetch-error\","
+			  "\"failed-session-count\":1}]}]}");
 }
 
 /* 72 */
@@ -160,7 +173,8 @@ who_is_to_get_it(void **state)
 {
 	struct tally_detail recovered = detail_of(RESULT_CERTIFICATE_EXPIRED, 1);
 	struct tally_policy good = { .policy = no_policy, .succeeded = 1 },
-	    bad = { .policy = no_policy, .failed = 1 }, with = { no_policy, 1, 0, &recovered, 1 };
+			    bad = { .policy = no_policy, .failed = 1 },
+			    with = { no_policy, 1, 0, &recovered, 1 };
 	char domain[] = "example.com", discard[] = "discard", mailto[] = "mailto:me@here.example";
 	const struct {
 		struct tally_policy *policy;
@@ -169,18 +183,23 @@ who_is_to_get_it(void **state)
 		char *instead;	/* reports of the destination section */
 		size_t count;
 	} table[] = {
-		{ &good, RECORD, true, NULL, 1 }, { &good, RECORD, false, NULL, 0 },
-		{ &bad, RECORD, false, NULL, 1 }, { &with, RECORD, false, NULL, 1 },
+		{ &good, RECORD, true, NULL, 1 },
+		{ &good, RECORD, false, NULL, 0 },
+		{ &bad, RECORD, false, NULL, 1 },
+		{ &with, RECORD, false, NULL, 1 },
 		{ &bad, "v=TLSRPTv1;rua=noscheme", true, NULL, 0 },
-		{ &bad, THREE, true, NULL, 3 }, { &bad, THREE, true, mailto, 1 },
-		{ &bad, THREE, true, discard, 0 }, { &good, THREE, false, mailto, 0 },
+		{ &bad, THREE, true, NULL, 3 },
+		{ &bad, THREE, true, mailto, 1 },
+		{ &bad, THREE, true, discard, 0 },
+		{ &good, THREE, false, mailto, 0 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		struct conf_destination section = { .name = domain, .reports = table[i].instead };
 		struct conf conf = { .tlsrpt.success_only = table[i].success_only,
-			.destinations = &section, .destination_count = 1 };
+			.destinations = &section,
+			.destination_count = 1 };
 		struct tally_report report = report_of(table[i].policy, 1);
 		struct arena *arena = arena_new();
 		struct rua_list list;

@@ -38,8 +38,8 @@ start_engine(struct fixture *fixture)
 {
 	char why[256] = "";
 
-	fixture->engine = resolver_engine_new(&fixture->conf, &fixture->servers, RESOLVER_BY_SERVERS,
-	    true, why, sizeof(why));
+	fixture->engine = resolver_engine_new(&fixture->conf, &fixture->servers,
+	    RESOLVER_BY_SERVERS, true, why, sizeof(why));
 	if (fixture->engine == NULL)
 		fail_msg("no engine: %s", why);
 }
@@ -261,8 +261,9 @@ start_askers(struct fixture *fixture, const char *label, unsigned count, int64_t
 	struct asker *askers = xcalloc(count, sizeof(*askers));
 
 	for (unsigned i = 0; i < count; i++) {
-		askers[i] = (struct asker){ .fixture = fixture, .number = i, .ms = ms,
-		    .label = label };
+		askers[i] = (struct asker){
+			.fixture = fixture, .number = i, .ms = ms, .label = label
+		};
 		assert_int_equal(pthread_create(&askers[i].thread, NULL, asker_run, &askers[i]), 0);
 	}
 	return askers;
@@ -318,8 +319,11 @@ test_a_flood_of_a_silent_zone_starves_no_other(void **state)
 	pthread_attr_setstacksize(&small, 256 * 1024);
 	askers = xcalloc(EACH * ASKERS, sizeof(*askers));
 	for (unsigned i = 0; i < EACH * ASKERS; i++) {
-		askers[i] = (struct asker){ .fixture = fixture, .number = i, .ms = 6000,
-		    .label = "silent", .zone = "flood.example" };
+		askers[i] = (struct asker){ .fixture = fixture,
+			.number = i,
+			.ms = 6000,
+			.label = "silent",
+			.zone = "flood.example" };
 		assert_int_equal(pthread_create(&askers[i].thread, &small, asker_run, &askers[i]),
 		    0);
 	}

@@ -46,8 +46,12 @@ question(const char *name, enum dns_type type, enum dns_state state, uint32_t tt
 	static struct dns_record records[2] = { { octets, 4 }, { octets + 1, 4 } };
 	struct dns_question asked = { .name = name, .type = type };
 
-	asked.answer = (struct dns_answer){ .state = state, .exists = true, .records = records,
-		.count = 2, .ttl = ttl, .canonical = "canonical.example" };
+	asked.answer = (struct dns_answer){ .state = state,
+		.exists = true,
+		.records = records,
+		.count = 2,
+		.ttl = ttl,
+		.canonical = "canonical.example" };
 	return asked;
 }
 

@@ -54,8 +54,8 @@ resolver_engine_new(const struct conf *conf, const struct resolver_servers *serv
 	(void)small;
 	(void)why;
 	(void)why_room;
-	strcpy(engine->server, servers->count > 0 && path != RESOLVER_AROUND ? servers->at[0] :
-	    "root");
+	strcpy(engine->server,
+	    servers->count > 0 && path != RESOLVER_AROUND ? servers->at[0] : "root");
 	engine->validates = path != RESOLVER_UNVALIDATED;
 	engines++;
 	return engine;
@@ -113,7 +113,8 @@ resolver_engine_ask(struct resolver_engine *engine, struct arena *arena,
 	engine->asking++;
 	for (size_t i = 0; i < count; i++) {
 		questions[i].answer = (struct dns_answer){ .state = state_of(engine),
-			.exists = exists(engine, questions[i].name), .ttl = 60 };
+			.exists = exists(engine, questions[i].name),
+			.ttl = 60 };
 		questions[i].answer.count = questions[i].answer.exists;
 		questions[i].answer.records = record;
 		strcpy(questions[i].answer.canonical, questions[i].name);

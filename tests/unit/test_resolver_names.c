@@ -23,14 +23,18 @@ static const struct {
 	{ "validation failure <d1.example. MX IN>: no signatures from 127.0.0.53",
 	    "no-signatures" },
 	{ "validation failure <. SOA IN>: no signatures from 127.0.0.53 for trust anchor . while "
-	  "building chain of trust", "no-signatures-for-trust-anchor" },
+	  "building chain of trust",
+	    "no-signatures-for-trust-anchor" },
 	{ "validation failure <d1.example. MX IN>: key for validation . is marked as invalid "
 	  "because of a previous validation failure <. SOA IN>: no signatures from 127.0.0.53 for "
-	  "trust anchor . while building chain of trust", "no-signatures-for-trust-anchor" },
+	  "trust anchor . while building chain of trust",
+	    "no-signatures-for-trust-anchor" },
 	{ "validation failure <. SOA IN>: no DNSKEY rrset for trust anchor . while building chain "
-	  "of trust", "no-dnskey-rrset-for-trust-anchor" },
+	  "of trust",
+	    "no-dnskey-rrset-for-trust-anchor" },
 	{ "validation failure <d2.plain. MX IN>: no DNSSEC records from 127.0.0.53 for DS plain. "
-	  "while building chain of trust", "no-dnssec-records-for-ds-plain" },
+	  "while building chain of trust",
+	    "no-dnssec-records-for-ds-plain" },
 	{ "validation failure <nope.d1.example. MX IN>: no NSEC3 records from 2001:db8::53 and "
 	  "192.0.2.1 for DS nope.d1.example. while building chain of trust",
 	    "no-nsec3-records-for-ds-nope-d1-example" },

@@ -75,9 +75,11 @@ test_anchor_owners(void **state)
 		{ ". IN DNSKEY 257 3 8 AwEAAa ; keytag 20326\n. IN DNSKEY 257 3 8 AwEAAb\n", 1, ".",
 		    "." },
 		{ "; comment\n\n$TTL 60\nexample. DS 1 8 2 00\nEXAMPLE. DS 2 8 2 00\n"
-		    "lab. DS 3 8 2 00", 2, "example.", "lab." },
+		  "lab. DS 3 8 2 00",
+		    2, "example.", "lab." },
 		{ ".\t172800 IN DNSKEY 257 3 8 ( AwEAAa\nAwEAAb ; (\nAwEAAc )\n"
-		    "org. DS 1 8 2 00\n", 2, ".", "org." },
+		  "org. DS 1 8 2 00\n",
+		    2, ".", "org." },
 		{ "", 0, NULL, NULL },
 		{ " . IN DS 1 8 2 00\n", 0, NULL, NULL },
 	};

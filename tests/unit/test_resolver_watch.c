@@ -124,8 +124,7 @@ test_questions_that_were_not_asked(void **state)
 	resolver_watch_tested(&watch, RESOLVER_VALIDATES, START);
 	due = watch.due_ms;
 	for (size_t i = 0; i < 200; i++)
-		questions[i].answer = (struct dns_answer){ .state = DNS_FAILED,
-		    .not_asked = true };
+		questions[i].answer = (struct dns_answer){ .state = DNS_FAILED, .not_asked = true };
 	(void)resolver_watch_answers(&watch, RESOLVER_VALIDATES, questions, 200, START + 60 * S);
 	assert_int_equal(watch.due_ms, due);
 	for (size_t i = 0; i < 200; i++)

@@ -15,7 +15,10 @@
 #include "policy/dns/dns_data.h"
 #include "report/rua.h"
 
-#define T(text) { text, sizeof(text) - 1 }
+#define T(text)	\
+	{ \
+		text, sizeof(text) - 1 \
+	}
 #define RECORDS_MAX	3
 #define V	"v=TLSRPTv1;"
 #define A50	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -33,8 +36,8 @@ static const struct rua_case cases[] = {
 	    { T(V "foo=bar;rua=mailto:a@x , https://y.example/t;") } },
 	{ "19 two valid", "", { T(V "rua=mailto:a@x"), T(V "rua=mailto:a@x") } },
 	{ "19 two, one without rua", "", { T(V "rua=mailto:a@x"), T(V "a=b") } },
-	{ "20", "mailto=a@x", { T("v=spf1 -all"), T("v=TLSRPTv2;rua=mailto:b@x"),
-	    T(V "rua=mailto:a@x") } },
+	{ "20", "mailto=a@x",
+	    { T("v=spf1 -all"), T("v=TLSRPTv2;rua=mailto:b@x"), T(V "rua=mailto:a@x") } },
 	{ "20 alone", "", { T("v=spf1 -all") } },
 	{ "22 capital V", "", { T("V=TLSRPTv1;rua=mailto:a@x") } },
 	{ "22 lower case", "", { T("v=tlsrptv1;rua=mailto:a@x") } },
@@ -126,10 +129,11 @@ static const struct rua_case cases[] = {
 	{ "not ASCII", "", { T(V "rua=mailto:a@x;b=\xc3\xa9") } },
 	{ "a control", "", { T(V "rua=mailto:a@x;\r\n") } },
 	{ "NUL", "", { T(V "rua=mailto:a@x;\0") } },
-	{ "eleven are ten", "mailto=a@x mailto=b@x mailto=c@x mailto=d@x mailto=e@x mailto=f@x "
+	{ "eleven are ten",
+	    "mailto=a@x mailto=b@x mailto=c@x mailto=d@x mailto=e@x mailto=f@x "
 	    "mailto=g@x mailto=h@x mailto=i@x mailto=j@x",
 	    { T(V "rua=mailto:a@x,mailto:b@x,mailto:c@x,mailto:d@x,mailto:e@x,mailto:f@x,"
-	    "mailto:g@x,mailto:h@x,mailto:i@x,mailto:j@x,mailto:k@x") } },
+		  "mailto:g@x,mailto:h@x,mailto:i@x,mailto:j@x,mailto:k@x") } },
 };
 
 /* The reason for the administrator. */
@@ -235,14 +239,18 @@ reads_records_as_the_rfc_says(void **state)
 static void
 strings_are_joined_without_space(void **state)
 {
-	static const char data[] = "\x15" "v=TLSRPTv1;rua=mailto" "\x05" ":a@x;";
+	static const char data[] = "\x15"
+				   "v=TLSRPTv1;rua=mailto"
+				   "\x05"
+				   ":a@x;";
 	struct arena *arena = arena_new();
 	struct sts_text record;
 	struct rua_list list;
 
 	(void)state;
 	assert_int_equal(dns_txt_join(arena, (const uint8_t *)data, sizeof(data) - 1,
-	    &record.octets, &record.length), 0);
+			     &record.octets, &record.length),
+	    0);
 	assert_true(rua_parse(arena, &record, 1, &list));
 	assert_string_equal(words_of(arena, &list), "mailto=a@x");
 	assert_string_equal(list.record, "v=TLSRPTv1;rua=mailto:a@x;");

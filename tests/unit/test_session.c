@@ -51,8 +51,8 @@ serve_lines(struct server *server, struct stream *stream, bool *hold)
 	char line[64];
 	size_t length;
 
-	while (stream_read_line(stream, line, sizeof(line), &length,
-	    deadline_in(60000)) == STREAM_OK) {
+	while (stream_read_line(stream, line, sizeof(line), &length, deadline_in(60000)) ==
+	    STREAM_OK) {
 		if (strcmp(line, "busy") == 0)
 			session_pool_busy(server->pool, true);
 		else if (strcmp(line, "idle") == 0)
@@ -475,7 +475,7 @@ come_and_go(void *context)
 		if (i % 50 == 0) {
 			client = stream_new_fd(fd);
 			while (stream_read_line(client, line, sizeof(line), &length,
-			    deadline_in(SOON)) == STREAM_OK)
+				   deadline_in(SOON)) == STREAM_OK)
 				;
 			stream_free(client);
 		} else {

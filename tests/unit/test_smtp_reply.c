@@ -55,7 +55,8 @@ test_replies(void **state)
 		{ "250 ", 250, "", "" },
 		{ "250  2.0.0 two spaces", 250, "", "2.0.0 two spaces" },
 		{ "250 2.0.0", 250, "2.0.0", "" },
-		{ "550-5.1.1 First line\n550 5.1.1 second line", 550, "5.1.1", "First line second line" },
+		{ "550-5.1.1 First line\n550 5.1.1 second line", 550, "5.1.1",
+		    "First line second line" },
 		{ "550-First line\n550 5.1.1 second line", 550, "5.1.1", "First line second line" },
 		{ "550-5.1.1 a\n550-\n550 5.7.1 b", 550, "5.1.1", "a b" },
 		{ "450-\n450 later ", 450, "", "later" },
@@ -74,7 +75,11 @@ test_replies(void **state)
 		{ "550 5.999.999 x", 550, "5.999.999", "x" },
 		{ "550 55.1.1 x", 550, "", "55.1.1 x" },
 		{ "550 5.1.1: x", 550, "", "5.1.1: x" },
-		{ "550 5.1.1 a\x01" "b\x7f" "c\xc3\xa9" "d\te", 550, "5.1.1", "a?b?c??d?e" },
+		{ "550 5.1.1 a\x01"
+		  "b\x7f"
+		  "c\xc3\xa9"
+		  "d\te",
+		    550, "5.1.1", "a?b?c??d?e" },
 		{ "599 x", 599, "", "x" },
 		{ "200 x", 200, "", "x" },
 		{ "250OK", 250, "", "OK" },
@@ -169,13 +174,14 @@ test_a_2_after_the_dot_is_a_yes(void **state)
 		{ "250-a\n251 b", 251, "", "a b" },
 		{ "550-5.1.1 scanned\n250 2.0.0 queued", 250, "2.0.0", "scanned queued" },
 		{ "250-2.0.0 a\n550-5.1.1 b\n250 queued", 250, "", "a b queued" },
-		{ "250-scanned\nby a scanner\n\n250 queued", 250, "", "scanned by a scanner queued" },
+		{ "250-scanned\nby a scanner\n\n250 queued", 250, "",
+		    "scanned by a scanner queued" },
 		{ "550 5.7.1 Spam", 550, "5.7.1", "Spam" },
 		{ "450-a\n451 b", 451, "", "a b" },
 		{ "354 Go on", 354, "", "Go on" },
 	};
-	static const char *const garbled[] = { "", "what?", " 250 Ok", "x2",
-		"250-yes\n550 no", "550-no\n450 later", "600 What?", "150 What?" };
+	static const char *const garbled[] = { "", "what?", " 250 Ok", "x2", "250-yes\n550 no",
+		"550-no\n450 later", "600 What?", "150 What?" };
 	struct smtp_reply reply;
 	size_t i;
 
@@ -251,7 +257,7 @@ test_features(void **state)
 
 	(void)state;
 	f = features_of("250-PIPELINING\n250-8BITMIME\n250-SIZE 52428800\n250-SMTPUTF8\n"
-	    "250-STARTTLS\n250 REQUIRETLS\n");
+			"250-STARTTLS\n250 REQUIRETLS\n");
 	assert_true(f.pipelining && f.eightbitmime && f.smtputf8 && f.starttls && f.requiretls);
 	assert_true(f.size);
 	assert_int_equal(f.size_limit, 52428800);
@@ -262,7 +268,7 @@ test_features(void **state)
 	assert_int_equal(f.size_limit, 0);
 
 	f = features_of("250-PIPELININGX\n250-XSTARTTLS\n250-STARTTLS=1\n250-HELP STARTTLS\n"
-	    "250\n250 \n");
+			"250\n250 \n");
 	assert_false(f.pipelining || f.eightbitmime || f.smtputf8 || f.starttls || f.size);
 }
 
@@ -289,10 +295,14 @@ test_size_limits(void **state)
 		const char *line;
 		uint64_t limit;
 	} cases[] = {
-		{ "250 SIZE 1000\n", 1000 }, { "250 SIZE 0\n", 0 }, { "250 SIZE\n", 0 },
+		{ "250 SIZE 1000\n", 1000 },
+		{ "250 SIZE 0\n", 0 },
+		{ "250 SIZE\n", 0 },
 		{ "250 SIZE 18446744073709551615\n", UINT64_MAX },
-		{ "250 SIZE 18446744073709551616\n", 0 }, { "250 SIZE -1\n", 0 },
-		{ "250 SIZE 10k\n", 0 }, { "250 SIZE  7 x\n", 7 },
+		{ "250 SIZE 18446744073709551616\n", 0 },
+		{ "250 SIZE -1\n", 0 },
+		{ "250 SIZE 10k\n", 0 },
+		{ "250 SIZE  7 x\n", 7 },
 	};
 	struct smtp_features f;
 	size_t i;

@@ -37,12 +37,15 @@ test_pipelined(void **state)
 
 	(void)state;
 	world_init(&world, 1);
-	world_deliver(&world, ALL_SCRIPTS(HELLO, "C MAIL FROM:<sender@example.org>",
-	    "C RCPT TO:<someone@example.net>", "C DATA", "S 250 2.1.0 Ok", "S 250 2.1.5 Ok",
-	    "S 354 Go on", "D", "S 250 2.6.0 Stored as #42", "C QUIT"), NULL);
+	world_deliver(&world,
+	    ALL_SCRIPTS(HELLO, "C MAIL FROM:<sender@example.org>",
+		"C RCPT TO:<someone@example.net>", "C DATA", "S 250 2.1.0 Ok", "S 250 2.1.5 Ok",
+		"S 354 Go on", "D", "S 250 2.6.0 Stored as #42", "C QUIT"),
+	    NULL);
 	assert_string_equal(world_reply(&world, 0),
 	    "250 2.0.0 mx1.example.net[127.0.0.1] said: 250 2.6.0 Stored as #42");
-	assert_string_equal(world.heard, "1p EHLO out.example.org\n"
+	assert_string_equal(world.heard,
+	    "1p EHLO out.example.org\n"
 	    "1p MAIL FROM:<sender@example.org>\n1p RCPT TO:<someone@example.net>\n1p DATA\n"
 	    "1p >Subject: test\n1p >\n1p >hello\n1p >.\n1p QUIT\n");
 	world_free(&world);
@@ -56,11 +59,14 @@ test_lock_step(void **state)
 
 	(void)state;
 	world_init(&world, 1);
-	world_deliver(&world, ALL_SCRIPTS(HELLO_LOCKSTEP, "C MAIL", "Q", "S 250", "C RCPT TO:<a@", "Q",
-	    "S 250", "C RCPT TO:<b@", "Q", "S 251 will forward", "C DATA", "Q", "S 354", "D",
-	    "S 250", "C QUIT"), recipients);
+	world_deliver(&world,
+	    ALL_SCRIPTS(HELLO_LOCKSTEP, "C MAIL", "Q", "S 250", "C RCPT TO:<a@", "Q", "S 250",
+		"C RCPT TO:<b@", "Q", "S 251 will forward", "C DATA", "Q", "S 354", "D", "S 250",
+		"C QUIT"),
+	    recipients);
 	assert_null(strchr(world.heard, '!'));
-	assert_string_equal(world_reply(&world, 0), "250 2.0.0 mx1.example.net[127.0.0.1] said: 250");
+	assert_string_equal(world_reply(&world, 0),
+	    "250 2.0.0 mx1.example.net[127.0.0.1] said: 250");
 	assert_starts(world_reply(&world, 1), "250 2.0.0 ");
 	world_free(&world);
 }
@@ -68,8 +74,8 @@ test_lock_step(void **state)
 static void
 test_answers_of_each_recipient(void **state)
 {
-	static const char *const recipients[] = { "a@example.net", "b@example.net",
-		"c@example.net", "d@example.net", "e@example.net", NULL };
+	static const char *const recipients[] = { "a@example.net", "b@example.net", "c@example.net",
+		"d@example.net", "e@example.net", NULL };
 	static const char *const expected[] = {
 		"250 2.0.0 mx1.example.net[127.0.0.1] said: 250 Ok",
 		"550 5.1.1 mx1.example.net[127.0.0.1] said: No such user",
@@ -82,9 +88,11 @@ test_answers_of_each_recipient(void **state)
 
 	(void)state;
 	world_init(&world, 1);
-	world_deliver(&world, ALL_SCRIPTS(HELLO, "C MAIL", "S 250", "U 1", "C RCPT",
-	    "S 550 5.1.1 No such user", "C RCPT", "S 450 Come again", "C RCPT", "S 354 What?",
-	    "C RCPT", "S 550 4.1.1 Odd", "C DATA", "S 354", "D", "S 250 Ok", "C QUIT"), recipients);
+	world_deliver(&world,
+	    ALL_SCRIPTS(HELLO, "C MAIL", "S 250", "U 1", "C RCPT", "S 550 5.1.1 No such user",
+		"C RCPT", "S 450 Come again", "C RCPT", "S 354 What?", "C RCPT", "S 550 4.1.1 Odd",
+		"C DATA", "S 354", "D", "S 250 Ok", "C QUIT"),
+	    recipients);
 	for (i = 0; i < 5; i++)
 		assert_string_equal(world_reply(&world, i), expected[i]);
 	world_free(&world);
@@ -98,16 +106,19 @@ test_nobody_is_left_for_the_content(void **state)
 
 	(void)state;
 	world_init(&world, 1);
-	world_deliver(&world, ALL_SCRIPTS(HELLO, "C MAIL", "S 250", "C RCPT", "S 550 5.1.1 No",
-	    "C DATA", "S 354 Go on", "C .", "S 554 5.5.1 No recipients", "C QUIT"), NULL);
+	world_deliver(&world,
+	    ALL_SCRIPTS(HELLO, "C MAIL", "S 250", "C RCPT", "S 550 5.1.1 No", "C DATA",
+		"S 354 Go on", "C .", "S 554 5.5.1 No recipients", "C QUIT"),
+	    NULL);
 	assert_starts(world_reply(&world, 0), "550 5.1.1 ");
 	assert_null(strchr(world.heard, '!'));
 	assert_null(strstr(world.heard, "Subject"));
 	world_free(&world);
 
 	world_init(&world, 1);
-	world_deliver(&world, ALL_SCRIPTS(HELLO_LOCKSTEP, "C MAIL", "S 250", "C RCPT",
-	    "S 550 5.1.1 No", "C QUIT"), NULL);
+	world_deliver(&world,
+	    ALL_SCRIPTS(HELLO_LOCKSTEP, "C MAIL", "S 250", "C RCPT", "S 550 5.1.1 No", "C QUIT"),
+	    NULL);
 	assert_starts(world_reply(&world, 0), "550 5.1.1 ");
 	assert_null(strchr(world.heard, '!'));
 	world_free(&world);
@@ -123,7 +134,8 @@ test_dots(void **state)
 	world.content = ".first\r\n..two\r\n.\r\na.b\r\n\r\n.\r\nlast.\r\n";
 	world_deliver(&world, ALL_SCRIPTS(HELLO, TAKE), NULL);
 	assert_starts(world_reply(&world, 0), "250 2.0.0 ");
-	assert_non_null(strstr(world.heard, "1p >..first\n1p >...two\n1p >..\n1p >a.b\n1p >\n"
+	assert_non_null(strstr(world.heard,
+	    "1p >..first\n1p >...two\n1p >..\n1p >a.b\n1p >\n"
 	    "1p >..\n1p >last.\n1p >.\n1p QUIT\n"));
 	world_free(&world);
 }
@@ -173,7 +185,8 @@ test_parameters_of_mail(void **state)
 		const char *offered, *sender, *content, *mail;
 		bool smtputf8;
 	} cases[] = {
-		{ "S 250 SIZE 100000", "s@a.example", "x\r\n", "MAIL FROM:<s@a.example> SIZE=3\n", false },
+		{ "S 250 SIZE 100000", "s@a.example", "x\r\n", "MAIL FROM:<s@a.example> SIZE=3\n",
+		    false },
 		{ "S 250 SIZE", "", "x\r\n", "MAIL FROM:<> SIZE=3\n", false },
 		{ "S 250 8BITMIME", "s@a.example", "x\r\n", "MAIL FROM:<s@a.example>\n", false },
 		{ "S 250 8BITMIME", "s@a.example", "\r\n\xe4\r\n",
@@ -185,9 +198,12 @@ test_parameters_of_mail(void **state)
 		{ "S 250 SMTPUTF8", "s@a.example", "X: \xc3\xa4\r\n\r\n",
 		    "MAIL FROM:<s@a.example> SMTPUTF8\n", true },
 		/* Old custom: octets in a header that were not announced. */
-		{ "S 250 HELP", "s@a.example", "X: \xe4\r\n\r\n", "MAIL FROM:<s@a.example>\n", false },
-		{ "S 250 HELP", "s@b\xc3\xbc" "cher.example", "x\r\n",
-		    "MAIL FROM:<s@xn--bcher-kva.example>\n", true },
+		{ "S 250 HELP", "s@a.example", "X: \xe4\r\n\r\n", "MAIL FROM:<s@a.example>\n",
+		    false },
+		{ "S 250 HELP",
+		    "s@b\xc3\xbc"
+		    "cher.example",
+		    "x\r\n", "MAIL FROM:<s@xn--bcher-kva.example>\n", true },
 	};
 	struct world world;
 	size_t i;
@@ -198,8 +214,10 @@ test_parameters_of_mail(void **state)
 		world.sender = cases[i].sender;
 		world.content = cases[i].content;
 		world.smtputf8 = cases[i].smtputf8;
-		world_deliver(&world, ALL_SCRIPTS("S 220 mx", "C EHLO", "S 250-mx", cases[i].offered,
-		    "C MAIL", "S 250", "U 1", "C DATA", "S 354", "D", "S 250", "C QUIT"), NULL);
+		world_deliver(&world,
+		    ALL_SCRIPTS("S 220 mx", "C EHLO", "S 250-mx", cases[i].offered, "C MAIL",
+			"S 250", "U 1", "C DATA", "S 354", "D", "S 250", "C QUIT"),
+		    NULL);
 		if (strstr(world.heard, cases[i].mail) == NULL)
 			print_error("%s", world.heard);
 		assert_non_null(strstr(world.heard, cases[i].mail));
@@ -228,8 +246,8 @@ test_what_a_host_cannot_take(void **state)
 		world.sender = cases[i].sender;
 		world.content = cases[i].content;
 		world.smtputf8 = true;
-		world_deliver(&world, ALL_SCRIPTS("S 220 mx", "C EHLO", "S 250-mx", "S 250 SIZE 11",
-		    "C QUIT"), NULL);
+		world_deliver(&world,
+		    ALL_SCRIPTS("S 220 mx", "C EHLO", "S 250-mx", "S 250 SIZE 11", "C QUIT"), NULL);
 		assert_starts(world_reply(&world, 0), cases[i].reply);
 		assert_null(strchr(world.heard, '!'));
 		world_free(&world);
@@ -245,7 +263,8 @@ test_recipients_that_need_smtputf8(void **state)
 	    "C RCPT TO:<plain@example.net>", "S 250", "C DATA", "S 354", "D", "S 250", "C QUIT");
 	const char *const *takes = WORLD_SCRIPT("S 220 mx", "C EHLO", "S 250-mx", "S 250-8BITMIME",
 	    "S 250 SMTPUTF8", "C MAIL FROM:<sender@example.org> BODY=8BITMIME SMTPUTF8", "S 250",
-	    "C RCPT TO:<j\xc3\xb6rg@example.net>", "S 250", "C DATA", "S 354", "D", "S 250", "C QUIT");
+	    "C RCPT TO:<j\xc3\xb6rg@example.net>", "S 250", "C DATA", "S 354", "D", "S 250",
+	    "C QUIT");
 	const char *const *away = WORLD_SCRIPT("S 421 4.3.2 Busy");
 	struct world world;
 
@@ -290,16 +309,18 @@ test_a_hundred_recipients_at_a_time(void **state)
 
 	(void)state;
 	world_init(&world, 1);
-	world_deliver(&world, ALL_SCRIPTS(HELLO,
-	    "C MAIL", "S 250", "U 100", "C DATA", "S 354", "D", "S 250 first",
-	    "C MAIL", "S 250", "U 100", "C DATA", "S 354", "D", "S 550 5.7.1 second",
-	    "C MAIL", "S 250", "U 50", "C DATA", "S 354", "D", "S 250 third", "C QUIT"),
+	world_deliver(&world,
+	    ALL_SCRIPTS(HELLO, "C MAIL", "S 250", "U 100", "C DATA", "S 354", "D", "S 250 first",
+		"C MAIL", "S 250", "U 100", "C DATA", "S 354", "D", "S 550 5.7.1 second", "C MAIL",
+		"S 250", "U 50", "C DATA", "S 354", "D", "S 250 third", "C QUIT"),
 	    many(arena, 250));
 	assert_null(strchr(world.heard, '!'));
 	assert_int_equal(world.connections, 1);
 	for (i = 0; i < 250; i++)
 		assert_non_null(strstr(world_reply(&world, i),
-		    i < 100 ? "first" : i < 200 ? "second" : "third"));
+		    i < 100       ? "first"
+			: i < 200 ? "second"
+				  : "third"));
 	world_free(&world);
 	arena_free(arena);
 }
@@ -307,21 +328,23 @@ test_a_hundred_recipients_at_a_time(void **state)
 static void
 test_too_many_recipients_for_the_host(void **state)
 {
-	static const char *const recipients[] = { "a@example.net", "b@example.net",
-		"c@example.net", NULL };
+	static const char *const recipients[] = { "a@example.net", "b@example.net", "c@example.net",
+		NULL };
 	struct world world;
 
 	(void)state;
 	world_init(&world, 1);
 	/* A host may count them by connection. */
-	world_deliver(&world, WORLD_SCRIPTS(WORLD_SCRIPT(HELLO,
-	    "C MAIL", "S 250", "U 1", "C RCPT", "S 452 4.5.3 Too many", "C RCPT",
-	    "S 452 4.5.3 Too many", "C DATA", "S 354", "D", "S 250 first",
-	    "C MAIL", "S 250", "C RCPT TO:<b@", "S 250", "C RCPT TO:<c@", "S 452 Too many",
-	    "C DATA", "S 354", "D", "S 250 second",
-	    "C MAIL", "S 250", "C RCPT TO:<c@", "S 452 4.5.3 Too many still", "C DATA", "S 554",
-	    "C QUIT"), WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "C RCPT TO:<c@",
-	    "S 452 4.5.3 Too many even so", "C DATA", "S 554", "C QUIT")), recipients);
+	world_deliver(&world,
+	    WORLD_SCRIPTS(WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 1", "C RCPT",
+			      "S 452 4.5.3 Too many", "C RCPT", "S 452 4.5.3 Too many", "C DATA",
+			      "S 354", "D", "S 250 first", "C MAIL", "S 250", "C RCPT TO:<b@",
+			      "S 250", "C RCPT TO:<c@", "S 452 Too many", "C DATA", "S 354", "D",
+			      "S 250 second", "C MAIL", "S 250", "C RCPT TO:<c@",
+			      "S 452 4.5.3 Too many still", "C DATA", "S 554", "C QUIT"),
+		WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "C RCPT TO:<c@",
+		    "S 452 4.5.3 Too many even so", "C DATA", "S 554", "C QUIT")),
+	    recipients);
 	assert_null(strchr(world.heard, '!'));
 	assert_non_null(strstr(world_reply(&world, 0), "first"));
 	assert_non_null(strstr(world_reply(&world, 1), "second"));
@@ -335,16 +358,18 @@ test_too_many_recipients_for_the_host(void **state)
 static void
 test_552_as_too_many_recipients(void **state)
 {
-	static const char *const recipients[] = { "a@example.net", "b@example.net",
-		"c@example.net", NULL };
+	static const char *const recipients[] = { "a@example.net", "b@example.net", "c@example.net",
+		NULL };
 	struct world world;
 
 	(void)state;
 	world_init(&world, 1);
-	world_deliver(&world, ALL_SCRIPTS(HELLO,
-	    "C MAIL", "S 250", "U 1", "C RCPT TO:<b@", "S 552 Too many recipients", "C RCPT TO:<c@",
-	    "S 552 5.2.2 Mailbox full", "C DATA", "S 354", "D", "S 250 first",
-	    "C MAIL", "S 250", "U 1", "C DATA", "S 354", "D", "S 250 second", "C QUIT"), recipients);
+	world_deliver(&world,
+	    ALL_SCRIPTS(HELLO, "C MAIL", "S 250", "U 1", "C RCPT TO:<b@",
+		"S 552 Too many recipients", "C RCPT TO:<c@", "S 552 5.2.2 Mailbox full", "C DATA",
+		"S 354", "D", "S 250 first", "C MAIL", "S 250", "U 1", "C DATA", "S 354", "D",
+		"S 250 second", "C QUIT"),
+	    recipients);
 	assert_null(strchr(world.heard, '!'));
 	assert_non_null(strstr(world_reply(&world, 0), "first"));
 	assert_non_null(strstr(world_reply(&world, 1), "second"));
@@ -352,10 +377,11 @@ test_552_as_too_many_recipients(void **state)
 	world_free(&world);
 
 	world_init(&world, 1);
-	world_deliver(&world, ALL_SCRIPTS(HELLO,
-	    "C MAIL", "S 250", "C RCPT TO:<a@", "S 552 Too many recipients", "C RCPT TO:<b@", "S 250",
-	    "C RCPT TO:<c@", "S 552 5.3.4 Too big", "C DATA", "S 354", "D", "S 250 first",
-	    "C MAIL", "S 250", "C RCPT TO:<c@", "S 552 5.3.4 Too big", "C DATA", "S 554", "C QUIT"),
+	world_deliver(&world,
+	    ALL_SCRIPTS(HELLO, "C MAIL", "S 250", "C RCPT TO:<a@", "S 552 Too many recipients",
+		"C RCPT TO:<b@", "S 250", "C RCPT TO:<c@", "S 552 5.3.4 Too big", "C DATA", "S 354",
+		"D", "S 250 first", "C MAIL", "S 250", "C RCPT TO:<c@", "S 552 5.3.4 Too big",
+		"C DATA", "S 554", "C QUIT"),
 	    recipients);
 	assert_null(strchr(world.heard, '!'));
 	assert_starts(world_reply(&world, 0), "552 5.0.0 ");
@@ -397,10 +423,10 @@ test_reset_between_transactions(void **state)
 static void
 test_one_message_a_connection(void **state)
 {
-	const char *const *first = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 100", "C DATA", "S 354",
-	    "D", "S 250 first", "C MAIL", "S 421 4.7.0 One is enough");
-	const char *const *second = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 20", "C DATA", "S 354",
-	    "D", "S 250 second", "C QUIT");
+	const char *const *first = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 100", "C DATA",
+	    "S 354", "D", "S 250 first", "C MAIL", "S 421 4.7.0 One is enough");
+	const char *const *second = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 20", "C DATA",
+	    "S 354", "D", "S 250 second", "C QUIT");
 	struct arena *arena = arena_new();
 	struct world world;
 
@@ -418,10 +444,10 @@ test_one_message_a_connection(void **state)
 static void
 test_lost_after_the_dot_with_others_waiting(void **state)
 {
-	const char *const *first = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 100", "C DATA", "S 354",
-	    "D", "X");
-	const char *const *second = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 20", "C DATA", "S 354",
-	    "D", "S 250 second", "C QUIT");
+	const char *const *first = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 100", "C DATA",
+	    "S 354", "D", "X");
+	const char *const *second = WORLD_SCRIPT(HELLO, "C MAIL", "S 250", "U 20", "C DATA",
+	    "S 354", "D", "S 250 second", "C QUIT");
 	struct arena *arena = arena_new();
 	struct world world;
 
@@ -444,8 +470,10 @@ test_hanging_up_before_the_dot(void **state)
 	(void)state;
 	world_init(&world, 2);
 	world.abandon_after = "DATA";
-	world_deliver(&world, ALL_SCRIPTS(HELLO, "C MAIL", "S 250", "C RCPT", "S 250", "C DATA",
-	    "P 15000", "S 354 Go on", "D", "S 250"), NULL);
+	world_deliver(&world,
+	    ALL_SCRIPTS(HELLO, "C MAIL", "S 250", "C RCPT", "S 250", "C DATA", "P 15000",
+		"S 354 Go on", "D", "S 250"),
+	    NULL);
 	assert_int_equal(world.connections, 1);
 	assert_null(strstr(world.heard, ">Subject"));
 	assert_in_range(world.took_ms, 0, 14000);
@@ -466,8 +494,10 @@ test_hanging_up_in_the_content(void **state)
 	world_init(&world, 2);
 	world.content = content;
 	world.abandon_after = "DATA";
-	world_deliver(&world, ALL_SCRIPTS(HELLO, "C MAIL", "S 250", "C RCPT", "S 250", "C DATA",
-	    "S 354 Go on", "O", "D", "S 250"), NULL);
+	world_deliver(&world,
+	    ALL_SCRIPTS(HELLO, "C MAIL", "S 250", "C RCPT", "S 250", "C DATA", "S 354 Go on", "O",
+		"D", "S 250"),
+	    NULL);
 	assert_int_equal(world.connections, 1);
 	assert_non_null(strstr(world.heard, "!left in content"));
 	assert_starts(world_reply(&world, 0), "451 4.4.2 ");
@@ -484,7 +514,8 @@ test_hanging_up_after_the_dot(void **state)
 	(void)state;
 	world_init(&world, 2);
 	world.abandon_after = ">.";
-	world_deliver(&world, ALL_SCRIPTS(HELLO, MAIL_TO_DATA, "D", "P 500", "S 250 at last"), NULL);
+	world_deliver(&world, ALL_SCRIPTS(HELLO, MAIL_TO_DATA, "D", "P 500", "S 250 at last"),
+	    NULL);
 	assert_non_null(strstr(world_reply(&world, 0), "at last"));
 	world_free(&world);
 }
@@ -494,7 +525,8 @@ static void
 test_lost_in_the_middle_of_the_content(void **state)
 {
 	const char *const *lost = WORLD_SCRIPT(HELLO, MAIL_TO_DATA, "K 100000", "R");
-	const char *const *good = WORLD_SCRIPT(HELLO, MAIL_TO_DATA, "K 12000000", "C .", "S 250 Ok");
+	const char *const *good = WORLD_SCRIPT(HELLO, MAIL_TO_DATA, "K 12000000", "C .",
+	    "S 250 Ok");
 	const size_t length = 12000000;
 	char *content = xmalloc(length + 1);
 	struct world world;
@@ -525,8 +557,9 @@ test_refused_in_the_middle_of_the_content(void **state)
 	content[length] = '\0';
 	world_init(&world, 2);
 	world.content = content;
-	world_deliver(&world, ALL_SCRIPTS(HELLO, MAIL_TO_DATA, "K 100000",
-	    "S 552 5.3.4 Too much for me", "P 1000"), NULL);
+	world_deliver(&world,
+	    ALL_SCRIPTS(HELLO, MAIL_TO_DATA, "K 100000", "S 552 5.3.4 Too much for me", "P 1000"),
+	    NULL);
 	assert_string_equal(world_reply(&world, 0),
 	    "552 5.3.4 mx1.example.net[127.0.0.1] said: Too much for me");
 	assert_int_equal(world.connections, 1);

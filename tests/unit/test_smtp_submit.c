@@ -49,8 +49,8 @@ serve(struct mta *mta, FILE *in, int fd)
 		strncat(mta->heard, line, sizeof(mta->heard) - strlen(mta->heard) - 1);
 		if (content && strcmp(line, ".\r\n") != 0)
 			continue;
-		(void)snprintf(verb, sizeof(verb), "%.*s", content ? 1 :
-		    (int)strcspn(line, " :\r"), line);
+		(void)snprintf(verb, sizeof(verb), "%.*s", content ? 1 : (int)strcspn(line, " :\r"),
+		    line);
 		if (strcasecmp(verb, mta->at) == 0) {
 			if (mta->reply != NULL)
 				say(fd, mta->reply);

@@ -94,7 +94,8 @@ test_large_and_binary(void **state)
 	for (i = 0; i < 200000; i++)
 		buf_add_char(&value, (char)(i * 7));
 	assert_int_equal(store_put(store, STORE_POLICIES, key, value.data, value.length, 0,
-	    STORE_LAZY), STORE_OK);
+			     STORE_LAZY),
+	    STORE_OK);
 	assert_int_equal(store_put(store, STORE_POLICIES, "nul", "a\0b", 3, 0, STORE_LAZY),
 	    STORE_OK);
 	store_close(store);
@@ -181,7 +182,8 @@ test_second_opener(void **state)
 	assert_int_equal(status, 0);
 	assert_int_equal(read(ends[0], why, sizeof(why)), sizeof(why));
 	(void)snprintf(expected, sizeof(expected),
-	    "process %ld holds %s/lock: stop that stsgated, or give this one a state-directory of its own", (long)getpid(), state_directory);
+	    "process %ld holds %s/lock: stop that stsgated, or give this one a state-directory of its own",
+	    (long)getpid(), state_directory);
 	assert_string_equal(why, expected);
 	/* Ourselves no more than others. */
 	assert_null(store_open("bdb", state_directory, why, sizeof(why)));
@@ -243,7 +245,8 @@ test_scan(void **state)
 	for (i = 999; i >= 0; i--) {
 		(void)snprintf(key, sizeof(key), "d%03d.example", i);
 		assert_int_equal(store_put(store, STORE_POLICIES, key, key, strlen(key), 0,
-		    STORE_LAZY), STORE_OK);
+				     STORE_LAZY),
+		    STORE_OK);
 	}
 	assert_int_equal(count_from(store, "", 0, NULL), 1000);
 	assert_int_equal(count_from(store, "d499.example", 0, NULL), 500);
@@ -356,8 +359,8 @@ put_for_ever(struct promises *promises, unsigned round)
 
 		(void)snprintf(key, sizeof(key), "round%02u-%06u", round, i);
 		(void)snprintf(value, sizeof(value), "%s %0200u", key, i);
-		if (store_put(store, STORE_POLICIES, key, value, strlen(value), 0,
-		    sync) != STORE_OK)
+		if (store_put(store, STORE_POLICIES, key, value, strlen(value), 0, sync) !=
+		    STORE_OK)
 			_exit(1);
 		promises->count = i;
 		if (i % 500 == 0 && store_checkpoint(store) != STORE_OK)
@@ -437,7 +440,8 @@ work(void *context)
 		(void)snprintf(value, sizeof(value), "%s%0*u", key, rand_r(&crew->seed) % 300 + 1,
 		    1U);
 		assert_int_equal(store_put(crew->store, STORE_POLICIES, key, value, strlen(value),
-		    1, STORE_LAZY), STORE_OK);
+				     1, STORE_LAZY),
+		    STORE_OK);
 		assert_true(store_get(crew->store, STORE_POLICIES, key, &found) != STORE_FAILED);
 		if (i % 3 == 0)
 			assert_true(store_delete(crew->store, STORE_POLICIES, key, STORE_LAZY) !=
@@ -484,7 +488,8 @@ test_many(void **state)
 	for (i = 0; i < 100000; i++) {
 		(void)snprintf(key, sizeof(key), "d%06u.example", i * 7919 % 100000);
 		assert_int_equal(store_put(store, STORE_POLICIES, key, key, strlen(key), 0,
-		    STORE_LAZY), STORE_OK);
+				     STORE_LAZY),
+		    STORE_OK);
 	}
 	assert_int_equal(store_checkpoint(store), STORE_OK);
 	store_close(store);

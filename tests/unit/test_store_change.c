@@ -101,7 +101,7 @@ add_many(void *context)
 
 	for (i = 0; i < ROUNDS; i++)
 		if (store_change(store, STORE_LAZY, add_two,
-		    (void *)(uintptr_t)(i % 2 == 0 ? one : other)) != STORE_OK)
+			(void *)(uintptr_t)(i % 2 == 0 ? one : other)) != STORE_OK)
 			return context;
 	return NULL;
 }

@@ -21,7 +21,7 @@
 #include "tests/unit/state.h"
 
 /* 4096 octets a page; "noise N" writes as many octets that are none of Berkeley DB's. */
-#define NOISE "noise() { yes NOISE | head -c $1; }; "
+#define NOISE	"noise() { yes NOISE | head -c $1; }; "
 
 static const struct damage {
 	const char *command;	/* after an orderly stop, in DIRECTORY/bdb */
@@ -33,8 +33,8 @@ static const struct damage {
 	    STATE_ENTRIES - 40, false },
 	{ "head -c 4096 /dev/zero | dd of=policies.db bs=4096 seek=1 conv=notrunc",
 	    STATE_ENTRIES - 40, false },
-	{ "noise 4096 | dd of=policies.db bs=4096 seek=0 conv=notrunc",
-	    STATE_ENTRIES - 200, false },
+	{ "noise 4096 | dd of=policies.db bs=4096 seek=0 conv=notrunc", STATE_ENTRIES - 200,
+	    false },
 	{ "noise 4 | dd of=policies.db bs=1 seek=30000 conv=notrunc", STATE_ENTRIES - 40, false },
 	{ "truncate -s -40960 policies.db", STATE_ENTRIES - 400, false },
 	{ "truncate -s 0 policies.db", 0, false },
@@ -68,8 +68,10 @@ check_damage(const struct damage *damage)
 		assert_true(store_damaged_at(store) >= now);
 	state_fill(store);	/* and all goes on */
 	store_close(store);
-	assert_int_equal(state_shell(damage->unnoticed ? "test ! -e bdb.damaged.*" :
-	    "test -d bdb.damaged.* && test ! -e bdb.new"), 0);
+	assert_int_equal(state_shell(damage->unnoticed
+				 ? "test ! -e bdb.damaged.*"
+				 : "test -d bdb.damaged.* && test ! -e bdb.new"),
+	    0);
 	store = state_open();
 	assert_false(store_was_damaged(store));
 	assert_int_equal(store_damaged_at(store) != 0, !damage->unnoticed);
@@ -102,7 +104,8 @@ test_changed_value(void **state)
 	state_fill(store);
 	store_close(store);
 	assert_int_equal(state_shell("sed -i 's/value of d01000/value of d01009/' "
-	    "bdb/policies.db"), 0);
+				     "bdb/policies.db"),
+	    0);
 	store = state_open();
 	assert_int_equal(state_entries(store), STATE_ENTRIES - 1);
 	assert_int_equal(store_get(store, STORE_POLICIES, "d01000.example", &value), STORE_ABSENT);
@@ -124,7 +127,8 @@ test_interrupted(void **state)
 	assert_false(store_was_damaged(store));
 	store_close(store);
 	assert_int_equal(state_shell("mkdir bdb.new && cp bdb/due.db bdb.new && "
-	    "echo x > bdb.new/dump && rm bdb/grace.db"), 0);	/* before the first */
+				     "echo x > bdb.new/dump && rm bdb/grace.db"),
+	    0);	/* before the first */
 	store = state_open();
 	assert_true(store_was_damaged(store));
 	assert_int_equal(state_entries(store), STATE_ENTRIES);

@@ -95,8 +95,8 @@ put_until_refused(struct store *store)
 
 	for (i = 0; i < 5000; i++) {
 		(void)snprintf(key, sizeof(key), "s%05u", i);
-		if (store_put(store, STORE_DUE, key, block, sizeof(block), 0,
-		    STORE_SYNC) != STORE_OK)
+		if (store_put(store, STORE_DUE, key, block, sizeof(block), 0, STORE_SYNC) !=
+		    STORE_OK)
 			break;
 	}
 	assert_in_range(i, 100, 4999);
@@ -279,7 +279,7 @@ fill_disk(void)
 	for (i = 0; i < 20000; i++) {
 		(void)snprintf(key, sizeof(key), "big%05u", i);
 		if (store_put(store, STORE_POLICIES, key, block, sizeof(block), 0,
-		    i % 2 == 0 ? STORE_SYNC : STORE_LAZY) != STORE_OK)
+			i % 2 == 0 ? STORE_SYNC : STORE_LAZY) != STORE_OK)
 			break;
 	}
 	if (i == 20000 || i < 500)
@@ -287,8 +287,7 @@ fill_disk(void)
 	block[0] = 'y';
 	for (tries = 0; tries < 300; tries++)
 		if (store_put(store, STORE_POLICIES, "big00000", block, sizeof(block), 0,
-		    STORE_SYNC) !=
-		    STORE_FAILED)
+			STORE_SYNC) != STORE_FAILED)
 			return __LINE__;
 	(void)store_checkpoint(store);
 	if (!all_there(store, i, sizeof(block)))	/* reads go on, and see the old value */
@@ -358,8 +357,7 @@ start_full(void)
 		for (i = 0; store != NULL && i < 20000; i++) {
 			(void)snprintf(key, sizeof(key), "big%05u", i);
 			if (store_put(store, STORE_POLICIES, key, block, sizeof(block), 0,
-			    STORE_LAZY) !=
-			    STORE_OK)
+				STORE_LAZY) != STORE_OK)
 				_exit(0);
 		}
 		_exit(1);

@@ -48,10 +48,13 @@ killed(void)
 static void
 damage_unseen(void)
 {
-	assert_int_equal(state_shell("touch -r bdb/policies.db stamp && "
-	    "offset=$(grep -abo 'value of d01000' bdb/policies.db | head -1 | cut -d: -f1) && "
-	    "printf 'value of d01009' | dd of=bdb/policies.db bs=1 seek=$offset conv=notrunc "
-	    "2>/dev/null && touch -r stamp bdb/policies.db"), 0);
+	assert_int_equal(
+	    state_shell(
+		"touch -r bdb/policies.db stamp && "
+		"offset=$(grep -abo 'value of d01000' bdb/policies.db | head -1 | cut -d: -f1) && "
+		"printf 'value of d01009' | dd of=bdb/policies.db bs=1 seek=$offset conv=notrunc "
+		"2>/dev/null && touch -r stamp bdb/policies.db"),
+	    0);
 }
 
 static void
@@ -69,14 +72,12 @@ test_left_in_order(void **state)
 	store = state_open();	/* not read: the damage shows when the entry is wanted */
 	assert_false(store_was_damaged(store));
 	assert_int_equal(store_get(store, STORE_POLICIES, "d01001.example", &value), STORE_OK);
-	assert_int_equal(store_get(store, STORE_POLICIES, "d01000.example", &value),
-	    STORE_FAILED);
+	assert_int_equal(store_get(store, STORE_POLICIES, "d01000.example", &value), STORE_FAILED);
 	store_close(store);
 	assert_true(has_mark("suspect"));
 	store = state_open();	/* and now it is read */
 	assert_true(store_was_damaged(store));
-	assert_int_equal(store_get(store, STORE_POLICIES, "d01000.example", &value),
-	    STORE_ABSENT);
+	assert_int_equal(store_get(store, STORE_POLICIES, "d01000.example", &value), STORE_ABSENT);
 	store_close(store);
 	assert_true(has_mark("closed"));
 	buf_free(&value);
@@ -121,8 +122,9 @@ test_another_boot(void **state)
 static void
 test_no_mark(void **state)
 {
-	static const char *const marks[] = { "rm bdb.mark", ": > bdb.mark", "echo closed > bdb.mark",
-		"yes closed | head -c 100000 > bdb.mark", "rm bdb.mark && ln -s /dev/zero bdb.mark" };
+	static const char *const marks[] = { "rm bdb.mark", ": > bdb.mark",
+		"echo closed > bdb.mark", "yes closed | head -c 100000 > bdb.mark",
+		"rm bdb.mark && ln -s /dev/zero bdb.mark" };
 	struct store *store;
 	size_t i;
 

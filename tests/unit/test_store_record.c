@@ -41,7 +41,8 @@ test_round_trip(void **state)
 		    cases[i].purge_at);
 		assert_int_equal(record.length, STORE_RECORD_HEAD + cases[i].length);
 		assert_int_equal(store_record_unpack(cases[i].key, strlen(cases[i].key),
-		    record.data, record.length, &value, &length), 0);
+				     record.data, record.length, &value, &length),
+		    0);
 		assert_int_equal(length, cases[i].length);
 		assert_memory_equal(value, cases[i].value, length);
 	}
@@ -53,7 +54,7 @@ static void
 test_form(void **state)
 {
 	static const unsigned char expected[] = { 0, 0, 0, 0, 0x68, 0x6a, 0x5c, 0x00, 0xad, 0x5c,
-	    0xb2, 0x14, 'v' };
+		0xb2, 0x14, 'v' };
 	struct buf record = { 0 };
 
 	(void)state;
@@ -75,15 +76,18 @@ test_every_bit_counts(void **state)
 	for (bit = 0; bit < record.length * 8; bit++) {
 		record.data[bit / 8] = (char)(record.data[bit / 8] ^ (1 << bit % 8));
 		assert_int_equal(store_record_unpack("example.com", 11, record.data, record.length,
-		    &value, &length), -1);
+				     &value, &length),
+		    -1);
 		record.data[bit / 8] = (char)(record.data[bit / 8] ^ (1 << bit % 8));
 	}
 	for (length = 0; length < record.length; length++)
 		assert_int_equal(store_record_unpack("example.com", 11, record.data, length, &value,
-		    &bit), -1);
+				     &bit),
+		    -1);
 	/* another's record is not taken for ours */
 	assert_int_equal(store_record_unpack("example.net", 11, record.data, record.length, &value,
-	    &length), -1);
+			     &length),
+	    -1);
 	buf_free(&record);
 }
 
@@ -133,8 +137,8 @@ dump_of(const char *text)
 		if (*text >= 'a' && *text <= 'z') {	/* a key */
 			(void)fprintf(dump, " %02x\n", *text);
 		} else if (*text >= 'A' && *text <= 'Z') {	/* the record of that key */
-			store_record_pack(&record, (const char[]){ (char)(*text + 32), '\0' },
-			    "v", 1, 0);
+			store_record_pack(&record, (const char[]){ (char)(*text + 32), '\0' }, "v",
+			    1, 0);
 			(void)fputc(' ', dump);
 			for (i = 0; i < record.length; i++)
 				(void)fprintf(dump, "%02x", (unsigned char)record.data[i]);

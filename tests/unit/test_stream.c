@@ -105,8 +105,8 @@ reset_by_peer(struct pair *pair)
 {
 	const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
 
-	assert_int_equal(setsockopt(pair->peer, SOL_SOCKET, SO_LINGER, &at_once,
-	    sizeof(at_once)), 0);
+	assert_int_equal(setsockopt(pair->peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)),
+	    0);
 	peer_leaves(pair);
 }
 

@@ -106,7 +106,9 @@ test_any_segments_give_the_same_lines(void **state)
 	for (round = 0; round < 3000; round++) {
 		for (i = 0; i < sizeof(octets); i++)
 			octets[i] = alphabet[(unsigned)rand_r(&seed) % sizeof(alphabet)];
-		script = (struct script){ .octets = octets, .length = sizeof(octets), .seed = round,
+		script = (struct script){ .octets = octets,
+			.length = sizeof(octets),
+			.seed = round,
 			.most = 1 + round % 40 };
 		pair = pair_new();
 		upgrade_to_script(pair, &script);
@@ -116,7 +118,8 @@ test_any_segments_give_the_same_lines(void **state)
 			status = model_line(&from, octets + sizeof(octets), room, &expected,
 			    &length);
 			assert_int_equal(stream_read_line(pair.stream, line, room, &got,
-			    deadline_in(SOON)), status);
+					     deadline_in(SOON)),
+			    status);
 			assert_int_equal(got, length);
 			assert_memory_equal(line, expected, length);
 			assert_int_equal(line[length], '\0');
@@ -141,7 +144,7 @@ test_a_long_run_without_an_end_is_linear(void **state)
 	memset(octets, '\r', size);
 	upgrade_to_script(pair, &script);
 	while ((status = stream_read_line(pair.stream, line, sizeof(line), &got,
-	    deadline_in(60000))) == STREAM_LONG)
+		    deadline_in(60000))) == STREAM_LONG)
 		total += got;
 	assert_int_equal(status, STREAM_END);
 	assert_in_range(total + got, size - 1, size);

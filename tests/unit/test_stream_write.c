@@ -85,7 +85,8 @@ test_a_long_write_arrives_whole(void **state)
 		part = (size_t)rand_r(&seed) % 30000;
 		part = part < size - at ? part : size - at;
 		assert_int_equal(stream_write(pair.stream, octets + at, part, deadline_in(60000),
-		    5000), STREAM_OK);
+				     5000),
+		    STREAM_OK);
 	}
 	assert_int_equal(stream_flush(pair.stream, deadline_in(SOON)), STREAM_OK);
 	stream_free(pair.stream);
@@ -116,11 +117,13 @@ test_progress(void **state)
 	pair = pair_new();
 	/* Little fits into the socket, so that each read of the other side is progress on ours. */
 	assert_int_equal(setsockopt(stream_fd(pair.stream), SOL_SOCKET, SO_SNDBUF, &little,
-	    sizeof(little)), 0);
+			     sizeof(little)),
+	    0);
 	sink = (struct sink){ .fd = pair.peer, .pause_us = 20000 };
 	assert_int_equal(pthread_create(&thread, NULL, drain_slowly, &sink), 0);
 	start = clock_monotonic_ms();
-	assert_int_equal(stream_write(pair.stream, octets, sizeof(octets), deadline_in(60000), 1500),
+	assert_int_equal(stream_write(pair.stream, octets, sizeof(octets), deadline_in(60000),
+			     1500),
 	    STREAM_OK);
 	assert_int_equal(stream_flush(pair.stream, deadline_in(SOON)), STREAM_OK);
 	stream_free(pair.stream);
@@ -142,7 +145,8 @@ test_progress_of_the_queue(void **state)
 
 	(void)state;
 	assert_int_equal(pthread_create(&thread, NULL, drain_slowly, &sink), 0);
-	assert_int_equal(stream_write(pair.stream, octets, sizeof(octets), deadline_in(60000), 1500),
+	assert_int_equal(stream_write(pair.stream, octets, sizeof(octets), deadline_in(60000),
+			     1500),
 	    STREAM_OK);
 	assert_int_equal(stream_flush_slowly(pair.stream, deadline_in(60000), 1500), STREAM_OK);
 	assert_true(clock_monotonic_ms() - start > 1500);
@@ -165,7 +169,8 @@ test_a_write_ends_at_the_deadline(void **state)
 	(void)state;
 	assert_int_equal(pthread_create(&thread, NULL, drain_slowly, &sink), 0);
 	assert_int_equal(stream_write(pair.stream, octets, sizeof(octets), deadline_in(150),
-	    100000), STREAM_TIMEOUT);
+			     100000),
+	    STREAM_TIMEOUT);
 	assert_in_range(clock_monotonic_ms() - start, 150, 60000);
 	stream_free(pair.stream);
 	pthread_join(thread, NULL);
@@ -229,7 +234,8 @@ test_output_survives_a_timeout(void **state)
 		for (i = 0; i < sizeof(octets); i++)
 			octets[i] = (char)((at + i) * 7 % 251);
 		assert_int_equal(stream_write(pair.stream, octets, sizeof(octets),
-		    deadline_in(SOON), 0), STREAM_OK);
+				     deadline_in(SOON), 0),
+		    STREAM_OK);
 		while ((status = stream_flush(pair.stream, deadline_in(5))) != STREAM_OK) {
 			assert_int_equal(status, STREAM_TIMEOUT);
 			timeouts++;

@@ -15,9 +15,12 @@
 #include "base/domain.h"
 #include "policy/sts.h"
 
-#define T(text) { text, sizeof(text) - 1 }
-#define ID32 "0123456789abcdefghijABCDEFGHIJxy"
-#define RECORDS_MAX 4
+#define T(text)	\
+	{ \
+		text, sizeof(text) - 1 \
+	}
+#define ID32	"0123456789abcdefghijABCDEFGHIJxy"
+#define RECORDS_MAX	4
 
 struct txt_case {
 	const char *name;
@@ -42,7 +45,9 @@ static const struct txt_case txt_cases[] = {
 	{ "A5 beside a proper one", STS_TXT_VALID, "b",
 	    { T("v=STSv1 ; id=a"), T("v=STSv1; id=b") } },
 	{ "A5 no semicolon", STS_TXT_INVALID, NULL, { T("v=STSv1 id=a") } },
-	{ "A6", STS_TXT_VALID, "policy1", { T("v=STSv1; id=" "policy1;") } },
+	{ "A6", STS_TXT_VALID, "policy1",
+	    { T("v=STSv1; id="
+		"policy1;") } },
 	{ "A7", STS_TXT_VALID, "a", { T("v=STSv1; id=a; more=a; ext=2") } },
 	{ "A7 before the id", STS_TXT_VALID, "a", { T("v=STSv1; more=a; ext=2;id=a") } },
 	{ "A7 odd but allowed", STS_TXT_VALID, "a",
@@ -118,8 +123,8 @@ static const struct txt_case txt_cases[] = {
 	    { T("v=TLSRPTv1; rua=mailto:a@b.example"), T("v=STSv1; id=a") } },
 	{ "A27", STS_TXT_INVALID, NULL, { T("v=STSv1; id=a;"), T("v=STSv1; id=test-1;") } },
 	{ "A27 both valid", STS_TXT_INVALID, NULL, { T("v=STSv1; id=a;"), T("v=STSv1; id=b;") } },
-	{ "A27 both the same", STS_TXT_INVALID, NULL, { T("v=STSv1; id=a;"),
-	    T("v=STSv1; id=a;") } },
+	{ "A27 both the same", STS_TXT_INVALID, NULL,
+	    { T("v=STSv1; id=a;"), T("v=STSv1; id=a;") } },
 	{ "A27 third", STS_TXT_INVALID, NULL,
 	    { T("v=STSv1; id=a;"), T("inbound"), T("v=STSv1;") } },
 	{ "A28", STS_TXT_NONE, NULL, { T("v=spf1 -all"), T("hello") } },
@@ -195,8 +200,8 @@ test_txt_of_any_size(void **state)
 	assert_int_equal(sts_txt_parse(records, 300, id, &why), STS_TXT_INVALID);
 }
 
-#define L63 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz0123456789a"
-#define D191 L63 "." L63 "." L63	/* 191 octets */
+#define L63	"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz0123456789a"
+#define D191	L63 "." L63 "." L63	/* 191 octets */
 
 static const struct {
 	const char *name;
@@ -228,7 +233,10 @@ static const struct {
 	{ "C7", "*.aa.b.cc.com", "zz.aa.b.cc.com", true },
 	{ "C8 other A-label", "x.xn--aca-6ma.com", "x.naca.com", false },
 	{ "C8 wildcard", "*.xn--aca-6ma.com", "x.xn--aca-6ma.com", true },
-	{ "C8 raw U-label", "x.xn--aca-6ma.com", "x.\xc3\xb1" "aca.com", false },
+	{ "C8 raw U-label", "x.xn--aca-6ma.com",
+	    "x.\xc3\xb1"
+	    "aca.com",
+	    false },
 	{ "C10", "example.com", "example.com.attacker.net", false },
 	{ "C10 wildcard", "*.example.com", "mail.example.com.attacker.net", false },
 	{ "C10 prefix", "example.com", "attackerexample.com", false },
@@ -274,8 +282,12 @@ static const struct {
 	{ "B48 wildcard", "*.example.com", "a_b.example.com", true },
 	{ "label of 63", "*.example.com", L63 ".example.com", true },
 	{ "label of 64", "*.example.com", "x" L63 ".example.com", false },
-	{ "name of 253", D191 "." "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz123456789",
-	    D191 "." "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz123456789", true },
+	{ "name of 253",
+	    D191 "."
+		 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz123456789",
+	    D191 "."
+		 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz123456789",
+	    true },
 	{ "name of 255", D191 "." L63, D191 "." L63, false },
 };
 
@@ -296,7 +308,8 @@ test_match(void **state)
 static void
 test_match_after_a_label(void **state)
 {
-	static const char host[] = "x.\xc3\xb1" "aca.com";
+	static const char host[] = "x.\xc3\xb1"
+				   "aca.com";
 	struct domain domain;
 
 	(void)state;

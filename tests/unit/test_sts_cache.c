@@ -196,8 +196,8 @@ test_failed_fetch_without_a_policy(void **state)
 		    STS_HOST_BOGUS, false },
 		{ DNS_SECURE, false, HTTP_UNREACHABLE, 0, "", "policy-host-unreachable",
 		    STS_FETCH_FAILED, true },
-		{ DNS_SECURE, false, HTTP_TIMEOUT, 0, "", "policy-fetch-timeout",
-		    STS_FETCH_FAILED, true },
+		{ DNS_SECURE, false, HTTP_TIMEOUT, 0, "", "policy-fetch-timeout", STS_FETCH_FAILED,
+		    true },
 		{ DNS_SECURE, false, HTTP_TLS, 0, "", "tls-handshake-failed", STS_FETCH_FAILED,
 		    true },
 		{ DNS_SECURE, false, HTTP_TOO_LARGE, 0, "", "policy-too-large", STS_FETCH_FAILED,
@@ -206,20 +206,20 @@ test_failed_fetch_without_a_policy(void **state)
 		    STS_FETCH_FAILED, true },
 		{ DNS_SECURE, false, HTTP_GARBLED, 0, "", "http-garbled", STS_FETCH_FAILED, true },
 		{ DNS_SECURE, false, HTTP_LOCAL, 0, "", NULL, STS_UNKNOWN, false },
-		{ DNS_SECURE, false, HTTP_ANSWERED, 301, "text/plain", "http-301",
-		    STS_FETCH_FAILED, true },
-		{ DNS_SECURE, false, HTTP_ANSWERED, 204, "text/plain", "http-204",
-		    STS_FETCH_FAILED, true },
-		{ DNS_SECURE, false, HTTP_ANSWERED, 206, "text/plain", "http-206",
-		    STS_FETCH_FAILED, true },
-		{ DNS_SECURE, false, HTTP_ANSWERED, 500, "text/plain", "http-500",
-		    STS_FETCH_FAILED, true },
+		{ DNS_SECURE, false, HTTP_ANSWERED, 301, "text/plain", "http-301", STS_FETCH_FAILED,
+		    true },
+		{ DNS_SECURE, false, HTTP_ANSWERED, 204, "text/plain", "http-204", STS_FETCH_FAILED,
+		    true },
+		{ DNS_SECURE, false, HTTP_ANSWERED, 206, "text/plain", "http-206", STS_FETCH_FAILED,
+		    true },
+		{ DNS_SECURE, false, HTTP_ANSWERED, 500, "text/plain", "http-500", STS_FETCH_FAILED,
+		    true },
 		{ DNS_SECURE, false, HTTP_ANSWERED, 200, "text/html", "wrong-content-type",
 		    STS_FETCH_FAILED, true },
 		{ DNS_SECURE, false, HTTP_ANSWERED, 200, "text/plainer", "wrong-content-type",
 		    STS_FETCH_FAILED, true },
-		{ DNS_SECURE, false, HTTP_ANSWERED, 200, "", "wrong-content-type",
-		    STS_FETCH_FAILED, true },
+		{ DNS_SECURE, false, HTTP_ANSWERED, 200, "", "wrong-content-type", STS_FETCH_FAILED,
+		    true },
 	};
 	struct fixture *fixture = *state;
 
@@ -237,8 +237,7 @@ test_failed_fetch_without_a_policy(void **state)
 			sts = get(fixture);
 			assert_int_equal(sts->state, cases[i].state);
 			if (cases[i].reason != NULL)
-				assert_finding(sts, RESULT_STS_POLICY_FETCH_ERROR,
-				    cases[i].reason);
+				assert_finding(sts, RESULT_STS_POLICY_FETCH_ERROR, cases[i].reason);
 			else	/* which no report is to blame on the domain */
 				assert_int_equal(sts->finding.type, RESULT_OK);
 		}
@@ -416,9 +415,13 @@ test_given_up_is_remembered(void **state)
 		int hours;
 		enum sts_state expected;
 	} looks[] = {
-		{ 0, STS_TXT_FAILED }, { 2, STS_TXT_GIVEN_UP }, { 28, STS_TXT_GIVEN_UP },
-		{ 30, STS_TXT_GIVEN_UP }, { 30 + 13 * 24, STS_TXT_GIVEN_UP },
-		{ 30 + 27 * 24, STS_TXT_FAILED }, { 30 + 27 * 24 + 25, STS_TXT_FAILED },
+		{ 0, STS_TXT_FAILED },
+		{ 2, STS_TXT_GIVEN_UP },
+		{ 28, STS_TXT_GIVEN_UP },
+		{ 30, STS_TXT_GIVEN_UP },
+		{ 30 + 13 * 24, STS_TXT_GIVEN_UP },
+		{ 30 + 27 * 24, STS_TXT_FAILED },
+		{ 30 + 27 * 24 + 25, STS_TXT_FAILED },
 	};
 	struct fixture *fixture = *state;
 	int hour = 0;
@@ -500,8 +503,9 @@ test_recheck_after_a_failure(void **state)
 static int
 refresh(struct fixture *fixture, struct sts_facts *sts)
 {
-	return sts_cache_refresh_end(fixture->cache, sts_cache_refresh_begin(fixture->cache,
-	    fixture->arena, "example.com"), deadline_in(5000), sts);
+	return sts_cache_refresh_end(fixture->cache,
+	    sts_cache_refresh_begin(fixture->cache, fixture->arena, "example.com"),
+	    deadline_in(5000), sts);
 }
 
 static void

@@ -81,8 +81,14 @@ test_http(void **state)
 		    cases[i].fault);
 }
 
-#define NOT_ASKED	{ .state = DNS_FAILED, .not_asked = true }
-#define SAID(what)	{ .state = (what) }
+#define NOT_ASKED	\
+	{ \
+		.state = DNS_FAILED, .not_asked = true \
+	}
+#define SAID(what)	\
+	{ \
+		.state = (what) \
+	}
 
 /* A and AAAA, neither of which has a record. */
 static void
@@ -107,8 +113,7 @@ test_addresses(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const struct dns_question questions[2] = {
-			{ .type = DNS_A, .answer = cases[i].a },
+		const struct dns_question questions[2] = { { .type = DNS_A, .answer = cases[i].a },
 			{ .type = DNS_AAAA, .answer = cases[i].aaaa } };
 
 		assert_int_equal(sts_fault_of_host(questions, 2), cases[i].fault);

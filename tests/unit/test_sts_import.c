@@ -16,9 +16,11 @@ static char *patterns[] = { (char[]){ "mx.example" } };
 static struct sts_entry
 made(enum sts_mode mode, const char *id, int64_t fetched)
 {
-	struct sts_entry entry = { .domain = "example.com", .fetched = fetched,
-	    .expires = fetched + 10 * DAY, .last_error = "",
-	    .policy = { .mode = mode, .max_age = 10 * DAY, .mx = patterns, .mx_count = 1 } };
+	struct sts_entry entry = { .domain = "example.com",
+		.fetched = fetched,
+		.expires = fetched + 10 * DAY,
+		.last_error = "",
+		.policy = { .mode = mode, .max_age = 10 * DAY, .mx = patterns, .mx_count = 1 } };
 
 	strcpy(entry.policy.id, id);
 	return entry;
@@ -100,7 +102,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_an_import_is_in_force, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_later_fetch_stays, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_not_taken, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_fall_from_enforce_is_an_alarm, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_fall_from_enforce_is_an_alarm, setup,
+		    teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,8 +32,11 @@ test_read(void **state)
 	struct sts_entry entry;
 
 	(void)state;
-	assert_int_equal(read_text(arena, "{\"domain\":\"B\xc3\xbc" "cher.Example\",\"policy\":\""
-	    FILE_ENFORCE "\"," REST, &entry, why), 0);
+	assert_int_equal(read_text(arena,
+			     "{\"domain\":\"B\xc3\xbc"
+			     "cher.Example\",\"policy\":\"" FILE_ENFORCE "\"," REST,
+			     &entry, why),
+	    0);
 	assert_string_equal(entry.domain, "xn--bcher-kva.example");
 	assert_int_equal(entry.policy.mode, STS_MODE_ENFORCE);
 	assert_string_equal(entry.policy.id, "2026");
@@ -55,8 +58,11 @@ test_read_without_the_file(void **state)
 	struct sts_entry entry;
 
 	(void)state;
-	assert_int_equal(read_text(arena, "{\"domain\":\"example.com\",\"mode\":\"testing\","
-	    "\"mx\":[\"a.example\",\"*.b.example\"],\"max_age\":3600," REST, &entry, why), 0);
+	assert_int_equal(read_text(arena,
+			     "{\"domain\":\"example.com\",\"mode\":\"testing\","
+			     "\"mx\":[\"a.example\",\"*.b.example\"],\"max_age\":3600," REST,
+			     &entry, why),
+	    0);
 	assert_int_equal(entry.policy.mode, STS_MODE_TESTING);
 	assert_int_equal(entry.policy.mx_count, 2);
 	assert_string_equal(entry.policy.mx[1], "*.b.example");
@@ -70,34 +76,45 @@ test_refused(void **state)
 	static const struct {
 		const char *text, *why;
 	} cases[] = {
-		{ "", "JSON object" }, { "[]", "JSON object" }, { "{", "JSON object" },
-		{ "{} {}", "JSON object" }, { "{\"domain\":\"a\",\"domain\":\"b\"}", "JSON object" },
+		{ "", "JSON object" },
+		{ "[]", "JSON object" },
+		{ "{", "JSON object" },
+		{ "{} {}", "JSON object" },
+		{ "{\"domain\":\"a\",\"domain\":\"b\"}", "JSON object" },
 		{ "{}", "domain" },
 		{ "{\"domain\":7,\"policy\":\"" FILE_ENFORCE "\"," REST, "domain" },
 		{ "{\"domain\":\"a..b\",\"policy\":\"" FILE_ENFORCE "\"," REST, "domain name" },
-		{ "{\"domain\":\"192.0.2.1\",\"policy\":\"" FILE_ENFORCE "\"," REST, "domain name" },
+		{ "{\"domain\":\"192.0.2.1\",\"policy\":\"" FILE_ENFORCE "\"," REST,
+		    "domain name" },
 		{ "{\"domain\":\"a.example\",\"policy\":\"mode: enforce\"," REST, "no version" },
 		{ "{\"domain\":\"a.example\",\"policy\":[]," REST, "no text" },
 		{ "{\"domain\":\"a.example\"," REST, "no mode" },
 		{ "{\"domain\":\"a.example\",\"mode\":\"enforce\",\"max_age\":1," REST, "no mx" },
 		{ "{\"domain\":\"a.example\",\"mode\":\"enforce\",\"max_age\":-1,\"mx\":[\"a\"]," REST,
 		    "not a number" },
-		{ "{\"domain\":\"a.example\",\"mode\":\"none\",\"policy\":\"" FILE_ENFORCE "\"," REST,
+		{ "{\"domain\":\"a.example\",\"mode\":\"none\",\"policy\":\"" FILE_ENFORCE
+		  "\"," REST,
 		    "not the mode" },
 		{ "{\"domain\":\"a.example\",\"policy\":\"" FILE_ENFORCE "\","
-		    "\"fetched\":\"2026-01-31T23:59:59Z\"}", "no \"id\"" },
+		  "\"fetched\":\"2026-01-31T23:59:59Z\"}",
+		    "no \"id\"" },
 		{ "{\"domain\":\"a.example\",\"policy\":\"" FILE_ENFORCE "\",\"id\":\"a b\","
-		    "\"fetched\":\"2026-01-31T23:59:59Z\"}", "\"id\"" },
+		  "\"fetched\":\"2026-01-31T23:59:59Z\"}",
+		    "\"id\"" },
 		{ "{\"domain\":\"a.example\",\"policy\":\"" FILE_ENFORCE "\",\"id\":\"a; id=b\","
-		    "\"fetched\":\"2026-01-31T23:59:59Z\"}", "\"id\"" },
+		  "\"fetched\":\"2026-01-31T23:59:59Z\"}",
+		    "\"id\"" },
 		{ "{\"domain\":\"a.example\",\"policy\":\"" FILE_ENFORCE "\",\"id\":\"1\"}",
 		    "no \"fetched\"" },
 		{ "{\"domain\":\"a.example\",\"policy\":\"" FILE_ENFORCE "\",\"id\":\"1\","
-		    "\"fetched\":\"2026-02-31T23:59:59Z\"}", "not a time" },
+		  "\"fetched\":\"2026-02-31T23:59:59Z\"}",
+		    "not a time" },
 		{ "{\"domain\":\"a.example\",\"policy\":\"" FILE_ENFORCE "\",\"id\":\"1\","
-		    "\"fetched\":\"2026-01-31\"}", "not a time" },
+		  "\"fetched\":\"2026-01-31\"}",
+		    "not a time" },
 		{ "{\"domain\":\"a.example\",\"policy\":\"" FILE_ENFORCE "\",\"id\":\"1\","
-		    "\"fetched\":\"1960-01-31T23:59:59Z\"}", "not a time" },
+		  "\"fetched\":\"1960-01-31T23:59:59Z\"}",
+		    "not a time" },
 	};
 	struct arena *arena = arena_new();
 	char why[STS_JSON_WHY_MAX];
@@ -117,11 +134,21 @@ static void
 test_there_and_back(void **state)
 {
 	char pattern[] = "mx.example", *mx[] = { pattern };
-	static const char file[] = "version: STSv1\r\nmode: none\r\nmax_age: 9\r\nnote: \xc3\xa4 \"x\"\r\n";
-	struct sts_entry entry = { .domain = "example.com", .fetched = 1700000000,
-	    .expires = 1700000009, .refresh = 1700000005, .last_error = "http-404",
-	    .policy = { .mode = STS_MODE_NONE, .max_age = 9, .id = "x1", .mx = mx, .mx_count = 1,
-	    .body = file, .body_length = sizeof(file) - 1 } }, again;
+	static const char file[] =
+	    "version: STSv1\r\nmode: none\r\nmax_age: 9\r\nnote: \xc3\xa4 \"x\"\r\n";
+	struct sts_entry entry = { .domain = "example.com",
+		.fetched = 1700000000,
+		.expires = 1700000009,
+		.refresh = 1700000005,
+		.last_error = "http-404",
+		.policy = { .mode = STS_MODE_NONE,
+		    .max_age = 9,
+		    .id = "x1",
+		    .mx = mx,
+		    .mx_count = 1,
+		    .body = file,
+		    .body_length = sizeof(file) - 1 } },
+			 again;
 	struct arena *arena = arena_new();
 	char *text = sts_json_write(&entry), why[STS_JSON_WHY_MAX];
 

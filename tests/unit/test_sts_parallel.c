@@ -54,7 +54,7 @@ test_a_thousand_askers_one_fetch(void **state)
 	pthread_attr_setstacksize(&small, 256 * 1024);
 	for (int i = 0; i < COUNT; i++) {
 		askers[i] = (struct asker){ fixture, i % 10 == 0 ? 50 : 20000, "example.com",
-		    STS_NONE, false, 0 };
+			STS_NONE, false, 0 };
 		assert_int_equal(pthread_create(&askers[i].thread, &small, asker_run, &askers[i]),
 		    0);
 	}

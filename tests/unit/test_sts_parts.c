@@ -134,13 +134,23 @@ test_outage(void **state)
 		int64_t minute;
 		bool outage;
 	} fetches[] = {
-		{ "a", 0, false }, { "b", 1, false }, { "c", 2, false }, { "d", 3, false },
+		{ "a", 0, false },
+		{ "b", 1, false },
+		{ "c", 2, false },
+		{ "d", 3, false },
 		{ "a", 4, false },	/* still four */
-		{ "e", 5, true }, { "f", 6, true },
+		{ "e", 5, true },
+		{ "f", 6, true },
 		{ NULL, 7, false },
-		{ "a", 8, false }, { "b", 8, false }, { "c", 8, false }, { "d", 8, false },
+		{ "a", 8, false },
+		{ "b", 8, false },
+		{ "c", 8, false },
+		{ "d", 8, false },
 		{ "e", 19, false },	/* the others were too long ago */
-		{ "a", 19, false }, { "b", 19, false }, { "c", 19, false }, { "d", 19, true },
+		{ "a", 19, false },
+		{ "b", 19, false },
+		{ "c", 19, false },
+		{ "d", 19, true },
 	};
 	struct sts_outage *outage = sts_outage_new();
 
@@ -148,8 +158,8 @@ test_outage(void **state)
 	for (size_t i = 0; i < sizeof(fetches) / sizeof(fetches[0]); i++) {
 		if (fetches[i].domain == NULL)
 			sts_outage_succeeded(outage);
-		else if (sts_outage_failed(outage, fetches[i].domain,
-		    fetches[i].minute * 60000) != fetches[i].outage)
+		else if (sts_outage_failed(outage, fetches[i].domain, fetches[i].minute * 60000) !=
+		    fetches[i].outage)
 			fail_msg("fetch %zu", i);
 	}
 	sts_outage_free(outage);

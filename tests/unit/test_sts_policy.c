@@ -15,10 +15,10 @@
 #include "base/buf.h"
 #include "policy/sts.h"
 
-#define HEAD "version: STSv1\nmode: enforce\n"
-#define AGE "max_age: 86400\n"
-#define MX "mx: a.example\n"
-#define B(text) text, sizeof(text) - 1
+#define HEAD	"version: STSv1\nmode: enforce\n"
+#define AGE	"max_age: 86400\n"
+#define MX	"mx: a.example\n"
+#define B(text)	text, sizeof(text) - 1
 
 struct good_case {
 	const char *name;
@@ -30,15 +30,16 @@ struct good_case {
 };
 
 static const struct good_case good_cases[] = {
-	{ "B1", B("version: STSv1\r\nmode: enforce\r\nmx: mail.example.com\r\nmx: *.example.net\r\n"
-	    "mx: backupmx.example.com\r\nmax_age: 604800\r\n"), STS_MODE_ENFORCE, 604800,
-	    "mail.example.com *.example.net backupmx.example.com" },
+	{ "B1",
+	    B("version: STSv1\r\nmode: enforce\r\nmx: mail.example.com\r\nmx: *.example.net\r\n"
+	      "mx: backupmx.example.com\r\nmax_age: 604800\r\n"),
+	    STS_MODE_ENFORCE, 604800, "mail.example.com *.example.net backupmx.example.com" },
 	{ "B1 LF", B(HEAD MX AGE), STS_MODE_ENFORCE, 86400, "a.example" },
 	{ "B1 LF and CRLF mixed", B("version: STSv1\r\nmode: testing\n" MX "max_age: 86400\r\n"),
 	    STS_MODE_TESTING, 86400, "a.example" },
 	{ "B3", B(HEAD MX "max_age: 86400"), STS_MODE_ENFORCE, 86400, "a.example" },
-	{ "B3 WSP at the end", B(HEAD MX "max_age: 86400 \t"), STS_MODE_ENFORCE, 86400, "a.example"
-	    },
+	{ "B3 WSP at the end", B(HEAD MX "max_age: 86400 \t"), STS_MODE_ENFORCE, 86400,
+	    "a.example" },
 	{ "B4", B("version:STSv1\nmode:\tenforce\nmx:  \t *.e.com\nmax_age:1\n"), STS_MODE_ENFORCE,
 	    1, "*.e.com" },
 	{ "B5", B("version: STSv1 \nmode: enforce\t\t\nmx: a.example \r\nmax_age: 1 \t \r\n"),
@@ -63,12 +64,14 @@ static const struct good_case good_cases[] = {
 	{ "B21 max_age, second is none", B(HEAD MX AGE "max_age: xxx\n"), STS_MODE_ENFORCE, 86400,
 	    "a.example" },
 	{ "B24", B("version: STSv1\nmode: none\nmax_age: 86400\n"), STS_MODE_NONE, 86400, "" },
-	{ "B24 with mx", B("version: STSv1\nmode: none\n" MX AGE), STS_MODE_NONE, 86400, "a.example"
-	    },
+	{ "B24 with mx", B("version: STSv1\nmode: none\n" MX AGE), STS_MODE_NONE, 86400,
+	    "a.example" },
 	{ "B25", B(HEAD MX MX AGE), STS_MODE_ENFORCE, 86400, "a.example a.example" },
 	{ "B26", B(HEAD "note: hi there\n" MX AGE), STS_MODE_ENFORCE, 86400, "a.example" },
-	{ "B26 UTF-8", B(HEAD "note: gr\xc3\xb6\xc3\x9f" "e \xe2\x82\xac \xf0\x9f\x93\xa7\n"
-	    MX AGE), STS_MODE_ENFORCE, 86400, "a.example" },
+	{ "B26 UTF-8",
+	    B(HEAD "note: gr\xc3\xb6\xc3\x9f"
+		   "e \xe2\x82\xac \xf0\x9f\x93\xa7\n" MX AGE),
+	    STS_MODE_ENFORCE, 86400, "a.example" },
 	{ "B26 colons", B(HEAD "url: https://a.example:443/\n" MX AGE), STS_MODE_ENFORCE, 86400,
 	    "a.example" },
 	{ "B26 keys are case-sensitive", B(HEAD "MX: evil.example\nMode: none\n" MX AGE),
@@ -78,20 +81,21 @@ static const struct good_case good_cases[] = {
 	    STS_MODE_ENFORCE, 86400, "a.example" },
 	{ "B29 _bad", B(HEAD "_bad: a\n" MX AGE), STS_MODE_ENFORCE, 86400, "a.example" },
 	{ "B29 x+y", B(HEAD "x+y: a\n" MX AGE), STS_MODE_ENFORCE, 86400, "a.example" },
-	{ "B29 comment", B(HEAD "#mx: evil.example\n" MX AGE), STS_MODE_ENFORCE, 86400, "a.example"
-	    },
+	{ "B29 comment", B(HEAD "#mx: evil.example\n" MX AGE), STS_MODE_ENFORCE, 86400,
+	    "a.example" },
 	{ "B31 trailing LF", B(HEAD MX AGE "\n\n"), STS_MODE_ENFORCE, 86400, "a.example" },
 	{ "B31 trailing CRLF", B(HEAD MX AGE "\r\n\r\n"), STS_MODE_ENFORCE, 86400, "a.example" },
 	{ "B31 trailing WSP", B(HEAD MX AGE " \t\n  "), STS_MODE_ENFORCE, 86400, "a.example" },
-	{ "B43 kept, matching nothing", B(HEAD "mx: *\nmx: *.\nmx: .example.com\nmx: mx.*.com\n"
-	    MX AGE), STS_MODE_ENFORCE, 86400, "* * .example.com mx.*.com a.example" },
+	{ "B43 kept, matching nothing",
+	    B(HEAD "mx: *\nmx: *.\nmx: .example.com\nmx: mx.*.com\n" MX AGE), STS_MODE_ENFORCE,
+	    86400, "* * .example.com mx.*.com a.example" },
 	{ "B44", B(HEAD "mx: mail.example.com.\nmx: *.example.net.\n" AGE), STS_MODE_ENFORCE, 86400,
 	    "mail.example.com *.example.net" },
 	{ "B44 two dots", B(HEAD "mx: a.example..\n" AGE), STS_MODE_ENFORCE, 86400, "a.example.." },
 	{ "B45", B(HEAD "mx: m\xc3\xb8x.example\n" AGE), STS_MODE_ENFORCE, 86400,
 	    "m\xc3\xb8x.example" },
-	{ "B46", B(HEAD "mx: MAIL.Example.COM\n" AGE), STS_MODE_ENFORCE, 86400, "mail.example.com"
-	    },
+	{ "B46", B(HEAD "mx: MAIL.Example.COM\n" AGE), STS_MODE_ENFORCE, 86400,
+	    "mail.example.com" },
 	{ "B48", B(HEAD "mx: a_b.example.com\n" AGE), STS_MODE_ENFORCE, 86400, "a_b.example.com" },
 	{ "two names on one line match nothing", B(HEAD "mx: a.example b.example\n" AGE),
 	    STS_MODE_ENFORCE, 86400, "a.example b.example" },
@@ -254,7 +258,8 @@ test_max_age_says_when_it_was_capped(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		assert_int_equal(sts_policy_parse(arena, rows[i].body, strlen(rows[i].body),
-		    &policy, &why), 0);
+				     &policy, &why),
+		    0);
 		assert_int_equal(policy.max_age_capped, rows[i].capped);
 	}
 	arena_free(arena);
@@ -316,11 +321,10 @@ test_patterns_that_match_nothing(void **state)
 	static const char *const patterns[] = { "*", "*.", "*..", ".example.com", "**.example.com",
 		"*.*.example.com", "a*.example.com", "*a.example.com", "mx.*.com",
 		"m\xc3\xb8x.example.com", "a.example.com b.example.com", "a.example.com,",
-		"\"a.example.com\"", "-", ".", "..",
-		"a..example.com", "a.example.com..", "192.0.2.1", "[192.0.2.1]", "*.*" };
+		"\"a.example.com\"", "-", ".", "..", "a..example.com", "a.example.com..",
+		"192.0.2.1", "[192.0.2.1]", "*.*" };
 	static const char *const hosts[] = { "a.example.com", "mx.example.com", "example.com",
-		"b.com",
-		"mx1", "a.b.example.com", "192.0.2.1", "xn--mx-lka.example.com", "" };
+		"b.com", "mx1", "a.b.example.com", "192.0.2.1", "xn--mx-lka.example.com", "" };
 	struct buf body = { 0 };
 	struct sts_policy policy;
 	struct finding why;

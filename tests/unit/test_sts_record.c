@@ -22,17 +22,20 @@ static const char body[] = "version: STSv1\r\nmode: enforce\r\n";
 static struct sts_entry
 sample(void)
 {
-	struct sts_entry entry = {
-		.domain = "example.com",
-		.policy = {
-			.mode = STS_MODE_ENFORCE, .max_age = 604800, .max_age_capped = true,
-			.id = "20160831085700Z", .mx = patterns, .mx_count = 2,
-			.body = body, .body_length = sizeof(body) - 1
-		},
-		.fetched = 1767225600, .expires = 1767830400, .refresh = 1767300000,
+	struct sts_entry entry = { .domain = "example.com",
+		.policy = { .mode = STS_MODE_ENFORCE,
+		    .max_age = 604800,
+		    .max_age_capped = true,
+		    .id = "20160831085700Z",
+		    .mx = patterns,
+		    .mx_count = 2,
+		    .body = body,
+		    .body_length = sizeof(body) - 1 },
+		.fetched = 1767225600,
+		.expires = 1767830400,
+		.refresh = 1767300000,
 		.used = 1767222000,
-		.last_error = "sts-policy-fetch-error: http-404"
-	};
+		.last_error = "sts-policy-fetch-error: http-404" };
 
 	return entry;
 }
@@ -68,8 +71,8 @@ assert_returns(const struct sts_entry *entry)
 	struct sts_entry back;
 
 	sts_record_write(entry, &octets);
-	assert_int_equal(sts_record_read(arena, entry->domain, octets.data, octets.length,
-	    &back), 0);
+	assert_int_equal(sts_record_read(arena, entry->domain, octets.data, octets.length, &back),
+	    0);
 	buf_free(&octets);	/* nothing may point into it */
 	assert_same(entry, &back);
 	arena_free(arena);
@@ -110,7 +113,8 @@ test_a_record_is_appended(void **state)
 	buf_add_text(&octets, "prefix");
 	sts_record_write(&entry, &octets);
 	assert_int_equal(sts_record_read(arena, "example.com", octets.data + 6, octets.length - 6,
-	    &back), 0);
+			     &back),
+	    0);
 	assert_same(&entry, &back);
 	buf_free(&octets);
 	arena_free(arena);
@@ -137,15 +141,15 @@ test_damage(void **state)
 		for (bit = 0; bit < 8; bit++) {
 			octets.data[i] = (char)(octets.data[i] ^ 1 << bit);
 			if (sts_record_read(arena, "example.com", octets.data, octets.length,
-			    &back) == 0)
+				&back) == 0)
 				fail_msg("octet %zu, bit %zu", i, bit);
 			octets.data[i] = (char)(octets.data[i] ^ 1 << bit);
 		}
 		arena_free(arena);
 	}
 	buf_add_char(&octets, '\0');
-	assert_int_equal(sts_record_read(NULL, "example.com", octets.data, octets.length,
-	    &back), -1);
+	assert_int_equal(sts_record_read(NULL, "example.com", octets.data, octets.length, &back),
+	    -1);
 	buf_free(&octets);
 }
 

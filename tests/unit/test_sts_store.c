@@ -120,7 +120,8 @@ test_listed_from_both(void **state)
 		sts_cache_get(fixture->cache, fixture->arena, names[i], deadline_in(5000), &sts);
 	}
 	assert_int_equal(sts_cache_list(fixture->cache, "", list_one, listed), STORE_OK);
-	assert_string_equal(listed, "a.example=new b.example=old c.example=old d.example=new "
+	assert_string_equal(listed,
+	    "a.example=new b.example=old c.example=old d.example=new "
 	    "e.example=new ");
 	listed[0] = '\0';
 	assert_int_equal(sts_cache_list(fixture->cache, "c.example", list_one, listed), STORE_OK);
@@ -182,9 +183,15 @@ static void
 test_import_that_cannot_be_written(void **state)
 {
 	struct fixture *fixture = *state;
-	struct sts_entry entry = { .domain = "example.com", .fetched = START,
-	    .expires = START + 10 * DAY, .last_error = "", .policy = { .mode = STS_MODE_ENFORCE,
-	    .max_age = 10 * DAY, .mx = patterns, .mx_count = 1, .id = "imported" } };
+	struct sts_entry entry = { .domain = "example.com",
+		.fetched = START,
+		.expires = START + 10 * DAY,
+		.last_error = "",
+		.policy = { .mode = STS_MODE_ENFORCE,
+		    .max_age = 10 * DAY,
+		    .mx = patterns,
+		    .mx_count = 1,
+		    .id = "imported" } };
 
 	world.txt_state = DNS_FAILED;
 	memory_store.writes_fail = true;

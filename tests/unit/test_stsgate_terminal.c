@@ -24,7 +24,9 @@ test_controls_are_not_printed(void **state)
 		{ "", "" },
 		{ "250 mx.example", "250 mx.example" },
 		{ "a\033[2J\rb\a\tc\177", "a?[2J?b??c?" },
-		{ "\xc2\x9b" "2J\xc2\x80\xc2\x9f", "?2J??" },
+		{ "\xc2\x9b"
+		  "2J\xc2\x80\xc2\x9f",
+		    "?2J??" },
 		{ "\xc2\xa0\xc3\x9b\xe2\x82\xac", "\xc2\xa0\xc3\x9b\xe2\x82\xac" },
 		{ "cut \xc2", "cut \xc2" },
 	};

@@ -143,10 +143,12 @@ test_forms(void **state)
 	struct world world = world_open();
 	struct outcome_policy other_order = dane, nameless = none;
 	struct outcome_failure failures[] = {
-		{ RESULT_CERTIFICATE_EXPIRED, "2001:DB8:0::1", "mx\"\\", "250-mx.example.com hi\r\n"
-		    "250 STARTTLS", "nonsense", "free text", "\x01 \xc3\xa9 \xff" },
-		{ RESULT_CERTIFICATE_EXPIRED, "2001:db8::1", "mx\"\\", "mx.example.com", "",
-		    "\x80", "\x01 \xc3\xa9 \xef\xbf\xbd" },
+		{ RESULT_CERTIFICATE_EXPIRED, "2001:DB8:0::1", "mx\"\\",
+		    "250-mx.example.com hi\r\n"
+		    "250 STARTTLS",
+		    "nonsense", "free text", "\x01 \xc3\xa9 \xff" },
+		{ RESULT_CERTIFICATE_EXPIRED, "2001:db8::1", "mx\"\\", "mx.example.com", "", "\x80",
+		    "\x01 \xc3\xa9 \xef\xbf\xbd" },
 		{ RESULT_DANE_REQUIRED, "", "", "", "", "https://a.example/?b", "" },
 	};
 	struct outcome outcomes[] = { { dane, false, NULL, 0 }, { other_order, false, NULL, 0 },
@@ -214,10 +216,14 @@ test_keys(void **state)
 	(void)state;
 	succeed(world.tally, "example.com", midnight - 1);
 	succeed(world.tally, "example.com", midnight);
-	assert_int_equal(read_one(world.tally, world.arena, midnight / DAY_S - 1)->
-	    policies[0].succeeded, 1);
-	assert_int_equal(read_one(world.tally, world.arena, midnight / DAY_S)->
-	    policies[0].succeeded, 1);
+	assert_int_equal(read_one(world.tally, world.arena, midnight / DAY_S - 1)
+			     ->policies[0]
+			     .succeeded,
+	    1);
+	assert_int_equal(read_one(world.tally, world.arena, midnight / DAY_S)
+			     ->policies[0]
+			     .succeeded,
+	    1);
 	assert_int_equal(tally_next_day(world.tally, -1, &day), STORE_OK);
 	assert_int_equal(day, midnight / DAY_S - 1);
 	assert_int_equal(tally_next_day(world.tally, day, &day), STORE_OK);
@@ -227,7 +233,8 @@ test_keys(void **state)
 	session.record = "v=TLSRPTv1;rua=mailto:later@example.com";
 	tally_add(world.tally, &session);
 	assert_int_equal(tally_read(world.tally, day_of(noon()), "example.com", world.arena,
-	    &reports, &count), STORE_OK);
+			     &reports, &count),
+	    STORE_OK);
 	assert_int_equal(count, 2);
 	assert_string_not_equal(reports[0].record_digest, reports[1].record_digest);
 	assert_string_not_equal(reports[0].record, reports[1].record);
@@ -239,15 +246,15 @@ test_keys(void **state)
 	assert_int_equal(tally_scan(world.tally, day_of(noon()), "", note_domain, seen), STORE_OK);
 	assert_string_equal(seen, "c c-d.example c.example ");
 	seen[0] = '\0';
-	assert_int_equal(tally_scan(world.tally, day_of(noon()), "c", note_domain, seen),
-	    STORE_OK);
+	assert_int_equal(tally_scan(world.tally, day_of(noon()), "c", note_domain, seen), STORE_OK);
 	assert_string_equal(seen, "c-d.example c.example ");
 	seen[0] = '\0';
 	assert_int_equal(tally_scan(world.tally, day_of(noon()), "c.example", note_domain, seen),
 	    STORE_OK);
 	assert_string_equal(seen, "d.example example.com example.com ");
 	assert_int_equal(tally_read(world.tally, day_of(noon()), "example", world.arena, &reports,
-	    &count), STORE_ABSENT);
+			     &count),
+	    STORE_ABSENT);
 	world_close(&world);
 }
 
@@ -304,8 +311,8 @@ test_many_policies(void **state)
 	struct world world = world_open();
 	char line[32], record[64];
 	const char *strings[] = { line };
-	struct outcome outcome = { { OUTCOME_STS, "example.com", strings, 1, NULL, 0 }, false,
-		NULL, 0 };
+	struct outcome outcome = { { OUTCOME_STS, "example.com", strings, 1, NULL, 0 }, false, NULL,
+		0 };
 	struct session_outcome session = session_of(&outcome, 1);
 	const struct tally_report *report;
 	struct tally_report *reports;
@@ -329,7 +336,8 @@ test_many_policies(void **state)
 		tally_add(world.tally, &session);
 	}
 	assert_int_equal(tally_read(world.tally, day_of(noon()), "example.com", world.arena,
-	    &reports, &count), STORE_OK);
+			     &reports, &count),
+	    STORE_OK);
 	assert_int_equal(count, LIMIT_REPORT_RECORDS);
 	assert_int_equal(metrics_get(METRIC_TLSRPT_LOST, "bound", NULL) - lost, 11);
 	world_close(&world);
@@ -435,9 +443,11 @@ test_keep(void **state)
 	succeed(world.tally, "example.com", gone * DAY_S + 5);
 	succeed(world.tally, "example.com", (gone + 1) * DAY_S);
 	assert_int_equal(tally_read(world.tally, gone, "example.com", world.arena, &reports,
-	    &count), STORE_ABSENT);
+			     &count),
+	    STORE_ABSENT);
 	assert_int_equal(tally_read(world.tally, gone + 1, "example.com", world.arena, &reports,
-	    &count), STORE_OK);
+			     &count),
+	    STORE_OK);
 	assert_int_equal(tally_next_day(world.tally, -1, &day), STORE_OK);
 	assert_int_equal(day, gone);
 	assert_int_equal(store_purge(world.store, STORE_TALLY, now), STORE_OK);

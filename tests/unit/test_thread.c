@@ -33,8 +33,7 @@ resident_octets(void *stack, size_t size)
 	return count * page;
 }
 
-static void __attribute__((noinline))
-go_deep(void)
+static void __attribute__((noinline)) go_deep(void)
 {
 	volatile char deep[DEEP];
 	size_t i;

@@ -27,10 +27,10 @@ setup(void **state)
 	if (bench_setup(state) != 0)
 		return -1;
 	stranger = cert_make(&(struct cert_wish){ .cn = "Stranger", .ca = true });
-	intermediate = cert_make(&(struct cert_wish){ .cn = "Between", .ca = true,
-	    .issuer = bench.root });
-	expired_intermediate = cert_make(&(struct cert_wish){ .cn = "Past", .ca = true,
-	    .issuer = bench.root, .from_days = -20, .to_days = -10 });
+	intermediate = cert_make(&(struct cert_wish){
+	    .cn = "Between", .ca = true, .issuer = bench.root });
+	expired_intermediate = cert_make(&(struct cert_wish){
+	    .cn = "Past", .ca = true, .issuer = bench.root, .from_days = -20, .to_days = -10 });
 	return 0;
 }
 
@@ -72,8 +72,9 @@ check_chain(const struct bad_chain *row, const struct cert *issuer)
 	assert_string_equal(x509_error_name(proof.x509_error), row->error);
 	assert_int_equal(proof.x509_depth, row->depth);
 	assert_int_equal(proof.name_ok, row->name_ok);
-	assert_int_equal(proof.chain_ok, strcmp(row->error, "X509_V_OK") == 0 ||
-	    strcmp(row->error, "X509_V_ERR_HOSTNAME_MISMATCH") == 0);
+	assert_int_equal(proof.chain_ok,
+	    strcmp(row->error, "X509_V_OK") == 0 ||
+		strcmp(row->error, "X509_V_ERR_HOSTNAME_MISMATCH") == 0);
 	assert_false(proof.local_fault);
 }
 
@@ -87,21 +88,23 @@ test_chains(void **state)
 		    "X509_V_ERR_CERT_HAS_EXPIRED", 0, true },
 		{ "not yet valid", { .from_days = 10, .to_days = 20 }, false,
 		    "X509_V_ERR_CERT_NOT_YET_VALID", 0, true },
-		{ "for clients", { .usage = "clientAuth" }, false,
-		    "X509_V_ERR_INVALID_PURPOSE", 0, true },
+		{ "for clients", { .usage = "clientAuth" }, false, "X509_V_ERR_INVALID_PURPOSE", 0,
+		    true },
 		{ "weak key", { .rsa_bits = 1024 }, false, "X509_V_ERR_EE_KEY_TOO_SMALL", 0, true },
 		{ "SHA-1", { .sha1 = true }, false, "X509_V_ERR_CA_MD_TOO_WEAK", 0, true },
 		{ "RSA", { .rsa_bits = 2048 }, false, "X509_V_OK", 0, true },
 		{ "wrong name", { .names = { "mx.example.org" } }, false,
 		    "X509_V_ERR_HOSTNAME_MISMATCH", 0, false },
-		{ "35: expired, wrong name", { .names = { "mx.example.org" }, .from_days = -20,
-		    .to_days = -10 }, false, "X509_V_ERR_CERT_HAS_EXPIRED", 0, false },
+		{ "35: expired, wrong name",
+		    { .names = { "mx.example.org" }, .from_days = -20, .to_days = -10 }, false,
+		    "X509_V_ERR_CERT_HAS_EXPIRED", 0, false },
 	};
 	static const struct bad_chain of_stranger = { "rogue", { 0 }, true,
 		"X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN", 1, true };
 	static const struct bad_chain of_intermediate[] = {
 		{ "sent", { 0 }, true, "X509_V_OK", 0, true },
-		{ "not sent", { 0 }, false, "X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY", 0, true },
+		{ "not sent", { 0 }, false, "X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY", 0,
+		    true },
 	};
 	static const struct bad_chain of_expired[] = {
 		{ "32: expired intermediate", { 0 }, true, "X509_V_ERR_CERT_HAS_EXPIRED", 1, true },
@@ -173,8 +176,9 @@ test_names(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		wish = (struct cert_wish){ .issuer = bench.root, .cn = cases[i].cn,
-			.names = { cases[i].san } };
+		wish = (struct cert_wish){
+			.issuer = bench.root, .cn = cases[i].cn, .names = { cases[i].san }
+		};
 		cert = cert_make(&wish);
 		proof = bench_proof(cert, NULL, cases[i].asked);
 		cert_free(cert);

@@ -16,7 +16,7 @@
 #define UNTIL	2000
 
 static const struct tls_chain_key first = { "first" }, second = { "second" },
-    same_place = { "firsthand" };	/* the same beginning */
+				  same_place = { "firsthand" };	/* the same beginning */
 
 static void
 test_within_its_time(void **state)

@@ -74,7 +74,8 @@ test_a_good_host(void **state)
 	assert_int_equal(stream_printf(stream, deadline_in(PATIENCE_MS), "hello\r\n"), STREAM_OK);
 	assert_int_equal(stream_flush(stream, deadline_in(PATIENCE_MS)), STREAM_OK);
 	assert_int_equal(stream_read_line(stream, line, sizeof(line), &length,
-	    deadline_in(PATIENCE_MS)), STREAM_OK);
+			     deadline_in(PATIENCE_MS)),
+	    STREAM_OK);
 	assert_string_equal(line, "there");
 	stream_free(stream);
 	assert_string_equal(peer_heard(peer), "1t hello\n");
@@ -209,8 +210,9 @@ test_versions(void **state)
 static void
 test_weak_parameters(void **state)
 {
-	struct peer_tls tls = { .cert = bench.good, .max_version = TLS_1_2,
-		.sigalgs = "ECDSA+SHA1" };
+	struct peer_tls tls = {
+		.cert = bench.good, .max_version = TLS_1_2, .sigalgs = "ECDSA+SHA1"
+	};
 	const char *name = MX;
 	struct tls_wish wish;
 	struct peer *peer;
@@ -244,7 +246,8 @@ test_plaintext_after_starttls(void **state)
 
 	(void)state;
 	assert_int_equal(stream_read_line(stream, line, sizeof(line), &length,
-	    deadline_in(PATIENCE_MS)), STREAM_OK);
+			     deadline_in(PATIENCE_MS)),
+	    STREAM_OK);
 	bench_start(stream, &wish, PATIENCE_MS, &proof);
 	assert_int_equal(proof.tls, PROOF_HANDSHAKE_FAILED);
 	assert_string_equal(proof.failure, "plaintext-after-starttls");
@@ -268,10 +271,12 @@ test_tickets_without_end(void **state)
 	(void)state;
 	bench_start(stream, &wish, PATIENCE_MS, &proof);
 	assert_int_equal(stream_read_line(stream, line, sizeof(line), &length,
-	    deadline_in(PATIENCE_MS)), STREAM_OK);
+			     deadline_in(PATIENCE_MS)),
+	    STREAM_OK);
 	assert_string_equal(line, "there");
 	assert_int_equal(stream_read_line(stream, line, sizeof(line), &length,
-	    deadline_in(PATIENCE_MS)), STREAM_LOST);
+			     deadline_in(PATIENCE_MS)),
+	    STREAM_LOST);
 	stream_free(stream);
 	peer_free(peer);
 }
@@ -375,10 +380,12 @@ test_much_content_under_a_deadline(void **state)
 	bench_start(stream, &wish, PATIENCE_MS, &proof);
 	for (i = 0; i < 500; i++)
 		assert_int_equal(stream_write(stream, octets, sizeof(octets),
-		    deadline_in(PATIENCE_MS), PATIENCE_MS), STREAM_OK);
+				     deadline_in(PATIENCE_MS), PATIENCE_MS),
+		    STREAM_OK);
 	assert_int_equal(stream_flush(stream, deadline_in(PATIENCE_MS)), STREAM_OK);
 	assert_int_equal(stream_read_line(stream, line, sizeof(line), &length,
-	    deadline_in(PATIENCE_MS)), STREAM_OK);
+			     deadline_in(PATIENCE_MS)),
+	    STREAM_OK);
 	assert_string_equal(line, "250 ok");
 	stream_free(stream);
 	peer_free(taker);
@@ -386,7 +393,8 @@ test_much_content_under_a_deadline(void **state)
 	stream = bench_dial(sloth);
 	bench_start(stream, &wish, PATIENCE_MS, &proof);
 	for (i = 0; i < 10000 && status == STREAM_OK; i++)
-		status = stream_write(stream, octets, sizeof(octets), deadline_in(PATIENCE_MS), 200);
+		status = stream_write(stream, octets, sizeof(octets), deadline_in(PATIENCE_MS),
+		    200);
 	assert_int_equal(status, STREAM_TIMEOUT);
 	stream_free(stream);
 	peer_free(sloth);
@@ -411,16 +419,17 @@ static const struct dh_case {
 static void
 test_groups_that_are_too_large(void **state)
 {
-	struct cert *cert = cert_make(&(struct cert_wish){ .issuer = bench.root, .names = { MX },
-	    .rsa_bits = 2048 });
+	struct cert *cert = cert_make(&(struct cert_wish){
+	    .issuer = bench.root, .names = { MX }, .rsa_bits = 2048 });
 	const char *names[] = { MX };
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(dh_cases) / sizeof(dh_cases[0]); i++) {
 		const struct dh_case *one = &dh_cases[i];
-		struct peer_tls tls = { .cert = cert, .max_version = TLS_1_2,
-			.dh_group = one->group };
+		struct peer_tls tls = {
+			.cert = cert, .max_version = TLS_1_2, .dh_group = one->group
+		};
 		struct peer *peer = peer_start(&tls, SCRIPT("T", "Z"));
 		struct stream *stream = bench_dial(peer);
 		struct tls_wish wish = bench_wish(names, 1, one->strict);
@@ -428,8 +437,8 @@ test_groups_that_are_too_large(void **state)
 
 		wish.omit = one->omit;
 		bench_start(stream, &wish, PATIENCE_MS, &proof);
-		assert_int_equal(proof.tls, one->fails ? PROOF_HANDSHAKE_FAILED :
-		    PROOF_ESTABLISHED);
+		assert_int_equal(proof.tls,
+		    one->fails ? PROOF_HANDSHAKE_FAILED : PROOF_ESTABLISHED);
 		assert_int_equal(proof.dh_too_large, one->fails);
 		if (one->fails)
 			assert_string_equal(proof.failure, "dh-key-too-large");

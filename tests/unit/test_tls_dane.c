@@ -40,8 +40,8 @@ static char ca_file[64];
 static struct cert *
 leaf(const struct cert *issuer, const char *name, long from_days, long to_days)
 {
-	return cert_make(&(struct cert_wish){ .issuer = issuer, .names = { name },
-	    .from_days = from_days, .to_days = to_days });
+	return cert_make(&(struct cert_wish){
+	    .issuer = issuer, .names = { name }, .from_days = from_days, .to_days = to_days });
 }
 
 static int
@@ -53,8 +53,8 @@ setup(void **state)
 	arena = arena_new();
 	root = cert_make(&(struct cert_wish){ .cn = "Root", .ca = true });
 	own = cert_make(&(struct cert_wish){ .cn = "Own", .ca = true });
-	own_expired = cert_make(&(struct cert_wish){ .cn = "Own once", .ca = true,
-	    .from_days = -20, .to_days = -10 });
+	own_expired = cert_make(&(struct cert_wish){
+	    .cn = "Own once", .ca = true, .from_days = -20, .to_days = -10 });
 	good = leaf(root, MX, 0, 0);
 	self = leaf(NULL, MX, 0, 0);
 	self_old = leaf(NULL, "other.example", -20, -10);
@@ -76,7 +76,7 @@ static int
 teardown(void **state)
 {
 	struct cert *all[] = { root, own, own_expired, good, self, self_old, by_own, by_own_other,
-	    by_own_cn, by_own_old, by_expired, wild, partial, weak };
+		by_own_cn, by_own_old, by_expired, wild, partial, weak };
 
 	(void)state;
 	tls_client_free(client);
@@ -92,8 +92,8 @@ static struct tlsa
 record(unsigned usage, unsigned selector, unsigned matching, const struct cert *cert)
 {
 	uint8_t *der = NULL, *digest = arena_alloc(arena, EVP_MAX_MD_SIZE), *copy;
-	int length = selector == 0 ? i2d_X509(cert_x509(cert), &der) :
-	    i2d_PUBKEY(X509_get0_pubkey(cert_x509(cert)), &der);
+	int length = selector == 0 ? i2d_X509(cert_x509(cert), &der)
+				   : i2d_PUBKEY(X509_get0_pubkey(cert_x509(cert)), &der);
 	struct tlsa tlsa = { (uint8_t)usage, (uint8_t)selector, (uint8_t)matching, NULL, 0 };
 	unsigned digest_length = 0;
 
@@ -105,7 +105,8 @@ record(unsigned usage, unsigned selector, unsigned matching, const struct cert *
 		tlsa.length = (size_t)length;
 	} else {
 		assert_int_equal(EVP_Digest(der, (size_t)length, digest, &digest_length,
-		    matching == 1 ? EVP_sha256() : EVP_sha512(), NULL), 1);
+				     matching == 1 ? EVP_sha256() : EVP_sha512(), NULL),
+		    1);
 		tlsa.data = digest;
 		tlsa.length = digest_length;
 	}
@@ -129,7 +130,8 @@ meet(const struct peer *peer, const struct tls_wish *wish)
 	tls_client_start(client, stream, wish, deadline_in(PATIENCE_MS), NULL, &proof);
 	assert_int_equal(proof.tls, PROOF_ESTABLISHED);
 	assert_int_equal(stream_read_line(stream, line, sizeof(line), &length,
-	    deadline_in(PATIENCE_MS)), STREAM_OK);
+			     deadline_in(PATIENCE_MS)),
+	    STREAM_OK);
 	assert_int_equal(stream_printf(stream, deadline_in(PATIENCE_MS), "bye\r\n"), STREAM_OK);
 	assert_int_equal(stream_flush(stream, deadline_in(PATIENCE_MS)), STREAM_OK);
 	stream_free(stream);
@@ -142,14 +144,19 @@ static const char *mx_name[] = { MX };
 static struct tls_wish
 wish_for(const struct tlsa *records, size_t count)
 {
-	return (struct tls_wish){ .sni = BASE, .names = mx_name, .name_count = 1,
-		.tlsa = records, .tlsa_count = count, .tlsa_names = base_names,
-		.tlsa_name_count = 2, .by_tlsa = true, .min_protocol = TLS_VERSION_1_2 };
+	return (struct tls_wish){ .sni = BASE,
+		.names = mx_name,
+		.name_count = 1,
+		.tlsa = records,
+		.tlsa_count = count,
+		.tlsa_names = base_names,
+		.tlsa_name_count = 2,
+		.by_tlsa = true,
+		.min_protocol = TLS_VERSION_1_2 };
 }
 
 static struct proof
-proof_of(const struct cert *cert, const struct cert *sent, const struct tlsa *records,
-    size_t count)
+proof_of(const struct cert *cert, const struct cert *sent, const struct tlsa *records, size_t count)
 {
 	struct peer_tls tls = { .cert = cert, .intermediate = sent };
 	struct peer *peer = peer_start(&tls, scripts);
@@ -246,7 +253,7 @@ static void
 test_any_record_will_do(void **state)
 {
 	struct tlsa records[] = { record(3, 1, 1, root), record(3, 0, 1, root),
-	    record(2, 1, 1, own) };
+		record(2, 1, 1, own) };
 	struct proof proof = proof_of(by_own, own, records, 3);
 
 	(void)state;
@@ -260,7 +267,7 @@ test_records_that_openssl_refuses(void **state)
 {
 	static const uint8_t zeros[64];
 	struct tlsa records[] = { { 3, 1, 0, zeros, 64 }, { 3, 1, 1, zeros, 7 },
-	    { 2, 0, 0, zeros, 64 } };
+		{ 2, 0, 0, zeros, 64 } };
 	struct proof proof = proof_of(good, NULL, records, 3);
 
 	(void)state;

@@ -30,7 +30,8 @@ static const struct omit_case {
 	{ "silent at an offer", { .tls = PROOF_TIMEOUT, .offered = true }, { .sni = NAME },
 	    TLS_OMIT_SESSION },
 	{ "silent without an offer", { .tls = PROOF_TIMEOUT }, { .sni = NAME }, 0 },
-	{ "offered and accepted", { .tls = PROOF_ESTABLISHED, .offered = true }, { .sni = NAME }, 0 },
+	{ "offered and accepted", { .tls = PROOF_ESTABLISHED, .offered = true }, { .sni = NAME },
+	    0 },
 	{ "no STARTTLS", { .tls = PROOF_NOT_OFFERED }, { .sni = NAME }, 0 },
 	{ "our own trouble", { .tls = FAILED, .offered = true, .local_fault = true },
 	    { .sni = NAME }, 0 },
@@ -76,7 +77,8 @@ test_in_words(void **state)
 	tls_omit_text(TLS_OMIT_SNI, text);
 	assert_string_equal(text, "the server name (SNI)");
 	tls_omit_text(TLS_OMIT_SESSION | TLS_OMIT_SNI | TLS_OMIT_DHE, text);
-	assert_string_equal(text, "the offered TLS session and the server name (SNI) and DHE cipher "
+	assert_string_equal(text,
+	    "the offered TLS session and the server name (SNI) and DHE cipher "
 	    "suites");
 }
 

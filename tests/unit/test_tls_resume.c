@@ -59,8 +59,8 @@ setup(void **state)
 	root = cert_make(&(struct cert_wish){ .cn = "Root", .ca = true });
 	stranger = cert_make(&(struct cert_wish){ .cn = "Stranger", .ca = true });
 	good = cert_make(&(struct cert_wish){ .issuer = root, .names = { MX, "mx2.example.net" } });
-	ending = cert_make(&(struct cert_wish){ .issuer = root, .names = { MX }, .from_days = -1,
-	    .to_days = 0 });
+	ending = cert_make(&(struct cert_wish){
+	    .issuer = root, .names = { MX }, .from_days = -1, .to_days = 0 });
 	foreign = cert_make(&(struct cert_wish){ .issuer = stranger, .names = { MX } });
 	snprintf(ca_file, sizeof(ca_file), "/tmp/stsgate-test-resume-%ld.pem", (long)getpid());
 	snprintf(other_file, sizeof(other_file), "/tmp/stsgate-test-other-%ld.pem", (long)getpid());
@@ -101,8 +101,13 @@ dial_and_start(const struct peer *peer, const char *name, const char *key, unsig
 {
 	struct ip ip = peer_ip();
 	int fd = dial_connect(&ip, peer_port(peer), NULL, deadline_in(PATIENCE_MS), NULL);
-	struct tls_wish wish = { .sni = MX, .names = &name, .name_count = 1, .strict = true,
-		.min_protocol = TLS_VERSION_1_2, .session_key = key, .omit = omit };
+	struct tls_wish wish = { .sni = MX,
+		.names = &name,
+		.name_count = 1,
+		.strict = true,
+		.min_protocol = TLS_VERSION_1_2,
+		.session_key = key,
+		.omit = omit };
 	struct stream *stream;
 
 	assert_true(fd >= 0);
@@ -123,7 +128,8 @@ meet_without(const struct peer *peer, const char *name, const char *key, unsigne
 
 	assert_int_equal(proof.tls, PROOF_ESTABLISHED);
 	assert_int_equal(stream_read_line(stream, line, sizeof(line), &length,
-	    deadline_in(PATIENCE_MS)), STREAM_OK);
+			     deadline_in(PATIENCE_MS)),
+	    STREAM_OK);
 	assert_int_equal(stream_printf(stream, deadline_in(PATIENCE_MS), "bye\r\n"), STREAM_OK);
 	assert_int_equal(stream_flush(stream, deadline_in(PATIENCE_MS)), STREAM_OK);
 	stream_free(stream);
@@ -235,7 +241,10 @@ test_measured_again(void **state)
 	struct peer *peer = host(good, 0);
 	struct ip ip = peer_ip();
 	const char *name = MX, *other = "elsewhere.example.net";
-	struct tls_wish wish = { .sni = MX, .names = &name, .name_count = 1, .strict = true,
+	struct tls_wish wish = { .sni = MX,
+		.names = &name,
+		.name_count = 1,
+		.strict = true,
 		.min_protocol = TLS_VERSION_1_2 };
 	struct stream *stream = stream_new_fd(dial_connect(&ip, peer_port(peer), NULL,
 	    deadline_in(PATIENCE_MS), NULL));
@@ -294,7 +303,8 @@ rejects_with(int version, const char *const *rejection, int alert)
 static void
 test_a_host_that_rejects_sessions(void **state)
 {
-	static const char *const closes[] = { "H", "X", NULL }, *const resets[] = { "H", "R", NULL };
+	static const char *const closes[] = { "H", "X", NULL },
+				 *const resets[] = { "H", "R", NULL };
 	static const char *const alerts[] = { "H", "G 40", NULL };
 	int version;
 

@@ -99,8 +99,8 @@ test_usable(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		uint8_t *wire = wire_of(cases[i].usage, cases[i].selector, cases[i].matching,
-		    zeros, cases[i].length);
+		uint8_t *wire = wire_of(cases[i].usage, cases[i].selector, cases[i].matching, zeros,
+		    cases[i].length);
 		struct tlsa tlsa;
 
 		tlsa_parse(wire, 3 + cases[i].length, &tlsa);
@@ -207,8 +207,10 @@ test_sets(void **state)
 			const uint8_t *fields = cases[i].set[j];
 
 			set[j] = (struct tlsa){ fields[0], fields[1], fields[2],
-			    fields[2] == 0 ? key : zeros, fields[2] == 0 ? key_length :
-			    fields[2] == 1 ? 32 : 64 };
+				fields[2] == 0 ? key : zeros,
+				fields[2] == 0       ? key_length
+				    : fields[2] == 1 ? 32
+						     : 64 };
 		}
 		selected = tlsa_select(arena, set, cases[i].count, &usable);
 		if (strcmp(set_text(usable, selected), cases[i].selected) != 0)

@@ -144,12 +144,15 @@ begin(struct story *story, const char *const *mailboxes, size_t count, int64_t t
 	const char *why;
 	size_t i;
 
-	*story = (struct story){ .arena = arena_new(), .tell_at_most = 100000,
-		.lock = PTHREAD_MUTEX_INITIALIZER, .began_ms = clock_monotonic_ms() };
+	*story = (struct story){ .arena = arena_new(),
+		.tell_at_most = 100000,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.began_ms = clock_monotonic_ms() };
 	rcpts = arena_array(story->arena, count, sizeof(*rcpts));
 	for (i = 0; i < count; i++)
 		assert_int_equal(address_parse(story->arena, mailboxes[i], strlen(mailboxes[i]),
-		    false, &rcpts[i].address, &why), 0);
+				     false, &rcpts[i].address, &why),
+		    0);
 	story->txn = txn_new(story->arena, "id", &sender, rcpts, count, NULL, deadline_in(time_ms));
 }
 
@@ -174,7 +177,11 @@ static void
 test_groups(void **state)
 {
 	static const char *const rcpts[] = {
-		"ok@z.example", "ok@A.example", "bad@z.example", "ok@[192.0.2.1]", "ok@a.example.",
+		"ok@z.example",
+		"ok@A.example",
+		"bad@z.example",
+		"ok@[192.0.2.1]",
+		"ok@a.example.",
 		"ok@z.example",
 	};
 	struct story story;
@@ -232,14 +239,21 @@ static void
 test_parallel(void **state)
 {
 	static const char *const rcpts[] = {
-		"slow@a.example", "slow@b.example", "slow@c.example", "slow@d.example",
-		"slow@e.example", "slow@f.example",
+		"slow@a.example",
+		"slow@b.example",
+		"slow@c.example",
+		"slow@d.example",
+		"slow@e.example",
+		"slow@f.example",
 	};
 	static const struct {
 		unsigned parallel;
 		int most;
 	} cases[] = {
-		{ 1, 1 }, { 2, 2 }, { 20, 6 }, { 0, 1 },
+		{ 1, 1 },
+		{ 2, 2 },
+		{ 20, 6 },
+		{ 0, 1 },
 	};
 	struct story story;
 	size_t i;
@@ -272,7 +286,9 @@ static void
 test_the_forgotten_are_kept_by_the_mta(void **state)
 {
 	static const char *const rcpts[] = {
-		"ok@a.example", "forget@a.example", "forget@b.example",
+		"ok@a.example",
+		"forget@a.example",
+		"forget@b.example",
 	};
 	struct story story;
 
@@ -352,7 +368,9 @@ test_many(void **state)
 
 		buf_printf(&rcpt, "%s@d%zu.example", wishes[i % 3], (i * 7919) % 500);
 		buf_printf(&expected, "%s %s\n", rcpt.data,
-		    i % 3 == 0 ? "250 2.0.0" : i % 3 == 1 ? "550 5.1.1" : "451 4.3.0");
+		    i % 3 == 0       ? "250 2.0.0"
+			: i % 3 == 1 ? "550 5.1.1"
+				     : "451 4.3.0");
 		rcpts[i] = rcpt.data;
 	}
 	begin(&story, (const char *const *)rcpts, 3000, 20000);
@@ -383,8 +401,11 @@ test_no_threads_to_be_had(void **state)
 	if (child == 0) {
 		setrlimit(RLIMIT_AS, &none);
 		run(&story, 20);
-		_exit(story.delivered.length == 0 && strcmp(buf_text(&story.told),
-		    "ok@a.example 451 4.3.0\nok@b.example 451 4.3.0\n") == 0 ? 0 : 1);
+		_exit(story.delivered.length == 0 &&
+			    strcmp(buf_text(&story.told),
+				"ok@a.example 451 4.3.0\nok@b.example 451 4.3.0\n") == 0
+			? 0
+			: 1);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);

@@ -22,7 +22,7 @@
 #include "base/x509.h"
 #include "tests/unit/certs.h"
 
-#define VFY_HEADER "/usr/include/openssl/x509_vfy.h"
+#define VFY_HEADER	"/usr/include/openssl/x509_vfy.h"
 
 static EVP_PKEY *ca_key, *leaf_key;
 static X509 *ca;

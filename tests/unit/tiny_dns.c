@@ -25,8 +25,18 @@
 #define TTL	60
 #define SLOW_MS	300
 
-enum { TYPE_A = 1, TYPE_CNAME = 5, TYPE_SOA = 6, TYPE_MX = 15, TYPE_TXT = 16, TYPE_AAAA = 28,
-    TYPE_RRSIG = 46, TYPE_NSEC = 47, TYPE_DNSKEY = 48, TYPE_OPT = 41 };
+enum {
+	TYPE_A = 1,
+	TYPE_CNAME = 5,
+	TYPE_SOA = 6,
+	TYPE_MX = 15,
+	TYPE_TXT = 16,
+	TYPE_AAAA = 28,
+	TYPE_RRSIG = 46,
+	TYPE_NSEC = 47,
+	TYPE_DNSKEY = 48,
+	TYPE_OPT = 41
+};
 
 struct tiny_dns {
 	int fd;
@@ -373,8 +383,10 @@ make_key(struct tiny_dns *server)
 	int fd;
 
 	server->key = EVP_EC_gen("P-256");
-	if (server->key == NULL || EVP_PKEY_get_octet_string_param(server->key,
-	    OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point), &length) != 1 || length != sizeof(point))
+	if (server->key == NULL ||
+	    EVP_PKEY_get_octet_string_param(server->key, OSSL_PKEY_PARAM_PUB_KEY, point,
+		sizeof(point), &length) != 1 ||
+	    length != sizeof(point))
 		abort();
 	memcpy(server->dnskey, "\1\1\3\15", 4);	/* 257 3 13 */
 	memcpy(server->dnskey + 4, point + 1, 64);

@@ -64,8 +64,11 @@ bench_start(struct stream *stream, const struct tls_wish *wish, int64_t ms, stru
 struct tls_wish
 bench_wish(const char **names, size_t count, bool strict)
 {
-	return (struct tls_wish){ .sni = MX, .names = names, .name_count = count,
-		.strict = strict, .min_protocol = TLS_VERSION_1_2 };
+	return (struct tls_wish){ .sni = MX,
+		.names = names,
+		.name_count = count,
+		.strict = strict,
+		.min_protocol = TLS_VERSION_1_2 };
 }
 
 struct proof

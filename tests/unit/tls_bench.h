@@ -18,8 +18,11 @@
 #define MX	"mx.example.net"
 #define PATIENCE_MS	25000
 
-#define SCRIPT(...)	(const char *const *const[]){ \
-	(const char *const[]){ __VA_ARGS__, NULL }, NULL }
+#define SCRIPT(...)	\
+	(const char *const *const[]) \
+	{ \
+		(const char *const[]){ __VA_ARGS__, NULL }, NULL \
+	}
 
 struct tls_bench {
 	struct tls_client *client;
