@@ -7,17 +7,16 @@
  * stsgate-milter(8): reads the configuration, binds the socket, runs libmilter in a thread, and
  * waits for a signal.
  *
- * libmilter has a thread that takes SIGHUP, SIGTERM and SIGINT by sigwait() and ends the milter at
- * any of them. So smfi_main() runs in a second thread, where they are blocked, and the first one
- * has handlers for them: Linux gives a signal sent to a process to its first thread unless that one
- * blocks it, which it never does.
+ * libmilter has a thread that waits for SIGHUP, SIGTERM and SIGINT in sigwait() and ends the milter
+ * at any of them. The sigwait() below takes the place of the C library's for it and never returns.
+ * smfi_main() runs in a second thread, whose threads all block these signals, so the first thread
+ * is the only one that receives them.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,12 +61,20 @@ on_signal(int number)
 	tell(number == SIGHUP ? RELOAD : STOP);
 }
 
-/* Not blocked even while a handler runs: see above. read() comes back at once, for then it is that
- * ThreadSanitizer lets a handler run. */
+/* libmilter's thread is the only caller: see above. */
+int
+sigwait(const sigset_t *restrict set, int *restrict number)
+{
+	(void)set;
+	(void)number;
+	for (;;)
+		pause();
+}
+
 static void
 handle_signals(void)
 {
-	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_NODEFER };
+	struct sigaction action = { .sa_handler = on_signal };
 
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
@@ -75,28 +82,17 @@ handle_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-struct serving {
-	struct milter_rules *rules;
-	sem_t may_begin;
-};
-
 static void *
 run(void *context)
 {
-	struct serving *serving = context;
-
-	while (sem_wait(&serving->may_begin) != 0)
-		continue;
-	if (milter_run(serving->rules) != 0)
+	if (milter_run(context) != 0)
 		log_message(LOG_LEVEL_ERROR, "milter", "libmilter cannot serve");
 	tell(ENDED);
 	return NULL;
 }
 
-/* The thread begins with the signals blocked, and libmilter only once pthread_create() is over:
- * that blocks them in the first thread for a moment, in which libmilter would be given one. */
 static int
-start_thread(struct serving *serving)
+start_thread(struct milter_rules *rules)
 {
 	pthread_attr_t attributes;
 	sigset_t signals;
@@ -106,13 +102,12 @@ start_thread(struct serving *serving)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
-	sem_init(&serving->may_begin, 0, 0);
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setsigmask_np(&attributes, &signals);
-	errno = pthread_create(&thread, &attributes, run, serving);
+	errno = pthread_create(&thread, &attributes, run, rules);
 	pthread_attr_destroy(&attributes);
-	return errno == 0 ? sem_post(&serving->may_begin) : -1;
+	return errno == 0 ? 0 : -1;
 }
 
 /* The old configuration stays in force when the new one is wrong. */
@@ -185,7 +180,7 @@ static int
 serve(struct conf *conf, const char *path)
 {
 	struct privileges privileges;
-	static struct serving serving;	/* its thread is there to the end of the process */
+	struct milter_rules *rules;	/* never freed: libmilter's threads use it to the end */
 	struct milter_hold *first;
 	char why[256];
 	int status;
@@ -198,16 +193,16 @@ serve(struct conf *conf, const char *path)
 	}
 	if (pipe2(events, O_CLOEXEC) != 0 || start(conf, &privileges) != 0)
 		_exit(EX_UNAVAILABLE);
-	serving.rules = milter_rules_new(conf);
-	first = milter_rules_hold(serving.rules);
+	rules = milter_rules_new(conf);
+	first = milter_rules_hold(rules);
 	handle_signals();
 	log_message(LOG_LEVEL_INFO, "start", "stsgate-milter %s is ready at %s", PACKAGE_VERSION,
 	    conf->milter.listen.text);
-	if (start_thread(&serving) != 0) {
+	if (start_thread(rules) != 0) {
 		complain(conf, "cannot start a thread", strerror(errno));
 		_exit(EX_UNAVAILABLE);
 	}
-	status = wait_for_end(serving.rules, path);
+	status = wait_for_end(rules, path);
 	milter_stop(milter_hold_conf(first), deadline_in(STOP_MS));
 	log_message(LOG_LEVEL_INFO, "stop", "stopped");
 	/* Sessions have threads of their own, which libmilter does not end. */

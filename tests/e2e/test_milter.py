@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: ISC
 """stsgate-milter with stsgated, as an MTA sees it over the milter protocol."""
 
+import ctypes
 import itertools
 import json
 import os
@@ -456,12 +457,29 @@ def test_sighup_reads_the_configuration_and_stops_nothing(alone):
     assert milter.process.poll() is None
 
 
-def test_a_rain_of_sighups_stops_nothing(alone):
-    """libmilter has a thread that would end at any of them."""
+def test_many_sighups_end_nothing(alone):
     milter, _ = alone(verdict)
     for _ in range(500):
         milter.signal(signal.SIGHUP)
     assert milter.wait_log("reload")
+    with milter.session() as session:
+        assert session.mail(SENDER).do == CONTINUE
+    assert milter.process.poll() is None
+    assert milter.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_another_thread_ends_nothing(alone, number):
+    """libmilter has a thread that would end the milter."""
+    milter, _ = alone(verdict)
+    with milter.session() as session:
+        session.mail(SENDER)
+        tasks = [int(task) for task in os.listdir(f"/proc/{milter.process.pid}/task")]
+        assert len(tasks) >= 3
+        for task in tasks:
+            if task != milter.process.pid:
+                ctypes.CDLL(None).tgkill(milter.process.pid, task, number)
+        assert session.rcpt("<a@d.example>").do == CONTINUE
     with milter.session() as session:
         assert session.mail(SENDER).do == CONTINUE
     assert milter.process.poll() is None
