@@ -17,6 +17,9 @@
 
 #define RESOLV_CONF	"/etc/resolv.conf"
 #define LOOK_EVERY_MS	1000	/* at resolv.conf */
+#define REVIVE_MS	1000	/* from one dead engine to the next, then twice as long ... */
+#define REVIVE_MOST_MS	(32 * 1000)	/* ... up to this: each may be left behind */
+#define REVIVED_MS	(60 * 1000)	/* after which the last one is history */
 
 struct shared_engine *
 resolver_switch(struct resolver *resolver, struct shared_engine *engine, enum resolver_path path)
@@ -202,6 +205,40 @@ follow_resolv_conf(struct resolver *resolver)
 	return begin_anew(resolver, engine, &servers);
 }
 
+/* With the lock held. An engine whose libunbound has stopped never answers again. */
+static struct shared_engine *
+revive(struct resolver *resolver)
+{
+	struct shared_engine *engine;
+	char why[200] = "";
+	int64_t at = clock_monotonic_ms();
+
+	if (resolver->stop || at < resolver->next_revival_ms || !shared_is_dead(resolver->engine))
+		return NULL;
+	resolver->revival_ms *= 2;
+	if (resolver->revival_ms == 0 || at - resolver->next_revival_ms >= REVIVED_MS)
+		resolver->revival_ms = REVIVE_MS;
+	else if (resolver->revival_ms > REVIVE_MOST_MS)
+		resolver->revival_ms = REVIVE_MOST_MS;
+	resolver->next_revival_ms = at + resolver->revival_ms;
+	engine = shared_new(resolver->conf, &resolver->servers, resolver->path, false, why,
+	    sizeof(why));
+	if (engine == NULL) {
+		log_message(LOG_LEVEL_ERROR, "dns", "no name can be resolved: %s", why);
+		return NULL;
+	}
+	return resolver_switch(resolver, engine, resolver->path);
+}
+
+/* With the lock held, before a question. Returns an engine to free, or NULL. */
+static struct shared_engine *
+renew(struct resolver *resolver)
+{
+	struct shared_engine *retired = follow_resolv_conf(resolver);
+
+	return retired != NULL ? retired : revive(resolver);
+}
+
 /* With the lock held, which is released meanwhile. */
 static void
 ask_shared(struct resolver *resolver, struct shared_engine *shared, struct arena *arena,
@@ -219,6 +256,19 @@ ask_shared(struct resolver *resolver, struct shared_engine *shared, struct arena
 	pthread_mutex_unlock(&resolver->lock);
 	shared_free(retired);
 	pthread_mutex_lock(&resolver->lock);
+}
+
+/* With the lock held. true: the answers should wait for the self-test. */
+static bool
+watch_answers(struct resolver *resolver, const struct dns_question *questions, size_t count)
+{
+	int64_t due_ms = resolver->watch.due_ms;
+	bool waits = resolver_watch_answers(&resolver->watch, resolver->health, questions, count,
+	    clock_monotonic_ms());
+
+	if (waits || resolver->watch.due_ms != due_ms)
+		pthread_cond_broadcast(&resolver->changed);
+	return waits;
 }
 
 /* Repeats bogus questions at the engine that has replaced the earlier one. */
@@ -250,16 +300,12 @@ resolver_ask(struct resolver *resolver, struct arena *arena, struct dns_question
 	unsigned engines;
 
 	pthread_mutex_lock(&resolver->lock);
-	retired = follow_resolv_conf(resolver);
+	retired = renew(resolver);
 	engines = resolver->engines;
 	deadline = deadline_earlier(deadline, deadline_in(resolver->conf->dns.timeout));
 	ask_shared(resolver, resolver->engine, arena, questions, count, deadline);
-	if (engines == resolver->engines &&
-	    resolver_watch_answers(&resolver->watch, resolver->health, questions, count,
-		clock_monotonic_ms())) {
-		pthread_cond_broadcast(&resolver->changed);
+	if (engines == resolver->engines && watch_answers(resolver, questions, count))
 		resolver_test_await(resolver, deadline);
-	}
 	if (engines != resolver->engines)
 		ask_again(resolver, arena, questions, count, deadline);
 	pthread_mutex_unlock(&resolver->lock);
@@ -272,7 +318,7 @@ resolver_want(struct resolver *resolver, const char *name, enum dns_type type)
 	struct shared_engine *shared, *replaced, *retired;
 
 	pthread_mutex_lock(&resolver->lock);
-	replaced = follow_resolv_conf(resolver);
+	replaced = renew(resolver);
 	shared = resolver->engine;
 	shared->users++;
 	pthread_mutex_unlock(&resolver->lock);
@@ -294,7 +340,7 @@ freshen(struct resolver *resolver, int64_t interval_ms)
 	char why[200];
 
 	if (resolver->stop ||
-	    (old != NULL && !resolver->fresh_is_stale &&
+	    (old != NULL && !resolver->fresh_is_stale && !shared_is_dead(old) &&
 		clock_monotonic_ms() - old->made_ms < interval_ms))
 		return NULL;
 	resolver->fresh = shared_new(resolver->conf, &resolver->servers, resolver->path, true, why,

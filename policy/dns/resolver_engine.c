@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,13 +37,21 @@
 #define PORTS_MIN	16
 #define PORTS_EACH	2	/* for a question: one of its own, and those of its zone's keys */
 #define NEEDED	24	/* descriptors of a new context, and some */
+#define LOCAL_NAME	"stsgate.invalid"	/* libunbound answers by itself (RFC 6761) */
 #define WARM_MS	2000	/* for an answer that takes no server */
+#define ECHO_MS	1500	/* for the same at the end ... */
+#define ENDING_MS	2000	/* ... and for the thread to end */
 
 struct resolver_engine {
 	struct ub_ctx *ctx;
 	int end;	/* eventfd: readable when the thread is to end */
 	bool running;
 	pthread_t thread;
+	atomic_bool dead;	/* libunbound has stopped and does not call back */
+	bool echoed;	/* libunbound answered at the end; the thread's own until it has ended */
+	bool ended;	/* the thread; under the lock */
+	pthread_cond_t ending;
+	LIST_ENTRY(resolver_engine) link;	/* among those left behind */
 
 	struct resolver_turns *turns;
 	pthread_mutex_t lock;
@@ -53,6 +62,10 @@ struct resolver_engine {
 /* Contexts share some locks inside libunbound, which are made with the first one and destroyed with
  * whichever ends: contexts come and go one at a time. */
 static pthread_mutex_t contexts = PTHREAD_MUTEX_INITIALIZER;
+
+/* A context that does not answer cannot be deleted: that would wait for its thread for ever. */
+static LIST_HEAD(, resolver_engine) left_behind = LIST_HEAD_INITIALIZER(left_behind);
+static pthread_mutex_t left_behind_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* One question in flight. It has a place among the turns and a reference on its batch until
  * libunbound answers, possibly long after the caller has left: it has no way to cancel a
@@ -295,7 +308,9 @@ collect(struct arena *arena, const struct batch *batch, const struct slot *slot,
 
 	*answer = (struct dns_answer){ 0 };
 	set_canonical(answer, question->name);
-	if (slot->name == NULL)
+	if (slot->name == NULL && batch->engine->dead)
+		fail_here(answer, "the resolver library has stopped");
+	else if (slot->name == NULL)
 		fail_here(answer, "this stsgate has too many look-ups under way");
 	else if (slot->done && slot->result == NULL)
 		fail_here(answer, "the resolver did not accept the query");
@@ -335,29 +350,72 @@ resolver_engine_want(struct resolver_engine *engine, const char *name, enum dns_
 	batch_release(batch);
 }
 
-/* Lets libunbound call answered() until it is stopped. */
+bool
+resolver_engine_is_dead(const struct resolver_engine *engine)
+{
+	return engine->dead;
+}
+
+/* Waits, and lets libunbound, whose descriptor is the first, call answered(). */
+static int
+serve(struct resolver_engine *engine, struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+	int ready = poll(fds, count, timeout_ms);
+
+	if (ready < 0 && errno != EINTR)
+		return UB_PIPE;
+	if (ready <= 0) {
+		for (nfds_t i = 0; i < count; i++)
+			fds[i].revents = 0;
+		return UB_NOERROR;
+	}
+	return fds[0].revents == 0 ? UB_NOERROR : ub_process(engine->ctx);
+}
+
+static void
+echoed(void *context, int error, struct ub_result *result)
+{
+	struct resolver_engine *engine = context;
+
+	engine->echoed = error == UB_NOERROR;
+	ub_resolve_free(result);
+}
+
+/* Asks for a name that libunbound answers by itself, without a turn: none may be left. */
+static void
+await_echo(struct resolver_engine *engine, struct pollfd *fd)
+{
+	struct deadline deadline = deadline_in(ECHO_MS);
+	int id, error;
+
+	error = ub_resolve_async(engine->ctx, LOCAL_NAME, DNS_A, CLASS_IN, engine, echoed, &id);
+	while (error == UB_NOERROR && !engine->echoed && !deadline_passed(deadline))
+		error = serve(engine, fd, 1, (int)deadline_left_ms(deadline));
+}
+
+/* Runs until it is stopped. */
 static void *
 engine_run(void *context)
 {
 	struct resolver_engine *engine = context;
 	struct pollfd fds[] = { { .fd = ub_fd(engine->ctx), .events = POLLIN },
 		{ .fd = engine->end, .events = POLLIN } };
-	int error;
+	int error = UB_NOERROR;
 
-	while (fds[1].revents == 0) {
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			break;
-		if (fds[0].revents == 0)
-			continue;
-		error = ub_process(engine->ctx);
-		if (error != UB_NOERROR) {
-			log_message(LOG_LEVEL_ERROR, "dns",
-			    "libunbound stopped (%s): no name can "
-			    "be resolved until stsgated is restarted",
-			    ub_strerror(error));
-			break;
-		}
+	while (error == UB_NOERROR && fds[1].revents == 0)
+		error = serve(engine, fds, 2, -1);
+	if (error != UB_NOERROR) {
+		log_message(LOG_LEVEL_ERROR, "dns", "libunbound has stopped (%s)",
+		    ub_strerror(error));
+		engine->dead = true;
+		resolver_engine_stop(engine);	/* no answer will come */
 	}
+	if (!engine->dead)
+		await_echo(engine, fds);
+	pthread_mutex_lock(&engine->lock);
+	engine->ended = true;
+	pthread_cond_signal(&engine->ending);
+	pthread_mutex_unlock(&engine->lock);
 	return NULL;
 }
 
@@ -413,11 +471,11 @@ ports(void)
 
 /* libunbound begins its thread with the first question, and its event loop ends the process when
  * descriptors have run out: so the first question is sent at once, while there are some, for a name
- * that libunbound answers by itself (RFC 6761). */
+ * that libunbound answers by itself. */
 static bool
 is_warm(struct resolver_engine *engine)
 {
-	struct dns_question question = { .name = "stsgate.invalid", .type = DNS_A };
+	struct dns_question question = { .name = LOCAL_NAME, .type = DNS_A };
 	struct arena *arena = arena_new();
 	bool warm;
 
@@ -450,7 +508,7 @@ set_up(struct resolver_engine *engine, const struct conf *conf,
 	/* Anything that is wrong comes out when the context is finalised: now, not at the first
 	 * question. Taking away a local zone that is not there does that and no more. */
 	*step = "the trust anchors (are the files readable DS or DNSKEY records?)";
-	return ub_ctx_zone_remove(engine->ctx, "stsgate.invalid.");
+	return ub_ctx_zone_remove(engine->ctx, LOCAL_NAME ".");
 }
 
 struct resolver_engine *
@@ -469,6 +527,7 @@ resolver_engine_new(const struct conf *conf, const struct resolver_servers *serv
 	engine->end = -1;
 	engine->turns = resolver_turns_new(ports() / PORTS_EACH);
 	pthread_mutex_init(&engine->lock, NULL);
+	thread_condition(&engine->ending);
 	LIST_INIT(&engine->batches);
 	pthread_mutex_lock(&contexts);
 	engine->ctx = ub_ctx_create();
@@ -493,24 +552,56 @@ resolver_engine_new(const struct conf *conf, const struct resolver_servers *serv
 	}
 	/* Its thread did not come up, and cannot be waited for. */
 	snprintf(why, why_room, "the resolver library does not answer");
-	engine->ctx = NULL;
+	engine->dead = true;
 fail:
 	resolver_engine_free(engine);
 	return NULL;
+}
+
+/* true: the thread has ended, and libunbound still answered. */
+static bool
+end_thread(struct resolver_engine *engine)
+{
+	struct deadline deadline = deadline_in(ENDING_MS);
+	struct timespec until = deadline_timespec(deadline);
+	uint64_t one = 1;
+	bool good;
+
+	while (write(engine->end, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+	pthread_mutex_lock(&engine->lock);
+	while (!engine->ended && !deadline_passed(deadline))
+		pthread_cond_timedwait(&engine->ending, &engine->lock, &until);
+	good = engine->ended && engine->echoed;
+	pthread_mutex_unlock(&engine->lock);
+	if (good)
+		pthread_join(engine->thread, NULL);
+	else
+		pthread_detach(engine->thread);
+	return good;
+}
+
+static void
+leave_behind(struct resolver_engine *engine)
+{
+	log_message(LOG_LEVEL_WARNING, "dns",
+	    "a context of libunbound does not answer and is "
+	    "left behind");
+	pthread_mutex_lock(&left_behind_lock);
+	LIST_INSERT_HEAD(&left_behind, engine, link);
+	pthread_mutex_unlock(&left_behind_lock);
 }
 
 void
 resolver_engine_free(struct resolver_engine *engine)
 {
 	struct batch *batch;
-	uint64_t one = 1;
 
 	if (engine == NULL)
 		return;
-	if (engine->running) {
-		while (write(engine->end, &one, sizeof(one)) < 0 && errno == EINTR)
-			;
-		pthread_join(engine->thread, NULL);
+	if (engine->running && !end_thread(engine)) {
+		leave_behind(engine);
+		return;
 	}
 	pthread_mutex_lock(&contexts);
 	ub_ctx_delete(engine->ctx);
@@ -519,6 +610,7 @@ resolver_engine_free(struct resolver_engine *engine)
 		batch_destroy(batch);	/* no more callbacks */
 	if (engine->end >= 0)
 		close(engine->end);
+	pthread_cond_destroy(&engine->ending);
 	pthread_mutex_destroy(&engine->lock);
 	resolver_turns_free(engine->turns);
 	free(engine);

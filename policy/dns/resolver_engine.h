@@ -26,7 +26,11 @@ struct resolver_engine *resolver_engine_new(const struct conf *conf,
     size_t why_room);
 /* Ends all waiting, now and from now on: what has no answer yet is DNS_FAILED. */
 void resolver_engine_stop(struct resolver_engine *engine);
-void resolver_engine_free(struct resolver_engine *engine);	/* no question may be running */
+/* No question may be running. A context that no longer answers is left in memory, so that this ends
+ * within seconds. */
+void resolver_engine_free(struct resolver_engine *engine);
+/* libunbound has stopped: every question fails at once from now on. Any thread. */
+bool resolver_engine_is_dead(const struct resolver_engine *engine);
 
 /* Asks all questions side by side; what has no answer at the deadline is DNS_FAILED. Any thread. */
 void resolver_engine_ask(struct resolver_engine *engine, struct arena *arena,

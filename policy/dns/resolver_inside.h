@@ -32,6 +32,7 @@ struct shared_engine {
 /* NULL with why. small: little is kept, and no answers. */
 struct shared_engine *shared_new(const struct conf *conf, const struct resolver_servers *servers,
     enum resolver_path path, bool small, char *why, size_t why_room);
+bool shared_is_dead(const struct shared_engine *shared);
 void shared_stop(struct shared_engine *shared);	/* NULL is allowed */
 /* With the resolver's lock held. Gives what is to be freed, without the lock, or NULL. */
 struct shared_engine *shared_release(struct shared_engine *shared);
@@ -57,6 +58,8 @@ struct resolver {
 	enum resolver_path path;	/* of engine */
 	struct resolver_file resolv_conf_seen;
 	int64_t next_look_ms;	/* at resolv.conf */
+	int64_t next_revival_ms, revival_ms;	/* of an engine that is dead: when, and how long
+						   after the last */
 	enum resolver_health health;
 	char why[RESOLVER_WHY_MAX];	/* what the self-test has seen, unless all is well */
 	struct resolver_watch watch;

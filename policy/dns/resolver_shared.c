@@ -34,6 +34,13 @@ fail:
 	return NULL;
 }
 
+bool
+shared_is_dead(const struct shared_engine *shared)
+{
+	return resolver_engine_is_dead(shared->engine) ||
+	    (shared->servers != NULL && resolver_engine_is_dead(shared->servers));
+}
+
 void
 shared_stop(struct shared_engine *shared)
 {

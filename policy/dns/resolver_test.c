@@ -6,7 +6,9 @@
 /*
  * The self-test of a resolver: do answers of the configured servers validate, and if not, those
  * from the root? It is made with engines of its own, since one that answers remembers for a
- * minute which keys did not validate, and for hours which did.
+ * minute which keys did not validate, and for hours which did. When look-ups failed in a row and a
+ * fresh engine validates, the engine that answers is tested too: libunbound can stop answering
+ * after it was refused memory.
  */
 #include "config.h"
 
@@ -32,7 +34,7 @@ enum probe_result {
 struct findings {
 	unsigned server_lists, engines;	/* that the resolver had when it began */
 	enum probe_result servers, around;	/* fresh engines */
-	bool stale;	/* the engine that answers still holds what was bogus */
+	bool stale;	/* the engine that answers remembers bogus keys, or does not answer */
 	char why[RESOLVER_WHY_MAX];
 };
 
@@ -120,7 +122,8 @@ static void
 find(struct resolver *resolver, struct findings *findings)
 {
 	char why[RESOLVER_WHY_MAX] = "";
-	bool good;
+	bool good, doubted = resolver_watch_doubts_engine(&resolver->watch);
+	enum probe_result answering;
 
 	*findings = (struct findings){ .server_lists = resolver->server_lists,
 		.engines = resolver->engines,
@@ -133,9 +136,10 @@ find(struct resolver *resolver, struct findings *findings)
 	good = findings->servers == PROBE_GOOD
 	    ? resolver->path == RESOLVER_BY_SERVERS
 	    : findings->around == PROBE_GOOD && resolver->path == RESOLVER_AROUND;
-	if (good && resolver->watch.bogus > 0) {
+	if (good && (doubted || resolver->watch.bogus > 0)) {
 		resolver->engine->users++;
-		findings->stale = probe(resolver, resolver->engine, why) == PROBE_BOGUS;
+		answering = probe(resolver, resolver->engine, why);
+		findings->stale = answering == PROBE_BOGUS || (doubted && answering != PROBE_GOOD);
 	}
 }
 
@@ -197,8 +201,8 @@ set_health(struct resolver *resolver, enum resolver_health health, const char *w
 		    resolver->servers.count > 0 ? resolver->servers.at[0] : "root", why);
 }
 
-/* With the lock held: by this path, and by an engine that remembers nothing bogus. retired is to be
- * freed. false: it cannot be made, and all stays as it is. */
+/* With the lock held: by this path, and by an engine that answers and remembers nothing bogus.
+ * retired is to be freed. false: it cannot be made, and all stays as it is. */
 static bool
 take_path(struct resolver *resolver, const struct findings *findings, enum resolver_path path,
     struct shared_engine **retired)

@@ -42,7 +42,7 @@ resolver_watch_tested(struct resolver_watch *watch, enum resolver_health health,
 	int64_t wait_ms = GOOD_MS;
 
 	watch->tested_ms = now_ms;
-	watch->bogus = watch->failed = 0;
+	watch->bogus = watch->failed = watch->unasked = 0;
 	switch (health) {
 	case RESOLVER_VALIDATES:
 	case RESOLVER_UNANCHORED:
@@ -66,7 +66,7 @@ count(struct resolver_watch *watch, enum dns_state state)
 	switch (state) {
 	case DNS_SECURE:
 	case DNS_INSECURE:
-		watch->failed = 0;
+		watch->failed = watch->unasked = 0;
 		break;
 	case DNS_BOGUS:
 		watch->bogus++;
@@ -78,6 +78,12 @@ count(struct resolver_watch *watch, enum dns_state state)
 }
 
 bool
+resolver_watch_doubts_engine(const struct resolver_watch *watch)
+{
+	return watch->failed >= FREQUENT || watch->unasked >= FREQUENT;
+}
+
+bool
 resolver_watch_answers(struct resolver_watch *watch, enum resolver_health health,
     const struct dns_question *questions, size_t answers, int64_t now_ms)
 {
@@ -85,8 +91,10 @@ resolver_watch_answers(struct resolver_watch *watch, enum resolver_health health
 	bool bogus = false, wanted;
 
 	for (size_t i = 0; i < answers; i++) {
-		if (questions[i].answer.not_asked)	/* which says nothing about the servers */
+		if (questions[i].answer.not_asked) {	/* which says nothing about the servers */
+			watch->unasked++;
 			continue;
+		}
 		count(watch, questions[i].answer.state);
 		bogus = bogus || questions[i].answer.state == DNS_BOGUS;
 	}

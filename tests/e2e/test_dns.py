@@ -3,7 +3,9 @@
 """DNS that fails, lies or is slow; private addresses; the three modes."""
 
 import json
+import pathlib
 import socket
+import subprocess
 import time
 
 import pytest
@@ -473,3 +475,25 @@ def test_forged_answers_in_an_unsigned_zone_are_believed(net, mta):
     net.dns.fault(victim.name, "MX", Forged(f"1 {other.host.name}."))
     assert mta.deliver(address(victim)).only.short == "250 2.0.0"
     assert_arrived(other)
+
+
+@pytest.mark.no_sanitizer   # which has a malloc() of its own
+def test_names_are_resolved_again_after_libunbound_lacked_memory(net):
+    """Its contexts have stopped for good: new ones replace them, and none delays the end."""
+    mta = net.daemons.make()
+    library, lacks = mta.directory / "no_memory_for_answers.so", mta.directory / "no-memory"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library,
+                    pathlib.Path(__file__).with_name("no_memory_for_answers.c")], check=True)
+    mta.start(prefix=["env", f"LD_PRELOAD={library}", f"NO_MEMORY={lacks}"])
+    domains = [net.domain(policy="enforce") for _ in range(4)]
+    assert mta.deliver(address(domains[0])).only.short == "250 2.0.0"
+    lacks.touch()
+    for domain in domains[1:]:
+        assert_reply(mta.deliver(address(domain)).only, "451 4.4.3")
+        assert not domain.host.connections
+    lacks.unlink()
+    for domain in domains[1:]:
+        wait_until(lambda: mta.deliver(address(domain)).only.short == "250 2.0.0", 30, "recovery")
+        assert_arrived(domain)
+    assert mta.stop(10) == 0
+    net.daemons.discard(mta)

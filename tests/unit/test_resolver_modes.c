@@ -14,7 +14,8 @@
  *
  * Whether one drops DNSSEC is a matter of the moment: heals, and strips, say otherwise. Names that
  * begin with "only" exist at the servers alone, those that begin with "no" nowhere, and the servers
- * fail for those that begin with "fail".
+ * fail for those that begin with "fail". No answer comes for "lost", nor from an engine that was
+ * made before silence fell.
  */
 #include "config.h"
 
@@ -36,12 +37,14 @@
 struct resolver_engine {
 	char server[RESOLVER_SERVER_TEXT];
 	bool validates;
+	int number;	/* from 1, in the order in which they are made */
 	atomic_int asking;
 	atomic_bool stopped;
 };
 
 static atomic_bool root_validates, heals, strips;
 static atomic_int engines;	/* alive */
+static atomic_int made, silent, dead;	/* engines: so many, and up to these numbers */
 static atomic_int anchors_asked;
 
 struct resolver_engine *
@@ -57,8 +60,15 @@ resolver_engine_new(const struct conf *conf, const struct resolver_servers *serv
 	strcpy(engine->server,
 	    servers->count > 0 && path != RESOLVER_AROUND ? servers->at[0] : "root");
 	engine->validates = path != RESOLVER_UNVALIDATED;
+	engine->number = ++made;
 	engines++;
 	return engine;
+}
+
+bool
+resolver_engine_is_dead(const struct resolver_engine *engine)
+{
+	return engine->number <= dead;
 }
 
 void
@@ -101,6 +111,7 @@ exists(const struct resolver_engine *engine, const char *name)
 
 /* Of whom the last question was asked, on the thread that asked. */
 static _Thread_local char asked_of[RESOLVER_SERVER_TEXT];
+static _Thread_local int asked_number;
 static struct dns_record record[] = { { (const uint8_t *)"", 0 } };
 
 /* "slow" is answered only after a while. */
@@ -119,6 +130,11 @@ resolver_engine_ask(struct resolver_engine *engine, struct arena *arena,
 		questions[i].answer.records = record;
 		strcpy(questions[i].answer.canonical, questions[i].name);
 		strcpy(asked_of, engine->server);
+		asked_number = engine->number;
+		if (strcmp(questions[i].name, "lost") == 0 || engine->number <= silent ||
+		    engine->number <= dead)
+			questions[i].answer = (struct dns_answer){ .state = DNS_FAILED,
+				.not_asked = engine->number <= dead };
 		if (questions[i].type == DNS_SOA)
 			anchors_asked++;
 		if (!engine->validates && strncmp(questions[i].name, "fail", 4) == 0)
@@ -176,6 +192,7 @@ setup(void **state)
 	root_validates = true;
 	heals = strips = false;
 	anchors_asked = 0;
+	made = silent = dead = 0;
 	*state = fixture;
 	return 0;
 }
@@ -379,6 +396,61 @@ test_bogus_answers_are_given_after_a_test(void **state)
 	assert_int_equal(resolver_health(fixture->resolver), RESOLVER_RECURSES);
 }
 
+/* Names that cannot be found are no reason to take another engine, but its silence is: a fresh one
+ * validates meanwhile. */
+static void
+test_an_engine_that_falls_silent_is_replaced(void **state)
+{
+	struct fixture *fixture = *state;
+	struct deadline deadline = deadline_in(15 * 1000);
+	int number, tests;
+
+	start(fixture, DNS_MODE_FORWARD, "192.0.2.1");
+	assert_int_equal(health(fixture), RESOLVER_VALIDATES);
+	asked(fixture);
+	number = asked_number;
+	tests = anchors_asked;
+	while (anchors_asked < tests + 4 && !deadline_passed(deadline)) {
+		assert_int_equal(ask(fixture, "lost", DNS_MX)->state, DNS_FAILED);
+		usleep(100 * 1000);
+	}
+	assert_engines(1);
+	asked(fixture);
+	assert_int_equal(asked_number, number);
+	silent = made;
+	deadline = deadline_in(15 * 1000);
+	while (asked_number == number && !deadline_passed(deadline)) {
+		usleep(100 * 1000);
+		asked(fixture);
+	}
+	assert_int_not_equal(asked_number, number);
+	assert_int_equal(ask(fixture, "host.example", DNS_MX)->state, DNS_SECURE);
+	assert_int_equal(resolver_health(fixture->resolver), RESOLVER_VALIDATES);
+	assert_engines(1);
+}
+
+/* Without a self-test, too: the next question goes to another one. */
+static void
+test_an_engine_that_is_dead_is_replaced(void **state)
+{
+	struct fixture *fixture = *state;
+	struct dns_question question = { .name = "host.example", .type = DNS_TXT };
+
+	fixture->conf.dns.trust_anchors.count = 0;
+	start(fixture, DNS_MODE_FORWARD, "192.0.2.1");
+	resolver_ask_afresh(fixture->resolver, fixture->arena, &question, 60 * 1000,
+	    deadline_in(1000));
+	assert_int_equal(made, 2);
+	dead = made;
+	assert_int_equal(ask(fixture, "host.example", DNS_MX)->state, DNS_SECURE);
+	assert_int_equal(made, 3);
+	resolver_ask_afresh(fixture->resolver, fixture->arena, &question, 60 * 1000,
+	    deadline_in(1000));
+	assert_int_equal(question.answer.state, DNS_SECURE);
+	assert_int_equal(made, 4);
+	assert_engines(2);
+}
+
 static void
 test_no_way_validates(void **state)
 {
@@ -496,6 +568,8 @@ main(void)
 		TEST(test_broken_is_left_when_the_servers_work_again),
 		TEST(test_absence_while_the_servers_are_passed_by),
 		TEST(test_bogus_answers_are_given_after_a_test),
+		TEST(test_an_engine_that_falls_silent_is_replaced),
+		TEST(test_an_engine_that_is_dead_is_replaced),
 		TEST(test_no_way_validates),
 		TEST(test_silence_is_no_reason_to_pass_servers_by),
 		TEST(test_without_anchors),

@@ -111,6 +111,48 @@ test_before_the_first_test(void **state)
 	assert_false(resolver_watch_answers(&watch, RESOLVER_UNTESTED, &question, 1, START + 1));
 }
 
+/* Failures in a row, of any cause, until an answer comes. */
+static void
+test_when_the_engine_is_in_doubt(void **state)
+{
+	static const struct {
+		unsigned failed, unasked, secure, after;
+		bool doubted;
+	} rows[] = {
+		{ 0, 0, 0, 0, false },
+		{ 4, 4, 0, 0, false },
+		{ 5, 0, 0, 0, true },
+		{ 0, 5, 0, 0, true },
+		{ 9, 9, 1, 0, false },
+		{ 9, 9, 1, 4, false },
+		{ 9, 9, 1, 5, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct dns_question questions[32] = { 0 };
+		struct resolver_watch watch;
+		size_t count = 0;
+
+		resolver_watch_start(&watch, START);
+		resolver_watch_tested(&watch, RESOLVER_VALIDATES, START);
+		for (unsigned j = 0; j < rows[i].failed; j++)
+			questions[count++].answer.state = DNS_FAILED;
+		for (unsigned j = 0; j < rows[i].unasked; j++)
+			questions[count++].answer = (struct dns_answer){ .state = DNS_FAILED,
+				.not_asked = true };
+		for (unsigned j = 0; j < rows[i].secure; j++)
+			questions[count++].answer.state = DNS_SECURE;
+		for (unsigned j = 0; j < rows[i].after; j++)
+			questions[count++].answer.state = DNS_FAILED;
+		(void)resolver_watch_answers(&watch, RESOLVER_VALIDATES, questions, count, START);
+		if (resolver_watch_doubts_engine(&watch) != rows[i].doubted)
+			fail_msg("%zu", i);
+		resolver_watch_tested(&watch, RESOLVER_VALIDATES, START);
+		assert_false(resolver_watch_doubts_engine(&watch));
+	}
+}
+
 /* Local failures say nothing about the servers. */
 static void
 test_questions_that_were_not_asked(void **state)
@@ -139,6 +181,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_when_the_next_one_is_due),
 		cmocka_unit_test(test_questions_that_were_not_asked),
+		cmocka_unit_test(test_when_the_engine_is_in_doubt),
 		cmocka_unit_test(test_answers_that_call_for_a_test),
 		cmocka_unit_test(test_before_the_first_test),
 	};
