@@ -9,7 +9,7 @@
 #include "base/domain.h"
 #include "base/limits.h"
 #include "policy/plan.h"
-#include "policy/plan_make.h"
+#include "policy/plan_inside.h"
 
 static const char *const source_names[] = {
 	[SOURCE_NONE] = "none",

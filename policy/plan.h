@@ -17,9 +17,9 @@
 #include "base/arena.h"
 #include "base/reply.h"
 #include "base/conf/conf.h"
-#include "policy/attempt.h"
 #include "policy/facts.h"
 #include "policy/finding.h"
+#include "policy/proof.h"
 
 enum policy_source { SOURCE_NONE, SOURCE_STS, SOURCE_DANE, SOURCE_DESTINATION, SOURCE_SENDER };
 /* "none", "sts", "dane", "destination", "sender" */

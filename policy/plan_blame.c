@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "policy/plan_make.h"
+#include "policy/plan_inside.h"
 
 bool
 plan_is_own_fault(const struct facts *facts, enum dns_state state)

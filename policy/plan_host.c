@@ -8,7 +8,7 @@
 
 #include "base/domain.h"
 #include "base/limits.h"
-#include "policy/plan_make.h"
+#include "policy/plan_inside.h"
 
 #define DANE_NAMES_MAX	3
 #define DEMANDS_MAX	3	/* DANE's, MTA-STS's or the destination's, and the sender's */

@@ -13,7 +13,7 @@
 #include "base/domain.h"
 #include "base/x509.h"
 #include "policy/plan.h"
-#include "policy/plan_make.h"
+#include "policy/plan_inside.h"
 
 #define TLS_1_2	0x0303
 #define TLS_1_3	0x0304

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "policy/plan_make.h"
+#include "policy/plan_inside.h"
 
 #define LIST_ROOM	180	/* octets of a list of names in a reply of at most REPLY_LINE_MAX */
 

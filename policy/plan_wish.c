@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "policy/plan_make.h"
+#include "policy/plan_inside.h"
 
 bool
 plan_wish_lowers(const struct plan_rules *rules)

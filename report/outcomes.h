@@ -16,9 +16,9 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "policy/attempt.h"
 #include "policy/facts.h"
 #include "policy/plan.h"
+#include "policy/proof.h"
 #include "report/outcome.h"
 
 /* What became of the group. */

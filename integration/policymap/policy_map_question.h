@@ -17,7 +17,7 @@
 #include "base/deadline.h"
 #include "integration/policymap/plan_map.h"
 #include "integration/policymap/policy_map_answers.h"
-#include "integration/policymap/policy_map_flights.h"
+#include "integration/policymap/policy_map_lookups.h"
 
 /* What answering takes, for all sessions. */
 struct policy_map_desk {

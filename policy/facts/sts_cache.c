@@ -12,8 +12,8 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "policy/facts/cold_failure.h"
 #include "policy/facts/sts_cache_inside.h"
-#include "policy/facts/sts_grace.h"
 
 /* At the same time. One that waited for its turn among the HTTP requests would use up its time
  * there, and a policy host that was never asked would count as one that does not answer. */

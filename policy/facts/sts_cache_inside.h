@@ -5,19 +5,19 @@
 
 /*
  * What the parts of the policy cache share: sts_cache.c answers, sts_cache_txt.c reads TXT,
- * sts_cache_fly.c fetches and replaces, sts_cache_tick.c refreshes in the background and
+ * sts_cache_fetch.c fetches and replaces, sts_cache_maintain.c refreshes in the background and
  * sts_cache_list.c shows what there is. For these alone.
  */
 #ifndef POLICY_FACTS_STS_CACHE_INSIDE_H
 #define POLICY_FACTS_STS_CACHE_INSIDE_H
 
 #include "base/conf/conf_now.h"
+#include "policy/facts/sts_backoff.h"
 #include "policy/facts/sts_cache.h"
 #include "policy/facts/sts_clock.h"
-#include "policy/facts/sts_flights.h"
-#include "policy/facts/sts_notes.h"
+#include "policy/facts/sts_fetches.h"
 #include "policy/facts/sts_outage.h"
-#include "policy/facts/sts_shelf.h"
+#include "policy/facts/sts_store.h"
 
 /* The settings of the cache; they may change at any time. */
 struct sts_rules {

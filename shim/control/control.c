@@ -19,10 +19,10 @@
 #include "base/limits.h"
 #include "base/thread.h"
 #include "shim/control/control.h"
+#include "shim/control/control_clients.h"
 #include "shim/control/control_path.h"
 #include "shim/control/control_routes.h"
 #include "shim/control/control_stream.h"
-#include "shim/control/control_visitors.h"
 
 #define IDLE_MS	10000
 #define ANSWER_MS	(40 * 60 * 1000)	/* more than any answer takes */

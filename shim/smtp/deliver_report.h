@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "policy/attempt.h"
+#include "policy/proof.h"
 #include "shim/smtp/visit.h"
 
 struct deliver_report {

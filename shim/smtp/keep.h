@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #include "base/ip.h"
-#include "policy/attempt.h"
+#include "policy/proof.h"
 #include "shim/smtp/slots.h"
 #include "shim/smtp/smtp_client.h"
 

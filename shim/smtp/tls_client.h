@@ -22,7 +22,7 @@
 #include "base/deadline.h"
 #include "base/stream.h"
 #include "base/conf/conf.h"
-#include "policy/attempt.h"
+#include "policy/proof.h"
 #include "policy/tlsa.h"
 
 struct tls_client;

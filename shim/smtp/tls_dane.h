@@ -11,7 +11,7 @@
 #ifndef SHIM_SMTP_TLS_DANE_H
 #define SHIM_SMTP_TLS_DANE_H
 
-#include "policy/attempt.h"
+#include "policy/proof.h"
 #include "shim/smtp/tls_client.h"
 
 struct tls_dane;

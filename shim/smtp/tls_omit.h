@@ -12,7 +12,7 @@
 #ifndef SHIM_SMTP_TLS_OMIT_H
 #define SHIM_SMTP_TLS_OMIT_H
 
-#include "policy/attempt.h"
+#include "policy/proof.h"
 
 struct tls_wish;
 

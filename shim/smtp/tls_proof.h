@@ -13,7 +13,7 @@
 
 #include <stddef.h>
 
-#include "policy/attempt.h"
+#include "policy/proof.h"
 #include "shim/smtp/tls_chains.h"
 
 /* The trusted roots. */

@@ -18,8 +18,8 @@
 #include "base/ip.h"
 #include "base/reply.h"
 #include "base/conf/conf.h"
-#include "policy/attempt.h"
 #include "policy/plan.h"
+#include "policy/proof.h"
 #include "shim/message/txn.h"
 #include "shim/smtp/deliver.h"
 

@@ -22,7 +22,7 @@
 
 #include "base/log.h"
 #include "base/store/store.h"
-#include "policy/facts/sts_shelf.h"
+#include "policy/facts/sts_store.h"
 
 #define LOOKUPS	200000
 #define ROUNDS	5

@@ -17,8 +17,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "policy/facts/sts_grace.h"
-#include "policy/facts/sts_notes.h"
+#include "policy/facts/cold_failure.h"
+#include "policy/facts/sts_backoff.h"
 #include "policy/facts/sts_outage.h"
 
 #define T	1700000000

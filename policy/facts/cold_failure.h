@@ -8,8 +8,8 @@
  * remembered in the store, so that a restart does not reset them; any answer ends them, and so do
  * 24 hours without a failure, or 14 days once the look-up was given up. Any thread.
  */
-#ifndef POLICY_FACTS_STS_GRACE_H
-#define POLICY_FACTS_STS_GRACE_H
+#ifndef POLICY_FACTS_COLD_FAILURE_H
+#define POLICY_FACTS_COLD_FAILURE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -11,8 +11,8 @@
  * closed too: libmicrohttpd 1.0 cannot change the time-out of one connection. Descriptors stay
  * their owner's, and are only shut down. Any thread.
  */
-#ifndef SHIM_CONTROL_CONTROL_VISITORS_H
-#define SHIM_CONTROL_CONTROL_VISITORS_H
+#ifndef SHIM_CONTROL_CONTROL_CLIENTS_H
+#define SHIM_CONTROL_CONTROL_CLIENTS_H
 
 #include <stdbool.h>
 #include <stdint.h>

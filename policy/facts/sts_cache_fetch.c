@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "policy/facts/sts_cache_inside.h"
-#include "policy/facts/sts_fetch.h"
+#include "policy/facts/sts_https.h"
 
 #define BACKOFF_DOUBLINGS	6	/* retry-interval grows up to 64-fold */
 

@@ -14,7 +14,7 @@
 #include "base/metrics.h"
 #include "base/x509.h"
 #include "policy/dns/dns_data.h"
-#include "policy/facts/sts_fetch.h"
+#include "policy/facts/sts_https.h"
 
 #define STATUS_OK	200
 

@@ -6,8 +6,8 @@
 /*
  * The result of one connection, as plain values. The TLS code fills a proof and never decides.
  */
-#ifndef POLICY_ATTEMPT_H
-#define POLICY_ATTEMPT_H
+#ifndef POLICY_PROOF_H
+#define POLICY_PROOF_H
 
 #include <stdbool.h>
 #include <stdint.h>

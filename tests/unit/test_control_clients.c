@@ -15,7 +15,7 @@
 
 #include "base/deadline.h"
 #include "base/limits.h"
-#include "shim/control/control_visitors.h"
+#include "shim/control/control_clients.h"
 
 #define ROOM	(LIMIT_CONTROL_VISITORS + 2)
 #define IDLE_MS	60000

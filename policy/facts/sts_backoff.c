@@ -12,7 +12,7 @@
 
 #include "base/arena.h"
 #include "base/limits.h"
-#include "policy/facts/sts_notes.h"
+#include "policy/facts/sts_backoff.h"
 
 #define BUCKETS	4096
 

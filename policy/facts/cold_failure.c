@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "base/number.h"
-#include "policy/facts/sts_grace.h"
+#include "policy/facts/cold_failure.h"
 
 #define DAY_S	(24 * 3600)
 #define FORGET_S	DAY_S	/* without a failure */

@@ -8,8 +8,8 @@
  * own and continues when its callers have left; all callers for the domain meanwhile, and for a few
  * seconds after, share it. Any thread.
  */
-#ifndef INTEGRATION_POLICYMAP_POLICY_MAP_FLIGHTS_H
-#define INTEGRATION_POLICYMAP_POLICY_MAP_FLIGHTS_H
+#ifndef INTEGRATION_POLICYMAP_POLICY_MAP_LOOKUPS_H
+#define INTEGRATION_POLICYMAP_POLICY_MAP_LOOKUPS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "policy/facts/sts_record.h"
-#include "policy/facts/sts_shelf.h"
+#include "policy/facts/sts_store.h"
 
 #define STRIPES	64
 #define CHANGES	1024	/* counters of changes */

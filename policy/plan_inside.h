@@ -8,8 +8,8 @@
  * for one host, plan_verdict.c for the reply when no host is left, and plan_blame.c for the party
  * at fault for a DNS answer. Only for these.
  */
-#ifndef POLICY_PLAN_MAKE_H
-#define POLICY_PLAN_MAKE_H
+#ifndef POLICY_PLAN_INSIDE_H
+#define POLICY_PLAN_INSIDE_H
 
 #include "policy/plan.h"
 

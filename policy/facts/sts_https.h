@@ -7,8 +7,8 @@
  * Fetches https://mta-sts.DOMAIN/.well-known/mta-sts.txt (RFC 8461 3.3): names through our
  * resolver, verified WebPKI, no redirect, bounded in size and time. Any thread.
  */
-#ifndef POLICY_FACTS_STS_FETCH_H
-#define POLICY_FACTS_STS_FETCH_H
+#ifndef POLICY_FACTS_STS_HTTPS_H
+#define POLICY_FACTS_STS_HTTPS_H
 
 #include "base/arena.h"
 #include "base/deadline.h"

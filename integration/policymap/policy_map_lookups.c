@@ -13,7 +13,7 @@
 #include "base/session.h"
 #include "base/thread.h"
 #include "integration/policymap/plan_map.h"
-#include "integration/policymap/policy_map_flights.h"
+#include "integration/policymap/policy_map_lookups.h"
 
 #define STACK	(256 * 1024)
 #define BUCKETS	256	/* of domains */

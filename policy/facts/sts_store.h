@@ -8,8 +8,8 @@
  * Beside each lies when it is due for its next refresh. Any thread; changes to one domain happen
  * one after the other, so that none is lost.
  */
-#ifndef POLICY_FACTS_STS_SHELF_H
-#define POLICY_FACTS_STS_SHELF_H
+#ifndef POLICY_FACTS_STS_STORE_H
+#define POLICY_FACTS_STS_STORE_H
 
 #include <stdbool.h>
 #include <stddef.h>

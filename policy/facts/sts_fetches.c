@@ -11,7 +11,7 @@
 #include <sys/queue.h>
 
 #include "base/thread.h"
-#include "policy/facts/sts_flights.h"
+#include "policy/facts/sts_fetches.h"
 
 #define BUCKETS	1024
 #define FLIGHT_STACK	(256 * 1024)

@@ -8,8 +8,8 @@
  * repeated too soon. Bounded: the least recently used note is dropped first, and then an action may
  * be repeated too early. Any thread.
  */
-#ifndef POLICY_FACTS_STS_NOTES_H
-#define POLICY_FACTS_STS_NOTES_H
+#ifndef POLICY_FACTS_STS_BACKOFF_H
+#define POLICY_FACTS_STS_BACKOFF_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -7,8 +7,8 @@
  * Policy fetches on their way: one for a domain at a time, each on a thread of its own and under
  * its own deadline, so that a waiting caller may leave without effect on the others. Any thread.
  */
-#ifndef POLICY_FACTS_STS_FLIGHTS_H
-#define POLICY_FACTS_STS_FLIGHTS_H
+#ifndef POLICY_FACTS_STS_FETCHES_H
+#define POLICY_FACTS_STS_FETCHES_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,7 +43,7 @@ struct flight {
 	struct finding finding;
 	char why[200];
 	const char *served;	/* what came instead of a policy, or NULL */
-	/* Of sts_flights.c alone. */
+	/* Of sts_fetches.c alone. */
 	struct flight_state *state;
 };
 

@@ -13,7 +13,7 @@
 #include "base/deadline.h"
 #include "base/limits.h"
 #include "base/thread.h"
-#include "shim/control/control_visitors.h"
+#include "shim/control/control_clients.h"
 
 #define THREAD_STACK	(64 * 1024)
 
