@@ -78,7 +78,7 @@
 #define LIMIT_HTTP_TRANSFERS	200
 #define LIMIT_CONTROL_HEADER	(16 * 1024)	/* the request line and its fields */
 #define LIMIT_CONTROL_BODY	(16 * 1024 * 1024)
-#define LIMIT_CONTROL_VISITORS	128	/* connections to one control listener */
+#define LIMIT_CONTROL_CLIENTS	128	/* connections to one control listener */
 #define LIMIT_CONTROL_OF_ONE	32	/* of them, from one user */
 #define LIMIT_TLS_CHAIN	10	/* intermediate certificates */
 #define LIMIT_TLS_CHAINS	1024	/* remembered as verified */
@@ -92,7 +92,7 @@
 #define LIMIT_MAP_LINE	1024	/* a line query, with its end */
 #define LIMIT_MAP_PIPELINED	64	/* questions looked up side by side for one connection */
 #define LIMIT_MAP_GATHERS	200	/* domains looked up at a time for all connections */
-#define LIMIT_MAP_FLIGHTS	2000	/* with those that wait, and those kept for seconds */
+#define LIMIT_MAP_LOOKUPS	2000	/* with those that wait, and those kept for seconds */
 /* between questions: Sendmail keeps its connection */
 #define LIMIT_MAP_IDLE_MS	(60 * 60 * 1000)
 #define LIMIT_MAP_STALL_MS	(60 * 1000)	/* in a question, or to take an answer */

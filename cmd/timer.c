@@ -50,7 +50,7 @@ timer_run(void *context)
 	struct deadline next = deadline_in(0);
 
 	while (!stopped_before(timer, next)) {
-		next = deadline_in(sts_cache_tick(timer->cache, deadline_in(TICK_TIME_MS)));
+		next = deadline_in(sts_cache_maintain(timer->cache, deadline_in(TICK_TIME_MS)));
 		next = deadline_earlier(next, checkpoint);
 		if (deadline_passed(checkpoint)) {
 			store_checkpoint(timer->store);

@@ -55,7 +55,7 @@ struct plan_host;
 
 /* One new connection that came as far as an answer to EHLO: a session of RFC 8460. A kept
  * connection that is used again, and the retry in plaintext, are none. */
-struct attempt {
+struct reported_session {
 	const struct plan_host *host;	/* of the plan it was made for, in the same arena */
 	struct ip to, from;	/* both ends of the connection */
 	bool has_from;

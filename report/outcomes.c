@@ -158,7 +158,7 @@ ip_text(const struct making *making, const struct ip *ip)
 /* A verdict on what a connection showed. */
 static void
 add_verdict(const struct making *making, struct session_outcome *session,
-    const struct attempt *attempt, const struct outcome_policy *policy,
+    const struct reported_session *attempt, const struct outcome_policy *policy,
     const struct finding *finding)
 {
 	struct outcome_failure *failure = add_outcome(making, session, policy, finding);
@@ -186,7 +186,8 @@ demand_of(const struct plan_host *host, enum policy_source source)
 /* The verdict of one demand, whatever the others say. */
 static void
 add_demanded(const struct making *making, struct session_outcome *session,
-    const struct attempt *attempt, const struct demand *demand, const struct outcome_policy *policy)
+    const struct reported_session *attempt, const struct demand *demand,
+    const struct outcome_policy *policy)
 {
 	struct demand tls = *demand;	/* without what is wrong whatever TLS shows */
 	struct finding finding;
@@ -208,7 +209,7 @@ add_demanded(const struct making *making, struct session_outcome *session,
 
 static void
 add_tlsa(const struct making *making, struct session_outcome *session,
-    const struct attempt *attempt)
+    const struct reported_session *attempt)
 {
 	const struct demand *demand = demand_of(attempt->host, SOURCE_DANE);
 	struct outcome_policy policy;
@@ -220,7 +221,8 @@ add_tlsa(const struct making *making, struct session_outcome *session,
 }
 
 static void
-add_sts(const struct making *making, struct session_outcome *session, const struct attempt *attempt)
+add_sts(const struct making *making, struct session_outcome *session,
+    const struct reported_session *attempt)
 {
 	const struct demand *demand = demand_of(attempt->host, SOURCE_STS);
 
@@ -233,7 +235,7 @@ add_sts(const struct making *making, struct session_outcome *session, const stru
 
 /* The outcome without any demand: is there TLS? */
 static struct finding
-judge_opportunistic(const struct making *making, const struct attempt *attempt)
+judge_opportunistic(const struct making *making, const struct reported_session *attempt)
 {
 	struct plan plan = *making->of->plan;
 	struct plan_host host = *attempt->host;
@@ -248,7 +250,7 @@ judge_opportunistic(const struct making *making, const struct attempt *attempt)
 
 static void
 add_no_policy(const struct making *making, struct session_outcome *session,
-    const struct attempt *attempt)
+    const struct reported_session *attempt)
 {
 	const struct outcome_policy policy = { .type = OUTCOME_NO_POLICY,
 		.domain = session->domain };
@@ -267,7 +269,7 @@ is_our_fault(const struct proof *proof)
 }
 
 static void
-take_attempt(struct making *making, const struct attempt *attempt)
+take_attempt(struct making *making, const struct reported_session *attempt)
 {
 	struct session_outcome *session;
 

@@ -25,7 +25,7 @@
 struct outcomes_of {
 	const struct plan *plan;
 	const struct facts *facts;	/* that the plan was made from */
-	const struct attempt *attempts;	/* in the order in which they were made */
+	const struct reported_session *attempts;	/* in the order in which they were made */
 	size_t attempt_count;
 	bool reused;	/* a kept connection carried recipients: its session is counted already */
 	bool exhausted;	/* every host that could be tried was, and recipients are left over */

@@ -18,7 +18,14 @@
 #include "base/buf.h"
 
 /* one row in the name table each */
-enum store_table { STORE_POLICIES, STORE_DUE, STORE_GRACE, STORE_CLOCK, STORE_TALLY, STORE_OUTBOX };
+enum store_table {
+	STORE_POLICIES,
+	STORE_DUE,
+	STORE_COLD_FAILURES,
+	STORE_CLOCK,
+	STORE_TALLY,
+	STORE_OUTBOX
+};
 /* FAILED is logged where it happens */
 enum store_result { STORE_OK, STORE_ABSENT, STORE_FAILED };
 enum store_sync { STORE_SYNC, STORE_LAZY };	/* LAZY survives kill -9, not a power loss */

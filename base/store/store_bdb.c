@@ -52,7 +52,7 @@ struct store {
 static const char *const table_names[] = {
 	[STORE_POLICIES] = "policies",
 	[STORE_DUE] = "due",
-	[STORE_GRACE] = "grace",
+	[STORE_COLD_FAILURES] = "grace",
 	[STORE_CLOCK] = "clock",
 	[STORE_TALLY] = "tally",
 	[STORE_OUTBOX] = "outbox",

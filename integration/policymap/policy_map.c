@@ -28,7 +28,7 @@
 #define LOOK_MS	50	/* how often further questions are looked for during a look-up */
 
 struct policy_map {
-	struct policy_map_desk desk;
+	struct policy_map_service service;
 	struct session_pool *pool;
 };
 
@@ -41,7 +41,7 @@ struct talk {
 	size_t length;	/* octets in it */
 	size_t taken;	/* of them, as questions */
 	struct buf out;
-	struct question questions[LIMIT_MAP_PIPELINED];	/* not yet answered */
+	struct policy_map_question questions[LIMIT_MAP_PIPELINED];	/* not yet answered */
 	size_t count;
 };
 
@@ -103,7 +103,8 @@ next_question(struct talk *talk, const char **text, size_t *length)
 static void
 ask(struct talk *talk, const char *text, size_t length)
 {
-	question_ask(&talk->map->desk, text, length, false, &talk->questions[talk->count++]);
+	policy_map_question_ask(&talk->map->service, text, length, false,
+	    &talk->questions[talk->count++]);
 }
 
 /* Queries that have arrived meanwhile are looked up in parallel. */
@@ -125,13 +126,13 @@ take_more(struct talk *talk)
 
 /* Decided answers are sent before any wait. */
 static bool
-await_answer(struct talk *talk, const struct question *question)
+await_answer(struct talk *talk, const struct policy_map_question *question)
 {
-	struct policy_map_desk *desk = &talk->map->desk;
+	struct policy_map_service *service = &talk->map->service;
 	struct deadline look = { 0 };
 	bool there = true;
 
-	while (!question_wait(desk, question, look) && deadline_passed(look) &&
+	while (!policy_map_question_wait(service, question, look) && deadline_passed(look) &&
 	    !deadline_passed(question->deadline)) {
 		there = there && flush(talk);
 		if (!question->line)
@@ -145,14 +146,14 @@ await_answer(struct talk *talk, const struct question *question)
 static bool
 answer_questions(struct talk *talk)
 {
-	struct policy_map_desk *desk = &talk->map->desk;
+	struct policy_map_service *service = &talk->map->service;
 	bool there = true;
 
 	if (talk->count > 0)
 		session_pool_busy(talk->map->pool, true);
 	for (size_t i = 0; i < talk->count; i++) {
 		there = await_answer(talk, &talk->questions[i]) && there;
-		question_answer(desk, &talk->questions[i], &talk->out);
+		policy_map_question_answer(service, &talk->questions[i], &talk->out);
 	}
 	if (talk->count > 0)
 		session_pool_busy(talk->map->pool, false);
@@ -165,9 +166,9 @@ answer_questions(struct talk *talk)
 static bool
 take_question(struct talk *talk, const char *text, size_t length)
 {
-	struct policy_map_desk *desk = &talk->map->desk;
+	struct policy_map_service *service = &talk->map->service;
 
-	if (talk->count == 0 && question_answer_again(desk, text, length, &talk->out))
+	if (talk->count == 0 && policy_map_question_answer_again(service, text, length, &talk->out))
 		return talk->out.length < OUT_FULL || flush(talk);
 	ask(talk, text, length);
 	return talk->count < LIMIT_MAP_PIPELINED || answer_questions(talk);
@@ -235,7 +236,8 @@ serve_line(struct talk *talk)
 		talk->length = (size_t)(end - talk->in);
 	if (talk->length > 0 && talk->in[talk->length - 1] == '\r')
 		talk->length--;
-	question_ask(&talk->map->desk, talk->in, talk->length, true, &talk->questions[0]);
+	policy_map_question_ask(&talk->map->service, talk->in, talk->length, true,
+	    &talk->questions[0]);
 	talk->count = 1;
 	(void)answer_questions(talk);
 	/* To close with input unread would take the answer from a peer on TCP. */
@@ -283,9 +285,9 @@ policy_map_new(const struct gatherer *gatherer)
 {
 	struct policy_map *map = xcalloc(1, sizeof(*map));
 
-	map->desk = (struct policy_map_desk){ .gatherer = *gatherer,
+	map->service = (struct policy_map_service){ .gatherer = *gatherer,
 		.answers = policy_map_answers_new(),
-		.flights = flights_new(gatherer),
+		.lookups = policy_map_lookups_new(gatherer),
 		.answer_ms = ANSWER_MS };
 	map->pool = session_pool_new(LIMIT_MAP_SESSIONS, STACK, serve, turn_away, map);
 	if (map->pool == NULL)
@@ -314,7 +316,7 @@ policy_map_drain(struct policy_map *map, struct deadline deadline)
 void
 policy_map_stop(struct policy_map *map)
 {
-	flights_stop(map->desk.flights);
+	policy_map_lookups_stop(map->service.lookups);
 }
 
 void
@@ -323,7 +325,7 @@ policy_map_free(struct policy_map *map)
 	if (map == NULL)
 		return;
 	session_pool_free(map->pool);
-	flights_free(map->desk.flights);
-	policy_map_answers_free(map->desk.answers);
+	policy_map_lookups_free(map->service.lookups);
+	policy_map_answers_free(map->service.answers);
 	free(map);
 }

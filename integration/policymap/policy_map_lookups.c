@@ -17,16 +17,16 @@
 
 #define STACK	(256 * 1024)
 #define BUCKETS	256	/* of domains */
-#define LOOK_AT	4	/* old flights, for each that is joined */
+#define LOOK_AT	4	/* old look-ups, for each that is joined */
 #define KEEP_LEAST_MS	5000
 #define KEEP_MOST_MS	(60 * 1000)
 #define SLOW_MS	3000
 #define KEEP_SLOW_MS	(15 * 60 * 1000)	/* an MTA comes again in five minutes or so */
 
-enum phase { WAITING, FLYING, LANDED };
+enum phase { WAITING, GATHERING, DONE };
 
 struct entry {
-	struct flight flight;	/* first: what others see of it */
+	struct policy_map_lookup lookup;	/* first: what others see of it */
 	struct arena *arena;
 	struct domain domain;
 	bool as_mta;
@@ -35,19 +35,19 @@ struct entry {
 	size_t users;	/* those who joined, and the thread that flies it */
 	struct entry *next;	/* of its bucket */
 	struct gatherer gatherer;	/* whose configuration the plan speaks of; unset: WAITING */
-	struct entry *after;	/* in the queue of those that wait, or of those that have landed */
+	struct entry *after;	/* in the queue of those that wait, or of those that have done */
 };
 
 struct queue {
 	struct entry *first, **last;
 };
 
-struct flights {
+struct policy_map_lookups {
 	struct gatherer gatherer;
 	pthread_mutex_t lock;	/* for all below */
-	pthread_cond_t landed, waiting_changed;
+	pthread_cond_t done, waiting_changed;
 	struct entry *buckets[BUCKETS];
-	struct queue waiting, landings;	/* each in the order in which they came there */
+	struct queue waiting, finished;	/* each in the order in which they came there */
 	size_t waiting_count;
 	size_t count;	/* in the buckets */
 	struct worker *workers[LIMIT_MAP_GATHERS];
@@ -83,28 +83,28 @@ queue_take(struct queue *queue)
 	return entry;
 }
 
-struct flights *
-flights_new(const struct gatherer *gatherer)
+struct policy_map_lookups *
+policy_map_lookups_new(const struct gatherer *gatherer)
 {
-	struct flights *flights = xcalloc(1, sizeof(*flights));
+	struct policy_map_lookups *lookups = xcalloc(1, sizeof(*lookups));
 
-	flights->gatherer = *gatherer;
-	queue_init(&flights->waiting);
-	queue_init(&flights->landings);
-	pthread_mutex_init(&flights->lock, NULL);
-	thread_condition(&flights->landed);
-	thread_condition(&flights->waiting_changed);
-	return flights;
+	lookups->gatherer = *gatherer;
+	queue_init(&lookups->waiting);
+	queue_init(&lookups->finished);
+	pthread_mutex_init(&lookups->lock, NULL);
+	thread_condition(&lookups->done);
+	thread_condition(&lookups->waiting_changed);
+	return lookups;
 }
 
 static struct entry **
-bucket_of(struct flights *flights, const char *domain)
+bucket_of(struct policy_map_lookups *lookups, const char *domain)
 {
 	unsigned hash = 5381;
 
 	while (*domain != '\0')
 		hash = hash * 33 + (unsigned char)*domain++;
-	return &flights->buckets[hash % BUCKETS];
+	return &lookups->buckets[hash % BUCKETS];
 }
 
 static void
@@ -120,42 +120,42 @@ release(struct entry *entry)
 
 /* It can no longer be found; those that have joined keep it. With the lock held. */
 static void
-forget(struct flights *flights, struct entry *entry)
+forget(struct policy_map_lookups *lookups, struct entry *entry)
 {
-	struct entry **at = bucket_of(flights, entry->domain.name);
+	struct entry **at = bucket_of(lookups, entry->domain.name);
 
 	while (*at != entry)
 		at = &(*at)->next;
 	*at = entry->next;
-	flights->count--;
+	lookups->count--;
 	release(entry);
 }
 
-/* The first that landed are looked at: those that stay longer go to the end, or, where there are
+/* The first that done are looked at: those that stay longer go to the end, or, where there are
  * too many, go as well. With the lock held. */
 static void
-forget_old(struct flights *flights, int64_t now_ms)
+forget_old(struct policy_map_lookups *lookups, int64_t now_ms)
 {
 	struct entry *entry;
 
-	for (size_t i = 0; i < LOOK_AT && flights->landings.first != NULL; i++) {
-		entry = queue_take(&flights->landings);
-		if (entry->flight.until_ms <= now_ms || flights->count >= LIMIT_MAP_FLIGHTS)
-			forget(flights, entry);
+	for (size_t i = 0; i < LOOK_AT && lookups->finished.first != NULL; i++) {
+		entry = queue_take(&lookups->finished);
+		if (entry->lookup.until_ms <= now_ms || lookups->count >= LIMIT_MAP_LOOKUPS)
+			forget(lookups, entry);
 		else
-			queue_add(&flights->landings, entry);
+			queue_add(&lookups->finished, entry);
 	}
 }
 
 static void
-fly(struct entry *entry)
+gather(struct entry *entry)
 {
 	const struct conf *conf = entry->gatherer.conf;
 	struct facts *facts;
 
-	entry->flight.plan = gather_plan(&entry->gatherer, entry->arena, entry->domain.name, NULL,
+	entry->lookup.plan = gather_plan(&entry->gatherer, entry->arena, entry->domain.name, NULL,
 	    deadline_in(conf->sts.fetch_timeout + 3 * conf->dns.timeout), &facts);
-	entry->flight.facts = facts;
+	entry->lookup.facts = facts;
 }
 
 /* Is there nothing that a look-up might find in a moment? */
@@ -174,16 +174,16 @@ is_certain(const struct facts *facts)
  * TTLs last. A result that took longer than an MTA waits is kept until the MTA asks again:
  * otherwise it would be late each time. No result is kept beyond the end of its policy. */
 static int64_t
-end_of(const struct flight *flight, int64_t took_ms)
+end_of(const struct policy_map_lookup *lookup, int64_t took_ms)
 {
-	const struct sts_facts *sts = &flight->facts->sts;
-	int64_t left = (int64_t)flight->facts->ttl * 1000;
+	const struct sts_facts *sts = &lookup->facts->sts;
+	int64_t left = (int64_t)lookup->facts->ttl * 1000;
 
 	if (left < KEEP_LEAST_MS)
 		left = KEEP_LEAST_MS;
 	if (left > KEEP_MOST_MS)
 		left = KEEP_MOST_MS;
-	if (took_ms >= SLOW_MS && is_certain(flight->facts))
+	if (took_ms >= SLOW_MS && is_certain(lookup->facts))
 		left = KEEP_SLOW_MS;
 	if (sts->state == STS_VALID && (sts->expires - clock_wall_s()) * 1000 < left)
 		left = (sts->expires - clock_wall_s()) * 1000;
@@ -192,65 +192,65 @@ end_of(const struct flight *flight, int64_t took_ms)
 
 /* With the lock held. */
 static void
-land(struct flights *flights, struct entry *entry)
+finish(struct policy_map_lookups *lookups, struct entry *entry)
 {
-	entry->flight.until_ms = end_of(&entry->flight, clock_monotonic_ms() - entry->began_ms);
-	entry->phase = LANDED;
-	queue_add(&flights->landings, entry);
-	pthread_cond_broadcast(&flights->landed);
+	entry->lookup.until_ms = end_of(&entry->lookup, clock_monotonic_ms() - entry->began_ms);
+	entry->phase = DONE;
+	queue_add(&lookups->finished, entry);
+	pthread_cond_broadcast(&lookups->done);
 }
 
 /* With the lock held, which is released meanwhile. */
 static void
-take_off(struct flights *flights, struct entry *entry)
+run(struct policy_map_lookups *lookups, struct entry *entry)
 {
 	/* In this order: a reload puts its configuration in force, and then counts as a change. */
-	entry->flight.changes = *entry->flight.watched;
-	entry->gatherer = gatherer_take(&flights->gatherer);
+	entry->lookup.changes = *entry->lookup.watched;
+	entry->gatherer = gatherer_take(&lookups->gatherer);
 	entry->gatherer.skip_relay = entry->as_mta;
-	entry->flight.gatherer = &entry->gatherer;
-	entry->phase = FLYING;
+	entry->lookup.gatherer = &entry->gatherer;
+	entry->phase = GATHERING;
 	entry->users++;
-	pthread_mutex_unlock(&flights->lock);
-	fly(entry);
-	pthread_mutex_lock(&flights->lock);
-	land(flights, entry);
+	pthread_mutex_unlock(&lookups->lock);
+	gather(entry);
+	pthread_mutex_lock(&lookups->lock);
+	finish(lookups, entry);
 	release(entry);
 }
 
 static void
 work(void *context)
 {
-	struct flights *flights = context;
+	struct policy_map_lookups *lookups = context;
 	struct entry *entry;
 
-	pthread_mutex_lock(&flights->lock);
-	while (!flights->stopping) {
-		entry = queue_take(&flights->waiting);
+	pthread_mutex_lock(&lookups->lock);
+	while (!lookups->stopping) {
+		entry = queue_take(&lookups->waiting);
 		if (entry != NULL) {
-			flights->waiting_count--;
-			take_off(flights, entry);
+			lookups->waiting_count--;
+			run(lookups, entry);
 			continue;
 		}
-		flights->idle++;
-		pthread_cond_wait(&flights->waiting_changed, &flights->lock);
-		flights->idle--;
+		lookups->idle++;
+		pthread_cond_wait(&lookups->waiting_changed, &lookups->lock);
+		lookups->idle--;
 	}
-	pthread_mutex_unlock(&flights->lock);
+	pthread_mutex_unlock(&lookups->lock);
 }
 
 /* With the lock held. An idle thread that was called counts as idle until it runs. Without one
- * more, another takes the flight when it is free. */
+ * more, another takes the look-up when it is free. */
 static void
-call_worker(struct flights *flights)
+call_worker(struct policy_map_lookups *lookups)
 {
 	struct worker *worker = NULL;
 
-	if (flights->idle < flights->waiting_count && flights->worker_count < LIMIT_MAP_GATHERS)
-		worker = worker_start(STACK, work, flights);
+	if (lookups->idle < lookups->waiting_count && lookups->worker_count < LIMIT_MAP_GATHERS)
+		worker = worker_start(STACK, work, lookups);
 	if (worker != NULL)
-		flights->workers[flights->worker_count++] = worker;
-	pthread_cond_signal(&flights->waiting_changed);
+		lookups->workers[lookups->worker_count++] = worker;
+	pthread_cond_signal(&lookups->waiting_changed);
 }
 
 static bool
@@ -259,23 +259,23 @@ may_share(const struct entry *entry, const struct conf *in_force, int64_t now_ms
 	switch (entry->phase) {
 	case WAITING:
 		return true;
-	case FLYING:
+	case GATHERING:
 		return entry->gatherer.conf == in_force;
-	case LANDED:
+	case DONE:
 		break;
 	}
-	return entry->gatherer.conf == in_force && entry->flight.until_ms > now_ms &&
-	    entry->flight.changes == *entry->flight.watched;
+	return entry->gatherer.conf == in_force && entry->lookup.until_ms > now_ms &&
+	    entry->lookup.changes == *entry->lookup.watched;
 }
 
 /* With the lock held. */
 static struct entry *
-find(struct flights *flights, const char *domain, bool as_mta, int64_t now_ms)
+find(struct policy_map_lookups *lookups, const char *domain, bool as_mta, int64_t now_ms)
 {
-	struct gatherer gatherer = gatherer_take(&flights->gatherer);
+	struct gatherer gatherer = gatherer_take(&lookups->gatherer);
 	struct entry *entry;
 
-	for (entry = *bucket_of(flights, domain); entry != NULL; entry = entry->next)
+	for (entry = *bucket_of(lookups, domain); entry != NULL; entry = entry->next)
 		if (entry->as_mta == as_mta && strcmp(entry->domain.name, domain) == 0 &&
 		    may_share(entry, gatherer.conf, now_ms))
 			break;
@@ -285,94 +285,95 @@ find(struct flights *flights, const char *domain, bool as_mta, int64_t now_ms)
 
 /* With the lock held. */
 static struct entry *
-start(struct flights *flights, const char *domain, bool as_mta)
+start(struct policy_map_lookups *lookups, const char *domain, bool as_mta)
 {
-	struct entry **bucket = bucket_of(flights, domain);
+	struct entry **bucket = bucket_of(lookups, domain);
 	struct entry *entry = xcalloc(1, sizeof(*entry));
 
 	entry->arena = arena_new();
 	memcpy(entry->domain.name, domain, strlen(domain) + 1);
-	entry->flight.watched = sts_cache_changes(flights->gatherer.sts_cache, domain);
+	entry->lookup.watched = sts_cache_changes(lookups->gatherer.sts_cache, domain);
 	entry->as_mta = as_mta;
 	entry->began_ms = clock_monotonic_ms();
 	entry->users = 1;
 	entry->next = *bucket;
 	*bucket = entry;
-	flights->count++;
-	queue_add(&flights->waiting, entry);
-	flights->waiting_count++;
-	call_worker(flights);
+	lookups->count++;
+	queue_add(&lookups->waiting, entry);
+	lookups->waiting_count++;
+	call_worker(lookups);
 	return entry;
 }
 
-struct flight *
-flights_join(struct flights *flights, const char *domain, bool as_mta)
+struct policy_map_lookup *
+policy_map_lookups_join(struct policy_map_lookups *lookups, const char *domain, bool as_mta)
 {
 	int64_t now_ms = clock_monotonic_ms();
 	struct entry *entry;
 
-	pthread_mutex_lock(&flights->lock);
-	forget_old(flights, now_ms);
-	entry = find(flights, domain, as_mta, now_ms);
-	if (entry == NULL && !flights->stopping && flights->count < LIMIT_MAP_FLIGHTS)
-		entry = start(flights, domain, as_mta);
+	pthread_mutex_lock(&lookups->lock);
+	forget_old(lookups, now_ms);
+	entry = find(lookups, domain, as_mta, now_ms);
+	if (entry == NULL && !lookups->stopping && lookups->count < LIMIT_MAP_LOOKUPS)
+		entry = start(lookups, domain, as_mta);
 	if (entry != NULL)
 		entry->users++;
-	pthread_mutex_unlock(&flights->lock);
-	return entry != NULL ? &entry->flight : NULL;
+	pthread_mutex_unlock(&lookups->lock);
+	return entry != NULL ? &entry->lookup : NULL;
 }
 
 bool
-flight_wait(struct flights *flights, struct flight *flight, struct deadline deadline)
+policy_map_lookup_wait(struct policy_map_lookups *lookups, struct policy_map_lookup *lookup,
+    struct deadline deadline)
 {
-	struct entry *entry = (struct entry *)flight;
+	struct entry *entry = (struct entry *)lookup;
 	struct timespec at = deadline_timespec(deadline);
 	int error = deadline.at_ms == 0;
-	bool landed;
+	bool done;
 
-	pthread_mutex_lock(&flights->lock);
-	while (entry->phase != LANDED && error == 0 && !flights->stopping)
-		error = pthread_cond_timedwait(&flights->landed, &flights->lock, &at);
-	landed = entry->phase == LANDED;
-	pthread_mutex_unlock(&flights->lock);
-	return landed;
+	pthread_mutex_lock(&lookups->lock);
+	while (entry->phase != DONE && error == 0 && !lookups->stopping)
+		error = pthread_cond_timedwait(&lookups->done, &lookups->lock, &at);
+	done = entry->phase == DONE;
+	pthread_mutex_unlock(&lookups->lock);
+	return done;
 }
 
 void
-flight_leave(struct flights *flights, struct flight *flight)
+policy_map_lookup_leave(struct policy_map_lookups *lookups, struct policy_map_lookup *lookup)
 {
-	pthread_mutex_lock(&flights->lock);
-	release((struct entry *)flight);
-	pthread_mutex_unlock(&flights->lock);
+	pthread_mutex_lock(&lookups->lock);
+	release((struct entry *)lookup);
+	pthread_mutex_unlock(&lookups->lock);
 }
 
 void
-flights_stop(struct flights *flights)
+policy_map_lookups_stop(struct policy_map_lookups *lookups)
 {
 	size_t i;
 
-	pthread_mutex_lock(&flights->lock);
-	flights->stopping = true;
-	pthread_cond_broadcast(&flights->waiting_changed);
-	pthread_cond_broadcast(&flights->landed);
-	pthread_mutex_unlock(&flights->lock);
-	for (i = 0; i < flights->worker_count; i++)
-		worker_join(flights->workers[i]);
-	flights->worker_count = 0;
+	pthread_mutex_lock(&lookups->lock);
+	lookups->stopping = true;
+	pthread_cond_broadcast(&lookups->waiting_changed);
+	pthread_cond_broadcast(&lookups->done);
+	pthread_mutex_unlock(&lookups->lock);
+	for (i = 0; i < lookups->worker_count; i++)
+		worker_join(lookups->workers[i]);
+	lookups->worker_count = 0;
 }
 
 void
-flights_free(struct flights *flights)
+policy_map_lookups_free(struct policy_map_lookups *lookups)
 {
 	struct entry *entry, *next;
 
 	for (size_t i = 0; i < BUCKETS; i++)
-		for (entry = flights->buckets[i]; entry != NULL; entry = next) {
+		for (entry = lookups->buckets[i]; entry != NULL; entry = next) {
 			next = entry->next;
 			release(entry);
 		}
-	pthread_cond_destroy(&flights->landed);
-	pthread_cond_destroy(&flights->waiting_changed);
-	pthread_mutex_destroy(&flights->lock);
-	free(flights);
+	pthread_cond_destroy(&lookups->done);
+	pthread_cond_destroy(&lookups->waiting_changed);
+	pthread_mutex_destroy(&lookups->lock);
+	free(lookups);
 }

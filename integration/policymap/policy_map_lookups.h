@@ -4,7 +4,7 @@
  */
 
 /*
- * Gathers facts for MTAs that cannot wait long. A flight gathers for one domain on a thread of its
+ * Gathers facts for MTAs that cannot wait long. A look-up gathers for one domain on a thread of its
  * own and continues when its callers have left; all callers for the domain meanwhile, and for a few
  * seconds after, share it. Any thread.
  */
@@ -17,10 +17,10 @@
 #include "base/deadline.h"
 #include "policy/facts/gather.h"
 
-struct flights;
+struct policy_map_lookups;
 
-/* The result of a flight, valid until flight_leave(). */
-struct flight {
+/* The result of a look-up, valid until policy_map_lookup_leave(). */
+struct policy_map_lookup {
 	const struct facts *facts;
 	const struct plan *plan;
 	const struct gatherer *gatherer;	/* by whose configuration */
@@ -30,17 +30,20 @@ struct flight {
 };
 
 /* gatherer, which is copied, and what it points to must outlive it. */
-struct flights *flights_new(const struct gatherer *gatherer);
-/* To be left with flight_leave(). as_mta: for an MTA that delivers by itself, so that a
- * destination's relay does not count. A flight that began under an earlier configuration is not
+struct policy_map_lookups *policy_map_lookups_new(const struct gatherer *gatherer);
+/* To be left with policy_map_lookup_leave(). as_mta: for an MTA that delivers by itself, so that a
+ * destination's relay does not count. A look-up that began under an earlier configuration is not
  * shared. NULL: too many are under way. */
-struct flight *flights_join(struct flights *flights, const char *domain, bool as_mta);
-/* false: the deadline came first, or flights_stop(); the flight continues. A deadline of 0 does not
- * wait. */
-bool flight_wait(struct flights *flights, struct flight *flight, struct deadline deadline);
-void flight_leave(struct flights *flights, struct flight *flight);
+struct policy_map_lookup *policy_map_lookups_join(struct policy_map_lookups *lookups,
+    const char *domain, bool as_mta);
+/* false: the deadline came first, or policy_map_lookups_stop(); the look-up continues. A
+ * deadline of 0 does not wait. */
+bool policy_map_lookup_wait(struct policy_map_lookups *lookups, struct policy_map_lookup *lookup,
+    struct deadline deadline);
+void policy_map_lookup_leave(struct policy_map_lookups *lookups, struct policy_map_lookup *lookup);
 /* Nobody may join any more. After resolver_stop() and http_stop() it ends soon. */
-void flights_stop(struct flights *flights);
-void flights_free(struct flights *flights);	/* after flights_stop(), when all have been left */
+void policy_map_lookups_stop(struct policy_map_lookups *lookups);
+/* After policy_map_lookups_stop(), when all have been left. */
+void policy_map_lookups_free(struct policy_map_lookups *lookups);
 
 #endif

@@ -18,7 +18,7 @@ static const char too_late[] =
     "the look-up takes longer than the time for an answer and continues: ask again";
 
 static void
-count(const struct question *question, enum map_answer kind)
+count(const struct policy_map_question *question, enum map_answer kind)
 {
 	const char *name = "unknown";
 
@@ -28,15 +28,16 @@ count(const struct question *question, enum map_answer kind)
 }
 
 bool
-question_answer_again(struct policy_map_desk *desk, const char *text, size_t length,
-    struct buf *out)
+policy_map_question_answer_again(struct policy_map_service *service, const char *text,
+    size_t length, struct buf *out)
 {
 	const char *space = memchr(text, ' ', length);
-	struct question question = { .known = true };
+	struct policy_map_question question = { .known = true };
 	enum map_answer kind;
 
 	if (space == NULL || map_find(text, (size_t)(space - text), &question.map) != 0 ||
-	    !policy_map_answers_find(desk->answers, text, length, clock_monotonic_ms(), out, &kind))
+	    !policy_map_answers_find(service->answers, text, length, clock_monotonic_ms(), out,
+		&kind))
 		return false;
 	count(&question, kind);
 	return true;
@@ -58,7 +59,7 @@ next_word(const char **at, const char *end, size_t *length)
 
 /* The host that an MTA is about to use. That of an address literal may be an address. */
 static bool
-take_host(struct question *question, const char *host, size_t length)
+take_host(struct policy_map_question *question, const char *host, size_t length)
 {
 	struct domain other;
 
@@ -69,7 +70,7 @@ take_host(struct question *question, const char *host, size_t length)
 }
 
 static void
-read_line(struct question *question)
+read_line(struct policy_map_question *question)
 {
 	const char *at = question->text, *end = at + question->length, *verb, *domain, *host;
 	size_t verb_length, domain_length, host_length, rest;
@@ -87,7 +88,7 @@ read_line(struct question *question)
 
 /* "example.com requiretls" is about a message with that wish. Gives the length of the domain. */
 static size_t
-read_wish(struct question *question, const char *key, size_t length)
+read_wish(struct policy_map_question *question, const char *key, size_t length)
 {
 	static const char wish[] = " requiretls";
 	const size_t wish_length = sizeof(wish) - 1;
@@ -100,7 +101,7 @@ read_wish(struct question *question, const char *key, size_t length)
 }
 
 static void
-read_map(struct question *question)
+read_map(struct policy_map_question *question)
 {
 	const char *space = memchr(question->text, ' ', question->length);
 	size_t name_length, key_length;
@@ -115,15 +116,16 @@ read_map(struct question *question)
 
 /* JSON describes stsgated's own deliveries. */
 static bool
-is_about_mta(const struct question *question)
+is_about_mta(const struct policy_map_question *question)
 {
 	return question->line || question->map != MAP_JSON;
 }
 
 void
-question_read(const char *text, size_t length, bool line, struct question *question)
+policy_map_question_read(const char *text, size_t length, bool line,
+    struct policy_map_question *question)
 {
-	*question = (struct question){
+	*question = (struct policy_map_question){
 		.text = text, .length = length, .line = line, .key = MAP_KEY_BAD
 	};
 	if (line)
@@ -133,29 +135,30 @@ question_read(const char *text, size_t length, bool line, struct question *quest
 }
 
 void
-question_ask(struct policy_map_desk *desk, const char *text, size_t length, bool line,
-    struct question *question)
+policy_map_question_ask(struct policy_map_service *service, const char *text, size_t length,
+    bool line, struct policy_map_question *question)
 {
-	question_read(text, length, line, question);
-	question->deadline = deadline_in(desk->answer_ms);
+	policy_map_question_read(text, length, line, question);
+	question->deadline = deadline_in(service->answer_ms);
 	if (question->known && question->key == MAP_KEY_DOMAIN)
-		question->flight = flights_join(desk->flights, question->domain.name,
+		question->lookup = policy_map_lookups_join(service->lookups, question->domain.name,
 		    is_about_mta(question));
 }
 
 bool
-question_wait(struct policy_map_desk *desk, const struct question *question,
-    struct deadline deadline)
+policy_map_question_wait(struct policy_map_service *service,
+    const struct policy_map_question *question, struct deadline deadline)
 {
-	return question->flight == NULL || flight_wait(desk->flights, question->flight, deadline);
+	return question->lookup == NULL ||
+	    policy_map_lookup_wait(service->lookups, question->lookup, deadline);
 }
 
-/* By the configuration that the flight gathered for: another would have asked other questions. */
+/* By the configuration that the look-up gathered for: another would have asked other questions. */
 static void
-weigh(struct arena *arena, const struct question *question, struct map_policy *policy)
+weigh(struct arena *arena, const struct policy_map_question *question, struct map_policy *policy)
 {
-	const struct flight *flight = question->flight;
-	const struct conf *conf = flight->gatherer->conf;
+	const struct policy_map_lookup *lookup = question->lookup;
+	const struct conf *conf = lookup->gatherer->conf;
 	const struct conf_destination *destination = conf_destination_find(conf,
 	    question->domain.name);
 	struct map_rules rules = { .tls = destination != NULL ? destination->tls : TLS_POLICY,
@@ -163,27 +166,27 @@ weigh(struct arena *arena, const struct question *question, struct map_policy *p
 		.dane_enforce = conf->dane.enforce,
 		.dane_by_mta = conf->policy_map.dane_by_mta };
 
-	plan_map_weigh(arena, flight->facts, flight->plan, &rules, policy);
+	plan_map_weigh(arena, lookup->facts, lookup->plan, &rules, policy);
 }
 
 /* The facts about the domain, for a message with REQUIRETLS. */
 static const struct plan *
-plan_for_wish(struct arena *arena, const struct question *question)
+plan_for_wish(struct arena *arena, const struct policy_map_question *question)
 {
-	const struct flight *flight = question->flight;
+	const struct policy_map_lookup *lookup = question->lookup;
 	struct plan_rules rules;
 
 	if (question->wish == WISH_NONE)
-		return flight->plan;
-	gather_rules(flight->gatherer, question->domain.name, &rules);
+		return lookup->plan;
+	gather_rules(lookup->gatherer, question->domain.name, &rules);
 	rules.wish = question->wish;
-	return plan_make(arena, flight->facts, &rules);
+	return plan_make(arena, lookup->facts, &rules);
 }
 
 static enum map_answer
-answer_json(struct arena *arena, const struct question *question, struct buf *answer)
+answer_json(struct arena *arena, const struct policy_map_question *question, struct buf *answer)
 {
-	char *text = plan_text_json(question->domain.name, question->flight->facts,
+	char *text = plan_text_json(question->domain.name, question->lookup->facts,
 	    plan_for_wish(arena, question));
 	enum map_answer kind = MAP_ANSWER_OK;
 
@@ -196,7 +199,7 @@ answer_json(struct arena *arena, const struct question *question, struct buf *an
 }
 
 static enum map_answer
-answer_by_plan(const struct question *question, struct buf *answer)
+answer_by_plan(const struct policy_map_question *question, struct buf *answer)
 {
 	struct map_policy policy;
 	enum map_answer kind;
@@ -217,7 +220,7 @@ answer_by_plan(const struct question *question, struct buf *answer)
 }
 
 static enum map_answer
-answer_unknown(const struct question *question, const char *why, struct buf *answer)
+answer_unknown(const struct policy_map_question *question, const char *why, struct buf *answer)
 {
 	if (!question->line)
 		return map_answer_temp(answer, why);
@@ -226,8 +229,8 @@ answer_unknown(const struct question *question, const char *why, struct buf *ans
 }
 
 static enum map_answer
-answer_without_policy(const struct policy_map_desk *desk, const struct question *question,
-    struct buf *answer)
+answer_without_policy(const struct policy_map_service *service,
+    const struct policy_map_question *question, struct buf *answer)
 {
 	struct gatherer gatherer;
 	enum map_answer kind = MAP_ANSWER_NOTFOUND;
@@ -236,14 +239,15 @@ answer_without_policy(const struct policy_map_desk *desk, const struct question 
 		buf_add_text(answer, "NOTFOUND ");
 		return kind;
 	}
-	gatherer = gatherer_take(&desk->gatherer);
+	gatherer = gatherer_take(&service->gatherer);
 	kind = plan_map_line_without_policy(gatherer.conf->policy_map.dane_by_mta, answer);
 	gatherer_give(&gatherer);
 	return kind;
 }
 
 static enum map_answer
-answer(struct policy_map_desk *desk, const struct question *question, struct buf *answer)
+answer(struct policy_map_service *service, const struct policy_map_question *question,
+    struct buf *answer)
 {
 	if (!question->known)
 		return answer_unknown(question,
@@ -253,10 +257,10 @@ answer(struct policy_map_desk *desk, const struct question *question, struct buf
 	if (question->key == MAP_KEY_BAD)
 		return answer_unknown(question, "the next hop is not a domain name", answer);
 	if (question->key == MAP_KEY_WITHOUT_POLICY)
-		return answer_without_policy(desk, question, answer);
-	if (question->flight == NULL)
+		return answer_without_policy(service, question, answer);
+	if (question->lookup == NULL)
 		return answer_unknown(question, "too many look-ups are under way", answer);
-	if (!flight_wait(desk->flights, question->flight, question->deadline)) {
+	if (!policy_map_lookup_wait(service->lookups, question->lookup, question->deadline)) {
 		metrics_count(METRIC_MAP_TIMEOUTS, NULL, NULL);
 		return answer_unknown(question, too_late, answer);
 	}
@@ -264,7 +268,7 @@ answer(struct policy_map_desk *desk, const struct question *question, struct buf
 }
 
 static void
-log_wait(const struct question *question, const struct buf *answer)
+log_wait(const struct policy_map_question *question, const struct buf *answer)
 {
 	struct log_line line;
 
@@ -276,23 +280,24 @@ log_wait(const struct question *question, const struct buf *answer)
 
 /* An answer that makes mail wait is made again for every question. */
 static void
-keep(struct policy_map_desk *desk, const struct question *question, enum map_answer kind,
-    const char *octets, size_t length)
+keep(struct policy_map_service *service, const struct policy_map_question *question,
+    enum map_answer kind, const char *octets, size_t length)
 {
-	const struct flight *flight = question->flight;
+	const struct policy_map_lookup *lookup = question->lookup;
 
-	if (question->line || flight == NULL || kind == MAP_ANSWER_TEMP)
+	if (question->line || lookup == NULL || kind == MAP_ANSWER_TEMP)
 		return;
-	policy_map_answers_keep(desk->answers, question->text, question->length, flight->until_ms,
-	    flight->watched, flight->changes, octets, length, kind);
+	policy_map_answers_keep(service->answers, question->text, question->length,
+	    lookup->until_ms, lookup->watched, lookup->changes, octets, length, kind);
 }
 
 void
-question_answer(struct policy_map_desk *desk, struct question *question, struct buf *out)
+policy_map_question_answer(struct policy_map_service *service, struct policy_map_question *question,
+    struct buf *out)
 {
 	struct buf payload = { 0 };
 	size_t before = out->length;
-	enum map_answer kind = answer(desk, question, &payload);
+	enum map_answer kind = answer(service, question, &payload);
 
 	count(question, kind);
 	if (kind == MAP_ANSWER_TEMP)
@@ -303,9 +308,9 @@ question_answer(struct policy_map_desk *desk, struct question *question, struct 
 	} else {
 		netstring_add(out, payload.data, payload.length);
 	}
-	keep(desk, question, kind, out->data + before, out->length - before);
-	if (question->flight != NULL)
-		flight_leave(desk->flights, question->flight);
-	question->flight = NULL;
+	keep(service, question, kind, out->data + before, out->length - before);
+	if (question->lookup != NULL)
+		policy_map_lookup_leave(service->lookups, question->lookup);
+	question->lookup = NULL;
 	buf_free(&payload);
 }

@@ -20,14 +20,14 @@
 #include "integration/policymap/policy_map_lookups.h"
 
 /* What answering takes, for all sessions. */
-struct policy_map_desk {
+struct policy_map_service {
 	struct gatherer gatherer;
 	struct policy_map_answers *answers;
-	struct flights *flights;
+	struct policy_map_lookups *lookups;
 	int64_t answer_ms;	/* within which every question is answered */
 };
 
-struct question {
+struct policy_map_question {
 	const char *text;	/* "postfix example.com"; the caller's, until it is answered */
 	size_t length;
 	bool line;	/* of Exim: "policy example.com", "mx example.com mx.example.com" */
@@ -38,23 +38,25 @@ struct question {
 	struct domain domain;	/* MAP_KEY_DOMAIN */
 	struct domain host;	/* of a line */
 	bool has_host;
-	struct flight *flight;	/* NULL: none is needed, or none could be started */
+	struct policy_map_lookup *lookup;	/* NULL: none is needed, or none could be started */
 	struct deadline deadline;
 };
 
 /* Is it a question of a map that was answered just now? Then its answer is added to out. */
-bool question_answer_again(struct policy_map_desk *desk, const char *text, size_t length,
-    struct buf *out);
+bool policy_map_question_answer_again(struct policy_map_service *service, const char *text,
+    size_t length, struct buf *out);
 /* Parses its words; looks nothing up. Pure. */
-void question_read(const char *text, size_t length, bool line, struct question *question);
-/* Reads it and sends for what is not known. To be followed by question_answer(). */
-void question_ask(struct policy_map_desk *desk, const char *text, size_t length, bool line,
-    struct question *question);
+void policy_map_question_read(const char *text, size_t length, bool line,
+    struct policy_map_question *question);
+/* Reads it and sends for what is not known. To be followed by policy_map_question_answer(). */
+void policy_map_question_ask(struct policy_map_service *service, const char *text, size_t length,
+    bool line, struct policy_map_question *question);
 /* Is all known that the answer takes? Waits for it, at most until deadline; false before that when
  * stsgated stops. A deadline of 0 does not wait. */
-bool question_wait(struct policy_map_desk *desk, const struct question *question,
-    struct deadline deadline);
+bool policy_map_question_wait(struct policy_map_service *service,
+    const struct policy_map_question *question, struct deadline deadline);
 /* Waits, and adds the answer, a netstring or a line, to out. */
-void question_answer(struct policy_map_desk *desk, struct question *question, struct buf *out);
+void policy_map_question_answer(struct policy_map_service *service,
+    struct policy_map_question *question, struct buf *out);
 
 #endif

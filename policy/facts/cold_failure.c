@@ -18,7 +18,7 @@
 
 /* One from the future is of a store whose clock was lost: its distance says nothing. */
 static bool
-is_forgotten(const struct sts_failures *failures, int64_t now)
+is_forgotten(const struct cold_failure_times *failures, int64_t now)
 {
 	int64_t forget_s = failures->given_up != 0 ? FORGET_GIVEN_UP_S : FORGET_S;
 
@@ -27,12 +27,12 @@ is_forgotten(const struct sts_failures *failures, int64_t now)
 }
 
 bool
-sts_failures_add(struct sts_failures *failures, int64_t now, int64_t grace_s)
+cold_failure_add(struct cold_failure_times *failures, int64_t now, int64_t grace_s)
 {
-	struct sts_failures before = *failures;
+	struct cold_failure_times before = *failures;
 
 	if (is_forgotten(failures, now))
-		*failures = (struct sts_failures){ .first = now, .last = now };
+		*failures = (struct cold_failure_times){ .first = now, .last = now };
 	if (now - failures->last >= WRITE_EVERY_S || failures->last > now + WRITE_EVERY_S)
 		failures->last = now;
 	if (failures->given_up == 0 && now - failures->first >= grace_s)
@@ -43,47 +43,47 @@ sts_failures_add(struct sts_failures *failures, int64_t now, int64_t grace_s)
 
 /* An unreadable entry counts as no failure yet: the wait begins again. */
 static enum store_result
-load(struct store *store, const char *domain, struct sts_failures *failures)
+load(struct store *store, const char *domain, struct cold_failure_times *failures)
 {
 	struct buf text = { 0 };
-	enum store_result result = store_get(store, STORE_GRACE, domain, &text);
+	enum store_result result = store_get(store, STORE_COLD_FAILURES, domain, &text);
 	const char *at = buf_text(&text);
 
-	*failures = (struct sts_failures){ 0 };
+	*failures = (struct cold_failure_times){ 0 };
 	if (result != STORE_OK || !number_take_wall(&at, &failures->first) ||
 	    !number_skip(&at, ' ') || !number_take_wall(&at, &failures->last) ||
 	    (*at != '\0' &&
 		(!number_skip(&at, ' ') || !number_take_wall(&at, &failures->given_up))))
-		*failures = (struct sts_failures){ 0 };
+		*failures = (struct cold_failure_times){ 0 };
 	buf_free(&text);
 	return result;
 }
 
-enum sts_grace
-sts_grace_failed(struct store *store, const char *domain, int64_t now, int64_t grace_s)
+enum cold_failure
+cold_failure_count(struct store *store, const char *domain, int64_t now, int64_t grace_s)
 {
-	struct sts_failures failures;
+	struct cold_failure_times failures;
 	char text[72];
 	int length;
 
 	if (load(store, domain, &failures) == STORE_FAILED)
-		return GRACE_UNKNOWN;
-	if (sts_failures_add(&failures, now, grace_s)) {
+		return COLD_FAILURE_UNKNOWN;
+	if (cold_failure_add(&failures, now, grace_s)) {
 		length = snprintf(text, sizeof(text), "%" PRId64 " %" PRId64 " %" PRId64,
 		    failures.first, failures.last, failures.given_up);
-		if (store_put(store, STORE_GRACE, domain, text, (size_t)length,
+		if (store_put(store, STORE_COLD_FAILURES, domain, text, (size_t)length,
 			failures.last + KEEP_S, STORE_LAZY) != STORE_OK &&
 		    failures.first == failures.last)
-			return GRACE_UNKNOWN;
+			return COLD_FAILURE_UNKNOWN;
 	}
-	return failures.given_up != 0 ? GRACE_OVER : GRACE_RUNNING;
+	return failures.given_up != 0 ? COLD_FAILURE_OVER : COLD_FAILURE_DEFER;
 }
 
 void
-sts_grace_answered(struct store *store, const char *domain)
+cold_failure_end(struct store *store, const char *domain)
 {
-	struct sts_failures failures;
+	struct cold_failure_times failures;
 
 	if (load(store, domain, &failures) == STORE_OK)
-		store_delete(store, STORE_GRACE, domain, STORE_LAZY);
+		store_delete(store, STORE_COLD_FAILURES, domain, STORE_LAZY);
 }

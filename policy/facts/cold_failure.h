@@ -16,26 +16,26 @@
 
 #include "base/store/store.h"
 
-enum sts_grace {
-	GRACE_RUNNING,	/* wait: defer the mail */
-	GRACE_OVER,
-	GRACE_UNKNOWN	/* the store cannot be read or written */
+enum cold_failure {
+	COLD_FAILURE_DEFER,	/* wait: defer the mail */
+	COLD_FAILURE_OVER,
+	COLD_FAILURE_UNKNOWN	/* the store cannot be read or written */
 };
 
 /* Failures of one domain, in seconds of sts_clock_now(); all 0: none. */
-struct sts_failures {
+struct cold_failure_times {
 	int64_t first, last;
 	int64_t given_up;	/* 0: not yet */
 };
 
 /* One more failure. true when failures has changed enough to be written. Pure. */
-bool sts_failures_add(struct sts_failures *failures, int64_t now, int64_t grace_s);
+bool cold_failure_add(struct cold_failure_times *failures, int64_t now, int64_t grace_s);
 
 /* The look-up failed just now: may the domain be delivered to without a policy? now is by
  * sts_clock_now(). */
-enum sts_grace sts_grace_failed(struct store *store, const char *domain, int64_t now,
+enum cold_failure cold_failure_count(struct store *store, const char *domain, int64_t now,
     int64_t grace_s);
 /* The look-up was answered. */
-void sts_grace_answered(struct store *store, const char *domain);
+void cold_failure_end(struct store *store, const char *domain);
 
 #endif

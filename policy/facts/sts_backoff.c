@@ -16,9 +16,9 @@
 
 #define BUCKETS	4096
 
-struct note {
-	LIST_ENTRY(note) bucket;
-	TAILQ_ENTRY(note) age;
+struct entry {
+	LIST_ENTRY(entry) bucket;
+	TAILQ_ENTRY(entry) age;
 	char *domain;
 	unsigned failures;	/* in a row; 0: the next five mean nothing */
 	char failed_id[LIMIT_STS_ID + 1];
@@ -27,174 +27,174 @@ struct note {
 	struct finding finding;
 	char why[200];
 	char *served;	/* NULL: nothing */
-	bool done[NOTE_KINDS];
-	int64_t done_ms[NOTE_KINDS];
+	bool done[STS_ACTIONS];
+	int64_t done_ms[STS_ACTIONS];
 };
 
-struct sts_notes {
+struct sts_backoff {
 	pthread_mutex_t lock;
-	LIST_HEAD(note_bucket, note) buckets[BUCKETS];
-	TAILQ_HEAD(note_ages, note) ages;	/* used longest ago first */
+	LIST_HEAD(entry_bucket, entry) buckets[BUCKETS];
+	TAILQ_HEAD(entry_ages, entry) ages;	/* used longest ago first */
 	size_t count, max;
 };
 
-struct sts_notes *
-sts_notes_new(size_t max)
+struct sts_backoff *
+sts_backoff_new(size_t max)
 {
-	struct sts_notes *notes = xcalloc(1, sizeof(*notes));
+	struct sts_backoff *backoff = xcalloc(1, sizeof(*backoff));
 
-	pthread_mutex_init(&notes->lock, NULL);
-	TAILQ_INIT(&notes->ages);
-	notes->max = max;
-	return notes;
+	pthread_mutex_init(&backoff->lock, NULL);
+	TAILQ_INIT(&backoff->ages);
+	backoff->max = max;
+	return backoff;
 }
 
 static void
-drop(struct sts_notes *notes, struct note *note)
+drop(struct sts_backoff *backoff, struct entry *entry)
 {
-	LIST_REMOVE(note, bucket);
-	TAILQ_REMOVE(&notes->ages, note, age);
-	notes->count--;
-	free(note->domain);
-	free(note->served);
-	free(note);
+	LIST_REMOVE(entry, bucket);
+	TAILQ_REMOVE(&backoff->ages, entry, age);
+	backoff->count--;
+	free(entry->domain);
+	free(entry->served);
+	free(entry);
 }
 
 void
-sts_notes_free(struct sts_notes *notes)
+sts_backoff_free(struct sts_backoff *backoff)
 {
-	struct note *note;
+	struct entry *entry;
 
-	if (notes == NULL)
+	if (backoff == NULL)
 		return;
-	while ((note = TAILQ_FIRST(&notes->ages)) != NULL)
-		drop(notes, note);
-	pthread_mutex_destroy(&notes->lock);
-	free(notes);
+	while ((entry = TAILQ_FIRST(&backoff->ages)) != NULL)
+		drop(backoff, entry);
+	pthread_mutex_destroy(&backoff->lock);
+	free(backoff);
 }
 
-static struct note_bucket *
-bucket_of(struct sts_notes *notes, const char *domain)
+static struct entry_bucket *
+bucket_of(struct sts_backoff *backoff, const char *domain)
 {
 	unsigned hash = 5381;
 
 	while (*domain != '\0')
 		hash = hash * 33 + (unsigned char)*domain++;
-	return &notes->buckets[hash % BUCKETS];
+	return &backoff->buckets[hash % BUCKETS];
 }
 
-static struct note *
-find(struct sts_notes *notes, const char *domain)
+static struct entry *
+find(struct sts_backoff *backoff, const char *domain)
 {
-	struct note *note;
+	struct entry *entry;
 
-	LIST_FOREACH (note, bucket_of(notes, domain), bucket)
-		if (strcmp(note->domain, domain) == 0)
+	LIST_FOREACH (entry, bucket_of(backoff, domain), bucket)
+		if (strcmp(entry->domain, domain) == 0)
 			break;
-	return note;
+	return entry;
 }
 
-static struct note *
-find_or_make(struct sts_notes *notes, const char *domain)
+static struct entry *
+find_or_make(struct sts_backoff *backoff, const char *domain)
 {
-	struct note *note = find(notes, domain);
+	struct entry *entry = find(backoff, domain);
 
-	if (note != NULL) {
-		TAILQ_REMOVE(&notes->ages, note, age);
+	if (entry != NULL) {
+		TAILQ_REMOVE(&backoff->ages, entry, age);
 	} else {
-		if (notes->count >= notes->max)
-			drop(notes, TAILQ_FIRST(&notes->ages));
-		note = xcalloc(1, sizeof(*note));
-		note->domain = xstrdup(domain);
-		LIST_INSERT_HEAD(bucket_of(notes, domain), note, bucket);
-		notes->count++;
+		if (backoff->count >= backoff->max)
+			drop(backoff, TAILQ_FIRST(&backoff->ages));
+		entry = xcalloc(1, sizeof(*entry));
+		entry->domain = xstrdup(domain);
+		LIST_INSERT_HEAD(bucket_of(backoff, domain), entry, bucket);
+		backoff->count++;
 	}
-	TAILQ_INSERT_TAIL(&notes->ages, note, age);
-	return note;
+	TAILQ_INSERT_TAIL(&backoff->ages, entry, age);
+	return entry;
 }
 
 bool
-sts_notes_backs_off(struct sts_notes *notes, const char *domain, const char *id, int64_t now_ms,
-    int64_t interval_ms, struct note_failure *failure)
+sts_backoff_applies(struct sts_backoff *backoff, const char *domain, const char *id, int64_t now_ms,
+    int64_t interval_ms, struct sts_backoff_failure *failure)
 {
-	const struct note *note;
+	const struct entry *entry;
 	bool backs_off;
 
-	pthread_mutex_lock(&notes->lock);
-	note = find(notes, domain);
+	pthread_mutex_lock(&backoff->lock);
+	entry = find(backoff, domain);
 	/* RFC 8461 3.3: no sooner than the interval, but a new id is a new policy. */
-	backs_off = note != NULL && note->failures > 0 && strcmp(note->failed_id, id) == 0 &&
-	    now_ms - note->failed_ms < interval_ms;
+	backs_off = entry != NULL && entry->failures > 0 && strcmp(entry->failed_id, id) == 0 &&
+	    now_ms - entry->failed_ms < interval_ms;
 	if (backs_off) {
-		failure->fault = note->fault;
-		failure->finding = note->finding;
-		snprintf(failure->why, sizeof(failure->why), "%s", note->why);
+		failure->fault = entry->fault;
+		failure->finding = entry->finding;
+		snprintf(failure->why, sizeof(failure->why), "%s", entry->why);
 		snprintf(failure->served, sizeof(failure->served), "%s",
-		    note->served != NULL ? note->served : "");
+		    entry->served != NULL ? entry->served : "");
 	}
-	pthread_mutex_unlock(&notes->lock);
+	pthread_mutex_unlock(&backoff->lock);
 	return backs_off;
 }
 
 unsigned
-sts_notes_failed(struct sts_notes *notes, const char *domain, const char *id, int64_t now_ms,
-    const struct note_failure *failure)
+sts_backoff_failed(struct sts_backoff *backoff, const char *domain, const char *id, int64_t now_ms,
+    const struct sts_backoff_failure *failure)
 {
-	struct note *note;
+	struct entry *entry;
 	unsigned failures;
 
-	pthread_mutex_lock(&notes->lock);
-	note = find_or_make(notes, domain);
-	snprintf(note->failed_id, sizeof(note->failed_id), "%s", id);
-	note->failed_ms = now_ms;
-	note->fault = failure->fault;
-	note->finding = failure->finding;
-	snprintf(note->why, sizeof(note->why), "%s", failure->why);
-	free(note->served);
-	note->served = failure->served[0] != '\0' ? xstrdup(failure->served) : NULL;
-	failures = ++note->failures;
-	pthread_mutex_unlock(&notes->lock);
+	pthread_mutex_lock(&backoff->lock);
+	entry = find_or_make(backoff, domain);
+	snprintf(entry->failed_id, sizeof(entry->failed_id), "%s", id);
+	entry->failed_ms = now_ms;
+	entry->fault = failure->fault;
+	entry->finding = failure->finding;
+	snprintf(entry->why, sizeof(entry->why), "%s", failure->why);
+	free(entry->served);
+	entry->served = failure->served[0] != '\0' ? xstrdup(failure->served) : NULL;
+	failures = ++entry->failures;
+	pthread_mutex_unlock(&backoff->lock);
 	return failures;
 }
 
 void
-sts_notes_succeeded(struct sts_notes *notes, const char *domain)
+sts_backoff_succeeded(struct sts_backoff *backoff, const char *domain)
 {
-	struct note *note;
+	struct entry *entry;
 
-	pthread_mutex_lock(&notes->lock);
-	note = find(notes, domain);
-	if (note != NULL)
-		note->failures = 0;
-	pthread_mutex_unlock(&notes->lock);
+	pthread_mutex_lock(&backoff->lock);
+	entry = find(backoff, domain);
+	if (entry != NULL)
+		entry->failures = 0;
+	pthread_mutex_unlock(&backoff->lock);
 }
 
 bool
-sts_notes_once(struct sts_notes *notes, const char *domain, enum note_kind kind, int64_t now_ms,
-    int64_t interval_ms)
+sts_backoff_once(struct sts_backoff *backoff, const char *domain, enum sts_backoff_action kind,
+    int64_t now_ms, int64_t interval_ms)
 {
-	struct note *note;
+	struct entry *entry;
 	bool due;
 
-	pthread_mutex_lock(&notes->lock);
-	note = find_or_make(notes, domain);
-	due = !note->done[kind] || now_ms - note->done_ms[kind] >= interval_ms;
+	pthread_mutex_lock(&backoff->lock);
+	entry = find_or_make(backoff, domain);
+	due = !entry->done[kind] || now_ms - entry->done_ms[kind] >= interval_ms;
 	if (due) {
-		note->done[kind] = true;
-		note->done_ms[kind] = now_ms;
+		entry->done[kind] = true;
+		entry->done_ms[kind] = now_ms;
 	}
-	pthread_mutex_unlock(&notes->lock);
+	pthread_mutex_unlock(&backoff->lock);
 	return due;
 }
 
 void
-sts_notes_forget(struct sts_notes *notes, const char *domain)
+sts_backoff_forget(struct sts_backoff *backoff, const char *domain)
 {
-	struct note *note;
+	struct entry *entry;
 
-	pthread_mutex_lock(&notes->lock);
-	note = find(notes, domain);
-	if (note != NULL)
-		drop(notes, note);
-	pthread_mutex_unlock(&notes->lock);
+	pthread_mutex_lock(&backoff->lock);
+	entry = find(backoff, domain);
+	if (entry != NULL)
+		drop(backoff, entry);
+	pthread_mutex_unlock(&backoff->lock);
 }

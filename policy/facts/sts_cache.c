@@ -26,7 +26,7 @@
 #define FUTURE_S	(24 * 3600)	/* a policy from later than that: the clock was wrong */
 
 /* How the fetch that an inquiry needed came out. */
-enum landing { LANDING_NONE, LANDING_FETCHED, LANDING_FAILED, LANDING_UNKNOWN };
+enum fetch_result { FETCH_NOT_TRIED, FETCH_SUCCEEDED, FETCH_FAILED, FETCH_UNKNOWN };
 
 struct sts_inquiry {
 	struct arena *arena;
@@ -40,14 +40,14 @@ struct sts_inquiry {
 	enum store_result cached;
 	struct sts_entry entry;	/* STORE_OK */
 	bool alive;	/* entry has not expired */
-	struct flight *flight;	/* while fetching */
+	struct sts_fetch *fetch;	/* while fetching */
 	bool spare;	/* alive is good enough when the fetch takes longer than until enough */
 	struct deadline enough;
-	enum landing landing;
-	enum sts_fault fault;	/* LANDING_FAILED */
-	struct finding finding;	/* LANDING_FAILED */
+	enum fetch_result fetch_result;
+	enum sts_fault fault;	/* FETCH_FAILED */
+	struct finding finding;	/* FETCH_FAILED */
 	const char *served;	/* the same: what came instead of a policy */
-	const char *why;	/* LANDING_FAILED and LANDING_UNKNOWN */
+	const char *why;	/* FETCH_FAILED and FETCH_UNKNOWN */
 };
 
 void
@@ -79,10 +79,10 @@ sts_cache_new(const struct conf *conf, struct resolver *resolver, struct http *h
 	cache->store = store;
 	sts_clock_start(&cache->clock, store);
 	cache->stepped_ms = cache->clock.now.stepped_ms;
-	cache->shelf = sts_shelf_new(store);
-	cache->notes = sts_notes_new(NOTES_MAX);
+	cache->policies = sts_store_new(store);
+	cache->backoff = sts_backoff_new(NOTES_MAX);
 	cache->outage = sts_outage_new();
-	cache->flights = sts_flights_new(FETCHES_MAX, sts_cache_fly, cache);
+	cache->fetches = sts_fetches_new(FETCHES_MAX, sts_cache_fetch, cache);
 	if (store_was_damaged(store))
 		log_message(LOG_LEVEL_ERROR, "policy",
 		    "the store was damaged and MTA-STS policies"
@@ -94,7 +94,7 @@ sts_cache_new(const struct conf *conf, struct resolver *resolver, struct http *h
 void
 sts_cache_stop(struct sts_cache *cache)
 {
-	sts_flights_stop(cache->flights);
+	sts_fetches_stop(cache->fetches);
 	resolver_stop(cache->resolver);
 	http_stop(cache->http);
 }
@@ -105,10 +105,10 @@ sts_cache_free(struct sts_cache *cache)
 	if (cache == NULL)
 		return;
 	sts_cache_stop(cache);
-	sts_flights_free(cache->flights);
+	sts_fetches_free(cache->fetches);
 	sts_cache_anchor(cache);
-	sts_shelf_free(cache->shelf);
-	sts_notes_free(cache->notes);
+	sts_store_free(cache->policies);
+	sts_backoff_free(cache->backoff);
 	sts_outage_free(cache->outage);
 	free(cache);
 }
@@ -167,20 +167,20 @@ sts_inquiry_question(struct sts_inquiry *inquiry)
 static void
 send_for_policy(struct sts_cache *cache, struct sts_inquiry *inquiry)
 {
-	struct note_failure failure;
+	struct sts_backoff_failure failure;
 
 	if (inquiry->txt != TXT_VALID ||
 	    (inquiry->alive && strcmp(inquiry->id, inquiry->entry.policy.id) == 0))
 		return;
 	if (sts_cache_backs_off(cache, inquiry->domain, inquiry->id, inquiry->alive, &failure)) {
-		inquiry->landing = LANDING_FAILED;
+		inquiry->fetch_result = FETCH_FAILED;
 		inquiry->fault = failure.fault;
 		inquiry->finding = failure.finding;
 		inquiry->why = arena_strdup(inquiry->arena, failure.why);
 		inquiry->served = arena_strdup(inquiry->arena, failure.served);
 		return;
 	}
-	inquiry->flight = sts_flights_join(cache->flights, inquiry->domain, inquiry->id, false);
+	inquiry->fetch = sts_fetches_join(cache->fetches, inquiry->domain, inquiry->id, false);
 	inquiry->spare = inquiry->alive;
 	inquiry->enough = deadline_in(NEW_ID_MS);
 }
@@ -188,7 +188,7 @@ send_for_policy(struct sts_cache *cache, struct sts_inquiry *inquiry)
 static void
 look_up(struct sts_cache *cache, struct sts_inquiry *inquiry)
 {
-	inquiry->cached = sts_shelf_get(cache->shelf, inquiry->arena, inquiry->domain,
+	inquiry->cached = sts_store_get(cache->policies, inquiry->arena, inquiry->domain,
 	    &inquiry->entry);
 	inquiry->alive = inquiry->cached == STORE_OK && !sts_cache_is_over(cache, &inquiry->entry);
 }
@@ -206,43 +206,43 @@ sts_cache_answered(struct sts_cache *cache, struct sts_inquiry *inquiry)
 		    "the domain provably no longer publishes a policy");
 	look_up(cache, inquiry);
 	if (!inquiry->alive && inquiry->txt != TXT_FAILED && inquiry->txt != TXT_BOGUS)
-		sts_grace_answered(cache->store, inquiry->domain);
+		cold_failure_end(cache->store, inquiry->domain);
 	send_for_policy(cache, inquiry);
 }
 
 static void
-take_landing(struct sts_inquiry *inquiry, const struct flight *flight)
+take_landing(struct sts_inquiry *inquiry, const struct sts_fetch *fetch)
 {
-	switch (flight->outcome) {
-	case FLIGHT_FETCHED:
-		inquiry->landing = LANDING_FETCHED;
-		inquiry->entry = flight->entry;
+	switch (fetch->outcome) {
+	case STS_FETCHES_FETCHED:
+		inquiry->fetch_result = FETCH_SUCCEEDED;
+		inquiry->entry = fetch->entry;
 		inquiry->entry.domain = inquiry->domain;
-		inquiry->entry.policy = sts_policy_copy(inquiry->arena, &flight->entry.policy);
+		inquiry->entry.policy = sts_policy_copy(inquiry->arena, &fetch->entry.policy);
 		inquiry->entry.last_error = "";
 		break;
-	case FLIGHT_FAILED:
-		inquiry->landing = LANDING_FAILED;
-		inquiry->fault = flight->fault;
-		inquiry->finding = flight->finding;
+	case STS_FETCHES_FAILED:
+		inquiry->fetch_result = FETCH_FAILED;
+		inquiry->fault = fetch->fault;
+		inquiry->finding = fetch->finding;
 		inquiry->served = arena_strdup(inquiry->arena,
-		    flight->served != NULL ? flight->served : "");
+		    fetch->served != NULL ? fetch->served : "");
 		break;
-	case FLIGHT_UNANNOUNCED:
-		inquiry->landing = LANDING_NONE;
+	case STS_FETCHES_UNANNOUNCED:
+		inquiry->fetch_result = FETCH_NOT_TRIED;
 		break;
-	case FLIGHT_BROKEN:
-		inquiry->landing = LANDING_UNKNOWN;
+	case STS_FETCHES_BROKEN:
+		inquiry->fetch_result = FETCH_UNKNOWN;
 		break;
 	}
-	inquiry->why = arena_strdup(inquiry->arena, flight->why);
+	inquiry->why = arena_strdup(inquiry->arena, fetch->why);
 }
 
 /* How long to wait for the fetch. One that is slow holds up one message, not each of many. */
 static struct deadline
 patience(const struct sts_inquiry *inquiry, struct deadline deadline)
 {
-	const struct deadline late = { inquiry->flight->began_ms + NEW_ID_MS };
+	const struct deadline late = { inquiry->fetch->began_ms + NEW_ID_MS };
 
 	if (!inquiry->spare)
 		return deadline;
@@ -262,32 +262,32 @@ static void
 forgive_host(struct sts_cache *cache, const struct sts_inquiry *inquiry)
 {
 	if (!inquiry->alive &&
-	    (inquiry->landing == LANDING_FETCHED ||
-		(inquiry->landing == LANDING_FAILED &&
+	    (inquiry->fetch_result == FETCH_SUCCEEDED ||
+		(inquiry->fetch_result == FETCH_FAILED &&
 		    sts_fault_blame(inquiry->fault) == STS_BLAME_PEER)))
-		sts_grace_answered(cache->store, host_key(inquiry));
+		cold_failure_end(cache->store, host_key(inquiry));
 }
 
-/* Waits for the fetch. The flight that was under way may have been for another id, and says nothing
+/* Waits for the fetch. The fetch that was under way may have been for another id, and says nothing
  * about ours then: one more. */
 static void
-land(struct sts_cache *cache, struct sts_inquiry *inquiry, struct deadline deadline)
+end_fetch(struct sts_cache *cache, struct sts_inquiry *inquiry, struct deadline deadline)
 {
-	while (inquiry->flight != NULL) {
-		struct flight *flight = inquiry->flight, *next = NULL;
+	while (inquiry->fetch != NULL) {
+		struct sts_fetch *fetch = inquiry->fetch, *next = NULL;
 
-		if (!sts_flights_wait(cache->flights, flight, patience(inquiry, deadline))) {
-			inquiry->landing = LANDING_UNKNOWN;
+		if (!sts_fetches_wait(cache->fetches, fetch, patience(inquiry, deadline))) {
+			inquiry->fetch_result = FETCH_UNKNOWN;
 			inquiry->why = "its policy is still being fetched";
-		} else if (strcmp(flight->id, inquiry->id) != 0 && !deadline_passed(deadline)) {
-			next = sts_flights_join(cache->flights, inquiry->domain, inquiry->id,
+		} else if (strcmp(fetch->id, inquiry->id) != 0 && !deadline_passed(deadline)) {
+			next = sts_fetches_join(cache->fetches, inquiry->domain, inquiry->id,
 			    false);
 		} else {
-			take_landing(inquiry, flight);
+			take_landing(inquiry, fetch);
 			forgive_host(cache, inquiry);
 		}
-		sts_flights_leave(cache->flights, flight);
-		inquiry->flight = next;
+		sts_fetches_leave(cache->fetches, fetch);
+		inquiry->fetch = next;
 	}
 }
 
@@ -316,21 +316,21 @@ use_entry(struct sts_cache *cache, const struct sts_inquiry *inquiry, bool from_
 }
 
 static void
-alarm_once(struct sts_cache *cache, const struct sts_inquiry *inquiry, enum note_kind kind,
+alarm_once(struct sts_cache *cache, const struct sts_inquiry *inquiry, enum sts_backoff_action kind,
     const char *message)
 {
 	static const struct finding none = { .type = RESULT_OK };
-	static const char *const names[NOTE_KINDS] = {
-		[NOTE_TXT_GONE] = "txt-gone", [NOTE_STUCK] = "stuck", [NOTE_FUTURE] = "future"
-	};
+	static const char *const names[STS_ACTIONS] = { [STS_ACTION_TXT_GONE] = "txt-gone",
+		[STS_ACTION_STUCK] = "stuck",
+		[STS_ACTION_FUTURE] = "future" };
 
 	if (inquiry->entry.policy.mode == STS_MODE_NONE ||
-	    !sts_notes_once(cache->notes, inquiry->domain, kind, clock_monotonic_ms(),
+	    !sts_backoff_once(cache->backoff, inquiry->domain, kind, clock_monotonic_ms(),
 		ALARM_EVERY_MS))
 		return;
 	metrics_count(METRIC_POLICY_ALARMS, names[kind], NULL);
 	sts_cache_say(LOG_LEVEL_WARNING, inquiry->domain, &inquiry->entry.policy,
-	    kind == NOTE_STUCK ? &inquiry->finding : &none, message);
+	    kind == STS_ACTION_STUCK ? &inquiry->finding : &none, message);
 }
 
 /* RFC 8461 5.1: a policy in force outlives its TXT record; but an administrator should look into
@@ -339,15 +339,15 @@ static void
 raise_alarms(struct sts_cache *cache, const struct sts_inquiry *inquiry)
 {
 	if (inquiry->txt == TXT_NONE)
-		alarm_once(cache, inquiry, NOTE_TXT_GONE,
+		alarm_once(cache, inquiry, STS_ACTION_TXT_GONE,
 		    "the _mta-sts record is gone, but the"
 		    " policy stays in force until its max_age is over");
 	else if (inquiry->txt == TXT_INVALID || inquiry->txt == TXT_BOGUS)
-		alarm_once(cache, inquiry, NOTE_TXT_GONE,
+		alarm_once(cache, inquiry, STS_ACTION_TXT_GONE,
 		    "the _mta-sts record is no longer "
 		    "valid, but the policy stays in force until its max_age is over");
-	if (inquiry->landing == LANDING_FAILED)
-		alarm_once(cache, inquiry, NOTE_STUCK,
+	if (inquiry->fetch_result == FETCH_FAILED)
+		alarm_once(cache, inquiry, STS_ACTION_STUCK,
 		    "the _mta-sts record has a new id, but the"
 		    " new policy cannot be fetched; the old one stays in force");
 }
@@ -357,7 +357,7 @@ struct touching {
 	int64_t fetched;	/* of the entry that was used */
 };
 
-static enum shelf_change
+static enum sts_store_change
 touch(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 {
 	struct touching *touching = context;
@@ -366,7 +366,7 @@ touch(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 
 	(void)arena;
 	if (!found || entry->fetched != touching->fetched)
-		return SHELF_LEAVE;
+		return STS_STORE_LEAVE;
 	entry->used = now;
 	if (entry->fetched > now + FUTURE_S) {
 		entry->fetched = now;
@@ -375,7 +375,7 @@ touch(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 	}
 	if (entry->refresh == 0)
 		entry->refresh = sts_cache_next_refresh(cache, entry->policy.max_age);
-	return SHELF_WRITE;
+	return STS_STORE_WRITE;
 }
 
 /* A policy in use is refreshed. One from the future, of a store whose anchor was lost, gets its
@@ -389,12 +389,12 @@ remember_use(struct sts_cache *cache, const struct sts_inquiry *inquiry)
 	bool future = entry->fetched > now + FUTURE_S;
 
 	if (future)
-		alarm_once(cache, inquiry, NOTE_FUTURE,
+		alarm_once(cache, inquiry, STS_ACTION_FUTURE,
 		    "the policy was fetched while the clock was"
 		    " wrong: it stays in force for its max_age from now on");
 	else if (since < USED_EVERY_S && since > -USED_EVERY_S && entry->refresh != 0)
 		return;
-	sts_shelf_update(cache->shelf, inquiry->domain, STORE_LAZY, touch, &touching);
+	sts_store_update(cache->policies, inquiry->domain, STORE_LAZY, touch, &touching);
 }
 
 /* A policy of mode none protects nothing, so a proven absence may end it early. */
@@ -408,14 +408,14 @@ static void
 use_cached(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct sts_facts *sts)
 {
 	if (is_over(inquiry)) {
-		sts_shelf_forget(cache->shelf, inquiry->domain);
+		sts_store_forget(cache->policies, inquiry->domain);
 		sts->state = STS_NONE;
 		return;
 	}
 	use_entry(cache, inquiry, true, sts);
-	if (inquiry->landing == LANDING_FAILED)
+	if (inquiry->fetch_result == FETCH_FAILED)
 		sts->finding = inquiry->finding;
-	if (inquiry->landing != LANDING_NONE)
+	if (inquiry->fetch_result != FETCH_NOT_TRIED)
 		explain(sts, "%s", inquiry->why);
 	else if (inquiry->txt != TXT_VALID)
 		explain(sts, "%s", inquiry->txt_why);
@@ -450,13 +450,13 @@ say_given_up(const struct sts_inquiry *inquiry, const char *reason, const char *
 static bool
 is_grace_over(struct sts_cache *cache, const char *key, struct sts_facts *sts)
 {
-	switch (sts_grace_failed(cache->store, key, sts_clock_now(&cache->clock),
+	switch (cold_failure_count(cache->store, key, sts_clock_now(&cache->clock),
 	    cache->rules.cold_failure_grace / 1000)) {
-	case GRACE_RUNNING:
+	case COLD_FAILURE_DEFER:
 		break;
-	case GRACE_OVER:
+	case COLD_FAILURE_OVER:
 		return !must_distrust(cache);
-	case GRACE_UNKNOWN:
+	case COLD_FAILURE_UNKNOWN:
 		sts->state = STS_STORE_FAILED;
 		break;
 	}
@@ -483,9 +483,9 @@ weigh_txt(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct dea
 	    " than sts.cold-failure-grace: delivering as if the domain had no policy");
 }
 
-/* Nothing cached, and the fetch failed. RFC 8461 3.3 lets the message go, whatever the reason; here
- * it goes only when the reason is the domain's own, or has lasted for the grace: an attacker on the
- * path can make the look-up of an address fail, too. */
+/* Nothing cached, and the fetch failed. RFC 8461 3.3 lets the message go, whatever the reason;
+ * here it goes only when the reason is the domain's own, or has lasted for cold-failure-grace: an
+ * attacker on the path can make the look-up of an address fail, too. */
 static void
 weigh_fetch(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct sts_facts *sts)
 {
@@ -508,7 +508,7 @@ weigh_fetch(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct s
 	case STS_BLAME_FORGED:
 		sts->state = STS_HOST_BOGUS;
 		break;
-	case STS_BLAME_OURS:	/* which never lands as a failure */
+	case STS_BLAME_OURS:	/* never recorded as a failure */
 		sts->state = STS_UNKNOWN;
 		break;
 	}
@@ -539,7 +539,7 @@ use_nothing(struct sts_cache *cache, const struct sts_inquiry *inquiry, struct d
 		break;
 	case TXT_VALID:
 		sts->state = STS_UNKNOWN;
-		if (inquiry->landing == LANDING_FAILED)
+		if (inquiry->fetch_result == FETCH_FAILED)
 			weigh_fetch(cache, inquiry, sts);
 		explain(sts, "%s", inquiry->why);
 		break;
@@ -560,10 +560,10 @@ sts_cache_await(struct sts_cache *cache, const struct sts_inquiry *inquiry,
 {
 	struct deadline until;
 
-	if (inquiry->flight == NULL)
+	if (inquiry->fetch == NULL)
 		return true;
 	until = patience(inquiry, deadline);
-	return sts_flights_wait(cache->flights, inquiry->flight, until) ||
+	return sts_fetches_wait(cache->fetches, inquiry->fetch, until) ||
 	    until.at_ms < deadline.at_ms;
 }
 
@@ -572,9 +572,9 @@ sts_cache_finish(struct sts_cache *cache, struct sts_inquiry *inquiry, struct de
     struct sts_facts *sts)
 {
 	*sts = (struct sts_facts){ .state = STS_NONE };
-	land(cache, inquiry, deadline);
-	sts->fetch_tried = inquiry->landing != LANDING_NONE;
-	if (inquiry->landing == LANDING_FETCHED) {
+	end_fetch(cache, inquiry, deadline);
+	sts->fetch_tried = inquiry->fetch_result != FETCH_NOT_TRIED;
+	if (inquiry->fetch_result == FETCH_SUCCEEDED) {
 		use_entry(cache, inquiry, false, sts);
 	} else if (inquiry->alive) {
 		use_cached(cache, inquiry, sts);
@@ -624,7 +624,8 @@ sts_cache_recheck(struct sts_cache *cache, struct arena *arena, const char *doma
 	int64_t interval = cache->rules.retry_interval;
 
 	if (!inquiry->has_question ||
-	    !sts_notes_once(cache->notes, domain, NOTE_RECHECK, clock_monotonic_ms(), interval))
+	    !sts_backoff_once(cache->backoff, domain, STS_ACTION_RECHECK, clock_monotonic_ms(),
+		interval))
 		return NULL;
 	resolver_ask_afresh(cache->resolver, arena, &inquiry->question, interval, deadline);
 	inquiry->txt = sts_cache_read_txt(arena, &inquiry->question.answer, inquiry->id,
@@ -641,8 +642,8 @@ sts_cache_refresh_begin(struct sts_cache *cache, struct arena *arena, const char
 	struct sts_inquiry *inquiry = sts_cache_begin(cache, arena, domain);
 
 	look_up(cache, inquiry);
-	inquiry->flight = sts_flights_join(cache->flights, domain, "", true);
-	inquiry->landing = LANDING_UNKNOWN;
+	inquiry->fetch = sts_fetches_join(cache->fetches, domain, "", true);
+	inquiry->fetch_result = FETCH_UNKNOWN;
 	inquiry->why = "the fetch has not ended in time";
 	return inquiry;
 }
@@ -653,15 +654,15 @@ sts_cache_refresh_end(struct sts_cache *cache, struct sts_inquiry *inquiry,
 {
 	*sts = (struct sts_facts){ .state = STS_NONE, .fetch_tried = true };
 	if (sts_cache_await(cache, inquiry, deadline))
-		take_landing(inquiry, inquiry->flight);
-	sts_flights_leave(cache->flights, inquiry->flight);
-	if (inquiry->landing == LANDING_FETCHED || inquiry->alive)
-		use_entry(cache, inquiry, inquiry->landing != LANDING_FETCHED, sts);
-	else if (inquiry->landing == LANDING_FAILED)
+		take_landing(inquiry, inquiry->fetch);
+	sts_fetches_leave(cache->fetches, inquiry->fetch);
+	if (inquiry->fetch_result == FETCH_SUCCEEDED || inquiry->alive)
+		use_entry(cache, inquiry, inquiry->fetch_result != FETCH_SUCCEEDED, sts);
+	else if (inquiry->fetch_result == FETCH_FAILED)
 		sts->state = STS_FETCH_FAILED;
-	else if (inquiry->landing == LANDING_UNKNOWN)
+	else if (inquiry->fetch_result == FETCH_UNKNOWN)
 		sts->state = STS_UNKNOWN;
-	if (inquiry->landing == LANDING_FETCHED)
+	if (inquiry->fetch_result == FETCH_SUCCEEDED)
 		return 0;
 	sts->finding = inquiry->finding;
 	explain(sts, "%s", inquiry->why);

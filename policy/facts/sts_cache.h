@@ -114,7 +114,7 @@ enum store_result sts_cache_imported(struct sts_cache *cache);
 
 /* Work of the timer thread: fetches what is due for refresh, at most a few at a time. Returns the
  * milliseconds until it wants to be called again. */
-int64_t sts_cache_tick(struct sts_cache *cache, struct deadline deadline);
+int64_t sts_cache_maintain(struct sts_cache *cache, struct deadline deadline);
 
 /* Drops from every table of the store what is long over, by no clock that may have stepped. */
 void sts_cache_purge(struct sts_cache *cache);

@@ -98,14 +98,14 @@ by_its_end(const struct sts_entry *entry, int64_t refresh)
 	return refresh > entry->expires ? entry->expires : refresh;
 }
 
-static enum shelf_change
+static enum sts_store_change
 postpone(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 {
 	(void)arena;
 	if (!found || entry->refresh == 0)
-		return SHELF_LEAVE;
+		return STS_STORE_LEAVE;
 	entry->refresh = by_its_end(entry, sts_cache_next_refresh(context, entry->policy.max_age));
-	return SHELF_WRITE;
+	return STS_STORE_WRITE;
 }
 
 /*
@@ -114,29 +114,29 @@ postpone(void *context, struct arena *arena, struct sts_entry *entry, bool found
  * not extended only when the domain has provably withdrawn its record.
  */
 static bool
-learn_id(struct sts_cache *cache, struct flight *flight)
+learn_id(struct sts_cache *cache, struct sts_fetch *fetch)
 {
 	struct dns_question question = { .type = DNS_TXT };
 	struct sts_entry entry;
 	const char *why = "no TXT record announces a policy";
 	enum txt_answer txt;
 
-	question.name = arena_printf(flight->arena, "_mta-sts.%s", flight->domain);
-	resolver_ask(cache->resolver, flight->arena, &question, 1,
+	question.name = arena_printf(fetch->arena, "_mta-sts.%s", fetch->domain);
+	resolver_ask(cache->resolver, fetch->arena, &question, 1,
 	    deadline_in(cache->rules.dns_timeout));
-	txt = sts_cache_read_txt(flight->arena, &question.answer, flight->id, &why);
+	txt = sts_cache_read_txt(fetch->arena, &question.answer, fetch->id, &why);
 	if (txt == TXT_VALID)
 		return true;
-	if (flight->background && txt == TXT_NONE && question.answer.state == DNS_SECURE)
-		sts_shelf_update(cache->shelf, flight->domain, STORE_LAZY, postpone, cache);
-	else if (sts_shelf_get(cache->shelf, flight->arena, flight->domain, &entry) == STORE_OK &&
+	if (fetch->background && txt == TXT_NONE && question.answer.state == DNS_SECURE)
+		sts_store_update(cache->policies, fetch->domain, STORE_LAZY, postpone, cache);
+	else if (sts_store_get(cache->policies, fetch->arena, fetch->domain, &entry) == STORE_OK &&
 	    !sts_cache_is_over(cache, &entry)) {
-		snprintf(flight->id, sizeof(flight->id), "%s", entry.policy.id);
+		snprintf(fetch->id, sizeof(fetch->id), "%s", entry.policy.id);
 		return true;
 	}
 	if (txt == TXT_NONE || txt == TXT_INVALID)
-		flight->outcome = FLIGHT_UNANNOUNCED;
-	snprintf(flight->why, sizeof(flight->why), "%s", why);
+		fetch->outcome = STS_FETCHES_UNANNOUNCED;
+	snprintf(fetch->why, sizeof(fetch->why), "%s", why);
 	return false;
 }
 
@@ -144,85 +144,85 @@ learn_id(struct sts_cache *cache, struct flight *flight)
  * peer has a back-off: a failed or forged DNS answer is soon looked up again. */
 bool
 sts_cache_backs_off(struct sts_cache *cache, const char *domain, const char *id, bool alive,
-    struct note_failure *failure)
+    struct sts_backoff_failure *failure)
 {
-	return sts_notes_backs_off(cache->notes, domain, id, clock_monotonic_ms(),
+	return sts_backoff_applies(cache->backoff, domain, id, clock_monotonic_ms(),
 		   cache->rules.retry_interval, failure) &&
 	    (alive || sts_fault_blame(failure->fault) == STS_BLAME_PEER);
 }
 
-/* A policy that was fetched, or failed, while this flight was waiting to begin is not fetched
+/* A policy that was fetched, or failed, while this fetch was waiting to begin is not fetched
  * again. */
 static bool
-is_settled(struct sts_cache *cache, struct flight *flight)
+is_settled(struct sts_cache *cache, struct sts_fetch *fetch)
 {
-	struct sts_entry *entry = &flight->entry;
-	struct note_failure failure;
-	bool alive = sts_shelf_get(cache->shelf, flight->arena, flight->domain, entry) ==
+	struct sts_entry *entry = &fetch->entry;
+	struct sts_backoff_failure failure;
+	bool alive = sts_store_get(cache->policies, fetch->arena, fetch->domain, entry) ==
 		STORE_OK &&
 	    !sts_cache_is_over(cache, entry);
 
-	if (alive && strcmp(entry->policy.id, flight->id) == 0) {
-		flight->outcome = FLIGHT_FETCHED;
+	if (alive && strcmp(entry->policy.id, fetch->id) == 0) {
+		fetch->outcome = STS_FETCHES_FETCHED;
 		return true;
 	}
-	if (!sts_cache_backs_off(cache, flight->domain, flight->id, alive, &failure))
+	if (!sts_cache_backs_off(cache, fetch->domain, fetch->id, alive, &failure))
 		return false;
-	flight->outcome = FLIGHT_FAILED;
-	flight->fault = failure.fault;
-	flight->finding = failure.finding;
-	snprintf(flight->why, sizeof(flight->why), "%s", failure.why);
-	flight->served = arena_strdup(flight->arena, failure.served);
+	fetch->outcome = STS_FETCHES_FAILED;
+	fetch->fault = failure.fault;
+	fetch->finding = failure.finding;
+	snprintf(fetch->why, sizeof(fetch->why), "%s", failure.why);
+	fetch->served = arena_strdup(fetch->arena, failure.served);
 	return true;
 }
 
 struct replacing {
 	struct sts_cache *cache;
-	struct flight *flight;
+	struct sts_fetch *fetch;
 	bool fell;	/* from enforce */
 };
 
-static enum shelf_change
+static enum sts_store_change
 replace(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 {
 	struct replacing *replacing = context;
-	struct flight *flight = replacing->flight;
+	struct sts_fetch *fetch = replacing->fetch;
 	struct sts_cache *cache = replacing->cache;
 
 	(void)arena;
 	replacing->fell = found && !sts_cache_is_over(cache, entry) &&
-	    entry->policy.mode == STS_MODE_ENFORCE && flight->entry.policy.mode != STS_MODE_ENFORCE;
-	flight->entry.used = flight->refresh && found ? entry->used : sts_clock_now(&cache->clock);
-	*entry = flight->entry;
-	return SHELF_WRITE;
+	    entry->policy.mode == STS_MODE_ENFORCE && fetch->entry.policy.mode != STS_MODE_ENFORCE;
+	fetch->entry.used = fetch->refresh && found ? entry->used : sts_clock_now(&cache->clock);
+	*entry = fetch->entry;
+	return STS_STORE_WRITE;
 }
 
 /* RFC 8461 3.3, 5.1: verified and well-formed, so it takes the place of the old one at once. */
 static void
-keep(struct sts_cache *cache, struct flight *flight, const struct sts_policy *policy)
+keep(struct sts_cache *cache, struct sts_fetch *fetch, const struct sts_policy *policy)
 {
-	struct replacing replacing = { .cache = cache, .flight = flight };
-	struct sts_entry *entry = &flight->entry;
+	struct replacing replacing = { .cache = cache, .fetch = fetch };
+	struct sts_entry *entry = &fetch->entry;
 
-	*entry = (struct sts_entry){ .domain = arena_strdup(flight->arena, flight->domain),
+	*entry = (struct sts_entry){ .domain = arena_strdup(fetch->arena, fetch->domain),
 		.policy = *policy,
 		.last_error = "" };
-	memcpy(entry->policy.id, flight->id, sizeof(entry->policy.id));
+	memcpy(entry->policy.id, fetch->id, sizeof(entry->policy.id));
 	entry->fetched = sts_clock_now(&cache->clock);
 	entry->expires = entry->fetched + policy->max_age;
 	entry->refresh = by_its_end(entry, sts_cache_next_refresh(cache, policy->max_age));
-	sts_shelf_update(cache->shelf, flight->domain, STORE_SYNC, replace, &replacing);
-	sts_notes_succeeded(cache->notes, flight->domain);
+	sts_store_update(cache->policies, fetch->domain, STORE_SYNC, replace, &replacing);
+	sts_backoff_succeeded(cache->backoff, fetch->domain);
 	sts_outage_succeeded(cache->outage);
-	alarm_end(ALARM_FETCH_OUTAGE, "", "the policy of %s was fetched", flight->domain);
-	sts_cache_ran_out_ends(flight->domain, "a policy was fetched");
-	flight->outcome = FLIGHT_FETCHED;
+	alarm_end(ALARM_FETCH_OUTAGE, "", "the policy of %s was fetched", fetch->domain);
+	sts_cache_ran_out_ends(fetch->domain, "a policy was fetched");
+	fetch->outcome = STS_FETCHES_FETCHED;
 	if (replacing.fell) {
 		metrics_count(METRIC_POLICY_ALARMS, "fell", NULL);
-		sts_cache_say(LOG_LEVEL_WARNING, flight->domain, &entry->policy, &flight->finding,
+		sts_cache_say(LOG_LEVEL_WARNING, fetch->domain, &entry->policy, &fetch->finding,
 		    "the domain no longer enforces its policy: mail to it is no longer protected");
 	} else {
-		sts_cache_say(LOG_LEVEL_INFO, flight->domain, &entry->policy, &flight->finding,
+		sts_cache_say(LOG_LEVEL_INFO, fetch->domain, &entry->policy, &fetch->finding,
 		    policy->max_age_capped ? "fetched; its max_age is over a year and was cut"
 					   : "fetched");
 	}
@@ -230,32 +230,32 @@ keep(struct sts_cache *cache, struct flight *flight, const struct sts_policy *po
 
 struct blaming {
 	struct sts_cache *cache;
-	const struct flight *flight;
+	const struct sts_fetch *fetch;
 	unsigned failures;
 };
 
-static enum shelf_change
+static enum sts_store_change
 blame(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 {
 	const struct blaming *blaming = context;
-	const struct finding *finding = &blaming->flight->finding;
+	const struct finding *finding = &blaming->fetch->finding;
 	const char *colon = finding->reason[0] != '\0' ? ": " : "";
 
 	if (!found)
-		return SHELF_LEAVE;
+		return STS_STORE_LEAVE;
 	entry->last_error = arena_printf(arena, "%s%s%s", result_type_name(finding->type), colon,
 	    finding->reason);
-	if (blaming->flight->refresh && entry->refresh != 0)
+	if (blaming->fetch->refresh && entry->refresh != 0)
 		entry->refresh = by_its_end(entry, next_try(blaming->cache, blaming->failures));
 	if (sts_cache_is_over(blaming->cache, entry))
 		sts_cache_ran_out(entry);
-	return SHELF_WRITE;
+	return STS_STORE_WRITE;
 }
 
 static void
-count_for_outage(struct sts_cache *cache, const struct flight *flight)
+count_for_outage(struct sts_cache *cache, const struct sts_fetch *fetch)
 {
-	if (sts_outage_failed(cache->outage, flight->domain, clock_monotonic_ms()) &&
+	if (sts_outage_failed(cache->outage, fetch->domain, clock_monotonic_ms()) &&
 	    alarm_begin(ALARM_FETCH_OUTAGE, "",
 		"every policy fetch of the last ten minutes "
 		"failed, for at least five domains: check whether this machine can connect to "
@@ -264,65 +264,65 @@ count_for_outage(struct sts_cache *cache, const struct flight *flight)
 }
 
 static void
-note_failure(struct sts_cache *cache, struct flight *flight, const char *served)
+remember_failure(struct sts_cache *cache, struct sts_fetch *fetch, const char *served)
 {
-	struct blaming blaming = { .cache = cache, .flight = flight };
-	struct note_failure failure = { .fault = flight->fault, .finding = flight->finding };
+	struct blaming blaming = { .cache = cache, .fetch = fetch };
+	struct sts_backoff_failure failure = { .fault = fetch->fault, .finding = fetch->finding };
 
-	snprintf(failure.why, sizeof(failure.why), "%s", flight->why);
+	snprintf(failure.why, sizeof(failure.why), "%s", fetch->why);
 	snprintf(failure.served, sizeof(failure.served), "%s", served != NULL ? served : "");
-	flight->served = served;
-	blaming.failures = sts_notes_failed(cache->notes, flight->domain, flight->id,
+	fetch->served = served;
+	blaming.failures = sts_backoff_failed(cache->backoff, fetch->domain, fetch->id,
 	    clock_monotonic_ms(), &failure);
-	sts_shelf_update(cache->shelf, flight->domain, STORE_LAZY, blame, &blaming);
-	flight->outcome = FLIGHT_FAILED;
-	sts_cache_say(LOG_LEVEL_WARNING, flight->domain, NULL, &flight->finding, flight->why);
-	count_for_outage(cache, flight);
+	sts_store_update(cache->policies, fetch->domain, STORE_LAZY, blame, &blaming);
+	fetch->outcome = STS_FETCHES_FAILED;
+	sts_cache_say(LOG_LEVEL_WARNING, fetch->domain, NULL, &fetch->finding, fetch->why);
+	count_for_outage(cache, fetch);
 }
 
 /* A cached failure is shown with it and retried; it is not enforced. */
 static void
-note_own_trouble(struct sts_cache *cache, struct flight *flight)
+note_own_trouble(struct sts_cache *cache, struct sts_fetch *fetch)
 {
-	struct blaming blaming = { .cache = cache, .flight = flight, .failures = 1 };
+	struct blaming blaming = { .cache = cache, .fetch = fetch, .failures = 1 };
 
-	sts_shelf_update(cache->shelf, flight->domain, STORE_LAZY, blame, &blaming);
-	sts_cache_say(LOG_LEVEL_ERROR, flight->domain, NULL, &flight->finding, flight->why);
-	count_for_outage(cache, flight);
+	sts_store_update(cache->policies, fetch->domain, STORE_LAZY, blame, &blaming);
+	sts_cache_say(LOG_LEVEL_ERROR, fetch->domain, NULL, &fetch->finding, fetch->why);
+	count_for_outage(cache, fetch);
 }
 
 static int
-fetch(struct sts_cache *cache, struct flight *flight, struct sts_policy *policy)
+download(struct sts_cache *cache, struct sts_fetch *fetch, struct sts_policy *policy)
 {
 	const struct conf *conf = cache->now != NULL ? conf_now_take(cache->now) : cache->conf;
-	struct sts_failure failure;
+	struct sts_https_failure failure;
 	int result;
 
-	result = sts_fetch(conf, cache->resolver, cache->http, flight->arena, flight->domain,
+	result = sts_https_get(conf, cache->resolver, cache->http, fetch->arena, fetch->domain,
 	    deadline_in(conf->sts.fetch_timeout), policy, &failure);
-	flight->fault = failure.fault;
-	flight->finding = failure.finding;
-	snprintf(flight->why, sizeof(flight->why), "%s", failure.why);
+	fetch->fault = failure.fault;
+	fetch->finding = failure.finding;
+	snprintf(fetch->why, sizeof(fetch->why), "%s", failure.why);
 	if (cache->now != NULL)
 		conf_now_give(cache->now, conf);
 	return result;
 }
 
 void
-sts_cache_fly(void *context, struct flight *flight)
+sts_cache_fetch(void *context, struct sts_fetch *fetch)
 {
 	struct sts_cache *cache = context;
 	struct sts_policy policy;
 
-	if (flight->refresh ? !learn_id(cache, flight) : is_settled(cache, flight))
+	if (fetch->refresh ? !learn_id(cache, fetch) : is_settled(cache, fetch))
 		return;
-	flight->outcome = FLIGHT_BROKEN;
-	if (fetch(cache, flight, &policy) == 0)
-		keep(cache, flight, &policy);
-	else if (sts_flights_stopping(cache->flights))
+	fetch->outcome = STS_FETCHES_BROKEN;
+	if (download(cache, fetch, &policy) == 0)
+		keep(cache, fetch, &policy);
+	else if (sts_fetches_stopping(cache->fetches))
 		return;
-	else if (sts_fault_blame(flight->fault) == STS_BLAME_OURS)
-		note_own_trouble(cache, flight);
+	else if (sts_fault_blame(fetch->fault) == STS_BLAME_OURS)
+		note_own_trouble(cache, fetch);
 	else
-		note_failure(cache, flight, policy.body);
+		remember_failure(cache, fetch, policy.body);
 }

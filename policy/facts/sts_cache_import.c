@@ -19,7 +19,7 @@ struct importing {
 	bool fell;	/* from enforce */
 };
 
-static enum shelf_change
+static enum sts_store_change
 take(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 {
 	struct importing *importing = context;
@@ -30,17 +30,17 @@ take(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 	(void)arena;
 	importing->result = STS_IMPORT_DONE;
 	if (found && entry->fetched == import->fetched)
-		return SHELF_WRITE;	/* it may be in memory alone */
+		return STS_STORE_WRITE;	/* it may be in memory alone */
 	if (found && entry->fetched > import->fetched) {
 		importing->result = STS_IMPORT_OLDER;
-		return SHELF_LEAVE;
+		return STS_STORE_LEAVE;
 	}
 	importing->fell = found && !sts_cache_is_over(cache, entry) &&
 	    entry->policy.mode == STS_MODE_ENFORCE && import->policy.mode != STS_MODE_ENFORCE;
 	*entry = *import;
 	entry->used = now;
 	entry->refresh = sts_cache_next_refresh(cache, (uint32_t)(import->expires - now));
-	return SHELF_WRITE;
+	return STS_STORE_WRITE;
 }
 
 /* After the store could not take it. */
@@ -49,7 +49,7 @@ is_kept(struct sts_cache *cache, const struct sts_entry *import)
 {
 	struct arena *arena = arena_new();
 	struct sts_entry entry;
-	bool kept = sts_shelf_get(cache->shelf, arena, import->domain, &entry) == STORE_OK &&
+	bool kept = sts_store_get(cache->policies, arena, import->domain, &entry) == STORE_OK &&
 	    entry.fetched == import->fetched && strcmp(entry.policy.id, import->policy.id) == 0;
 
 	arena_free(arena);
@@ -71,7 +71,8 @@ sts_cache_import(struct sts_cache *cache, const struct sts_entry *import)
 		return STS_IMPORT_FUTURE;
 	if (sts_cache_is_over(cache, entry))
 		return STS_IMPORT_EXPIRED;
-	if (sts_shelf_update(cache->shelf, entry->domain, STORE_LAZY, take, &importing) != STORE_OK)
+	if (sts_store_update(cache->policies, entry->domain, STORE_LAZY, take, &importing) !=
+	    STORE_OK)
 		importing.result = is_kept(cache, entry) ? STS_IMPORT_UNWRITTEN : STS_IMPORT_FAILED;
 	if (importing.result == STS_IMPORT_FAILED)
 		return STS_IMPORT_FAILED;

@@ -33,9 +33,9 @@ struct sts_cache {
 	struct http *http;
 	struct store *store;
 	struct sts_clock clock;
-	struct sts_shelf *shelf;
-	struct sts_notes *notes;
-	struct sts_flights *flights;
+	struct sts_store *policies;
+	struct sts_backoff *backoff;
+	struct sts_fetches *fetches;
 	struct sts_outage *outage;
 	/* Of the timer thread alone. */
 	int64_t flushed_ms, anchored_ms;
@@ -49,19 +49,19 @@ enum txt_answer { TXT_NONE, TXT_VALID, TXT_INVALID, TXT_FAILED, TXT_BOGUS };
 /* id is written for TXT_VALID, *why for INVALID, FAILED and BOGUS. */
 enum txt_answer sts_cache_read_txt(struct arena *arena, const struct dns_answer *answer,
     char id[LIMIT_STS_ID + 1], const char **why);
-/* Entries on the shelf carry times of sts_clock.h; others see the wall clock's. */
+/* Entries of sts_store.h have times of sts_clock.h; others see the wall clock's. */
 bool sts_cache_is_over(const struct sts_cache *cache, const struct sts_entry *entry);
 void sts_cache_to_wall(struct sts_cache *cache, struct sts_entry *entry);
 struct sts_policy sts_policy_copy(struct arena *arena, const struct sts_policy *policy);
 
-/* For sts_flights_new(): fetches, keeps what came, and notes what failed. */
-void sts_cache_fly(void *cache, struct flight *flight);
+/* For sts_fetches_new(): fetches, stores what came, and remembers what failed. */
+void sts_cache_fetch(void *cache, struct sts_fetch *fetch);
 
 /* Stores the state of the clocks, for the next start. */
 void sts_cache_anchor(struct sts_cache *cache);
 
 bool sts_cache_backs_off(struct sts_cache *cache, const char *domain, const char *id, bool alive,
-    struct note_failure *failure);
+    struct sts_backoff_failure *failure);
 
 /* When to refresh a policy with this max_age next, from now on; 0: never. */
 int64_t sts_cache_next_refresh(const struct sts_cache *cache, uint32_t max_age);

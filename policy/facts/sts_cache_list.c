@@ -9,9 +9,9 @@
 enum store_result
 sts_cache_forget(struct sts_cache *cache, const char *domain)
 {
-	enum store_result result = sts_shelf_forget(cache->shelf, domain);
+	enum store_result result = sts_store_forget(cache->policies, domain);
 
-	sts_notes_forget(cache->notes, domain);
+	sts_backoff_forget(cache->backoff, domain);
 	if (result != STORE_FAILED)
 		sts_cache_ran_out_ends(domain, "the policy was forgotten on request");
 	return result;
@@ -20,20 +20,20 @@ sts_cache_forget(struct sts_cache *cache, const char *domain)
 const _Atomic uint64_t *
 sts_cache_changes(const struct sts_cache *cache, const char *domain)
 {
-	return sts_shelf_changes(cache->shelf, domain);
+	return sts_store_changes(cache->policies, domain);
 }
 
 void
 sts_cache_change_all(struct sts_cache *cache)
 {
-	sts_shelf_change_all(cache->shelf);
+	sts_store_change_all(cache->policies);
 }
 
 enum store_result
 sts_cache_peek(struct sts_cache *cache, struct arena *arena, const char *domain,
     struct sts_entry *entry)
 {
-	enum store_result result = sts_shelf_get(cache->shelf, arena, domain, entry);
+	enum store_result result = sts_store_get(cache->policies, arena, domain, entry);
 
 	if (result == STORE_OK && sts_cache_is_over(cache, entry))
 		return STORE_ABSENT;
@@ -66,5 +66,5 @@ sts_cache_list(struct sts_cache *cache, const char *after,
 {
 	struct live_listing listing = { cache, each, context };
 
-	return sts_shelf_list(cache->shelf, after, list_live, &listing);
+	return sts_store_list(cache->policies, after, list_live, &listing);
 }

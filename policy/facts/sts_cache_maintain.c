@@ -95,21 +95,21 @@ flush(struct sts_cache *cache)
 
 	if (now - cache->flushed_ms >= FLUSH_EVERY_MS) {
 		cache->flushed_ms = now;
-		cache->unwritten = sts_shelf_flush(cache->shelf) > 0;
+		cache->unwritten = sts_store_flush(cache->policies) > 0;
 	}
 	return cache->unwritten ? cache->flushed_ms + FLUSH_EVERY_MS - now : IDLE_MS;
 }
 
-static enum shelf_change
+static enum sts_store_change
 retire(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 {
 	const int64_t *at = context;
 
 	(void)arena;
 	if (!found || entry->refresh != *at)
-		return SHELF_LEAVE;
+		return STS_STORE_LEAVE;
 	entry->refresh = 0;
-	return SHELF_WRITE;
+	return STS_STORE_WRITE;
 }
 
 /* Is this still the time at which the policy is to be refreshed, and is it worth it? */
@@ -119,8 +119,9 @@ is_wanted(struct sts_cache *cache, struct arena *arena, const char *domain, int6
 	struct sts_entry entry;
 	bool idle, over;
 
-	if (sts_shelf_get(cache->shelf, arena, domain, &entry) != STORE_OK || entry.refresh != at) {
-		sts_shelf_undue(cache->shelf, domain, at);
+	if (sts_store_get(cache->policies, arena, domain, &entry) != STORE_OK ||
+	    entry.refresh != at) {
+		sts_store_undue(cache->policies, domain, at);
 		return false;
 	}
 	idle = sts_clock_now(&cache->clock) - entry.used > IDLE_S;
@@ -132,7 +133,7 @@ is_wanted(struct sts_cache *cache, struct arena *arena, const char *domain, int6
 	    (entry.last_error[0] != '\0' ||
 		entry.policy.max_age >= cache->rules.retry_interval / 1000))
 		sts_cache_ran_out(&entry);
-	sts_shelf_update(cache->shelf, domain, STORE_LAZY, retire, &at);
+	sts_store_update(cache->policies, domain, STORE_LAZY, retire, &at);
 	return false;
 }
 
@@ -144,20 +145,20 @@ refresh_one(void *context, const char *domain, int64_t at)
 	struct arena *arena;
 
 	if (round->stale >= STALE_MAX || deadline_passed(round->deadline) ||
-	    sts_flights_background(cache->flights) >= PARALLEL_MAX) {
+	    sts_fetches_background(cache->fetches) >= PARALLEL_MAX) {
 		round->more = true;
 		return false;
 	}
-	if (sts_flights_has(cache->flights, domain)) {	/* it will set the next time itself */
+	if (sts_fetches_has(cache->fetches, domain)) {	/* it will set the next time itself */
 		round->more = true;
 		return true;
 	}
 	arena = arena_new();
 	if (!is_wanted(cache, arena, domain, at))
 		round->stale++;
-	else if (sts_notes_once(cache->notes, domain, NOTE_REFRESH,
+	else if (sts_backoff_once(cache->backoff, domain, STS_ACTION_REFRESH,
 		     sts_clock_now(&cache->clock) * 1000, cache->rules.retry_interval))
-		sts_flights_send(cache->flights, domain);
+		sts_fetches_send(cache->fetches, domain);
 	arena_free(arena);
 	return true;
 }
@@ -176,7 +177,7 @@ longest_sleep(const struct sts_cache *cache)
 }
 
 int64_t
-sts_cache_tick(struct sts_cache *cache, struct deadline deadline)
+sts_cache_maintain(struct sts_cache *cache, struct deadline deadline)
 {
 	struct round round = { .cache = cache, .deadline = deadline };
 	int64_t sleep = longest_sleep(cache), due, now, next;
@@ -187,9 +188,9 @@ sts_cache_tick(struct sts_cache *cache, struct deadline deadline)
 	if (due < sleep)
 		sleep = due;
 	now = sts_clock_now(&cache->clock);
-	if (sts_shelf_due(cache->shelf, now, &next, refresh_one, &round) == STORE_FAILED)
+	if (sts_store_due(cache->policies, now, &next, refresh_one, &round) == STORE_FAILED)
 		return sleep;
-	if (round.more || sts_flights_background(cache->flights) > 0)
+	if (round.more || sts_fetches_background(cache->fetches) > 0)
 		return BUSY_MS;
 	if (next != 0 && (next - now) * 1000 < sleep)
 		return (next - now) * 1000;
@@ -200,7 +201,7 @@ sts_cache_tick(struct sts_cache *cache, struct deadline deadline)
 void
 sts_cache_purge(struct sts_cache *cache)
 {
-	static const enum store_table own[] = { STORE_POLICIES, STORE_DUE, STORE_GRACE };
+	static const enum store_table own[] = { STORE_POLICIES, STORE_DUE, STORE_COLD_FAILURES };
 	static const enum store_table others[] = { STORE_TALLY, STORE_OUTBOX };
 
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)

@@ -14,66 +14,66 @@
 #include "policy/facts/sts_fetches.h"
 
 #define BUCKETS	1024
-#define FLIGHT_STACK	(256 * 1024)
+#define FETCH_STACK	(256 * 1024)
 
-struct flight_state {
-	LIST_ENTRY(flight_state) bucket;	/* while not ended */
-	STAILQ_ENTRY(flight_state) queue;	/* while not begun */
-	struct flight flight;
+struct sts_fetch_state {
+	LIST_ENTRY(sts_fetch_state) bucket;	/* while not ended */
+	STAILQ_ENTRY(sts_fetch_state) queue;	/* while not begun */
+	struct sts_fetch fetch;
 	unsigned users;	/* waiters, and the table while it is in it */
 	bool ended;
 	pthread_cond_t end;
 };
 
-struct sts_flights {
-	void (*fly)(void *context, struct flight *flight);
+struct sts_fetches {
+	void (*run)(void *context, struct sts_fetch *fetch);
 	void *context;
-	pthread_mutex_t lock;	/* for all that follows, and for states but for their flight */
+	pthread_mutex_t lock;	/* for all that follows, and for states but for their fetch */
 	pthread_cond_t no_threads;
-	LIST_HEAD(, flight_state) buckets[BUCKETS];
-	STAILQ_HEAD(, flight_state) queue;
+	LIST_HEAD(, sts_fetch_state) buckets[BUCKETS];
+	STAILQ_HEAD(, sts_fetch_state) queue;
 	size_t threads, threads_max;
 	size_t background;
 	bool stop;
 };
 
-struct sts_flights *
-sts_flights_new(size_t max, void (*fly)(void *context, struct flight *flight), void *context)
+struct sts_fetches *
+sts_fetches_new(size_t max, void (*run)(void *context, struct sts_fetch *fetch), void *context)
 {
-	struct sts_flights *flights = xcalloc(1, sizeof(*flights));
+	struct sts_fetches *fetches = xcalloc(1, sizeof(*fetches));
 
-	flights->fly = fly;
-	flights->context = context;
-	flights->threads_max = max;
-	pthread_mutex_init(&flights->lock, NULL);
-	pthread_cond_init(&flights->no_threads, NULL);
-	STAILQ_INIT(&flights->queue);
-	return flights;
+	fetches->run = run;
+	fetches->context = context;
+	fetches->threads_max = max;
+	pthread_mutex_init(&fetches->lock, NULL);
+	pthread_cond_init(&fetches->no_threads, NULL);
+	STAILQ_INIT(&fetches->queue);
+	return fetches;
 }
 
-static struct flight_state *
+static struct sts_fetch_state *
 state_new(const char *domain, const char *id, bool refresh)
 {
-	struct flight_state *state = xcalloc(1, sizeof(*state));
+	struct sts_fetch_state *state = xcalloc(1, sizeof(*state));
 
 	thread_condition(&state->end);
-	state->flight.state = state;
-	state->flight.arena = arena_new();
-	state->flight.refresh = refresh;
-	state->flight.began_ms = clock_monotonic_ms();
-	snprintf(state->flight.domain, sizeof(state->flight.domain), "%s", domain);
-	snprintf(state->flight.id, sizeof(state->flight.id), "%s", id);
+	state->fetch.state = state;
+	state->fetch.arena = arena_new();
+	state->fetch.refresh = refresh;
+	state->fetch.began_ms = clock_monotonic_ms();
+	snprintf(state->fetch.domain, sizeof(state->fetch.domain), "%s", domain);
+	snprintf(state->fetch.id, sizeof(state->fetch.id), "%s", id);
 	return state;
 }
 
 /* With the lock held. */
 static void
-release(struct flight_state *state)
+release(struct sts_fetch_state *state)
 {
 	if (--state->users > 0)
 		return;
 	pthread_cond_destroy(&state->end);
-	arena_free(state->flight.arena);
+	arena_free(state->fetch.arena);
 	free(state);
 }
 
@@ -88,205 +88,205 @@ hash_of(const char *domain)
 }
 
 /* With the lock held. */
-static struct flight_state *
-find(struct sts_flights *flights, const char *domain)
+static struct sts_fetch_state *
+find(struct sts_fetches *fetches, const char *domain)
 {
-	struct flight_state *state;
+	struct sts_fetch_state *state;
 
-	LIST_FOREACH (state, &flights->buckets[hash_of(domain)], bucket)
-		if (strcmp(state->flight.domain, domain) == 0)
+	LIST_FOREACH (state, &fetches->buckets[hash_of(domain)], bucket)
+		if (strcmp(state->fetch.domain, domain) == 0)
 			break;
 	return state;
 }
 
 /* With the lock held. */
 static void
-end(struct sts_flights *flights, struct flight_state *state)
+end(struct sts_fetches *fetches, struct sts_fetch_state *state)
 {
 	state->ended = true;
 	LIST_REMOVE(state, bucket);
-	flights->background -= state->flight.background;
+	fetches->background -= state->fetch.background;
 	pthread_cond_broadcast(&state->end);
 	release(state);
 }
 
 /* With the lock held: our own trouble, which says nothing about the domain. */
 static void
-call_off(struct sts_flights *flights, struct flight_state *state, enum sts_fault fault,
+call_off(struct sts_fetches *fetches, struct sts_fetch_state *state, enum sts_fault fault,
     const char *why)
 {
-	state->flight.outcome = FLIGHT_BROKEN;
-	state->flight.fault = fault;
-	snprintf(state->flight.why, sizeof(state->flight.why), "%s", why);
-	end(flights, state);
+	state->fetch.outcome = STS_FETCHES_BROKEN;
+	state->fetch.fault = fault;
+	snprintf(state->fetch.why, sizeof(state->fetch.why), "%s", why);
+	end(fetches, state);
 }
 
 static void *
-fly_queue(void *context)
+run_queue(void *context)
 {
-	struct sts_flights *flights = context;
-	struct flight_state *state;
+	struct sts_fetches *fetches = context;
+	struct sts_fetch_state *state;
 
-	pthread_mutex_lock(&flights->lock);
-	while ((state = STAILQ_FIRST(&flights->queue)) != NULL) {
-		STAILQ_REMOVE_HEAD(&flights->queue, queue);
-		pthread_mutex_unlock(&flights->lock);
-		flights->fly(flights->context, &state->flight);
-		pthread_mutex_lock(&flights->lock);
+	pthread_mutex_lock(&fetches->lock);
+	while ((state = STAILQ_FIRST(&fetches->queue)) != NULL) {
+		STAILQ_REMOVE_HEAD(&fetches->queue, queue);
+		pthread_mutex_unlock(&fetches->lock);
+		fetches->run(fetches->context, &state->fetch);
+		pthread_mutex_lock(&fetches->lock);
 		/* A failure during the shutdown may be caused by it. */
-		if (flights->stop && state->flight.outcome != FLIGHT_FETCHED)
-			call_off(flights, state, STS_FAULT_STOPPED, "stsgated stops");
+		if (fetches->stop && state->fetch.outcome != STS_FETCHES_FETCHED)
+			call_off(fetches, state, STS_FAULT_STOPPED, "stsgated stops");
 		else
-			end(flights, state);
+			end(fetches, state);
 	}
-	if (--flights->threads == 0)
-		pthread_cond_broadcast(&flights->no_threads);
-	pthread_mutex_unlock(&flights->lock);
+	if (--fetches->threads == 0)
+		pthread_cond_broadcast(&fetches->no_threads);
+	pthread_mutex_unlock(&fetches->lock);
 	return NULL;
 }
 
 /* With the lock held. */
 static bool
-start_thread(struct sts_flights *flights)
+start_thread(struct sts_fetches *fetches)
 {
-	if (thread_start_detached(FLIGHT_STACK, fly_queue, flights) != 0)
+	if (thread_start_detached(FETCH_STACK, run_queue, fetches) != 0)
 		return false;
-	flights->threads++;
+	fetches->threads++;
 	return true;
 }
 
 /* With the lock held. */
-static struct flight_state *
-start(struct sts_flights *flights, const char *domain, const char *id, bool refresh,
+static struct sts_fetch_state *
+start(struct sts_fetches *fetches, const char *domain, const char *id, bool refresh,
     bool background)
 {
-	struct flight_state *state = state_new(domain, id, refresh);
+	struct sts_fetch_state *state = state_new(domain, id, refresh);
 
 	state->users = 2;	/* the table and the caller */
-	state->flight.background = background;
-	flights->background += background;
-	LIST_INSERT_HEAD(&flights->buckets[hash_of(domain)], state, bucket);
-	if (flights->stop) {
-		call_off(flights, state, STS_FAULT_STOPPED, "stsgated stops");
+	state->fetch.background = background;
+	fetches->background += background;
+	LIST_INSERT_HEAD(&fetches->buckets[hash_of(domain)], state, bucket);
+	if (fetches->stop) {
+		call_off(fetches, state, STS_FAULT_STOPPED, "stsgated stops");
 		return state;
 	}
-	STAILQ_INSERT_TAIL(&flights->queue, state, queue);
-	if (flights->threads < flights->threads_max && !start_thread(flights) &&
-	    flights->threads == 0) {
-		STAILQ_REMOVE(&flights->queue, state, flight_state, queue);
-		call_off(flights, state, STS_FAULT_NO_THREAD,
+	STAILQ_INSERT_TAIL(&fetches->queue, state, queue);
+	if (fetches->threads < fetches->threads_max && !start_thread(fetches) &&
+	    fetches->threads == 0) {
+		STAILQ_REMOVE(&fetches->queue, state, sts_fetch_state, queue);
+		call_off(fetches, state, STS_FAULT_NO_THREAD,
 		    "cannot create a thread for the policy fetch");
 	}
 	return state;
 }
 
 void
-sts_flights_stop(struct sts_flights *flights)
+sts_fetches_stop(struct sts_fetches *fetches)
 {
-	struct flight_state *state;
+	struct sts_fetch_state *state;
 
-	pthread_mutex_lock(&flights->lock);
-	flights->stop = true;
-	while ((state = STAILQ_FIRST(&flights->queue)) != NULL) {
-		STAILQ_REMOVE_HEAD(&flights->queue, queue);
-		call_off(flights, state, STS_FAULT_STOPPED, "stsgated stops");
+	pthread_mutex_lock(&fetches->lock);
+	fetches->stop = true;
+	while ((state = STAILQ_FIRST(&fetches->queue)) != NULL) {
+		STAILQ_REMOVE_HEAD(&fetches->queue, queue);
+		call_off(fetches, state, STS_FAULT_STOPPED, "stsgated stops");
 	}
-	pthread_mutex_unlock(&flights->lock);
+	pthread_mutex_unlock(&fetches->lock);
 }
 
 void
-sts_flights_free(struct sts_flights *flights)
+sts_fetches_free(struct sts_fetches *fetches)
 {
-	if (flights == NULL)
+	if (fetches == NULL)
 		return;
-	sts_flights_stop(flights);
-	pthread_mutex_lock(&flights->lock);
-	while (flights->threads > 0)
-		pthread_cond_wait(&flights->no_threads, &flights->lock);
-	pthread_mutex_unlock(&flights->lock);
-	pthread_cond_destroy(&flights->no_threads);
-	pthread_mutex_destroy(&flights->lock);
-	free(flights);
+	sts_fetches_stop(fetches);
+	pthread_mutex_lock(&fetches->lock);
+	while (fetches->threads > 0)
+		pthread_cond_wait(&fetches->no_threads, &fetches->lock);
+	pthread_mutex_unlock(&fetches->lock);
+	pthread_cond_destroy(&fetches->no_threads);
+	pthread_mutex_destroy(&fetches->lock);
+	free(fetches);
 }
 
-struct flight *
-sts_flights_join(struct sts_flights *flights, const char *domain, const char *id, bool refresh)
+struct sts_fetch *
+sts_fetches_join(struct sts_fetches *fetches, const char *domain, const char *id, bool refresh)
 {
-	struct flight_state *state;
+	struct sts_fetch_state *state;
 
-	pthread_mutex_lock(&flights->lock);
-	state = find(flights, domain);
+	pthread_mutex_lock(&fetches->lock);
+	state = find(fetches, domain);
 	if (state != NULL)
 		state->users++;
 	else
-		state = start(flights, domain, id, refresh, false);
-	pthread_mutex_unlock(&flights->lock);
-	return &state->flight;
+		state = start(fetches, domain, id, refresh, false);
+	pthread_mutex_unlock(&fetches->lock);
+	return &state->fetch;
 }
 
 bool
-sts_flights_wait(struct sts_flights *flights, struct flight *flight, struct deadline deadline)
+sts_fetches_wait(struct sts_fetches *fetches, struct sts_fetch *fetch, struct deadline deadline)
 {
-	struct flight_state *state = flight->state;
+	struct sts_fetch_state *state = fetch->state;
 	struct timespec until = deadline_timespec(deadline);
 	bool ended;
 
-	pthread_mutex_lock(&flights->lock);
+	pthread_mutex_lock(&fetches->lock);
 	while (!state->ended && !deadline_passed(deadline))
-		pthread_cond_timedwait(&state->end, &flights->lock, &until);
+		pthread_cond_timedwait(&state->end, &fetches->lock, &until);
 	ended = state->ended;
-	pthread_mutex_unlock(&flights->lock);
+	pthread_mutex_unlock(&fetches->lock);
 	return ended;
 }
 
 void
-sts_flights_leave(struct sts_flights *flights, struct flight *flight)
+sts_fetches_leave(struct sts_fetches *fetches, struct sts_fetch *fetch)
 {
-	if (flight == NULL)
+	if (fetch == NULL)
 		return;
-	pthread_mutex_lock(&flights->lock);
-	release(flight->state);
-	pthread_mutex_unlock(&flights->lock);
+	pthread_mutex_lock(&fetches->lock);
+	release(fetch->state);
+	pthread_mutex_unlock(&fetches->lock);
 }
 
 void
-sts_flights_send(struct sts_flights *flights, const char *domain)
+sts_fetches_send(struct sts_fetches *fetches, const char *domain)
 {
-	pthread_mutex_lock(&flights->lock);
-	if (find(flights, domain) == NULL)
-		release(start(flights, domain, "", true, true));
-	pthread_mutex_unlock(&flights->lock);
+	pthread_mutex_lock(&fetches->lock);
+	if (find(fetches, domain) == NULL)
+		release(start(fetches, domain, "", true, true));
+	pthread_mutex_unlock(&fetches->lock);
 }
 
 bool
-sts_flights_has(struct sts_flights *flights, const char *domain)
+sts_fetches_has(struct sts_fetches *fetches, const char *domain)
 {
 	bool has;
 
-	pthread_mutex_lock(&flights->lock);
-	has = find(flights, domain) != NULL;
-	pthread_mutex_unlock(&flights->lock);
+	pthread_mutex_lock(&fetches->lock);
+	has = find(fetches, domain) != NULL;
+	pthread_mutex_unlock(&fetches->lock);
 	return has;
 }
 
 size_t
-sts_flights_background(struct sts_flights *flights)
+sts_fetches_background(struct sts_fetches *fetches)
 {
 	size_t background;
 
-	pthread_mutex_lock(&flights->lock);
-	background = flights->background;
-	pthread_mutex_unlock(&flights->lock);
+	pthread_mutex_lock(&fetches->lock);
+	background = fetches->background;
+	pthread_mutex_unlock(&fetches->lock);
 	return background;
 }
 
 bool
-sts_flights_stopping(struct sts_flights *flights)
+sts_fetches_stopping(struct sts_fetches *fetches)
 {
 	bool stopping;
 
-	pthread_mutex_lock(&flights->lock);
-	stopping = flights->stop;
-	pthread_mutex_unlock(&flights->lock);
+	pthread_mutex_lock(&fetches->lock);
+	stopping = fetches->stop;
+	pthread_mutex_unlock(&fetches->lock);
 	return stopping;
 }

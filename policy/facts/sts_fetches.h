@@ -21,22 +21,22 @@
 #include "policy/facts/sts_cache.h"
 #include "policy/facts/sts_fault.h"
 
-enum flight_outcome {
-	FLIGHT_BROKEN,	/* by our own doing: nothing is known; fault and why */
-	FLIGHT_FETCHED,	/* entry holds the new policy, which is kept already */
-	FLIGHT_FAILED,	/* by another's: fault, finding and why */
-	FLIGHT_UNANNOUNCED	/* a refresh: nothing cached, and no TXT record to go by; why */
+enum sts_fetch_outcome {
+	STS_FETCHES_BROKEN,	/* by our own doing: nothing is known; fault and why */
+	STS_FETCHES_FETCHED,	/* entry holds the new policy, which is kept already */
+	STS_FETCHES_FAILED,	/* by another's: fault, finding and why */
+	STS_FETCHES_UNANNOUNCED	/* a refresh: nothing cached, and no TXT record to go by; why */
 };
 
-struct flight {
+struct sts_fetch {
 	/* From the start. */
 	char domain[DOMAIN_MAX];
-	bool refresh;	/* not for a message: fly() asks for the id by itself */
+	bool refresh;	/* not for a message: run() asks for the id by itself */
 	bool background;	/* nobody waits */
 	int64_t began_ms;	/* monotonic */
-	/* For whoever has waited for it; filled by fly(). */
+	/* For whoever has waited for it; filled by run(). */
 	char id[LIMIT_STS_ID + 1];	/* of the TXT record; known from the start unless refresh */
-	enum flight_outcome outcome;
+	enum sts_fetch_outcome outcome;
 	struct arena *arena;	/* the entry's */
 	struct sts_entry entry;
 	enum sts_fault fault;
@@ -44,32 +44,33 @@ struct flight {
 	char why[200];
 	const char *served;	/* what came instead of a policy, or NULL */
 	/* Of sts_fetches.c alone. */
-	struct flight_state *state;
+	struct sts_fetch_state *state;
 };
 
-struct sts_flights;
+struct sts_fetches;
 
-/* fly() fills a flight, on a thread of its own, at most max at a time. */
-struct sts_flights *sts_flights_new(size_t max, void (*fly)(void *context, struct flight *flight),
+/* run() fills a fetch, on a thread of its own, at most max at a time. */
+struct sts_fetches *sts_fetches_new(size_t max, void (*run)(void *context, struct sts_fetch *fetch),
     void *context);
-/* Waiting flights are cancelled, and none begins. A flight that fails from now on is
- * FLIGHT_BROKEN. */
-void sts_flights_stop(struct sts_flights *flights);
+/* Waiting fetches are cancelled, and none begins. A fetch that fails from now on is
+ * STS_FETCHES_BROKEN. */
+void sts_fetches_stop(struct sts_fetches *fetches);
 /* Stops, and waits for those under way. Nobody may wait in here any more. */
-void sts_flights_free(struct sts_flights *flights);
+void sts_fetches_free(struct sts_fetches *fetches);
 
-/* The flight for domain that is under way, or a new one. Given back with sts_flights_leave(). */
-struct flight *sts_flights_join(struct sts_flights *flights, const char *domain, const char *id,
+/* The fetch for domain that is under way, or a new one. Given back with sts_fetches_leave(). */
+struct sts_fetch *sts_fetches_join(struct sts_fetches *fetches, const char *domain, const char *id,
     bool refresh);
 /* true: it has ended. false: the deadline came first. */
-bool sts_flights_wait(struct sts_flights *flights, struct flight *flight, struct deadline deadline);
+bool sts_fetches_wait(struct sts_fetches *fetches, struct sts_fetch *fetch,
+    struct deadline deadline);
 /* NULL is allowed. */
-void sts_flights_leave(struct sts_flights *flights, struct flight *flight);
+void sts_fetches_leave(struct sts_fetches *fetches, struct sts_fetch *fetch);
 
-/* A background refresh, unless there is a flight for domain already. */
-void sts_flights_send(struct sts_flights *flights, const char *domain);
-bool sts_flights_has(struct sts_flights *flights, const char *domain);
-size_t sts_flights_background(struct sts_flights *flights);	/* without a caller */
-bool sts_flights_stopping(struct sts_flights *flights);
+/* A background refresh, unless there is a fetch for domain already. */
+void sts_fetches_send(struct sts_fetches *fetches, const char *domain);
+bool sts_fetches_has(struct sts_fetches *fetches, const char *domain);
+size_t sts_fetches_background(struct sts_fetches *fetches);	/* without a caller */
+bool sts_fetches_stopping(struct sts_fetches *fetches);
 
 #endif

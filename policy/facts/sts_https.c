@@ -24,14 +24,14 @@ struct fetch {
 	const char *host;	/* mta-sts.DOMAIN */
 	struct ip addresses[LIMIT_ADDRESSES_PER_HOST];
 	size_t address_count;
-	struct sts_failure *failure;
+	struct sts_https_failure *failure;
 };
 
 /* Always -1, for the caller to return. */
 static int __attribute__((format(printf, 3, 4)))
 fail(const struct fetch *fetch, enum sts_fault fault, const char *format, ...)
 {
-	struct sts_failure *failure = fetch->failure;
+	struct sts_https_failure *failure = fetch->failure;
 	va_list args;
 
 	failure->fault = fault;
@@ -237,14 +237,14 @@ find_and_get(struct fetch *fetch, struct resolver *resolver, struct http *http,
 }
 
 int
-sts_fetch(const struct conf *conf, struct resolver *resolver, struct http *http,
+sts_https_get(const struct conf *conf, struct resolver *resolver, struct http *http,
     struct arena *arena, const char *domain, struct deadline deadline, struct sts_policy *policy,
-    struct sts_failure *failure)
+    struct sts_https_failure *failure)
 {
 	int result;
 	struct fetch fetch = { .conf = conf, .arena = arena, .failure = failure };
 
-	*failure = (struct sts_failure){ .fault = STS_FAULT_NONE };
+	*failure = (struct sts_https_failure){ .fault = STS_FAULT_NONE };
 	*policy = (struct sts_policy){ .mode = STS_MODE_NONE };
 	fetch.host = arena_printf(arena, "mta-sts.%s", domain);
 	deadline = deadline_earlier(deadline, deadline_in(conf->sts.fetch_timeout));

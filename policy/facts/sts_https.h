@@ -19,7 +19,7 @@
 #include "policy/sts.h"
 #include "policy/facts/sts_fault.h"
 
-struct sts_failure {
+struct sts_https_failure {
 	enum sts_fault fault;	/* STS_FAULT_NONE: it did not fail */
 	struct finding finding;
 	char why[200];	/* in words */
@@ -27,8 +27,8 @@ struct sts_failure {
 
 /* 0 with the policy in the arena (its id left empty), or -1 with failure. A file that breaks the
  * grammar leaves its first LIMIT_STS_SERVED octets as policy->body, else NULL. */
-int sts_fetch(const struct conf *conf, struct resolver *resolver, struct http *http,
+int sts_https_get(const struct conf *conf, struct resolver *resolver, struct http *http,
     struct arena *arena, const char *domain, struct deadline deadline, struct sts_policy *policy,
-    struct sts_failure *failure);
+    struct sts_https_failure *failure);
 
 #endif

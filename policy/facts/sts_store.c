@@ -31,7 +31,7 @@ struct loose {
 	struct buf record;
 };
 
-struct sts_shelf {
+struct sts_store {
 	struct store *store;
 	_Atomic uint64_t changes[CHANGES];	/* each for the domains of one hash value */
 	pthread_mutex_t stripes[STRIPES];	/* each for the domains of one hash value */
@@ -41,37 +41,37 @@ struct sts_shelf {
 	atomic_size_t loose_count;	/* read without the lock only to see that there is none */
 };
 
-struct sts_shelf *
-sts_shelf_new(struct store *store)
+struct sts_store *
+sts_store_new(struct store *store)
 {
-	struct sts_shelf *shelf = xcalloc(1, sizeof(*shelf));
+	struct sts_store *policies = xcalloc(1, sizeof(*policies));
 
-	shelf->store = store;
-	pthread_mutex_init(&shelf->lock, NULL);
+	policies->store = store;
+	pthread_mutex_init(&policies->lock, NULL);
 	for (size_t i = 0; i < STRIPES; i++)
-		pthread_mutex_init(&shelf->stripes[i], NULL);
-	return shelf;
+		pthread_mutex_init(&policies->stripes[i], NULL);
+	return policies;
 }
 
 void
-sts_shelf_free(struct sts_shelf *shelf)
+sts_store_free(struct sts_store *policies)
 {
-	if (shelf == NULL)
+	if (policies == NULL)
 		return;
-	if (sts_shelf_flush(shelf) > 0)
+	if (sts_store_flush(policies) > 0)
 		log_message(LOG_LEVEL_ERROR, "store",
 		    "%zu MTA-STS policies could not be written "
 		    "and are now lost",
-		    (size_t)shelf->loose_count);
-	for (size_t i = 0; i < shelf->loose_count; i++) {
-		free(shelf->loose[i].domain);
-		buf_free(&shelf->loose[i].record);
+		    (size_t)policies->loose_count);
+	for (size_t i = 0; i < policies->loose_count; i++) {
+		free(policies->loose[i].domain);
+		buf_free(&policies->loose[i].record);
 	}
-	free(shelf->loose);
+	free(policies->loose);
 	for (size_t i = 0; i < STRIPES; i++)
-		pthread_mutex_destroy(&shelf->stripes[i]);
-	pthread_mutex_destroy(&shelf->lock);
-	free(shelf);
+		pthread_mutex_destroy(&policies->stripes[i]);
+	pthread_mutex_destroy(&policies->lock);
+	free(policies);
 }
 
 static unsigned
@@ -85,34 +85,34 @@ hash_of(const char *domain)
 }
 
 static pthread_mutex_t *
-stripe_of(struct sts_shelf *shelf, const char *domain)
+stripe_of(struct sts_store *policies, const char *domain)
 {
-	return &shelf->stripes[hash_of(domain) % STRIPES];
+	return &policies->stripes[hash_of(domain) % STRIPES];
 }
 
 const _Atomic uint64_t *
-sts_shelf_changes(const struct sts_shelf *shelf, const char *domain)
+sts_store_changes(const struct sts_store *policies, const char *domain)
 {
-	return &shelf->changes[hash_of(domain) % CHANGES];
+	return &policies->changes[hash_of(domain) % CHANGES];
 }
 
 void
-sts_shelf_change_all(struct sts_shelf *shelf)
+sts_store_change_all(struct sts_store *policies)
 {
 	for (size_t i = 0; i < CHANGES; i++)
-		shelf->changes[i]++;
+		policies->changes[i]++;
 }
 
 /* Where domain is, or belongs. With the lock held. */
 static size_t
-loose_find(const struct sts_shelf *shelf, const char *domain, bool *found)
+loose_find(const struct sts_store *policies, const char *domain, bool *found)
 {
-	size_t low = 0, high = shelf->loose_count;
+	size_t low = 0, high = policies->loose_count;
 
 	*found = false;
 	while (low < high && !*found) {
 		size_t middle = low + (high - low) / 2;
-		int order = strcmp(domain, shelf->loose[middle].domain);
+		int order = strcmp(domain, policies->loose[middle].domain);
 
 		if (order == 0) {
 			low = middle;
@@ -128,77 +128,78 @@ loose_find(const struct sts_shelf *shelf, const char *domain, bool *found)
 
 /* The record in memory, freed by the caller with buf_free(). */
 static bool
-loose_get(struct sts_shelf *shelf, const char *domain, struct buf *record)
+loose_get(struct sts_store *policies, const char *domain, struct buf *record)
 {
 	bool found;
 	size_t at;
 
-	if (shelf->loose_count == 0)
+	if (policies->loose_count == 0)
 		return false;
-	pthread_mutex_lock(&shelf->lock);
-	at = loose_find(shelf, domain, &found);
+	pthread_mutex_lock(&policies->lock);
+	at = loose_find(policies, domain, &found);
 	if (found)
-		buf_add(record, shelf->loose[at].record.data, shelf->loose[at].record.length);
-	pthread_mutex_unlock(&shelf->lock);
+		buf_add(record, policies->loose[at].record.data, policies->loose[at].record.length);
+	pthread_mutex_unlock(&policies->lock);
 	return found;
 }
 
 static void
-loose_remove(struct sts_shelf *shelf, const char *domain)
+loose_remove(struct sts_store *policies, const char *domain)
 {
 	bool found;
 	size_t at;
 
-	if (shelf->loose_count == 0)
+	if (policies->loose_count == 0)
 		return;
-	pthread_mutex_lock(&shelf->lock);
-	at = loose_find(shelf, domain, &found);
+	pthread_mutex_lock(&policies->lock);
+	at = loose_find(policies, domain, &found);
 	if (found) {
-		free(shelf->loose[at].domain);
-		buf_free(&shelf->loose[at].record);
-		shelf->loose_count--;
+		free(policies->loose[at].domain);
+		buf_free(&policies->loose[at].record);
+		policies->loose_count--;
 		metrics_add(METRIC_POLICIES_UNSAVED, NULL, -1);
-		memmove(&shelf->loose[at], &shelf->loose[at + 1],
-		    (shelf->loose_count - at) * sizeof(shelf->loose[0]));
+		memmove(&policies->loose[at], &policies->loose[at + 1],
+		    (policies->loose_count - at) * sizeof(policies->loose[0]));
 	}
-	pthread_mutex_unlock(&shelf->lock);
+	pthread_mutex_unlock(&policies->lock);
 }
 
 /* Takes the record over. With the lock held. */
 static void
-loose_insert(struct sts_shelf *shelf, size_t at, const char *domain, struct buf *record)
+loose_insert(struct sts_store *policies, size_t at, const char *domain, struct buf *record)
 {
-	if (shelf->loose_count == shelf->loose_room) {
-		shelf->loose_room = shelf->loose_room > 0 ? 2 * shelf->loose_room : 16;
-		shelf->loose = xrealloc(shelf->loose, shelf->loose_room * sizeof(shelf->loose[0]));
+	if (policies->loose_count == policies->loose_room) {
+		policies->loose_room = policies->loose_room > 0 ? 2 * policies->loose_room : 16;
+		policies->loose = xrealloc(policies->loose,
+		    policies->loose_room * sizeof(policies->loose[0]));
 	}
-	memmove(&shelf->loose[at + 1], &shelf->loose[at],
-	    (shelf->loose_count - at) * sizeof(shelf->loose[0]));
-	shelf->loose[at] = (struct loose){ xstrdup(domain), *record };
+	memmove(&policies->loose[at + 1], &policies->loose[at],
+	    (policies->loose_count - at) * sizeof(policies->loose[0]));
+	policies->loose[at] = (struct loose){ xstrdup(domain), *record };
 	*record = (struct buf){ 0 };
-	shelf->loose_count++;
+	policies->loose_count++;
 	metrics_add(METRIC_POLICIES_UNSAVED, NULL, 1);
 }
 
 /* A policy that enforces is always kept: without it the next message would go unprotected. */
 static void
-loose_put(struct sts_shelf *shelf, const struct sts_entry *entry, struct buf *record)
+loose_put(struct sts_store *policies, const struct sts_entry *entry, struct buf *record)
 {
 	bool found, kept;
 	size_t at;
 
-	pthread_mutex_lock(&shelf->lock);
-	at = loose_find(shelf, entry->domain, &found);
-	kept = found || shelf->loose_count < LOOSE_MAX || entry->policy.mode == STS_MODE_ENFORCE;
+	pthread_mutex_lock(&policies->lock);
+	at = loose_find(policies, entry->domain, &found);
+	kept = found || policies->loose_count < LOOSE_MAX || entry->policy.mode == STS_MODE_ENFORCE;
 	if (found) {
-		struct buf old = shelf->loose[at].record;
+		struct buf old = policies->loose[at].record;
 
-		shelf->loose[at].record = *record;
+		policies->loose[at].record = *record;
 		*record = old;
 	} else if (kept) {
-		loose_insert(shelf, at, entry->domain, record);
+		loose_insert(policies, at, entry->domain, record);
 	}
-	pthread_mutex_unlock(&shelf->lock);
+	pthread_mutex_unlock(&policies->lock);
 	log_message(LOG_LEVEL_WARNING, "store",
 	    kept ? "the MTA-STS policy of %s cannot be written;"
 		   " it is kept in memory until it can, and lost when stsgated stops before"
@@ -216,7 +217,7 @@ due_key(char key[DUE_KEY_MAX], const char *domain, int64_t at)
 /* The mark comes first: one without its entry is dropped when it is met, while an entry without
  * its mark would never be refreshed. */
 static enum store_result
-write_entry(struct sts_shelf *shelf, const struct sts_entry *entry, const struct buf *record,
+write_entry(struct sts_store *policies, const struct sts_entry *entry, const struct buf *record,
     enum store_sync sync)
 {
 	int64_t purge_at = entry->expires + KEEP_EXPIRED_S;
@@ -224,40 +225,40 @@ write_entry(struct sts_shelf *shelf, const struct sts_entry *entry, const struct
 
 	if (entry->refresh != 0) {
 		due_key(key, entry->domain, entry->refresh);
-		if (store_put(shelf->store, STORE_DUE, key, "", 0, purge_at, STORE_LAZY) !=
+		if (store_put(policies->store, STORE_DUE, key, "", 0, purge_at, STORE_LAZY) !=
 		    STORE_OK)
 			return STORE_FAILED;
 	}
-	return store_put(shelf->store, STORE_POLICIES, entry->domain, record->data, record->length,
-	    purge_at, sync);
+	return store_put(policies->store, STORE_POLICIES, entry->domain, record->data,
+	    record->length, purge_at, sync);
 }
 
 static enum store_result
-put_entry(struct sts_shelf *shelf, const struct sts_entry *entry, enum store_sync sync)
+put_entry(struct sts_store *policies, const struct sts_entry *entry, enum store_sync sync)
 {
 	struct buf record = { 0 };
 	enum store_result result;
 
 	sts_record_write(entry, &record);
-	result = write_entry(shelf, entry, &record, sync);
+	result = write_entry(policies, entry, &record, sync);
 	if (result == STORE_OK)
-		loose_remove(shelf, entry->domain);
+		loose_remove(policies, entry->domain);
 	else
-		loose_put(shelf, entry, &record);
+		loose_put(policies, entry, &record);
 	buf_free(&record);
 	return result;
 }
 
 enum store_result
-sts_shelf_get(struct sts_shelf *shelf, struct arena *arena, const char *domain,
+sts_store_get(struct sts_store *policies, struct arena *arena, const char *domain,
     struct sts_entry *entry)
 {
 	struct buf record = { 0 };
 	enum store_result result = STORE_OK;
 
 	*entry = (struct sts_entry){ .domain = arena_strdup(arena, domain) };
-	if (!loose_get(shelf, domain, &record))
-		result = store_get(shelf->store, STORE_POLICIES, domain, &record);
+	if (!loose_get(policies, domain, &record))
+		result = store_get(policies->store, STORE_POLICIES, domain, &record);
 	if (result == STORE_OK &&
 	    sts_record_read(arena, entry->domain, record.data, record.length, entry) != 0) {
 		log_message(LOG_LEVEL_ERROR, "store",
@@ -272,12 +273,12 @@ sts_shelf_get(struct sts_shelf *shelf, struct arena *arena, const char *domain,
 }
 
 void
-sts_shelf_undue(struct sts_shelf *shelf, const char *domain, int64_t at)
+sts_store_undue(struct sts_store *policies, const char *domain, int64_t at)
 {
 	char key[DUE_KEY_MAX];
 
 	due_key(key, domain, at);
-	store_delete(shelf->store, STORE_DUE, key, STORE_LAZY);
+	store_delete(policies->store, STORE_DUE, key, STORE_LAZY);
 }
 
 /* The second of the fetch is not enough: an administrator is quick. */
@@ -291,12 +292,12 @@ is_same_policy(const struct sts_entry *a, const struct sts_entry *b)
 }
 
 enum store_result
-sts_shelf_update(struct sts_shelf *shelf, const char *domain, enum store_sync sync,
-    enum shelf_change (*update)(void *context, struct arena *arena, struct sts_entry *entry,
+sts_store_update(struct sts_store *policies, const char *domain, enum store_sync sync,
+    enum sts_store_change (*update)(void *context, struct arena *arena, struct sts_entry *entry,
 	bool found),
     void *context)
 {
-	pthread_mutex_t *stripe = stripe_of(shelf, domain);
+	pthread_mutex_t *stripe = stripe_of(policies, domain);
 	struct arena *arena = arena_new();
 	enum store_result result = STORE_OK;
 	struct sts_entry entry, before;
@@ -304,17 +305,17 @@ sts_shelf_update(struct sts_shelf *shelf, const char *domain, enum store_sync sy
 	bool found;
 
 	pthread_mutex_lock(stripe);
-	found = sts_shelf_get(shelf, arena, domain, &entry) == STORE_OK;
+	found = sts_store_get(policies, arena, domain, &entry) == STORE_OK;
 	if (!found)
 		entry = (struct sts_entry){ .domain = domain, .last_error = "" };
 	due = entry.refresh;
 	before = entry;
-	if (update(context, arena, &entry, found) == SHELF_WRITE) {
-		result = put_entry(shelf, &entry, sync);
+	if (update(context, arena, &entry, found) == STS_STORE_WRITE) {
+		result = put_entry(policies, &entry, sync);
 		if (!found || !is_same_policy(&before, &entry))
-			shelf->changes[hash_of(domain) % CHANGES]++;
+			policies->changes[hash_of(domain) % CHANGES]++;
 		if (due != 0 && due != entry.refresh && result == STORE_OK)
-			sts_shelf_undue(shelf, domain, due);
+			sts_store_undue(policies, domain, due);
 	}
 	pthread_mutex_unlock(stripe);
 	arena_free(arena);
@@ -322,21 +323,21 @@ sts_shelf_update(struct sts_shelf *shelf, const char *domain, enum store_sync sy
 }
 
 enum store_result
-sts_shelf_forget(struct sts_shelf *shelf, const char *domain)
+sts_store_forget(struct sts_store *policies, const char *domain)
 {
-	pthread_mutex_t *stripe = stripe_of(shelf, domain);
+	pthread_mutex_t *stripe = stripe_of(policies, domain);
 	struct arena *arena = arena_new();
 	enum store_result known, result;
 	struct sts_entry entry;
 
 	pthread_mutex_lock(stripe);
-	known = sts_shelf_get(shelf, arena, domain, &entry);
-	result = store_delete(shelf->store, STORE_POLICIES, domain, STORE_SYNC);
-	shelf->changes[hash_of(domain) % CHANGES]++;
+	known = sts_store_get(policies, arena, domain, &entry);
+	result = store_delete(policies->store, STORE_POLICIES, domain, STORE_SYNC);
+	policies->changes[hash_of(domain) % CHANGES]++;
 	if (result != STORE_FAILED) {
-		loose_remove(shelf, domain);
+		loose_remove(policies, domain);
 		if (known == STORE_OK && entry.refresh != 0)
-			sts_shelf_undue(shelf, domain, entry.refresh);
+			sts_store_undue(policies, domain, entry.refresh);
 	}
 	pthread_mutex_unlock(stripe);
 	arena_free(arena);
@@ -344,7 +345,7 @@ sts_shelf_forget(struct sts_shelf *shelf, const char *domain)
 }
 
 struct listing {
-	struct sts_shelf *shelf;
+	struct sts_store *policies;
 	bool (*each)(void *context, const struct sts_entry *entry);
 	void *context;
 	char last[DOMAIN_MAX];	/* handed out */
@@ -370,20 +371,20 @@ static bool
 next_loose(struct listing *listing, const char *domain, struct arena *arena, const char **name,
     struct buf *record)
 {
-	struct sts_shelf *shelf = listing->shelf;
+	struct sts_store *policies = listing->policies;
 	bool found;
 	size_t at;
 
-	pthread_mutex_lock(&shelf->lock);
-	at = loose_find(shelf, listing->last, &found) + found;
-	found = at < shelf->loose_count &&
-	    (domain == NULL || strcmp(shelf->loose[at].domain, domain) <= 0);
+	pthread_mutex_lock(&policies->lock);
+	at = loose_find(policies, listing->last, &found) + found;
+	found = at < policies->loose_count &&
+	    (domain == NULL || strcmp(policies->loose[at].domain, domain) <= 0);
 	if (found) {
-		*name = arena_strdup(arena, shelf->loose[at].domain);
+		*name = arena_strdup(arena, policies->loose[at].domain);
 		buf_clear(record);
-		buf_add(record, shelf->loose[at].record.data, shelf->loose[at].record.length);
+		buf_add(record, policies->loose[at].record.data, policies->loose[at].record.length);
 	}
-	pthread_mutex_unlock(&shelf->lock);
+	pthread_mutex_unlock(&policies->lock);
 	return found;
 }
 
@@ -406,7 +407,7 @@ list_stored(void *context, const char *key, const void *value, size_t length)
 {
 	struct listing *listing = context;
 
-	if (listing->shelf->loose_count > 0)
+	if (listing->policies->loose_count > 0)
 		list_loose(listing, key);
 	if (listing->stopped || strcmp(key, listing->last) <= 0)
 		return !listing->stopped;
@@ -414,14 +415,14 @@ list_stored(void *context, const char *key, const void *value, size_t length)
 }
 
 enum store_result
-sts_shelf_list(struct sts_shelf *shelf, const char *after,
+sts_store_list(struct sts_store *policies, const char *after,
     bool (*each)(void *context, const struct sts_entry *entry), void *context)
 {
-	struct listing listing = { .shelf = shelf, .each = each, .context = context };
+	struct listing listing = { .policies = policies, .each = each, .context = context };
 	enum store_result result;
 
 	snprintf(listing.last, sizeof(listing.last), "%s", after);
-	result = store_scan(shelf->store, STORE_POLICIES, after, list_stored, &listing);
+	result = store_scan(policies->store, STORE_POLICIES, after, list_stored, &listing);
 	list_loose(&listing, NULL);
 	return result;
 }
@@ -451,41 +452,41 @@ see_due(void *context, const char *key, const void *value, size_t length)
 }
 
 enum store_result
-sts_shelf_due(struct sts_shelf *shelf, int64_t now, int64_t *next,
+sts_store_due(struct sts_store *policies, int64_t now, int64_t *next,
     bool (*each)(void *context, const char *domain, int64_t at), void *context)
 {
 	struct due_scan scan = { now, 0, each, context };
-	enum store_result result = store_scan(shelf->store, STORE_DUE, "", see_due, &scan);
+	enum store_result result = store_scan(policies->store, STORE_DUE, "", see_due, &scan);
 
 	*next = scan.next;
 	return result;
 }
 
 /* One entry, under its domain's lock, so that a change made meanwhile is not undone. */
-static enum shelf_change
+static enum sts_store_change
 write_again(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 {
 	(void)context;
 	(void)arena;
 	(void)entry;
-	return found ? SHELF_WRITE : SHELF_LEAVE;
+	return found ? STS_STORE_WRITE : STS_STORE_LEAVE;
 }
 
 size_t
-sts_shelf_flush(struct sts_shelf *shelf)
+sts_store_flush(struct sts_store *policies)
 {
 	struct arena *arena = arena_new();
-	struct listing all = { .shelf = shelf };
+	struct listing all = { .policies = policies };
 	struct buf record = { 0 };
 	enum store_result result = STORE_OK;
 	const char *name;
 
-	while (result == STORE_OK && shelf->loose_count > 0 &&
+	while (result == STORE_OK && policies->loose_count > 0 &&
 	    next_loose(&all, NULL, arena, &name, &record)) {
 		snprintf(all.last, sizeof(all.last), "%s", name);
-		result = sts_shelf_update(shelf, name, STORE_SYNC, write_again, NULL);
+		result = sts_store_update(policies, name, STORE_SYNC, write_again, NULL);
 	}
 	buf_free(&record);
 	arena_free(arena);
-	return shelf->loose_count;
+	return policies->loose_count;
 }

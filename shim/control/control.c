@@ -35,7 +35,7 @@
 struct listener {
 	struct control *control;
 	struct MHD_Daemon *daemon;
-	struct visitors *visitors;
+	struct control_clients *clients;
 	int socket;
 	bool tcp;
 	atomic_bool stopping;
@@ -99,8 +99,8 @@ socket_of(struct MHD_Connection *connection)
 	return info == NULL ? -1 : info->connect_fd;
 }
 
-static struct visitor *
-visitor_of(struct MHD_Connection *connection)
+static struct control_client *
+client_of(struct MHD_Connection *connection)
 {
 	return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
 	    ->socket_context;
@@ -151,8 +151,8 @@ free_stream(void *context)
 
 /* A whole answer, of which a block is taken whenever the peer has read the one before. */
 struct text {
-	struct visitors *visitors;
-	struct visitor *visitor;
+	struct control_clients *clients;
+	struct control_client *client;
 	char *octets;
 	size_t length;
 };
@@ -163,7 +163,7 @@ read_text(void *context, uint64_t at, char *octets, size_t room)
 	const struct text *text = context;
 	size_t length = text->length - (size_t)at;
 
-	visitors_move(text->visitors, text->visitor);
+	control_clients_move(text->clients, text->client);
 	if (length > room)
 		length = room;
 	memcpy(octets, text->octets + at, length);
@@ -185,7 +185,7 @@ make_text_response(const struct listener *listener, struct MHD_Connection *conne
 	struct text *text = xcalloc(1, sizeof(*text));
 	struct MHD_Response *response;
 
-	*text = (struct text){ listener->visitors, visitor_of(connection), octets, strlen(octets) };
+	*text = (struct text){ listener->clients, client_of(connection), octets, strlen(octets) };
 	response = MHD_create_response_from_callback(text->length, TEXT_BLOCK, read_text, text,
 	    free_text);
 	if (response == NULL)
@@ -275,7 +275,7 @@ end_request(void *context, struct MHD_Connection *connection, void **state,
 	struct upload *upload = *state;
 
 	(void)how;
-	visitors_set_busy(listener->visitors, visitor_of(connection), false);
+	control_clients_set_busy(listener->clients, client_of(connection), false);
 	if (upload != NULL) {
 		buf_free(&upload->body);
 		if (upload->counted)
@@ -305,10 +305,10 @@ answer_request(const struct listener *listener, struct control_request *request,
 	request->tcp = listener->tcp;
 	request->socket = socket_of(connection);
 	request->uid = listener->tcp ? -1 : peer_uid(connection);
-	visitors_set_busy(listener->visitors, visitor_of(connection), true);
+	control_clients_set_busy(listener->clients, client_of(connection), true);
 	dispatch_now(listener->control, request, answer);
 	if (answer->stream == NULL)	/* one has only begun */
-		visitors_set_busy(listener->visitors, visitor_of(connection), false);
+		control_clients_set_busy(listener->clients, client_of(connection), false);
 }
 
 /* libmicrohttpd calls this once for the header, then for the body, then to have it answered. */
@@ -328,7 +328,7 @@ handle(void *context, struct MHD_Connection *connection, const char *path, const
 		return MHD_YES;
 	}
 	if (*length > 0) {
-		visitors_move(listener->visitors, visitor_of(connection));
+		control_clients_move(listener->clients, client_of(connection));
 		take_upload(upload, octets, *length);
 		*length = 0;
 		return MHD_YES;
@@ -347,18 +347,18 @@ handle(void *context, struct MHD_Connection *connection, const char *path, const
 }
 
 static void
-come_or_go(void *context, struct MHD_Connection *connection, void **visitor,
+come_or_go(void *context, struct MHD_Connection *connection, void **client,
     enum MHD_ConnectionNotificationCode which)
 {
 	struct listener *listener = context;
 
 	switch (which) {
 	case MHD_CONNECTION_NOTIFY_STARTED:
-		*visitor = visitors_enter(listener->visitors, socket_of(connection),
+		*client = control_clients_enter(listener->clients, socket_of(connection),
 		    listener->tcp ? -1 : peer_uid(connection));
 		break;
 	case MHD_CONNECTION_NOTIFY_CLOSED:
-		visitors_leave(listener->visitors, *visitor);
+		control_clients_leave(listener->clients, *client);
 		break;
 	}
 }
@@ -375,7 +375,7 @@ control_new(const struct control_context *context)
 static void
 listener_free(struct listener *listener)
 {
-	visitors_free(listener->visitors);
+	control_clients_free(listener->clients);
 	(void)pthread_cond_destroy(&listener->answered);
 	(void)pthread_mutex_destroy(&listener->lock);
 	free(listener);
@@ -399,8 +399,8 @@ control_listen(struct control *control, int socket, bool tcp)
 	listener->control = control;
 	listener->socket = socket;
 	listener->tcp = tcp;
-	listener->visitors = visitors_new(IDLE_MS, ANSWER_MS);
-	if (listener->visitors == NULL) {
+	listener->clients = control_clients_new(IDLE_MS, ANSWER_MS);
+	if (listener->clients == NULL) {
 		close(socket);
 		free(listener);
 		return -1;
@@ -411,7 +411,7 @@ control_listen(struct control *control, int socket, bool tcp)
 		MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC,
 	    0, NULL, NULL, handle, listener, MHD_OPTION_LISTEN_SOCKET, socket,
 	    MHD_OPTION_URI_LOG_CALLBACK, take_uri, NULL, MHD_OPTION_CONNECTION_LIMIT,
-	    (unsigned)(LIMIT_CONTROL_VISITORS + LEAVING_MAX), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	    (unsigned)(LIMIT_CONTROL_CLIENTS + LEAVING_MAX), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 	    (size_t)LIMIT_CONTROL_HEADER, MHD_OPTION_NOTIFY_COMPLETED, end_request, listener,
 	    MHD_OPTION_NOTIFY_CONNECTION, come_or_go, listener, MHD_OPTION_THREAD_STACK_SIZE,
 	    (size_t)THREAD_STACK, MHD_OPTION_END);

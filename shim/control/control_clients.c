@@ -17,40 +17,40 @@
 
 #define THREAD_STACK	(64 * 1024)
 
-struct visitor {
+struct control_client {
 	int fd;
 	int64_t uid;
 	bool busy;
 	bool sent_away;	/* shut down, and soon to leave */
 	struct deadline until;	/* by which it must have done something */
-	struct visitor *before, *after;
+	struct control_client *before, *after;
 };
 
-struct visitors {
+struct control_clients {
 	int64_t idle_ms, answer_ms;
 	pthread_t thread;	/* closes those that have timed out */
 	pthread_mutex_t lock;
 	pthread_cond_t sooner;	/* something may have to be closed sooner than the thread thinks */
 	bool ending;
 	struct deadline next;	/* what the thread waits for, while there are connections */
-	struct visitor *first, *last;	/* in the order in which they last did something */
+	struct control_client *first, *last;	/* in the order in which they last did something */
 };
 
 static void
-send_away(struct visitor *visitor)
+send_away(struct control_client *client)
 {
-	visitor->sent_away = true;
-	(void)shutdown(visitor->fd, SHUT_RDWR);
+	client->sent_away = true;
+	(void)shutdown(client->fd, SHUT_RDWR);
 }
 
 /* Closes connections that have timed out; returns the time of the next one. */
 static struct deadline
-close_late(struct visitors *visitors)
+close_late(struct control_clients *clients)
 {
-	struct deadline next = deadline_in(visitors->answer_ms);
-	struct visitor *at;
+	struct deadline next = deadline_in(clients->answer_ms);
+	struct control_client *at;
 
-	for (at = visitors->first; at != NULL; at = at->after) {
+	for (at = clients->first; at != NULL; at = at->after) {
 		if (at->sent_away)
 			continue;
 		if (deadline_passed(at->until))
@@ -64,95 +64,95 @@ close_late(struct visitors *visitors)
 static void *
 watch(void *context)
 {
-	struct visitors *visitors = context;
+	struct control_clients *clients = context;
 	struct timespec until;
 
-	(void)pthread_mutex_lock(&visitors->lock);
-	while (!visitors->ending) {
-		visitors->next = close_late(visitors);
-		until = deadline_timespec(visitors->next);
-		(void)pthread_cond_timedwait(&visitors->sooner, &visitors->lock, &until);
+	(void)pthread_mutex_lock(&clients->lock);
+	while (!clients->ending) {
+		clients->next = close_late(clients);
+		until = deadline_timespec(clients->next);
+		(void)pthread_cond_timedwait(&clients->sooner, &clients->lock, &until);
 	}
-	(void)pthread_mutex_unlock(&visitors->lock);
+	(void)pthread_mutex_unlock(&clients->lock);
 	return NULL;
 }
 
-struct visitors *
-visitors_new(int64_t idle_ms, int64_t answer_ms)
+struct control_clients *
+control_clients_new(int64_t idle_ms, int64_t answer_ms)
 {
-	struct visitors *visitors = xcalloc(1, sizeof(*visitors));
+	struct control_clients *clients = xcalloc(1, sizeof(*clients));
 
-	visitors->idle_ms = idle_ms;
-	visitors->answer_ms = answer_ms;
-	visitors->next = deadline_in(answer_ms);
-	(void)pthread_mutex_init(&visitors->lock, NULL);
-	thread_condition(&visitors->sooner);
-	if (thread_start(&visitors->thread, THREAD_STACK, watch, visitors) != 0) {
-		(void)pthread_cond_destroy(&visitors->sooner);
-		(void)pthread_mutex_destroy(&visitors->lock);
-		free(visitors);
+	clients->idle_ms = idle_ms;
+	clients->answer_ms = answer_ms;
+	clients->next = deadline_in(answer_ms);
+	(void)pthread_mutex_init(&clients->lock, NULL);
+	thread_condition(&clients->sooner);
+	if (thread_start(&clients->thread, THREAD_STACK, watch, clients) != 0) {
+		(void)pthread_cond_destroy(&clients->sooner);
+		(void)pthread_mutex_destroy(&clients->lock);
+		free(clients);
 		return NULL;
 	}
-	return visitors;
+	return clients;
 }
 
 void
-visitors_free(struct visitors *visitors)
+control_clients_free(struct control_clients *clients)
 {
-	(void)pthread_mutex_lock(&visitors->lock);
-	visitors->ending = true;
-	(void)pthread_cond_signal(&visitors->sooner);
-	(void)pthread_mutex_unlock(&visitors->lock);
-	(void)pthread_join(visitors->thread, NULL);
-	(void)pthread_cond_destroy(&visitors->sooner);
-	(void)pthread_mutex_destroy(&visitors->lock);
-	free(visitors);
+	(void)pthread_mutex_lock(&clients->lock);
+	clients->ending = true;
+	(void)pthread_cond_signal(&clients->sooner);
+	(void)pthread_mutex_unlock(&clients->lock);
+	(void)pthread_join(clients->thread, NULL);
+	(void)pthread_cond_destroy(&clients->sooner);
+	(void)pthread_mutex_destroy(&clients->lock);
+	free(clients);
 }
 
 static void
-append(struct visitors *visitors, struct visitor *visitor)
+append(struct control_clients *clients, struct control_client *client)
 {
-	visitor->before = visitors->last;
-	visitor->after = NULL;
-	if (visitors->last != NULL)
-		visitors->last->after = visitor;
+	client->before = clients->last;
+	client->after = NULL;
+	if (clients->last != NULL)
+		clients->last->after = client;
 	else
-		visitors->first = visitor;
-	visitors->last = visitor;
+		clients->first = client;
+	clients->last = client;
 }
 
 static void
-take_out(struct visitors *visitors, struct visitor *visitor)
+take_out(struct control_clients *clients, struct control_client *client)
 {
-	if (visitor->before != NULL)
-		visitor->before->after = visitor->after;
+	if (client->before != NULL)
+		client->before->after = client->after;
 	else
-		visitors->first = visitor->after;
-	if (visitor->after != NULL)
-		visitor->after->before = visitor->before;
+		clients->first = client->after;
+	if (client->after != NULL)
+		client->after->before = client->before;
 	else
-		visitors->last = visitor->before;
+		clients->last = client->before;
 }
 
 /* It has just done something. */
 static void
-note(struct visitors *visitors, struct visitor *visitor)
+note(struct control_clients *clients, struct control_client *client)
 {
-	append(visitors, visitor);
-	visitor->until = deadline_in(visitor->busy ? visitors->answer_ms : visitors->idle_ms);
-	if (visitor->until.at_ms < visitors->next.at_ms)
-		(void)pthread_cond_signal(&visitors->sooner);
+	append(clients, client);
+	client->until = deadline_in(client->busy ? clients->answer_ms : clients->idle_ms);
+	if (client->until.at_ms < clients->next.at_ms)
+		(void)pthread_cond_signal(&clients->sooner);
 }
 
 /* The connection to close in favour of the newest, at the end of the list; NULL: none. */
-static struct visitor *
-choose(const struct visitors *visitors)
+static struct control_client *
+choose(const struct control_clients *clients)
 {
-	const struct visitor *newcomer = visitors->last;
-	struct visitor *silent = NULL, *own = NULL, *at;
+	const struct control_client *newcomer = clients->last;
+	struct control_client *silent = NULL, *own = NULL, *at;
 	unsigned count = 0, of_one = 0;
 
-	for (at = visitors->first; at != NULL; at = at->after) {
+	for (at = clients->first; at != NULL; at = at->after) {
 		if (at->sent_away)
 			continue;
 		count++;
@@ -166,49 +166,49 @@ choose(const struct visitors *visitors)
 	}
 	if (of_one > LIMIT_CONTROL_OF_ONE)
 		return own;
-	return count > LIMIT_CONTROL_VISITORS ? silent : NULL;
+	return count > LIMIT_CONTROL_CLIENTS ? silent : NULL;
 }
 
-struct visitor *
-visitors_enter(struct visitors *visitors, int fd, int64_t uid)
+struct control_client *
+control_clients_enter(struct control_clients *clients, int fd, int64_t uid)
 {
-	struct visitor *visitor = xcalloc(1, sizeof(*visitor)), *leaving;
+	struct control_client *client = xcalloc(1, sizeof(*client)), *leaving;
 
-	visitor->fd = fd;
-	visitor->uid = uid;
-	(void)pthread_mutex_lock(&visitors->lock);
-	note(visitors, visitor);
-	leaving = choose(visitors);
+	client->fd = fd;
+	client->uid = uid;
+	(void)pthread_mutex_lock(&clients->lock);
+	note(clients, client);
+	leaving = choose(clients);
 	if (leaving != NULL)
 		send_away(leaving);
-	(void)pthread_mutex_unlock(&visitors->lock);
-	return visitor;
+	(void)pthread_mutex_unlock(&clients->lock);
+	return client;
 }
 
 void
-visitors_set_busy(struct visitors *visitors, struct visitor *visitor, bool busy)
+control_clients_set_busy(struct control_clients *clients, struct control_client *client, bool busy)
 {
-	(void)pthread_mutex_lock(&visitors->lock);
-	visitor->busy = busy;
-	take_out(visitors, visitor);
-	note(visitors, visitor);
-	(void)pthread_mutex_unlock(&visitors->lock);
+	(void)pthread_mutex_lock(&clients->lock);
+	client->busy = busy;
+	take_out(clients, client);
+	note(clients, client);
+	(void)pthread_mutex_unlock(&clients->lock);
 }
 
 void
-visitors_move(struct visitors *visitors, struct visitor *visitor)
+control_clients_move(struct control_clients *clients, struct control_client *client)
 {
-	(void)pthread_mutex_lock(&visitors->lock);
-	take_out(visitors, visitor);
-	note(visitors, visitor);
-	(void)pthread_mutex_unlock(&visitors->lock);
+	(void)pthread_mutex_lock(&clients->lock);
+	take_out(clients, client);
+	note(clients, client);
+	(void)pthread_mutex_unlock(&clients->lock);
 }
 
 void
-visitors_leave(struct visitors *visitors, struct visitor *visitor)
+control_clients_leave(struct control_clients *clients, struct control_client *client)
 {
-	(void)pthread_mutex_lock(&visitors->lock);
-	take_out(visitors, visitor);
-	(void)pthread_mutex_unlock(&visitors->lock);
-	free(visitor);
+	(void)pthread_mutex_lock(&clients->lock);
+	take_out(clients, client);
+	(void)pthread_mutex_unlock(&clients->lock);
+	free(client);
 }

@@ -49,7 +49,7 @@ deliver_report_begin(struct deliver_report *report, struct arena *arena,
 static void
 grow(struct deliver_report *report)
 {
-	struct attempt *more;
+	struct reported_session *more;
 
 	report->room = report->room > 0 ? 2 * report->room : ROOM_AT_FIRST;
 	more = arena_array(report->arena, report->room, sizeof(*more));
@@ -61,7 +61,7 @@ grow(struct deliver_report *report)
 void
 deliver_report_visit(struct deliver_report *report, const struct visit *visit)
 {
-	struct attempt *attempt;
+	struct reported_session *attempt;
 
 	report->reused = report->reused || visit->reused;
 	if (!report->wanted || !visit->is_session || report->count == LIMIT_ATTEMPTS)

@@ -22,7 +22,7 @@ struct deliver_report {
 	struct arena *arena;
 	bool wanted;
 	int64_t began_s;	/* wall clock */
-	struct attempt *attempts;
+	struct reported_session *attempts;
 	size_t count, room;
 	bool reused;	/* a kept connection was used */
 	bool exhausted;	/* all hosts were tried, or the plan has none */

@@ -93,7 +93,7 @@ struct visit {
 	enum visit_weight weight;
 	struct reply reply;	/* how it failed; code 0 when it did not */
 	bool is_session;	/* of RFC 8460: new, not the plaintext retry, and judged */
-	struct attempt session;	/* then: from, has_from, helo and at_s */
+	struct reported_session session;	/* then: from, has_from, helo and at_s */
 	bool logged;	/* its line is written, or none is to be */
 };
 

@@ -114,7 +114,7 @@ part(struct call *call)
 static void
 note_ends(struct call *call, int fd)
 {
-	struct attempt *session = &call->visit->session;
+	struct reported_session *session = &call->visit->session;
 	struct sockaddr_storage own = { 0 };
 	socklen_t length = sizeof(own);
 

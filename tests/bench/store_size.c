@@ -4,11 +4,11 @@
  */
 
 /*
- * How do the policy cache's start and look-up grow with its size? For each number of policies given:
- * the time to open the store after an orderly end and after a crash, and the time of a look-up of a
- * random policy, read and parsed, as a ratio to that of the first number.
+ * How do the policy cache's start and look-up grow with its size? For each number of policies
+ * given: the time to open the store after an orderly end and after a crash, and the time of a
+ * look-up of a random policy, read and parsed, as a ratio to that of the first number.
  *
- *   make tests/bench/store_size && tests/bench/store_size DIRECTORY 1000 1000000
+ * make tests/bench/store_size && tests/bench/store_size DIRECTORY 1000 1000000
  */
 #include "config.h"
 
@@ -79,16 +79,16 @@ static void
 add_policies(const char *directory, unsigned long first, unsigned long count)
 {
 	struct store *store = open_or_die(directory);
-	struct sts_shelf *shelf = sts_shelf_new(store);
+	struct sts_store *shelf = sts_store_new(store);
 	char domain[64];
 
 	for (unsigned long i = first; i < first + count; i++) {
 		name(domain, i);
-		(void)sts_shelf_update(shelf, domain, STORE_LAZY, fill, NULL);
+		(void)sts_store_update(shelf, domain, STORE_LAZY, fill, NULL);
 		if (i % 100000 == 99999)
 			(void)store_checkpoint(store);
 	}
-	sts_shelf_free(shelf);
+	sts_store_free(shelf);
 	store_close(store);
 }
 
@@ -97,14 +97,14 @@ static void
 crash(const char *directory)
 {
 	pid_t child = fork();
-	struct sts_shelf *shelf;
+	struct sts_store *shelf;
 	char domain[64];
 
 	if (child == 0) {
-		shelf = sts_shelf_new(open_or_die(directory));
+		shelf = sts_store_new(open_or_die(directory));
 		for (unsigned long i = 0; i < 100; i++) {
 			name(domain, i);
-			(void)sts_shelf_update(shelf, domain, STORE_SYNC, fill, NULL);
+			(void)sts_store_update(shelf, domain, STORE_SYNC, fill, NULL);
 		}
 		_exit(0);
 	}
@@ -112,7 +112,7 @@ crash(const char *directory)
 }
 
 static double
-look_up(struct sts_shelf *shelf, unsigned long count)
+look_up(struct sts_store *shelf, unsigned long count)
 {
 	double began = seconds();
 	char domain[64];
@@ -122,7 +122,7 @@ look_up(struct sts_shelf *shelf, unsigned long count)
 		struct sts_entry entry;
 
 		name(domain, (i * 2654435761UL) % count);
-		if (sts_shelf_get(shelf, arena, domain, &entry) != STORE_OK)
+		if (sts_store_get(shelf, arena, domain, &entry) != STORE_OK)
 			abort();
 		arena_free(arena);
 	}
@@ -133,17 +133,17 @@ static double
 measure(const char *directory, unsigned long count, double first)
 {
 	double began, after_end, after_crash, best = 1e9, one;
-	struct sts_shelf *shelf;
+	struct sts_store *shelf;
 	struct store *store;
 
 	began = seconds();
 	store = open_or_die(directory);
 	after_end = seconds() - began;
-	shelf = sts_shelf_new(store);
+	shelf = sts_store_new(store);
 	for (int i = 0; i < ROUNDS; i++)
 		if ((one = look_up(shelf, count)) < best)
 			best = one;
-	sts_shelf_free(shelf);
+	sts_store_free(shelf);
 	store_close(store);
 	crash(directory);
 	began = seconds();

@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: ISC
  */
 
-/* What domain_parse() accepts may be dialled and logged, and is what it would be parsed to again. */
+/* What domain_parse() accepts may be dialled and logged, and is what it would be parsed to
+ * again. */
 #include "config.h"
 
 #include <stdlib.h>

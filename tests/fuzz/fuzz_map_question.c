@@ -27,9 +27,9 @@ require(bool holds)
 static void
 read_question(const char *text, size_t length, bool line)
 {
-	struct question question;
+	struct policy_map_question question;
 
-	question_read(text, length, line, &question);
+	policy_map_question_read(text, length, line, &question);
 	require(question.text == text && question.length == length && question.line == line);
 	if (question.key == MAP_KEY_DOMAIN)
 		require(domain_is_host(question.domain.name));

@@ -120,9 +120,9 @@ sts_cache_await(struct sts_cache *cache, const struct sts_inquiry *inquiry,
 	(void)cache;
 	(void)inquiry;
 	(void)deadline;
-	if (world.flight == 0)
+	if (world.fetch_waits == 0)
 		return true;
-	world.flight--;
+	world.fetch_waits--;
 	return false;
 }
 
@@ -165,7 +165,7 @@ sts_cache_recheck(struct sts_cache *cache, struct arena *in, const char *domain,
 	world.rechecked = world.recheck_news;
 	if (!world.recheck_news)
 		return NULL;
-	world.flight = world.flight_again;
+	world.fetch_waits = world.fetch_waits_again;
 	return arena_alloc(in, sizeof(struct sts_inquiry));
 }
 

@@ -39,8 +39,8 @@ extern struct gather_world {
 	enum resolver_health fault;	/* what resolver_fault() says */
 	bool recheck_news, rechecked;	/* there are some; they are to be finished */
 	struct deadline left;	/* that sts_cache_finish() was given */
-	unsigned flight;	/* how often the policy is looked for before it is there */
-	unsigned flight_again;	/* the same, after a recheck */
+	unsigned fetch_waits;	/* how often the policy is looked for before it is there */
+	unsigned fetch_waits_again;	/* the same, after a recheck */
 } world;
 
 extern struct arena *arena;

@@ -17,14 +17,14 @@
 #include "base/limits.h"
 #include "shim/control/control_clients.h"
 
-#define ROOM	(LIMIT_CONTROL_VISITORS + 2)
+#define ROOM	(LIMIT_CONTROL_CLIENTS + 2)
 #define IDLE_MS	60000
 #define ANSWER_MS	90000
 #define SHORT_MS	300
 
 static struct hall {
-	struct visitors *visitors;
-	struct visitor *inside[ROOM];
+	struct control_clients *clients;
+	struct control_client *inside[ROOM];
 	int ends[ROOM][2];
 	size_t count;
 } hall;
@@ -33,8 +33,8 @@ static int
 set_up(void **state)
 {
 	(void)state;
-	hall = (struct hall){ .visitors = visitors_new(IDLE_MS, ANSWER_MS) };
-	assert_non_null(hall.visitors);
+	hall = (struct hall){ .clients = control_clients_new(IDLE_MS, ANSWER_MS) };
+	assert_non_null(hall.clients);
 	return 0;
 }
 
@@ -43,11 +43,11 @@ tear_down(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < hall.count; i++) {
-		visitors_leave(hall.visitors, hall.inside[i]);
+		control_clients_leave(hall.clients, hall.inside[i]);
 		(void)close(hall.ends[i][0]);
 		(void)close(hall.ends[i][1]);
 	}
-	visitors_free(hall.visitors);
+	control_clients_free(hall.clients);
 	return 0;
 }
 
@@ -57,14 +57,14 @@ enter(int64_t uid)
 	size_t i = hall.count++;
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, hall.ends[i]), 0);
-	hall.inside[i] = visitors_enter(hall.visitors, hall.ends[i][0], uid);
+	hall.inside[i] = control_clients_enter(hall.clients, hall.ends[i][0], uid);
 	return i;
 }
 
 static void
 set_busy(size_t i, bool busy)
 {
-	visitors_set_busy(hall.visitors, hall.inside[i], busy);
+	control_clients_set_busy(hall.clients, hall.inside[i], busy);
 }
 
 /* As the one at the other end sees it. */
@@ -132,7 +132,7 @@ test_many_users_do_not_fill_the_hall(void **state)
 	size_t newcomer;
 
 	(void)state;
-	for (int64_t uid = 1; uid <= LIMIT_CONTROL_VISITORS; uid++)
+	for (int64_t uid = 1; uid <= LIMIT_CONTROL_CLIENTS; uid++)
 		(void)enter(uid);
 	assert_int_equal(count_sent_away(), 0);
 	newcomer = enter(0);
@@ -149,7 +149,7 @@ test_who_left_takes_no_room(void **state)
 		size_t last = enter(-1);
 
 		assert_false(is_sent_away(last));
-		visitors_leave(hall.visitors, hall.inside[last]);
+		control_clients_leave(hall.clients, hall.inside[last]);
 		(void)close(hall.ends[last][0]);
 		(void)close(hall.ends[last][1]);
 		hall.count--;
@@ -162,8 +162,8 @@ static int
 set_up_short(void **state)
 {
 	(void)state;
-	hall = (struct hall){ .visitors = visitors_new(SHORT_MS, ANSWER_MS) };
-	assert_non_null(hall.visitors);
+	hall = (struct hall){ .clients = control_clients_new(SHORT_MS, ANSWER_MS) };
+	assert_non_null(hall.clients);
 	return 0;
 }
 
@@ -207,7 +207,7 @@ test_who_moves_stays(void **state)
 	do {
 		(void)poll(&(struct pollfd){ hall.ends[still][1], POLLIN, 0 }, 1, SHORT_MS / 20);
 		at = clock_monotonic_ms();
-		visitors_move(hall.visitors, hall.inside[moving]);
+		control_clients_move(hall.clients, hall.inside[moving]);
 	} while (!is_sent_away(still));
 	(void)await_sent_away(moving);
 	assert_true(clock_monotonic_ms() - at >= SHORT_MS - 1);
@@ -227,5 +227,5 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_who_moves_stays, set_up_short, tear_down),
 	};
 
-	return cmocka_run_group_tests_name("control_visitors", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("control_clients", tests, NULL, NULL);
 }

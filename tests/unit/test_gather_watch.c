@@ -68,7 +68,7 @@ test_what_is_waited_for(void **state)
 	conf.sts.enforce = ENFORCE_OFF;
 	assert_string_equal(heard(&left), "mx address tlsa ");
 	conf.sts.enforce = ENFORCE_ON;
-	world.flight = 5;	/* looked for before and after each wait */
+	world.fetch_waits = 5;	/* looked for before and after each wait */
 	assert_string_equal(heard(&left), "dns address tlsa policy policy policy ");
 	assert_false(deadline_passed(left));
 	world.sts.state = STS_TXT_BOGUS;
@@ -86,10 +86,10 @@ test_what_is_found_at_last_is_waited_for(void **state)
 	world.sts.state = STS_TXT_BOGUS;
 	world.sts_anew.state = STS_UNKNOWN;
 	world.recheck_news = true;
-	world.flight_again = 5;
+	world.fetch_waits_again = 5;
 	assert_string_equal(heard(&left), "dns address txt policy policy policy ");
 	assert_false(deadline_passed(left));
-	world.flight_again = 1000;
+	world.fetch_waits_again = 1000;
 	watcher.leaves_at = "policy";
 	assert_string_equal(heard(&left), "dns address txt policy ");
 	assert_true(deadline_passed(left));
@@ -116,7 +116,7 @@ test_nobody_waits_any_more(void **state)
 
 	(void)state;
 	publish();
-	world.flight = 1000;
+	world.fetch_waits = 1000;
 	watcher.leaves_at = "policy";
 	assert_string_equal(heard(&left), "dns address policy ");
 	assert_true(deadline_passed(left));
@@ -124,7 +124,7 @@ test_nobody_waits_any_more(void **state)
 	assert_string_equal(heard(&left), "dns address ");
 	assert_true(deadline_passed(left));
 	watcher.leaves_at = "txt";
-	world.flight = 0;
+	world.fetch_waits = 0;
 	world.sts.state = STS_TXT_BOGUS;
 	world.calls[0] = '\0';
 	assert_string_equal(heard(&left), "dns address txt ");
@@ -141,12 +141,12 @@ test_a_refresh_is_watched(void **state)
 	watched.watch = &watch;
 	watcher.heard[0] = '\0';
 	watcher.leaves_at = NULL;
-	world.flight = 3;
+	world.fetch_waits = 3;
 	assert_int_equal(gather_refresh(&watched, arena, "example.com", deadline_in(60 * 1000),
 			     &sts),
 	    0);
 	assert_string_equal(watcher.heard, "policy policy ");
-	world.flight = 1000;
+	world.fetch_waits = 1000;
 	watcher.leaves_at = "policy";
 	assert_int_equal(gather_refresh(&watched, arena, "example.com", deadline_in(60 * 1000),
 			     &sts),

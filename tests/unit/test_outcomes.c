@@ -344,13 +344,14 @@ static const struct outcome_case cases[] = {
 };
 
 static void
-make_attempts(const struct outcome_case *test, const struct plan *plan, struct attempt *attempts,
-    size_t *count)
+make_attempts(const struct outcome_case *test, const struct plan *plan,
+    struct reported_session *attempts, size_t *count)
 {
 	for (*count = 0; *count < ATTEMPTS_MAX && test->tried[*count].host != NULL; (*count)++) {
-		struct attempt *attempt = &attempts[*count];
+		struct reported_session *attempt = &attempts[*count];
 
-		*attempt = (struct attempt){ .host = test_plan_host(plan, test->tried[*count].host),
+		*attempt = (struct reported_session){ .host = test_plan_host(plan,
+							  test->tried[*count].host),
 			.has_from = true,
 			.helo = "helo",
 			.proof = test->tried[*count].proof,
@@ -400,7 +401,7 @@ check_case(const struct outcome_case *test)
 	struct arena *arena = arena_new();
 	struct facts *facts = test_facts_make(arena, &test->facts);
 	struct plan *plan = test_plan_from(arena, &test->facts, facts);
-	struct attempt attempts[ATTEMPTS_MAX];
+	struct reported_session attempts[ATTEMPTS_MAX];
 	struct outcomes_of of = { .plan = plan,
 		.facts = facts,
 		.attempts = attempts,
@@ -440,7 +441,7 @@ one_outcome(struct arena *arena, const struct test_facts *test, struct facts *fa
     struct proof proof)
 {
 	struct plan *plan = test_plan_from(arena, test, facts);
-	struct attempt attempt = {
+	struct reported_session attempt = {
 		.host = &plan->hosts[0], .to = facts->hosts[0].addresses[0], .proof = proof
 	};
 	struct outcomes_of of = {

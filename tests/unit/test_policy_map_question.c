@@ -98,9 +98,9 @@ static const struct question_case maps[] = {
 static void
 expect(const struct question_case *one, bool line)
 {
-	struct question question;
+	struct policy_map_question question;
 
-	question_read(one->text, one->length, line, &question);
+	policy_map_question_read(one->text, one->length, line, &question);
 	if (question.known != one->known || question.key != one->key ||
 	    question.has_host != (one->host != NULL))
 		fail_msg("\"%s\": known %d, key %d, host %d", one->text, question.known,
@@ -124,12 +124,12 @@ test_read(void **state)
 static void
 test_wish(void **state)
 {
-	struct question question;
+	struct policy_map_question question;
 
 	(void)state;
-	question_read(TEXT("json " D " requiretls"), false, &question);
+	policy_map_question_read(TEXT("json " D " requiretls"), false, &question);
 	assert_int_equal(question.wish, WISH_REQUIRETLS);
-	question_read(TEXT("json " D), false, &question);
+	policy_map_question_read(TEXT("json " D), false, &question);
 	assert_int_equal(question.wish, WISH_NONE);
 }
 

@@ -140,7 +140,8 @@ record(struct fixture *fixture, const char *domain)
 		.hosts = { { "mx.example.com", 10, "192.0.2.1", DNS_INSECURE } } };
 	struct facts *facts = test_facts_make(fixture->arena, &test);
 	struct plan *plan = test_plan_from(fixture->arena, &test, facts);
-	struct attempt attempt = { .host = &plan->hosts[0], .proof = { .tls = PROOF_NOT_OFFERED } };
+	struct reported_session attempt = { .host = &plan->hosts[0],
+		.proof = { .tls = PROOF_NOT_OFFERED } };
 	struct outcomes_of of = {
 		.plan = plan, .facts = facts, .attempts = &attempt, .attempt_count = 1
 	};

@@ -153,7 +153,8 @@ test_a_nul_is_text(void **state)
 	assert_int_equal(smtp_reply_add(&reply, "25\0 x", 5), SMTP_REPLY_GARBLED);
 }
 
-/* The host has the message, and sends it to its recipients: any other word makes us send it again. */
+/* The host has the message, and sends it to its recipients: any other word makes us send it
+ * again. */
 static void
 test_a_2_after_the_dot_is_a_yes(void **state)
 {

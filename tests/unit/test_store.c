@@ -64,7 +64,7 @@ test_entries(void **state)
 	check(store, STORE_POLICIES, "b.example", "");
 	check(store, STORE_POLICIES, "a.exampl", NULL);
 	check(store, STORE_DUE, "a.example", NULL);	/* tables are apart */
-	check(store, STORE_GRACE, "a.example", NULL);
+	check(store, STORE_COLD_FAILURES, "a.example", NULL);
 	must_put(store, "a.example", "two");
 	check(store, STORE_POLICIES, "a.example", "two");
 	assert_int_equal(store_delete(store, STORE_POLICIES, "a.example", STORE_SYNC), STORE_OK);
@@ -280,20 +280,20 @@ test_purge(void **state)
 	put_until(store, STORE_POLICIES, "later", 1001);
 	put_until(store, STORE_POLICIES, "renewed", 900);
 	put_until(store, STORE_POLICIES, "renewed", 2000);
-	put_until(store, STORE_GRACE, "old", 1);
+	put_until(store, STORE_COLD_FAILURES, "old", 1);
 	for (i = 0; i < 3000; i++) {
 		(void)snprintf(key, sizeof(key), "due%04d", i);
 		put_until(store, STORE_DUE, key, i % 3 == 0 ? 0 : 500);
 	}
 	assert_int_equal(store_purge(store, STORE_POLICIES, 1000), STORE_OK);
-	check(store, STORE_GRACE, "old", "old");	/* a table at a time */
-	assert_int_equal(store_purge(store, STORE_GRACE, 1000), STORE_OK);
+	check(store, STORE_COLD_FAILURES, "old", "old");	/* a table at a time */
+	assert_int_equal(store_purge(store, STORE_COLD_FAILURES, 1000), STORE_OK);
 	assert_int_equal(store_purge(store, STORE_DUE, 1000), STORE_OK);
 	check(store, STORE_POLICIES, "never", "never");
 	check(store, STORE_POLICIES, "now", NULL);
 	check(store, STORE_POLICIES, "later", "later");
 	check(store, STORE_POLICIES, "renewed", "renewed");
-	check(store, STORE_GRACE, "old", NULL);
+	check(store, STORE_COLD_FAILURES, "old", NULL);
 	check(store, STORE_DUE, "due2999", NULL);
 	check(store, STORE_DUE, "due2997", "due2997");
 	check(store, STORE_DUE, "due0001", NULL);

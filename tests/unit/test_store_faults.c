@@ -295,7 +295,8 @@ fill_disk(void)
 	if (state_shell("rm ballast") != 0 || !all_there(store, i, sizeof(block)))
 		return __LINE__;
 	for (tries = 0; tries < 10; tries++)
-		if (store_put(store, STORE_GRACE, "later", "z", 1, 0, STORE_SYNC) != STORE_OK)
+		if (store_put(store, STORE_COLD_FAILURES, "later", "z", 1, 0, STORE_SYNC) !=
+		    STORE_OK)
 			return __LINE__;
 	if (store_checkpoint(store) != STORE_OK)
 		return __LINE__;

@@ -38,7 +38,7 @@ killed(void)
 
 	if (child == 0) {
 		store = state_open();
-		(void)store_put(store, STORE_GRACE, "k", "v", 1, 0, STORE_SYNC);
+		(void)store_put(store, STORE_COLD_FAILURES, "k", "v", 1, 0, STORE_SYNC);
 		(void)kill(getpid(), SIGKILL);
 	}
 	assert_int_equal(waitpid(child, NULL, 0), child);

@@ -133,7 +133,8 @@ test_progress(void **state)
 	close(pair.peer);
 }
 
-/* A socket is writable when much of its queue is free: until then what leaves it is the progress. */
+/* A socket is writable when much of its queue is free: until then what leaves it is the
+ * progress. */
 static void
 test_progress_of_the_queue(void **state)
 {

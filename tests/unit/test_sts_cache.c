@@ -175,8 +175,8 @@ test_failed_fetch_keeps_the_old_policy(void **state)
 	assert_int_equal(get(fixture)->finding.type, RESULT_OK);
 }
 
-/* Each way in which a fetch can fail, and what follows where nothing is cached: mail goes as without
- * a policy only by the domain's own fault. */
+/* Each way in which a fetch can fail, and what follows where nothing is cached: mail goes as
+ * without a policy only by the domain's own fault. */
 static void
 test_failed_fetch_without_a_policy(void **state)
 {
@@ -256,8 +256,9 @@ test_failed_fetch_without_a_policy(void **state)
 	}
 }
 
-/* The policy host's addresses are unknown: 451 until an hour after the first failure, over restarts.
- * Neither an answer for TXT nor one that our own trouble kept us from ends that, or begins it. */
+/* The policy host's addresses are unknown: 451 until an hour after the first failure, over
+ * restarts. Neither an answer for TXT nor one that our own trouble kept us from ends that, or
+ * begins it. */
 static void
 test_the_grace_of_a_policy_host_without_addresses(void **state)
 {

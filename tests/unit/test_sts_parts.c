@@ -4,7 +4,7 @@
  */
 
 /*
- * The pure parts of the policy cache: the grace of a failing domain, its notes,
+ * The pure parts of the policy cache: the grace of a failing domain, its backoff,
  * whether all fetches fail.
  */
 #include "config.h"
@@ -27,103 +27,103 @@
 static void
 test_failures(void **state)
 {
-	struct sts_failures failures = { 0 };
+	struct cold_failure_times failures = { 0 };
 
 	(void)state;
-	assert_true(sts_failures_add(&failures, T, 3600));
-	assert_false(sts_failures_add(&failures, T + 30, 3600));	/* not worth writing */
-	assert_true(sts_failures_add(&failures, T + 60, 3600));
+	assert_true(cold_failure_add(&failures, T, 3600));
+	assert_false(cold_failure_add(&failures, T + 30, 3600));	/* not worth writing */
+	assert_true(cold_failure_add(&failures, T + 60, 3600));
 	assert_int_equal(failures.first, T);
 	assert_int_equal(failures.last, T + 60);
-	assert_true(sts_failures_add(&failures, T + 3599, 3600));
+	assert_true(cold_failure_add(&failures, T + 3599, 3600));
 	assert_int_equal(failures.given_up, 0);
-	assert_true(sts_failures_add(&failures, T + 3600, 3600));	/* worth it at once */
+	assert_true(cold_failure_add(&failures, T + 3600, 3600));	/* worth it at once */
 	assert_int_equal(failures.given_up, T + 3600);
-	assert_true(sts_failures_add(&failures, failures.last + 14 * DAY - 1, 3600));
+	assert_true(cold_failure_add(&failures, failures.last + 14 * DAY - 1, 3600));
 	assert_int_equal(failures.given_up, T + 3600);
-	assert_true(sts_failures_add(&failures, failures.last + 14 * DAY, 3600));
+	assert_true(cold_failure_add(&failures, failures.last + 14 * DAY, 3600));
 	assert_int_equal(failures.first, failures.last);
 	assert_int_equal(failures.given_up, 0);
-	assert_true(sts_failures_add(&failures, failures.last + DAY, 2 * DAY));	/* a day in peace */
+	assert_true(cold_failure_add(&failures, failures.last + DAY, 2 * DAY));	/* a day in peace */
 	assert_int_equal(failures.first, failures.last);
 }
 
 static void
 test_failures_from_the_future(void **state)
 {
-	struct sts_failures failures = { T + 100 * DAY, T + 100 * DAY, 0 };
+	struct cold_failure_times failures = { T + 100 * DAY, T + 100 * DAY, 0 };
 
 	(void)state;
-	assert_true(sts_failures_add(&failures, T, 3600));
+	assert_true(cold_failure_add(&failures, T, 3600));
 	assert_int_equal(failures.first, T);
-	failures = (struct sts_failures){ T, T + 100 * DAY, 0 };
-	assert_true(sts_failures_add(&failures, T + 100, 3600));
+	failures = (struct cold_failure_times){ T, T + 100 * DAY, 0 };
+	assert_true(cold_failure_add(&failures, T + 100, 3600));
 	assert_int_equal(failures.first, T);
 	assert_int_equal(failures.last, T + 100);
 }
 
-static const struct note_failure failure = {
+static const struct sts_backoff_failure failure = {
 	.finding = { RESULT_STS_POLICY_FETCH_ERROR, "http-404" }, .why = "words"
 };
 
 static void
 test_back_off(void **state)
 {
-	struct sts_notes *notes = sts_notes_new(10);
-	struct note_failure known;
+	struct sts_backoff *backoff = sts_backoff_new(10);
+	struct sts_backoff_failure known;
 
 	(void)state;
-	assert_false(sts_notes_backs_off(notes, "a.example", "1", 0, 300, &known));
-	assert_int_equal(sts_notes_failed(notes, "a.example", "1", 1000, &failure), 1);
-	assert_int_equal(sts_notes_failed(notes, "a.example", "1", 1100, &failure), 2);
-	assert_true(sts_notes_backs_off(notes, "a.example", "1", 1399, 300, &known));
+	assert_false(sts_backoff_applies(backoff, "a.example", "1", 0, 300, &known));
+	assert_int_equal(sts_backoff_failed(backoff, "a.example", "1", 1000, &failure), 1);
+	assert_int_equal(sts_backoff_failed(backoff, "a.example", "1", 1100, &failure), 2);
+	assert_true(sts_backoff_applies(backoff, "a.example", "1", 1399, 300, &known));
 	assert_string_equal(known.finding.reason, "http-404");
 	assert_string_equal(known.why, "words");
-	assert_false(sts_notes_backs_off(notes, "a.example", "1", 1400, 300, &known));
-	assert_false(sts_notes_backs_off(notes, "a.example", "2", 1399, 300, &known));
-	assert_false(sts_notes_backs_off(notes, "b.example", "1", 1399, 300, &known));
-	sts_notes_succeeded(notes, "a.example");
-	assert_false(sts_notes_backs_off(notes, "a.example", "1", 1399, 300, &known));
-	assert_int_equal(sts_notes_failed(notes, "a.example", "1", 1500, &failure), 1);
-	sts_notes_forget(notes, "a.example");
-	assert_false(sts_notes_backs_off(notes, "a.example", "1", 1500, 300, &known));
-	sts_notes_free(notes);
+	assert_false(sts_backoff_applies(backoff, "a.example", "1", 1400, 300, &known));
+	assert_false(sts_backoff_applies(backoff, "a.example", "2", 1399, 300, &known));
+	assert_false(sts_backoff_applies(backoff, "b.example", "1", 1399, 300, &known));
+	sts_backoff_succeeded(backoff, "a.example");
+	assert_false(sts_backoff_applies(backoff, "a.example", "1", 1399, 300, &known));
+	assert_int_equal(sts_backoff_failed(backoff, "a.example", "1", 1500, &failure), 1);
+	sts_backoff_forget(backoff, "a.example");
+	assert_false(sts_backoff_applies(backoff, "a.example", "1", 1500, 300, &known));
+	sts_backoff_free(backoff);
 }
 
 static void
 test_once(void **state)
 {
-	struct sts_notes *notes = sts_notes_new(10);
+	struct sts_backoff *backoff = sts_backoff_new(10);
 
 	(void)state;
-	assert_true(sts_notes_once(notes, "a.example", NOTE_RECHECK, 0, 300));
-	assert_false(sts_notes_once(notes, "a.example", NOTE_RECHECK, 299, 300));
-	assert_true(sts_notes_once(notes, "a.example", NOTE_STUCK, 299, 300));
-	assert_true(sts_notes_once(notes, "b.example", NOTE_RECHECK, 299, 300));
-	assert_true(sts_notes_once(notes, "a.example", NOTE_RECHECK, 300, 300));
-	sts_notes_free(notes);
+	assert_true(sts_backoff_once(backoff, "a.example", STS_ACTION_RECHECK, 0, 300));
+	assert_false(sts_backoff_once(backoff, "a.example", STS_ACTION_RECHECK, 299, 300));
+	assert_true(sts_backoff_once(backoff, "a.example", STS_ACTION_STUCK, 299, 300));
+	assert_true(sts_backoff_once(backoff, "b.example", STS_ACTION_RECHECK, 299, 300));
+	assert_true(sts_backoff_once(backoff, "a.example", STS_ACTION_RECHECK, 300, 300));
+	sts_backoff_free(backoff);
 }
 
 static void
 test_notes_are_bounded(void **state)
 {
-	struct sts_notes *notes = sts_notes_new(100);
-	struct note_failure known;
+	struct sts_backoff *backoff = sts_backoff_new(100);
+	struct sts_backoff_failure known;
 	char name[32];
 
 	(void)state;
-	sts_notes_failed(notes, "old.example", "1", 0, &failure);
+	sts_backoff_failed(backoff, "old.example", "1", 0, &failure);
 	for (int i = 0; i < 99; i++) {
 		snprintf(name, sizeof(name), "d%d.example", i);
-		sts_notes_failed(notes, name, "1", 0, &failure);
+		sts_backoff_failed(backoff, name, "1", 0, &failure);
 	}
-	sts_notes_failed(notes, "old.example", "1", 0, &failure);	/* used again */
-	sts_notes_failed(notes, "new.example", "1", 0, &failure);
-	assert_true(sts_notes_backs_off(notes, "new.example", "1", 1, 300, &known));
-	assert_true(sts_notes_backs_off(notes, "old.example", "1", 1, 300, &known));
-	assert_true(sts_notes_backs_off(notes, "d98.example", "1", 1, 300, &known));
-	assert_false(sts_notes_backs_off(notes, "d0.example", "1", 1, 300, &known));
-	sts_notes_free(notes);
+	sts_backoff_failed(backoff, "old.example", "1", 0, &failure);	/* used again */
+	sts_backoff_failed(backoff, "new.example", "1", 0, &failure);
+	assert_true(sts_backoff_applies(backoff, "new.example", "1", 1, 300, &known));
+	assert_true(sts_backoff_applies(backoff, "old.example", "1", 1, 300, &known));
+	assert_true(sts_backoff_applies(backoff, "d98.example", "1", 1, 300, &known));
+	assert_false(sts_backoff_applies(backoff, "d0.example", "1", 1, 300, &known));
+	sts_backoff_free(backoff);
 }
 
 static void

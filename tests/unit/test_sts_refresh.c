@@ -21,7 +21,7 @@ tick_until(struct fixture *fixture, unsigned fetches)
 	struct deadline deadline = deadline_in(30000);
 
 	do {
-		sts_cache_tick(fixture->cache, deadline_in(1000));
+		sts_cache_maintain(fixture->cache, deadline_in(1000));
 		usleep(10 * 1000);
 	} while (world.fetches < fetches && !deadline_passed(deadline));
 	wait_landed();
@@ -31,7 +31,7 @@ static void
 tick_some(struct fixture *fixture)
 {
 	for (int i = 0; i < 5; i++) {
-		sts_cache_tick(fixture->cache, deadline_in(1000));
+		sts_cache_maintain(fixture->cache, deadline_in(1000));
 		wait_landed();
 	}
 }
@@ -143,7 +143,7 @@ test_many_due_at_once(void **state)
 	assert_int_equal(world.fetches, COUNT);
 	pass(DAY + 1);
 	world.fetch_ms = 400;
-	sts_cache_tick(fixture->cache, deadline_in(30000));
+	sts_cache_maintain(fixture->cache, deadline_in(30000));
 	while (world.fetches == COUNT)
 		usleep(1000);
 	assert_in_range(world.fetches, COUNT + 1, COUNT + 16);	/* a few at a time */
@@ -166,7 +166,7 @@ test_clock_steps_forward(void **state)
 	assert_policy(get(fixture), "one", STS_MODE_ENFORCE, true);
 	world.forgets = 0;
 	for (int i = 0; i < 3; i++)
-		sts_cache_tick(fixture->cache, deadline_in(0));
+		sts_cache_maintain(fixture->cache, deadline_in(0));
 	assert_int_equal(world.forgets, 1);	/* answers that live by the wall clock */
 	assert_true(alarm_stands(ALARM_CLOCK, ""));
 	sts_cache_purge(fixture->cache);
@@ -178,7 +178,7 @@ test_clock_steps_forward(void **state)
 	assert_int_equal(sts->fetched, world.wall);
 	step(-36500LL * DAY);
 	restart(fixture);
-	sts_cache_tick(fixture->cache, deadline_in(0));
+	sts_cache_maintain(fixture->cache, deadline_in(0));
 	assert_false(alarm_stands(ALARM_CLOCK, ""));
 	world.txt_state = DNS_FAILED;
 	assert_policy(get(fixture), "two", STS_MODE_ENFORCE, true);
@@ -199,12 +199,12 @@ test_clock_steps_over_a_restart(void **state)
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		step(steps[i]);
 		restart(fixture);
-		sts_cache_tick(fixture->cache, deadline_in(0));
+		sts_cache_maintain(fixture->cache, deadline_in(0));
 		assert_true(alarm_stands(ALARM_CLOCK, ""));
 		assert_policy(get(fixture), "one", STS_MODE_ENFORCE, true);
 		assert_int_equal(get(fixture)->fetched, world.wall);
 		step(-steps[i]);
-		sts_cache_tick(fixture->cache, deadline_in(0));
+		sts_cache_maintain(fixture->cache, deadline_in(0));
 		assert_false(alarm_stands(ALARM_CLOCK, ""));
 	}
 	step(-25 * 3600);
@@ -225,11 +225,11 @@ test_booted_with_a_dead_clock(void **state)
 	get(fixture);
 	world.txt = NULL;
 	reboot(fixture, 600 - START);
-	sts_cache_tick(fixture->cache, deadline_in(0));
+	sts_cache_maintain(fixture->cache, deadline_in(0));
 	assert_true(alarm_stands(ALARM_CLOCK, ""));
 	assert_policy(get(fixture), "one", STS_MODE_ENFORCE, true);
 	step(START);
-	sts_cache_tick(fixture->cache, deadline_in(0));
+	sts_cache_maintain(fixture->cache, deadline_in(0));
 	assert_false(alarm_stands(ALARM_CLOCK, ""));
 	assert_policy(get(fixture), "one", STS_MODE_ENFORCE, true);
 	pass(10 * DAY);
@@ -250,7 +250,7 @@ test_booted_with_a_clock_ahead(void **state)
 	tick_some(fixture);
 	assert_int_equal(get(fixture)->state, STS_NONE);
 	step(-3650LL * DAY);
-	sts_cache_tick(fixture->cache, deadline_in(0));
+	sts_cache_maintain(fixture->cache, deadline_in(0));
 	assert_policy(get(fixture), "one", STS_MODE_ENFORCE, true);
 	alarm_end(ALARM_CLOCK, "", "next test");
 }

@@ -69,13 +69,13 @@ test_cannot_be_written(void **state)
 	assert_policy(get(fixture), "two", STS_MODE_ENFORCE, true);
 	assert_string_equal(get(fixture)->policy->mx[0], "other.example");
 	memory_store.writes_fail = false;
-	sts_cache_tick(fixture->cache, deadline_in(1000));
+	sts_cache_maintain(fixture->cache, deadline_in(1000));
 	restart(fixture);
 	assert_policy(get(fixture), "two", STS_MODE_ENFORCE, true);
 	pass(DAY);
 	world.txt_state = DNS_INSECURE;
 	world.body = ENFORCE;
-	sts_cache_tick(fixture->cache, deadline_in(1000));
+	sts_cache_maintain(fixture->cache, deadline_in(1000));
 	wait_landed();
 	assert_string_equal(get(fixture)->policy->mx[0], "mx.example");	/* it was due as well */
 }
@@ -203,7 +203,7 @@ test_import_that_cannot_be_written(void **state)
 	entry.fetched++;
 	memory_store.writes_fail = false;
 	assert_int_equal(sts_cache_import(fixture->cache, &entry), STS_IMPORT_DONE);
-	assert_int_equal(sts_shelf_flush(fixture->cache->shelf), 0);
+	assert_int_equal(sts_store_flush(fixture->cache->policies), 0);
 }
 
 static void
@@ -235,7 +235,7 @@ test_purge(void **state)
 	buf_free(&value);
 }
 
-static enum shelf_change
+static enum sts_store_change
 set_mode(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 {
 	static char mx[] = "mx.example";
@@ -247,7 +247,7 @@ set_mode(void *context, struct arena *arena, struct sts_entry *entry, bool found
 	entry->policy.mx[0] = mx;
 	entry->policy.mx_count = 1;
 	entry->expires = START + DAY;
-	return SHELF_WRITE;
+	return STS_STORE_WRITE;
 }
 
 /* F24: a flood of policies that enforce nothing pushes out none that does. */
@@ -255,7 +255,7 @@ static void
 test_memory_is_bounded(void **state)
 {
 	struct fixture *fixture = *state;
-	struct sts_shelf *shelf = sts_shelf_new(fixture->store);
+	struct sts_store *policies = sts_store_new(fixture->store);
 	enum sts_mode testing = STS_MODE_TESTING, enforce = STS_MODE_ENFORCE;
 	int errors = dup(STDERR_FILENO);
 	struct sts_entry entry;
@@ -265,23 +265,26 @@ test_memory_is_bounded(void **state)
 	memory_store.writes_fail = true;
 	for (int i = 0; i < 10000; i++) {
 		snprintf(name, sizeof(name), "d%05d.example", i);
-		sts_shelf_update(shelf, name, STORE_SYNC, set_mode,
+		sts_store_update(policies, name, STORE_SYNC, set_mode,
 		    i % 2 == 0 ? &enforce : &testing);
 	}
-	sts_shelf_update(shelf, "late-testing.example", STORE_SYNC, set_mode, &testing);
-	sts_shelf_update(shelf, "late-enforce.example", STORE_SYNC, set_mode, &enforce);
+	sts_store_update(policies, "late-testing.example", STORE_SYNC, set_mode, &testing);
+	sts_store_update(policies, "late-enforce.example", STORE_SYNC, set_mode, &enforce);
 	dup2(errors, STDERR_FILENO);
 	close(errors);
-	assert_int_equal(sts_shelf_get(shelf, fixture->arena, "d00000.example", &entry), STORE_OK);
-	assert_int_equal(sts_shelf_get(shelf, fixture->arena, "d09999.example", &entry), STORE_OK);
-	assert_int_equal(sts_shelf_get(shelf, fixture->arena, "late-enforce.example", &entry),
+	assert_int_equal(sts_store_get(policies, fixture->arena, "d00000.example", &entry),
 	    STORE_OK);
-	assert_int_equal(sts_shelf_get(shelf, fixture->arena, "late-testing.example", &entry),
+	assert_int_equal(sts_store_get(policies, fixture->arena, "d09999.example", &entry),
+	    STORE_OK);
+	assert_int_equal(sts_store_get(policies, fixture->arena, "late-enforce.example", &entry),
+	    STORE_OK);
+	assert_int_equal(sts_store_get(policies, fixture->arena, "late-testing.example", &entry),
 	    STORE_ABSENT);
 	memory_store.writes_fail = false;
-	assert_int_equal(sts_shelf_flush(shelf), 0);
-	assert_int_equal(sts_shelf_get(shelf, fixture->arena, "d05000.example", &entry), STORE_OK);
-	sts_shelf_free(shelf);
+	assert_int_equal(sts_store_flush(policies), 0);
+	assert_int_equal(sts_store_get(policies, fixture->arena, "d05000.example", &entry),
+	    STORE_OK);
+	sts_store_free(policies);
 }
 
 int

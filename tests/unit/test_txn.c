@@ -26,9 +26,10 @@
 #define LONG_MS	30000	/* more than a busy machine needs */
 
 /*
- * One transaction under test. The fake deliver does what each recipient's local part says:
- * "ok", "bad", "421", "354", "0" settle at once; "slow" once as many run as are to run side by side;
- * "gated" once somebody has been told; "forget" not at all; "wait" when the transaction is abandoned.
+ * One transaction under test. The fake deliver does what each recipient's local part says: "ok",
+ * "bad", "421", "354", "0" settle at once; "slow" once as many run as are to run side by side;
+ * "gated" once somebody has been told; "forget" not at all; "wait" when the transaction is
+ * abandoned.
  */
 struct story {
 	struct arena *arena;
@@ -385,7 +386,8 @@ test_many(void **state)
 }
 
 #if !SANITIZED_ADDRESS && !SANITIZED_THREAD
-/* In a child, whose address space has no room for a thread's stack, nor for a sanitizer's memory. */
+/* In a child, whose address space has no room for a thread's stack, nor for a sanitizer's
+ * memory. */
 static void
 test_no_threads_to_be_had(void **state)
 {
