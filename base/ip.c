@@ -9,7 +9,7 @@
 
 #include "base/ip.h"
 
-enum reach {
+enum plan_reach {
 	REACH_PRIVATE,
 	REACH_PUBLIC,
 	REACH_IPV4_AT_2,	/* judged by the IPv4 address at this octet */
@@ -19,7 +19,7 @@ enum reach {
 struct block {
 	uint8_t octets[16];
 	uint8_t bits;
-	enum reach reach;
+	enum plan_reach reach;
 };
 
 /*
@@ -106,7 +106,7 @@ block_contains(const struct block *block, const uint8_t *octets)
 	return rest == 0 || ((block->octets[whole] ^ octets[whole]) >> (8 - rest)) == 0;
 }
 
-static enum reach
+static enum plan_reach
 reach_of(const struct block *blocks, size_t count, const uint8_t *octets)
 {
 	const struct block *best = NULL;

@@ -259,7 +259,7 @@ check_addresses(const struct options *options)
 static int
 deliver(const struct options *options)
 {
-	struct spool *spool = spool_new("/var/tmp", LIMIT_BODY_IN_MEMORY);
+	struct body_spool *spool = body_spool_new("/var/tmp", LIMIT_BODY_IN_MEMORY);
 	struct body *body = body_new(spool);
 	struct deliver_request request = { options->sender, options->rcpts, options->rcpt_count,
 		body };
@@ -275,7 +275,7 @@ deliver(const struct options *options)
 	block_signals();
 out:
 	body_free(body);
-	spool_free(spool);
+	body_spool_free(spool);
 	return status;
 }
 

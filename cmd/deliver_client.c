@@ -30,7 +30,7 @@ struct answer {
 	struct buf lines;	/* each ends in LF, printable */
 };
 
-struct client {
+struct stsgate_client {
 	struct stream *stream;
 	const struct deliver_request *request;
 	bool size, eightbitmime, smtputf8;	/* offered */
@@ -84,7 +84,7 @@ code_of(const char *line, bool *more)
 }
 
 static int
-fail(struct client *client, const char *trouble)
+fail(struct stsgate_client *client, const char *trouble)
 {
 	client->trouble = trouble;
 	return -1;
@@ -100,7 +100,7 @@ keep_line(struct answer *answer, const char *line)
 
 /* 0 with client->answer, or -1: no telling what the server has done. */
 static int
-read_answer(struct client *client, int64_t wait_ms)
+read_answer(struct stsgate_client *client, int64_t wait_ms)
 {
 	struct answer *answer = &client->answer;
 	struct deadline deadline = deadline_in(wait_ms);
@@ -124,7 +124,8 @@ read_answer(struct client *client, int64_t wait_ms)
 }
 
 /* Sends one line and reads what it answers. */
-static int __attribute__((format(printf, 2, 3))) ask(struct client *client, const char *format, ...)
+static int __attribute__((format(printf, 2, 3)))
+ask(struct stsgate_client *client, const char *format, ...)
 {
 	struct deadline deadline = deadline_in(COMMAND_MS);
 	enum stream_status status;
@@ -162,14 +163,14 @@ status_of(const struct answer *answer)
 
 /* A recipient's fate, or the fate of all of them. */
 static int
-take_fate(const struct client *client, int status)
+take_fate(const struct stsgate_client *client, int status)
 {
 	fputs(buf_text(&client->answer.lines), stdout);
 	return deliver_client_merge(status, status_of(&client->answer));
 }
 
 static bool
-offers(const struct client *client, const char *keyword)
+offers(const struct stsgate_client *client, const char *keyword)
 {
 	size_t length = strlen(keyword);
 	const char *line;
@@ -182,7 +183,7 @@ offers(const struct client *client, const char *keyword)
 }
 
 static int
-greet(struct client *client)
+greet(struct stsgate_client *client)
 {
 	if (read_answer(client, COMMAND_MS) != 0)
 		return -1;
@@ -219,7 +220,7 @@ needs_smtputf8(const struct deliver_request *request)
 }
 
 static int
-say_mail(struct client *client, int *status)
+say_mail(struct stsgate_client *client, int *status)
 {
 	const struct deliver_request *request = client->request;
 	bool utf8 = needs_smtputf8(request);
@@ -240,7 +241,7 @@ say_mail(struct client *client, int *status)
 
 /* Once one recipient is refused none gets the message: the MTA will treat all of them alike. */
 static int
-say_rcpts(struct client *client, int *status)
+say_rcpts(struct stsgate_client *client, int *status)
 {
 	size_t i;
 
@@ -276,7 +277,7 @@ write_stuffed(struct stream *stream, const char *octets, size_t length, bool *st
 }
 
 static int
-write_content(struct client *client)
+write_content(struct stsgate_client *client)
 {
 	enum stream_status status = STREAM_OK;
 	char octets[SLICE];
@@ -299,7 +300,7 @@ write_content(struct client *client)
 }
 
 static int
-say_data(struct client *client, int *status)
+say_data(struct stsgate_client *client, int *status)
 {
 	size_t i;
 
@@ -318,7 +319,7 @@ say_data(struct client *client, int *status)
 }
 
 static int
-converse(struct client *client, int *status)
+converse(struct stsgate_client *client, int *status)
 {
 	if (greet(client) != 0 || say_mail(client, status) != 0)
 		return -1;
@@ -330,7 +331,7 @@ converse(struct client *client, int *status)
 int
 deliver_client_send(int fd, const struct deliver_request *request)
 {
-	struct client client = { .stream = stream_new_fd(fd), .request = request };
+	struct stsgate_client client = { .stream = stream_new_fd(fd), .request = request };
 	int status = EX_OK;
 
 	if (converse(&client, &status) == 0) {

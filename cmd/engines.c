@@ -117,14 +117,14 @@ open_spool(struct engines *e)
 		complain(e->conf, e->conf->spool_directory, "spool-directory cannot be written");
 		return -1;
 	}
-	e->spool = spool_new(e->conf->spool_directory, e->conf->spool_memory);
+	e->spool = body_spool_new(e->conf->spool_directory, e->conf->spool_memory);
 	return 0;
 }
 
 static void
 close_spool(struct engines *e)
 {
-	spool_free(e->spool);
+	body_spool_free(e->spool);
 }
 
 static int
@@ -398,7 +398,7 @@ static const struct engine {
 } engines[] = {
 	{ "store", open_store, NULL, NULL, close_store },
 	{ "listeners", open_listeners, reload_listeners, NULL, close_listeners },
-	{ "tlsrpt-socket", engines_open_tlsrpt, NULL, NULL, engines_close_tlsrpt },
+	{ "tlsrpt-socket", engines_report_open_tlsrpt, NULL, NULL, engines_report_close_tlsrpt },
 	{ "privileges", drop_privileges, NULL, NULL, NULL },
 	{ "limits", limit_process, NULL, NULL, NULL },
 	{ "spool", open_spool, NULL, NULL, close_spool },
@@ -406,14 +406,15 @@ static const struct engine {
 	{ "http", start_http, NULL, NULL, free_http },
 	{ "tls", start_tls, NULL, NULL, free_tls },
 	{ "sts-cache", start_sts_cache, reload_sts_cache, NULL, free_sts_cache },
-	{ "tally", engines_start_tally, NULL, NULL, engines_free_tally },
-	{ "tlsrpt-forward", engines_start_forward, NULL, NULL, engines_free_forward },
-	{ "recorder", engines_start_recorder, NULL, NULL, engines_free_recorder },
-	{ "collector", engines_start_collector, NULL, engines_halt_collector, NULL },
+	{ "tally", engines_report_start_tally, NULL, NULL, engines_report_free_tally },
+	{ "tlsrpt-forward", engines_report_start_forward, NULL, NULL, engines_report_free_forward },
+	{ "recorder", engines_report_start_recorder, NULL, NULL, engines_report_free_recorder },
+	{ "collector", engines_report_start_collector, NULL, engines_report_halt_collector, NULL },
 	{ "deliver", start_deliver, reload_deliver, NULL, free_deliver },
 	{ "policy-map", start_policy_map, NULL, halt_policy_map, free_policy_map },
 	{ "timer", start_timer, NULL, halt_timer, NULL },
-	{ "reporter", engines_start_reporter, NULL, engines_halt_reporter, engines_free_reporter },
+	{ "reporter", engines_report_start_reporter, NULL, engines_report_halt_reporter,
+	    engines_report_free_reporter },
 	{ "control", start_control, NULL, halt_control, NULL },
 	{ "lmtp", start_lmtp, reload_lmtp, halt_lmtp, free_lmtp },
 };

@@ -28,7 +28,7 @@ struct engines {
 	struct http *http;
 	struct tls_client *tls;
 	struct sts_cache *sts_cache;
-	struct spool *spool;
+	struct body_spool *spool;
 	struct tally *tally;	/* NULL: tlsrpt.enable is off */
 	int tlsrpt_fd;	/* tlsrpt.socket; -1: none, or the collector's */
 	struct forward *forward;	/* NULL: tlsrpt.forward is not set */

@@ -23,7 +23,7 @@
 #define SENDING_MS	(INT64_C(3) * 86400 * 1000)
 
 int
-engines_start_tally(struct engines *e)
+engines_report_start_tally(struct engines *e)
 {
 	int64_t keep = e->conf->tlsrpt.keep;
 
@@ -35,7 +35,7 @@ engines_start_tally(struct engines *e)
 }
 
 void
-engines_free_tally(struct engines *e)
+engines_report_free_tally(struct engines *e)
 {
 	tally_free(e->tally);
 }
@@ -47,7 +47,7 @@ has_tlsrpt(const struct engines *e, const char *socket)
 }
 
 int
-engines_open_tlsrpt(struct engines *e)
+engines_report_open_tlsrpt(struct engines *e)
 {
 	const char *socket = e->conf->tlsrpt.socket, *why = "";
 	char reason[ENDPOINT_REASON_MAX];
@@ -69,7 +69,7 @@ engines_open_tlsrpt(struct engines *e)
 }
 
 void
-engines_close_tlsrpt(struct engines *e)
+engines_report_close_tlsrpt(struct engines *e)
 {
 	const char *why;
 	struct endpoint endpoint;
@@ -82,7 +82,7 @@ engines_close_tlsrpt(struct engines *e)
 }
 
 int
-engines_start_forward(struct engines *e)
+engines_report_start_forward(struct engines *e)
 {
 	const char *forward = e->conf->tlsrpt.forward, *why = "";
 	struct endpoint endpoint;
@@ -100,13 +100,13 @@ engines_start_forward(struct engines *e)
 }
 
 void
-engines_free_forward(struct engines *e)
+engines_report_free_forward(struct engines *e)
 {
 	forward_free(e->forward);
 }
 
 int
-engines_start_recorder(struct engines *e)
+engines_report_start_recorder(struct engines *e)
 {
 	if (e->conf->tlsrpt.enable == TLSRPT_OFF)
 		return 0;
@@ -117,14 +117,14 @@ engines_start_recorder(struct engines *e)
 }
 
 void
-engines_free_recorder(struct engines *e)
+engines_report_free_recorder(struct engines *e)
 {
 	resolver_stop(e->resolver);
 	recorder_free(e->recorder);
 }
 
 int
-engines_start_collector(struct engines *e)
+engines_report_start_collector(struct engines *e)
 {
 	if (e->tlsrpt_fd < 0)
 		return 0;
@@ -136,14 +136,14 @@ engines_start_collector(struct engines *e)
 }
 
 bool
-engines_halt_collector(struct engines *e)
+engines_report_halt_collector(struct engines *e)
 {
 	collector_free(e->collector);
 	return true;
 }
 
 int
-engines_start_reporter(struct engines *e)
+engines_report_start_reporter(struct engines *e)
 {
 	const struct reporter_plan plan = { e->conf, e->now, e->store, e->tally, e->resolver,
 		e->http };
@@ -157,7 +157,7 @@ engines_start_reporter(struct engines *e)
 }
 
 bool
-engines_halt_reporter(struct engines *e)
+engines_report_halt_reporter(struct engines *e)
 {
 	if (e->reporter != NULL)
 		reporter_stop(e->reporter);
@@ -165,7 +165,7 @@ engines_halt_reporter(struct engines *e)
 }
 
 void
-engines_free_reporter(struct engines *e)
+engines_report_free_reporter(struct engines *e)
 {
 	if (e->reporter != NULL)
 		reporter_free(e->reporter);

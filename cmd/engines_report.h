@@ -12,18 +12,18 @@
 
 #include "cmd/engines.h"
 
-int engines_start_tally(struct engines *engines);
-void engines_free_tally(struct engines *engines);
-int engines_open_tlsrpt(struct engines *engines);
-void engines_close_tlsrpt(struct engines *engines);
-int engines_start_forward(struct engines *engines);
-void engines_free_forward(struct engines *engines);
-int engines_start_recorder(struct engines *engines);
-void engines_free_recorder(struct engines *engines);
-int engines_start_collector(struct engines *engines);
-bool engines_halt_collector(struct engines *engines);
-int engines_start_reporter(struct engines *engines);
-bool engines_halt_reporter(struct engines *engines);
-void engines_free_reporter(struct engines *engines);
+int engines_report_start_tally(struct engines *engines);
+void engines_report_free_tally(struct engines *engines);
+int engines_report_open_tlsrpt(struct engines *engines);
+void engines_report_close_tlsrpt(struct engines *engines);
+int engines_report_start_forward(struct engines *engines);
+void engines_report_free_forward(struct engines *engines);
+int engines_report_start_recorder(struct engines *engines);
+void engines_report_free_recorder(struct engines *engines);
+int engines_report_start_collector(struct engines *engines);
+bool engines_report_halt_collector(struct engines *engines);
+int engines_report_start_reporter(struct engines *engines);
+bool engines_report_halt_reporter(struct engines *engines);
+void engines_report_free_reporter(struct engines *engines);
 
 #endif

@@ -82,23 +82,23 @@ policy_unknown(const json_t *policy)
 }
 
 static int
-run_policy(const struct client *client, const char *domain)
+run_policy(const struct stsgate_client *client, const char *domain)
 {
-	return client_ask_about(client, "GET", "/v1/policy/", domain, "", print_policy,
-	    policy_unknown);
+	return stsgate_client_ask_about(client, "GET", "/v1/policy/", domain, "",
+	    stsgate_print_policy, policy_unknown);
 }
 
 static int
-run_stats(const struct client *client, const char *domain)
+run_stats(const struct stsgate_client *client, const char *domain)
 {
 	(void)domain;
-	return client_ask_and_show(client, "GET", "/v1/stats", print_stats, NULL);
+	return stsgate_client_ask_and_show(client, "GET", "/v1/stats", stsgate_print_stats, NULL);
 }
 
 static const struct command {
 	const char *noun, *verb;	/* verb NULL: the noun alone */
 	bool domain;	/* one is to follow */
-	int (*run)(const struct client *client, const char *domain);
+	int (*run)(const struct stsgate_client *client, const char *domain);
 } commands[] = {
 	{ "policy", NULL, true, run_policy },
 	{ "check", NULL, true, stsgate_check },
@@ -213,7 +213,7 @@ refuse_command(int count, char **words)
 
 /* The options of reports mean nothing elsewhere. */
 static bool
-options_fit(const struct command *command, const struct client *client)
+options_fit(const struct command *command, const struct stsgate_client *client)
 {
 	bool any = client->date != NULL || client->domain != NULL;
 	bool sending = client->force || client->dry_run != NULL;
@@ -225,7 +225,7 @@ options_fit(const struct command *command, const struct client *client)
 
 /* false: *status is the exit status, and nothing else is wanted. */
 static bool
-read_options(int argc, char **argv, struct client *client, const char **path, int *status)
+read_options(int argc, char **argv, struct stsgate_client *client, const char **path, int *status)
 {
 	int option;
 
@@ -269,8 +269,8 @@ main(int argc, char **argv)
 {
 	const char *path = DEFAULT_CONF, *domain;
 	const struct command *command;
-	struct check_rows rows = { .last = NULL };
-	struct client client = { .heard_by = &rows };
+	struct stsgate_check_rows rows = { .last = NULL };
+	struct stsgate_client client = { .heard_by = &rows };
 	struct conf *conf;
 	char why[256];
 	int status;

@@ -11,16 +11,16 @@
 
 /* One page of the cache, or NULL with *status set. */
 static json_t *
-fetch_page(const struct client *client, const char *path, int *status)
+fetch_page(const struct stsgate_client *client, const char *path, int *status)
 {
 	struct http_answer answer;
 	json_t *page = NULL;
 
-	*status = client_ask(client, "GET", path, NULL, &answer);
+	*status = stsgate_client_ask(client, "GET", path, NULL, &answer);
 	if (*status == EX_OK && answer.status != 200)
-		client_complain(&answer);
+		stsgate_client_complain(&answer);
 	else if (*status == EX_OK)
-		page = client_parse(&answer);
+		page = stsgate_client_parse(&answer);
 	if (*status == EX_OK && page == NULL)
 		*status = EXIT_NO;
 	buf_free(&answer.body);
@@ -28,8 +28,8 @@ fetch_page(const struct client *client, const char *path, int *status)
 }
 
 int
-stsgate_cache_each_page(const struct client *client, void (*each)(void *context, json_t *policies),
-    void *context)
+stsgate_cache_each_page(const struct stsgate_client *client,
+    void (*each)(void *context, json_t *policies), void *context)
 {
 	struct buf path = { 0 };
 	const char *next;
@@ -58,7 +58,7 @@ collect(void *context, json_t *policies)
 }
 
 int
-stsgate_cache_list(const struct client *client, const char *domain)
+stsgate_cache_list(const struct stsgate_client *client, const char *domain)
 {
 	json_t *policies = json_array(), *object;
 	const json_t *entry;
@@ -73,31 +73,34 @@ stsgate_cache_list(const struct client *client, const char *domain)
 	}
 	if (client->json) {
 		object = json_pack("{s:O}", "policies", policies);
-		client_print_json(object);
+		stsgate_client_print_json(object);
 		json_decref(object);
 	} else {
-		print_entry_head(stdout);
+		stsgate_print_entry_head(stdout);
 		json_array_foreach (policies, i, entry)
-			print_entry_row(stdout, entry);
+			stsgate_print_entry_row(stdout, entry);
 	}
 	json_decref(policies);
 	return EX_OK;
 }
 
 int
-stsgate_cache_show(const struct client *client, const char *domain)
+stsgate_cache_show(const struct stsgate_client *client, const char *domain)
 {
-	return client_ask_about(client, "GET", "/v1/cache/", domain, "", print_entry, NULL);
+	return stsgate_client_ask_about(client, "GET", "/v1/cache/", domain, "",
+	    stsgate_print_entry, NULL);
 }
 
 int
-stsgate_cache_refresh(const struct client *client, const char *domain)
+stsgate_cache_refresh(const struct stsgate_client *client, const char *domain)
 {
-	return client_ask_about(client, "POST", "/v1/cache/", domain, "/refresh", print_sts, NULL);
+	return stsgate_client_ask_about(client, "POST", "/v1/cache/", domain, "/refresh",
+	    stsgate_print_sts, NULL);
 }
 
 int
-stsgate_cache_forget(const struct client *client, const char *domain)
+stsgate_cache_forget(const struct stsgate_client *client, const char *domain)
 {
-	return client_ask_about(client, "DELETE", "/v1/cache/", domain, "", print_entry, NULL);
+	return stsgate_client_ask_about(client, "DELETE", "/v1/cache/", domain, "",
+	    stsgate_print_entry, NULL);
 }

@@ -12,15 +12,15 @@
 
 #include "cmd/stsgate_client.h"
 
-int stsgate_cache_list(const struct client *client, const char *domain);
-int stsgate_cache_show(const struct client *client, const char *domain);
-int stsgate_cache_refresh(const struct client *client, const char *domain);
-int stsgate_cache_forget(const struct client *client, const char *domain);
-int stsgate_cache_export(const struct client *client, const char *domain);
-int stsgate_cache_import(const struct client *client, const char *domain);
+int stsgate_cache_list(const struct stsgate_client *client, const char *domain);
+int stsgate_cache_show(const struct stsgate_client *client, const char *domain);
+int stsgate_cache_refresh(const struct stsgate_client *client, const char *domain);
+int stsgate_cache_forget(const struct stsgate_client *client, const char *domain);
+int stsgate_cache_export(const struct stsgate_client *client, const char *domain);
+int stsgate_cache_import(const struct stsgate_client *client, const char *domain);
 
 /* The whole cache, a page at a time. */
-int stsgate_cache_each_page(const struct client *client,
+int stsgate_cache_each_page(const struct stsgate_client *client,
     void (*each)(void *context, json_t *policies), void *context);
 
 #endif

@@ -28,25 +28,25 @@ text_of(const json_t *object, const char *key)
 }
 
 static void
-show_doing(struct check_rows *rows, const json_t *doing)
+show_doing(struct stsgate_check_rows *rows, const json_t *doing)
 {
 	struct buf words = { 0 };
 
-	doing_words(text_of(doing, "doing"), text_of(doing, "host"), text_of(doing, "address"),
-	    &words);
-	terminal_line_show(&rows->doing, buf_text(&words));
+	stsgate_doing_words(text_of(doing, "doing"), text_of(doing, "host"),
+	    text_of(doing, "address"), &words);
+	stsgate_terminal_line_show(&rows->doing, buf_text(&words));
 	buf_free(&words);
 }
 
 static void
-take_line(struct check_rows *rows)
+take_line(struct stsgate_check_rows *rows)
 {
 	json_t *object = json_loadb(buf_text(&rows->line), rows->line.length, 0, NULL);
 
 	buf_clear(&rows->line);
 	if (json_object_get(object, "step") != NULL) {
-		terminal_line_clear(&rows->doing);
-		print_step(stdout, object);
+		stsgate_terminal_line_clear(&rows->doing);
+		stsgate_print_step(stdout, object);
 		fflush(stdout);
 	} else if (json_object_get(object, "doing") != NULL) {
 		show_doing(rows, object);
@@ -59,7 +59,7 @@ take_line(struct check_rows *rows)
 static void
 hear(void *context, const char *octets, size_t length)
 {
-	struct check_rows *rows = context;
+	struct stsgate_check_rows *rows = context;
 	const char *end;
 
 	while ((end = memchr(octets, '\n', length)) != NULL) {
@@ -74,24 +74,24 @@ hear(void *context, const char *octets, size_t length)
 static void
 hear_no_more(void *context)
 {
-	struct check_rows *rows = context;
+	struct stsgate_check_rows *rows = context;
 
-	terminal_line_clear(&rows->doing);
+	stsgate_terminal_line_clear(&rows->doing);
 }
 
 /* After the last row was heard. */
 static int
-conclude(const struct check_rows *rows, const struct http_answer *answer)
+conclude(const struct stsgate_check_rows *rows, const struct http_answer *answer)
 {
 	if (answer->status != 200) {
-		client_complain(answer);
+		stsgate_client_complain(answer);
 		return EXIT_NO;
 	}
 	if (rows->last == NULL) {
 		fputs("stsgate: stsgated cancelled the check\n", stderr);
 		return EXIT_NO;
 	}
-	print_verdict(stdout, rows->last);
+	stsgate_print_verdict(stdout, rows->last);
 	return check_failed(rows->last) ? EXIT_NO : EX_OK;
 }
 
@@ -103,10 +103,10 @@ print_nothing(FILE *out, const json_t *check)
 }
 
 int
-stsgate_check(const struct client *client, const char *text)
+stsgate_check(const struct stsgate_client *client, const char *text)
 {
-	struct client streaming = *client;
-	struct check_rows *rows = client->heard_by;
+	struct stsgate_client streaming = *client;
+	struct stsgate_check_rows *rows = client->heard_by;
 	struct http_answer answer;
 	struct domain domain;
 	struct buf path = { 0 };
@@ -114,13 +114,13 @@ stsgate_check(const struct client *client, const char *text)
 
 	/* An invalid domain is refused in the words of the other commands. */
 	if (client->json || text[0] == '-' || domain_parse(text, strlen(text), &domain) != 0)
-		return client_ask_about(client, "GET", "/v1/check/", text, "", print_nothing,
-		    check_failed);
+		return stsgate_client_ask_about(client, "GET", "/v1/check/", text, "",
+		    print_nothing, check_failed);
 	streaming.heard = hear;
 	streaming.heard_all = hear_no_more;
-	terminal_line_open(&rows->doing, stdout);
+	stsgate_terminal_line_open(&rows->doing, stdout);
 	buf_printf(&path, "/v1/check/%s?stream=1%s", domain.name, rows->doing.on ? "&doing=1" : "");
-	status = client_ask(&streaming, "GET", buf_text(&path), NULL, &answer);
+	status = stsgate_client_ask(&streaming, "GET", buf_text(&path), NULL, &answer);
 	if (status == EX_OK)
 		status = conclude(rows, &answer);
 	buf_free(&answer.body);
@@ -129,7 +129,7 @@ stsgate_check(const struct client *client, const char *text)
 }
 
 void
-stsgate_check_free(struct check_rows *rows)
+stsgate_check_free(struct stsgate_check_rows *rows)
 {
 	buf_free(&rows->line);
 	json_decref(rows->last);

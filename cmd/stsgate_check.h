@@ -14,14 +14,14 @@
 #include "cmd/stsgate_terminal.h"
 
 /* The rows of an answer that is still coming. */
-struct check_rows {
+struct stsgate_check_rows {
 	struct buf line;	/* what of it is there */
 	json_t *last;	/* the whole, once it is told */
-	struct terminal_line doing;	/* what the next row waits for */
+	struct stsgate_terminal_line doing;	/* what the next row waits for */
 };
 
-void stsgate_check_free(struct check_rows *rows);	/* its contents */
-/* client->heard_by is a struct check_rows, empty, which lives as long as client->http. */
-int stsgate_check(const struct client *client, const char *domain);
+void stsgate_check_free(struct stsgate_check_rows *rows);	/* its contents */
+/* client->heard_by is a struct stsgate_check_rows, empty, which lives as long as client->http. */
+int stsgate_check(const struct stsgate_client *client, const char *domain);
 
 #endif

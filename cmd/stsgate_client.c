@@ -93,7 +93,7 @@ complain_of_silence(const struct endpoint *endpoint, const struct http_answer *a
 }
 
 int
-client_ask(const struct client *client, const char *method, const char *path,
+stsgate_client_ask(const struct stsgate_client *client, const char *method, const char *path,
     const struct buf *body, struct http_answer *answer)
 {
 	struct buf url = { 0 };
@@ -126,7 +126,7 @@ client_ask(const struct client *client, const char *method, const char *path,
 		client->heard_all(client->heard_by);
 	buf_free(&url);
 	if (answer->outcome == HTTP_ANSWERED && answer->status == STATUS_STOPPING) {
-		client_complain(answer);
+		stsgate_client_complain(answer);
 		return EX_UNAVAILABLE;
 	}
 	if (answer->outcome == HTTP_ANSWERED)
@@ -136,7 +136,7 @@ client_ask(const struct client *client, const char *method, const char *path,
 }
 
 void
-client_complain(const struct http_answer *answer)
+stsgate_client_complain(const struct http_answer *answer)
 {
 	json_t *object = json_loadb(buf_text(&answer->body), answer->body.length, 0, NULL);
 	const char *error = json_string_value(json_object_get(object, "error"));
@@ -146,7 +146,7 @@ client_complain(const struct http_answer *answer)
 }
 
 json_t *
-client_parse(const struct http_answer *answer)
+stsgate_client_parse(const struct http_answer *answer)
 {
 	json_t *object = json_loadb(buf_text(&answer->body), answer->body.length, 0, NULL);
 
@@ -156,14 +156,14 @@ client_parse(const struct http_answer *answer)
 }
 
 void
-client_print_json(const json_t *object)
+stsgate_client_print_json(const json_t *object)
 {
 	json_dumpf(object, stdout, JSON_INDENT(2));
 	fputc('\n', stdout);
 }
 
 int
-client_show(const struct client *client, const struct http_answer *answer,
+stsgate_client_show(const struct stsgate_client *client, const struct http_answer *answer,
     void (*show)(FILE *out, const json_t *object), bool (*is_no)(const json_t *object))
 {
 	json_t *object;
@@ -172,14 +172,14 @@ client_show(const struct client *client, const struct http_answer *answer,
 	if (answer->status == 204)
 		return EX_OK;
 	if (answer->status != 200 && answer->status != 502) {
-		client_complain(answer);
+		stsgate_client_complain(answer);
 		return EXIT_NO;
 	}
-	object = client_parse(answer);
+	object = stsgate_client_parse(answer);
 	if (object == NULL)
 		return EXIT_NO;
 	if (client->json)
-		client_print_json(object);
+		stsgate_client_print_json(object);
 	else
 		show(stdout, object);
 	if (is_no != NULL && is_no(object))
@@ -189,22 +189,23 @@ client_show(const struct client *client, const struct http_answer *answer,
 }
 
 int
-client_ask_and_show(const struct client *client, const char *method, const char *path,
-    void (*show)(FILE *out, const json_t *object), bool (*is_no)(const json_t *object))
+stsgate_client_ask_and_show(const struct stsgate_client *client, const char *method,
+    const char *path, void (*show)(FILE *out, const json_t *object),
+    bool (*is_no)(const json_t *object))
 {
 	struct http_answer answer;
-	int status = client_ask(client, method, path, NULL, &answer);
+	int status = stsgate_client_ask(client, method, path, NULL, &answer);
 
 	if (status == EX_OK)
-		status = client_show(client, &answer, show, is_no);
+		status = stsgate_client_show(client, &answer, show, is_no);
 	buf_free(&answer.body);
 	return status;
 }
 
 int
-client_ask_about(const struct client *client, const char *method, const char *before,
-    const char *text, const char *after, void (*show)(FILE *out, const json_t *object),
-    bool (*is_no)(const json_t *object))
+stsgate_client_ask_about(const struct stsgate_client *client, const char *method,
+    const char *before, const char *text, const char *after,
+    void (*show)(FILE *out, const json_t *object), bool (*is_no)(const json_t *object))
 {
 	struct domain domain;
 	struct buf path = { 0 };
@@ -216,7 +217,7 @@ client_ask_about(const struct client *client, const char *method, const char *be
 		return EX_USAGE;
 	}
 	buf_printf(&path, "%s%s%s", before, domain.name, after);
-	status = client_ask_and_show(client, method, buf_text(&path), show, is_no);
+	status = stsgate_client_ask_and_show(client, method, buf_text(&path), show, is_no);
 	buf_free(&path);
 	return status;
 }

@@ -19,7 +19,7 @@
 
 #define EXIT_NO	1	/* the answer is no */
 
-struct client {
+struct stsgate_client {
 	const struct conf *conf;
 	struct http *http;
 	bool json;	/* print what stsgated said as it is */
@@ -36,22 +36,23 @@ struct client {
 
 /* EX_OK with the whole answer, whatever its status, or EX_UNAVAILABLE after a message, also where
  * stsgated was being stopped. The caller frees answer->body in either case. */
-int client_ask(const struct client *client, const char *method, const char *path,
+int stsgate_client_ask(const struct stsgate_client *client, const char *method, const char *path,
     const struct buf *body, struct http_answer *answer);
-json_t *client_parse(const struct http_answer *answer);	/* NULL after a message */
+json_t *stsgate_client_parse(const struct http_answer *answer);	/* NULL after a message */
 /* Says in stsgated's own words why a request failed. */
-void client_complain(const struct http_answer *answer);
-void client_print_json(const json_t *object);
+void stsgate_client_complain(const struct http_answer *answer);
+void stsgate_client_print_json(const json_t *object);
 
 /* Shows the object of a 200 or 502; 204 has none. is_no tells whether a 200 still means no; NULL:
  * never. EX_OK, or EXIT_NO. */
-int client_show(const struct client *client, const struct http_answer *answer,
+int stsgate_client_show(const struct stsgate_client *client, const struct http_answer *answer,
     void (*show)(FILE *out, const json_t *object), bool (*is_no)(const json_t *object));
 /* Both for a path, and for one about a domain. */
-int client_ask_and_show(const struct client *client, const char *method, const char *path,
-    void (*show)(FILE *out, const json_t *object), bool (*is_no)(const json_t *object));
-int client_ask_about(const struct client *client, const char *method, const char *before,
-    const char *domain, const char *after, void (*show)(FILE *out, const json_t *object),
+int stsgate_client_ask_and_show(const struct stsgate_client *client, const char *method,
+    const char *path, void (*show)(FILE *out, const json_t *object),
     bool (*is_no)(const json_t *object));
+int stsgate_client_ask_about(const struct stsgate_client *client, const char *method,
+    const char *before, const char *domain, const char *after,
+    void (*show)(FILE *out, const json_t *object), bool (*is_no)(const json_t *object));
 
 #endif

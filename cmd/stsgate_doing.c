@@ -35,7 +35,7 @@ words_of(const char *what)
 }
 
 void
-doing_words(const char *what, const char *host, const char *address, struct buf *words)
+stsgate_doing_words(const char *what, const char *host, const char *address, struct buf *words)
 {
 	buf_add_text(words, words_of(what));
 	if (host[0] != '\0' || address[0] != '\0')

@@ -13,6 +13,7 @@
 
 /* what: of a line with "doing" (shim/control/check.h), also one that is not known here. host and
  * address: "" where it has none. */
-void doing_words(const char *what, const char *host, const char *address, struct buf *words);
+void stsgate_doing_words(const char *what, const char *host, const char *address,
+    struct buf *words);
 
 #endif

@@ -27,7 +27,7 @@ print_row(FILE *out, const char *label, const char *value)
 	if (value[0] == '\0')
 		return;
 	fprintf(out, "  %-12s", label);
-	terminal_print(out, value);
+	stsgate_terminal_print(out, value);
 	fputc('\n', out);
 }
 
@@ -43,7 +43,7 @@ print_strings(FILE *out, const char *label, const json_t *strings)
 	json_array_foreach (strings, i, string) {
 		if (i > 0)
 			fputc(' ', out);
-		terminal_print(out, json_string_value(string));
+		stsgate_terminal_print(out, json_string_value(string));
 	}
 	fputc('\n', out);
 }
@@ -59,7 +59,7 @@ print_max_age(FILE *out, const json_t *object)
 }
 
 void
-print_sts(FILE *out, const json_t *sts)
+stsgate_print_sts(FILE *out, const json_t *sts)
 {
 	const json_t *error = json_object_get(sts, "error");
 
@@ -73,10 +73,10 @@ print_sts(FILE *out, const json_t *sts)
 	print_row(out, "from", text_of(sts, "from"));
 	if (error != NULL) {
 		fprintf(out, "  %-12s", "error");
-		terminal_print(out, text_of(error, "type"));
+		stsgate_terminal_print(out, text_of(error, "type"));
 		if (text_of(error, "type")[0] != '\0' && text_of(error, "reason")[0] != '\0')
 			fputs(": ", out);
-		terminal_print(out, text_of(error, "reason"));
+		stsgate_terminal_print(out, text_of(error, "reason"));
 		fputc('\n', out);
 	}
 }
@@ -89,7 +89,7 @@ print_host(FILE *out, const json_t *host)
 
 	fprintf(out, "  %5" JSON_INTEGER_FORMAT " ",
 	    json_integer_value(json_object_get(host, "preference")));
-	terminal_print(out, text_of(host, "name"));
+	stsgate_terminal_print(out, text_of(host, "name"));
 	fprintf(out, "  %s, dnssec %s, policy %s",
 	    json_is_true(json_object_get(host, "use")) ? "used" : "not used",
 	    text_of(host, "dnssec"), text_of(host, "policy"));
@@ -97,7 +97,7 @@ print_host(FILE *out, const json_t *host)
 		fputs(", not listed by the mta-sts policy", out);
 	if (text_of(host, "reason")[0] != '\0') {
 		fputs(": ", out);
-		terminal_print(out, text_of(host, "reason"));
+		stsgate_terminal_print(out, text_of(host, "reason"));
 	}
 	fputc('\n', out);
 	json_array_foreach (json_object_get(host, "addresses"), i, address)
@@ -107,16 +107,16 @@ print_host(FILE *out, const json_t *host)
 }
 
 void
-print_policy(FILE *out, const json_t *policy)
+stsgate_print_policy(FILE *out, const json_t *policy)
 {
 	size_t i;
 	const json_t *host;
 
-	terminal_print(out, text_of(policy, "domain"));
+	stsgate_terminal_print(out, text_of(policy, "domain"));
 	fputc('\n', out);
 	print_row(out, "verdict", text_of(policy, "verdict"));
 	print_row(out, "reply", text_of(policy, "reply"));
-	print_sts(out, json_object_get(policy, "sts"));
+	stsgate_print_sts(out, json_object_get(policy, "sts"));
 	if (json_array_size(json_object_get(policy, "hosts")) > 0)
 		fputs("  hosts\n", out);
 	json_array_foreach (json_object_get(policy, "hosts"), i, host)
@@ -124,22 +124,22 @@ print_policy(FILE *out, const json_t *policy)
 }
 
 void
-print_entry_head(FILE *out)
+stsgate_print_entry_head(FILE *out)
 {
 	fprintf(out, "%-40s %-8s %-32s %s\n", "DOMAIN", "MODE", "ID", "EXPIRES");
 }
 
 void
-print_entry_row(FILE *out, const json_t *entry)
+stsgate_print_entry_row(FILE *out, const json_t *entry)
 {
 	fprintf(out, "%-40s %-8s %-32s %s\n", text_of(entry, "domain"), text_of(entry, "mode"),
 	    text_of(entry, "id"), text_of(entry, "expires"));
 }
 
 void
-print_entry(FILE *out, const json_t *entry)
+stsgate_print_entry(FILE *out, const json_t *entry)
 {
-	terminal_print(out, text_of(entry, "domain"));
+	stsgate_terminal_print(out, text_of(entry, "domain"));
 	fputc('\n', out);
 	print_row(out, "mode", text_of(entry, "mode"));
 	print_row(out, "id", text_of(entry, "id"));
@@ -152,7 +152,7 @@ print_entry(FILE *out, const json_t *entry)
 }
 
 void
-print_stats(FILE *out, const json_t *stats)
+stsgate_print_stats(FILE *out, const json_t *stats)
 {
 	const char *name;
 	json_t *value;
@@ -162,7 +162,7 @@ print_stats(FILE *out, const json_t *stats)
 }
 
 void
-print_step(FILE *out, const json_t *step)
+stsgate_print_step(FILE *out, const json_t *step)
 {
 	const char *address = text_of(step, "address");
 	struct buf where = { 0 };
@@ -172,19 +172,19 @@ print_step(FILE *out, const json_t *step)
 		buf_printf(&where, "[%s]", address);
 	fprintf(out, "%-4s  %-11s  ", json_is_true(json_object_get(step, "ok")) ? "ok" : "FAIL",
 	    text_of(step, "step"));
-	terminal_print(out, buf_text(&where));
+	stsgate_terminal_print(out, buf_text(&where));
 	fputs(where.length > 0 ? "  " : "", out);
-	terminal_print(out, text_of(step, "detail"));
+	stsgate_terminal_print(out, text_of(step, "detail"));
 	fprintf(out, "  (%" JSON_INTEGER_FORMAT " ms)\n",
 	    json_integer_value(json_object_get(step, "ms")));
 	buf_free(&where);
 }
 
 void
-print_verdict(FILE *out, const json_t *check)
+stsgate_print_verdict(FILE *out, const json_t *check)
 {
 	fprintf(out, "A delivery to ");
-	terminal_print(out, text_of(check, "domain"));
+	stsgate_terminal_print(out, text_of(check, "domain"));
 	fputs(json_is_true(json_object_get(check, "verified")) ? " would be verified.\n"
 							       : " would not be verified.\n",
 	    out);

@@ -29,7 +29,7 @@ print_words(FILE *out, const char *before, const char *text)
 {
 	if (text[0] != '\0')
 		fputs(before, out);
-	terminal_print(out, text);
+	stsgate_terminal_print(out, text);
 }
 
 static void
@@ -60,7 +60,7 @@ print_policy_of(FILE *out, const json_t *entry)
 }
 
 void
-print_report(FILE *out, const json_t *report)
+stsgate_print_report(FILE *out, const json_t *report)
 {
 	const json_t *policy;
 	size_t i;
@@ -72,7 +72,7 @@ print_report(FILE *out, const json_t *report)
 }
 
 void
-print_report_days(FILE *out, const json_t *days)
+stsgate_print_report_days(FILE *out, const json_t *days)
 {
 	const json_t *day;
 	size_t i;
@@ -88,7 +88,7 @@ print_report_days(FILE *out, const json_t *days)
 }
 
 void
-print_report_entries(FILE *out, const json_t *entries)
+stsgate_print_report_entries(FILE *out, const json_t *entries)
 {
 	const json_t *entry;
 	size_t i;
@@ -105,7 +105,7 @@ print_report_entries(FILE *out, const json_t *entries)
 }
 
 void
-print_report_results(FILE *out, const json_t *results)
+stsgate_print_report_results(FILE *out, const json_t *results)
 {
 	const json_t *result;
 	size_t i;

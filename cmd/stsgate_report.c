@@ -24,7 +24,7 @@
 
 /* What --date and --domain say: a path below /v1/tlsrpt. EX_OK, or EX_USAGE after a message. */
 static int
-make_path(const struct client *client, const char *day, struct buf *path)
+make_path(const struct stsgate_client *client, const char *day, struct buf *path)
 {
 	struct domain domain = { "" };
 	int64_t ignored;
@@ -61,17 +61,17 @@ exit_of(long status)
 
 /* The answer to one request, or NULL with *status set and said why. */
 static json_t *
-ask(const struct client *client, const char *method, const char *path, int *status)
+ask(const struct stsgate_client *client, const char *method, const char *path, int *status)
 {
 	struct http_answer answer;
 	json_t *json = NULL;
 
-	*status = client_ask(client, method, path, NULL, &answer);
+	*status = stsgate_client_ask(client, method, path, NULL, &answer);
 	if (*status == EX_OK && answer.status != 200) {
-		client_complain(&answer);
+		stsgate_client_complain(&answer);
 		*status = exit_of(answer.status);
 	} else if (*status == EX_OK) {
-		json = client_parse(&answer);
+		json = stsgate_client_parse(&answer);
 		*status = json != NULL ? EX_OK : EXIT_NO;
 	}
 	buf_free(&answer.body);
@@ -108,7 +108,7 @@ last_domain(const json_t *page, struct domain *domain)
 
 /* All pages of what path shows in one array; NULL with *status set. */
 static json_t *
-gather(const struct client *client, const char *path, const char *query, int *status)
+gather(const struct stsgate_client *client, const char *path, const char *query, int *status)
 {
 	json_t *all = json_array(), *page;
 	struct domain after = { "" };
@@ -133,7 +133,7 @@ gather(const struct client *client, const char *path, const char *query, int *st
 }
 
 int
-stsgate_report_show(const struct client *client, const char *domain)
+stsgate_report_show(const struct stsgate_client *client, const char *domain)
 {
 	struct buf path = { 0 };
 	json_t *reports = NULL;
@@ -145,17 +145,17 @@ stsgate_report_show(const struct client *client, const char *domain)
 	if (status == EX_OK)
 		reports = gather(client, buf_text(&path), "", &status);
 	if (reports != NULL && client->json)
-		client_print_json(reports);
+		stsgate_client_print_json(reports);
 	else
 		json_array_foreach (reports, i, report)
-			print_report(stdout, report);
+			stsgate_print_report(stdout, report);
 	json_decref(reports);
 	buf_free(&path);
 	return status;
 }
 
 int
-stsgate_report_status(const struct client *client, const char *domain)
+stsgate_report_status(const struct stsgate_client *client, const char *domain)
 {
 	struct buf path = { 0 };
 	json_t *entries = NULL;
@@ -163,14 +163,15 @@ stsgate_report_status(const struct client *client, const char *domain)
 
 	(void)domain;
 	if (client->date == NULL && client->domain == NULL)
-		return client_ask_and_show(client, "GET", "/v1/tlsrpt", print_report_days, NULL);
+		return stsgate_client_ask_and_show(client, "GET", "/v1/tlsrpt",
+		    stsgate_print_report_days, NULL);
 	status = make_path(client, "yesterday", &path);
 	if (status == EX_OK)
 		entries = gather(client, buf_text(&path), "status=1", &status);
 	if (entries != NULL && client->json)
-		client_print_json(entries);
+		stsgate_client_print_json(entries);
 	else if (entries != NULL)
-		print_report_entries(stdout, entries);
+		stsgate_print_report_entries(stdout, entries);
 	json_decref(entries);
 	buf_free(&path);
 	return status;
@@ -248,7 +249,7 @@ write_report(int directory, const json_t *report, struct domain *last)
 
 /* Writes what would be sent. */
 static int
-dry_run(const struct client *client, const char *path)
+dry_run(const struct stsgate_client *client, const char *path)
 {
 	struct domain last = { "" };
 	json_t *reports;
@@ -282,7 +283,7 @@ judge(const json_t *results)
 
 /* Page after page, since the daemon tries only so many at a time. */
 static json_t *
-send_pages(const struct client *client, const char *path, int *status)
+send_pages(const struct stsgate_client *client, const char *path, int *status)
 {
 	json_t *all = json_array(), *page;
 	struct buf asked = { 0 };
@@ -307,7 +308,7 @@ send_pages(const struct client *client, const char *path, int *status)
 }
 
 static int
-send_all(const struct client *client)
+send_all(const struct stsgate_client *client)
 {
 	struct buf path = { 0 };
 	json_t *results;
@@ -318,9 +319,9 @@ send_all(const struct client *client)
 	    client->domain != NULL ? "&domain=" : "", client->domain != NULL ? client->domain : "");
 	results = send_pages(client, buf_text(&path), &status);
 	if (client->json && json_array_size(results) > 0)
-		client_print_json(results);
+		stsgate_client_print_json(results);
 	else
-		print_report_results(stdout, results);
+		stsgate_print_report_results(stdout, results);
 	if (status == EX_OK)
 		status = judge(results);
 	json_decref(results);
@@ -329,9 +330,9 @@ send_all(const struct client *client)
 }
 
 int
-stsgate_report_send(const struct client *client, const char *domain)
+stsgate_report_send(const struct stsgate_client *client, const char *domain)
 {
-	struct client patient = *client;
+	struct stsgate_client patient = *client;
 	struct domain name = { "" };
 	struct buf path = { 0 };
 	int status = make_path(client, "yesterday", &path);

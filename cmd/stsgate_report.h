@@ -11,8 +11,8 @@
 
 #include "cmd/stsgate_client.h"
 
-int stsgate_report_show(const struct client *client, const char *domain);
-int stsgate_report_send(const struct client *client, const char *domain);
-int stsgate_report_status(const struct client *client, const char *domain);
+int stsgate_report_show(const struct stsgate_client *client, const char *domain);
+int stsgate_report_send(const struct stsgate_client *client, const char *domain);
+int stsgate_report_status(const struct stsgate_client *client, const char *domain);
 
 #endif

@@ -30,7 +30,7 @@ is_c1(const char *text)
 }
 
 void
-terminal_print(FILE *out, const char *text)
+stsgate_terminal_print(FILE *out, const char *text)
 {
 	for (; *text != '\0'; text++) {
 		if (is_c1(text)) {
@@ -43,7 +43,7 @@ terminal_print(FILE *out, const char *text)
 }
 
 void
-terminal_fit(const char *words, size_t columns, struct buf *fitted)
+stsgate_terminal_fit(const char *words, size_t columns, struct buf *fitted)
 {
 	size_t room = columns > strlen(MORE) + 1 ? columns - strlen(MORE) - 1 : 0;
 
@@ -57,16 +57,16 @@ terminal_fit(const char *words, size_t columns, struct buf *fitted)
 }
 
 bool
-terminal_erases(const char *term)
+stsgate_terminal_erases(const char *term)
 {
 	return term != NULL && term[0] != '\0' && strcmp(term, "dumb") != 0;
 }
 
 void
-terminal_line_open(struct terminal_line *line, FILE *out)
+stsgate_terminal_line_open(struct stsgate_terminal_line *line, FILE *out)
 {
 	line->out = out;
-	line->on = isatty(fileno(out)) == 1 && terminal_erases(getenv("TERM"));
+	line->on = isatty(fileno(out)) == 1 && stsgate_terminal_erases(getenv("TERM"));
 	line->shown = false;
 }
 
@@ -82,13 +82,13 @@ columns_of(FILE *out)
 }
 
 void
-terminal_line_show(struct terminal_line *line, const char *words)
+stsgate_terminal_line_show(struct stsgate_terminal_line *line, const char *words)
 {
 	struct buf fitted = { 0 };
 
 	if (!line->on)
 		return;
-	terminal_fit(words, columns_of(line->out), &fitted);
+	stsgate_terminal_fit(words, columns_of(line->out), &fitted);
 	fprintf(line->out, "%s%s", ERASE, buf_text(&fitted));
 	fflush(line->out);
 	line->shown = true;
@@ -96,7 +96,7 @@ terminal_line_show(struct terminal_line *line, const char *words)
 }
 
 void
-terminal_line_clear(struct terminal_line *line)
+stsgate_terminal_line_clear(struct stsgate_terminal_line *line)
 {
 	if (!line->shown)
 		return;

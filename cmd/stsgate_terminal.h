@@ -17,23 +17,23 @@
 #include "base/buf.h"
 
 /* UTF-8 text with "?" for each of C0, DEL and C1. */
-void terminal_print(FILE *out, const char *text);
+void stsgate_terminal_print(FILE *out, const char *text);
 
 /* What of ASCII words a line of so many columns has room for, with " ..." and without the last
  * column, so that it never wraps; nothing where that is less than a letter. */
-void terminal_fit(const char *words, size_t columns, struct buf *fitted);
+void stsgate_terminal_fit(const char *words, size_t columns, struct buf *fitted);
 /* Whether what TERM names can erase a line; NULL: it is not set. */
-bool terminal_erases(const char *term);
+bool stsgate_terminal_erases(const char *term);
 
-struct terminal_line {
+struct stsgate_terminal_line {
 	FILE *out;
 	bool on;	/* out is a terminal on which a line can pass */
 	bool shown;
 };
 
-void terminal_line_open(struct terminal_line *line, FILE *out);
+void stsgate_terminal_line_open(struct stsgate_terminal_line *line, FILE *out);
 /* In place of the one that is shown. Nothing where it is not on, as below. */
-void terminal_line_show(struct terminal_line *line, const char *words);
-void terminal_line_clear(struct terminal_line *line);
+void stsgate_terminal_line_show(struct stsgate_terminal_line *line, const char *words);
+void stsgate_terminal_line_clear(struct stsgate_terminal_line *line);
 
 #endif

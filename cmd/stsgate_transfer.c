@@ -38,7 +38,7 @@ export_page(void *context, json_t *policies)
 }
 
 int
-stsgate_cache_export(const struct client *client, const char *domain)
+stsgate_cache_export(const struct stsgate_client *client, const char *domain)
 {
 	int status;
 
@@ -51,7 +51,7 @@ stsgate_cache_export(const struct client *client, const char *domain)
 }
 
 struct import {
-	const struct client *client;
+	const struct stsgate_client *client;
 	struct buf batch;
 	json_int_t before;	/* lines before the batch */
 	json_int_t lines;	/* read so far */
@@ -113,11 +113,11 @@ send_batch(struct import *import)
 	json_t *object = NULL;
 	int status;
 
-	status = client_ask(import->client, "POST", "/v1/cache", &import->batch, &answer);
+	status = stsgate_client_ask(import->client, "POST", "/v1/cache", &import->batch, &answer);
 	if (status == EX_OK && answer.status != 200)
-		client_complain(&answer);
+		stsgate_client_complain(&answer);
 	else if (status == EX_OK)
-		object = client_parse(&answer);
+		object = stsgate_client_parse(&answer);
 	if (object != NULL)
 		take_answer(import, object);
 	else if (status == EX_OK)
@@ -180,12 +180,12 @@ print_import(const struct import *import)
 	}
 	object = json_pack("{s:I, s:I, s:I, s:O}", "imported", import->imported, "unwritten",
 	    import->unwritten, "rejected", import->rejected, "reasons", import->reasons);
-	client_print_json(object);
+	stsgate_client_print_json(object);
 	json_decref(object);
 }
 
 int
-stsgate_cache_import(const struct client *client, const char *domain)
+stsgate_cache_import(const struct stsgate_client *client, const char *domain)
 {
 	struct import import = { .client = client, .reasons = json_array() };
 	int status;

@@ -203,16 +203,16 @@ splitmix64(uint64_t *state)
 }
 
 static void
-swap(struct candidate *a, struct candidate *b)
+swap(struct plan_candidate *a, struct plan_candidate *b)
 {
-	struct candidate held = *a;
+	struct plan_candidate held = *a;
 
 	*a = *b;
 	*b = held;
 }
 
 static bool
-goes_before(const struct candidate *a, const struct candidate *b)
+goes_before(const struct plan_candidate *a, const struct plan_candidate *b)
 {
 	if (a->host.use != b->host.use)
 		return a->host.use;
@@ -223,7 +223,7 @@ goes_before(const struct candidate *a, const struct candidate *b)
 static void
 put_in_order(struct planning *planning)
 {
-	struct candidate *candidates = planning->candidates;
+	struct plan_candidate *candidates = planning->candidates;
 	uint64_t state = planning->rules->seed;
 	size_t i, j;
 
@@ -238,7 +238,7 @@ static void
 limit_addresses(struct planning *planning)
 {
 	size_t i, left = LIMIT_ADDRESSES_PER_DOMAIN;
-	struct candidate *candidate;
+	struct plan_candidate *candidate;
 
 	for (i = 0; i < planning->count; i++) {
 		candidate = &planning->candidates[i];
@@ -263,7 +263,7 @@ fill_hosts(struct planning *planning)
 
 	planning->count = facts->host_count;
 	planning->candidates = arena_array(planning->arena, facts->host_count,
-	    sizeof(struct candidate));
+	    sizeof(struct plan_candidate));
 	planning->own_preference = own_preference(planning);
 	for (i = 0; i < facts->host_count; i++)
 		plan_host_fill(planning, &facts->hosts[i], &planning->candidates[i]);

@@ -50,7 +50,7 @@ take_addresses(const struct planning *planning, const struct host_facts *facts,
 	take_family(planning, facts, !first, LIMIT_ADDRESSES_PER_HOST - host->address_count, host);
 }
 
-static enum reach
+static enum plan_reach
 reach_of(const struct planning *planning, const struct host_facts *facts,
     const struct plan_host *host)
 {
@@ -263,8 +263,8 @@ may_be_unlisted(const struct planning *planning, const struct plan_host *host)
 	return dane_decides(planning, host) && planning->facts->mx_state == DNS_SECURE;
 }
 
-static enum host_out
-out_of(const struct planning *planning, const struct candidate *candidate)
+static enum plan_host_out
+out_of(const struct planning *planning, const struct plan_candidate *candidate)
 {
 	const struct plan_host *host = &candidate->host;
 
@@ -287,7 +287,8 @@ out_of(const struct planning *planning, const struct candidate *candidate)
 }
 
 static const char *
-why_unreachable(const struct planning *planning, const struct host_facts *facts, enum reach reach)
+why_unreachable(const struct planning *planning, const struct host_facts *facts,
+    enum plan_reach reach)
 {
 	const char *colon = facts->why[0] != '\0' ? ": " : "";
 
@@ -353,7 +354,7 @@ what_is_odd(const struct planning *planning, const struct host_facts *facts,
 
 static const char *
 why_out(const struct planning *planning, const struct host_facts *facts,
-    const struct candidate *candidate)
+    const struct plan_candidate *candidate)
 {
 	switch (candidate->out) {
 	case OUT_LOOP:
@@ -384,7 +385,7 @@ why_out(const struct planning *planning, const struct host_facts *facts,
 
 /* A host that is out for another reason is no policy failure that anyone could see. */
 static void
-set_finding(const struct host_facts *facts, struct candidate *candidate)
+set_finding(const struct host_facts *facts, struct plan_candidate *candidate)
 {
 	struct plan_host *host = &candidate->host;
 
@@ -402,7 +403,7 @@ set_finding(const struct host_facts *facts, struct candidate *candidate)
 
 void
 plan_host_fill(const struct planning *planning, const struct host_facts *facts,
-    struct candidate *candidate)
+    struct plan_candidate *candidate)
 {
 	struct plan_host *host = &candidate->host;
 

@@ -14,7 +14,7 @@
 #include "policy/plan.h"
 
 /* The addresses that can be dialled by the look-ups, whatever a policy says. */
-enum reach {
+enum plan_reach {
 	REACH_OK,
 	REACH_FAILED,	/* unknown: SERVFAIL, time-out */
 	REACH_BOGUS,
@@ -24,7 +24,7 @@ enum reach {
 };
 
 /* Why a host is out; the first that holds. */
-enum host_out {
+enum plan_host_out {
 	OUT_NOT,
 	OUT_LOOP,	/* ourselves, or no more preferred than we are */
 	OUT_BAD_NAME,
@@ -37,10 +37,10 @@ enum host_out {
 	OUT_LATE	/* the hosts before it use up LIMIT_ADDRESSES_PER_DOMAIN */
 };
 
-struct candidate {
+struct plan_candidate {
 	struct plan_host host;
-	enum host_out out;
-	enum reach reach;
+	enum plan_host_out out;
+	enum plan_reach reach;
 };
 
 struct planning {
@@ -55,12 +55,12 @@ struct planning {
 	bool lowered;	/* TLS-Required: No: what recipients publish is never enforced either */
 	bool enforced;	/* policy stops messages */
 	uint32_t own_preference;	/* hosts from here on are loops; above UINT16_MAX: none */
-	struct candidate *candidates;
+	struct plan_candidate *candidates;
 	size_t count;
 };
 
 void plan_host_fill(const struct planning *planning, const struct host_facts *facts,
-    struct candidate *candidate);
+    struct plan_candidate *candidate);
 /* Does the domain have a fault that no host can repair? Then the plan's verdict is set. */
 bool plan_stop(struct planning *planning);
 void plan_no_host(struct planning *planning);	/* the verdict when no host may be used */

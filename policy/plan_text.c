@@ -210,7 +210,7 @@ dump(json_t *object)
 }
 
 char *
-sts_text_json(const struct sts_facts *sts)
+plan_text_sts(const struct sts_facts *sts)
 {
 	return dump(sts_object(sts));
 }

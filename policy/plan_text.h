@@ -21,7 +21,7 @@
  * one that was asked about: where it has a relay the plan's own is the relay's. */
 char *plan_text_json(const char *domain, const struct facts *facts, const struct plan *plan);
 /* The sts object alone. */
-char *sts_text_json(const struct sts_facts *sts);
+char *plan_text_sts(const struct sts_facts *sts);
 void time_text(int64_t wall_s, char text[TIME_TEXT_MAX]);	/* RFC 3339, UTC */
 
 #endif

@@ -216,13 +216,13 @@ plan_stop(struct planning *planning)
 }
 
 static bool
-is_counted(const struct candidate *candidate)
+is_counted(const struct plan_candidate *candidate)
 {
 	return candidate->out != OUT_LOOP && candidate->out != OUT_BAD_NAME;
 }
 
 static size_t
-count_out(const struct planning *planning, enum host_out out)
+count_out(const struct planning *planning, enum plan_host_out out)
 {
 	size_t i, count = 0;
 
@@ -232,7 +232,7 @@ count_out(const struct planning *planning, enum host_out out)
 }
 
 static size_t
-count_unreachable(const struct planning *planning, enum reach reach)
+count_unreachable(const struct planning *planning, enum plan_reach reach)
 {
 	size_t i, count = 0;
 
@@ -309,7 +309,7 @@ refuse_without_address(struct planning *planning)
 {
 	bool proven = mx_proven(planning);
 	const char *domain = planning->plan->domain;
-	const struct candidate *candidate;
+	const struct plan_candidate *candidate;
 	size_t i, counted = 0, selves = 0;
 
 	for (i = 0; i < planning->count; i++) {
@@ -339,8 +339,8 @@ refuse_without_address(struct planning *planning)
 }
 
 /* The first of the hosts whose TLSA records are not known, and why. */
-static const struct candidate *
-first_out(const struct planning *planning, enum host_out out)
+static const struct plan_candidate *
+first_out(const struct planning *planning, enum plan_host_out out)
 {
 	size_t i;
 

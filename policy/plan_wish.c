@@ -60,7 +60,7 @@ plan_wish_vouched(const struct planning *planning, const char *name)
 /* The reply when a host could not be tried for a temporary reason; code 0: it is permanent. With
  * REQUIRETLS more reasons are temporary: the absence of a host's address is not proven. */
 static void
-describe_untried(const struct planning *planning, const struct candidate *candidate,
+describe_untried(const struct planning *planning, const struct plan_candidate *candidate,
     struct reply *reply)
 {
 	bool raises = plan_wish_raises(planning->rules);

@@ -11,7 +11,7 @@
 #include "base/deadline.h"
 #include "base/gzip.h"
 #include "report/command.h"
-#include "report/mail.h"
+#include "report/report_mail.h"
 #include "report/sender.h"
 #include "report/smtp_submit.h"
 #include "report/upload.h"

@@ -91,8 +91,8 @@ const char *bdb_batch_key(const struct bdb_batch *batch, size_t i);
 const void *bdb_batch_record(const struct bdb_batch *batch, size_t i);
 void bdb_batch_free(struct bdb_batch *batch);
 
-/* Writes what can be read of the table in a closed environment, as text for store_dump_read(). With
- * damage, Berkeley DB may crash over it. */
+/* Writes what can be read of the table in a closed environment, as text for
+ * store_record_read_dump(). With damage, Berkeley DB may crash over it. */
 int bdb_salvage(const char *home, const char *table, FILE *dump);
 
 #endif

@@ -452,7 +452,7 @@ salvage_table(struct store *store, struct bdb *to, size_t table)
 	damage = in_child(store, write_dump, &dump);
 	if (damage == 0 || bdb_is_damage(damage)) {
 		rewind(dump.file);
-		left_over = store_dump_read(dump.file, salvage_one, &salvage);
+		left_over = store_record_read_dump(dump.file, salvage_one, &salvage);
 	} else {
 		salvage.error = damage;
 	}

@@ -155,8 +155,8 @@ is_entry(const struct buf *key, const struct buf *record)
 }
 
 size_t
-store_dump_read(FILE *dump, bool (*each)(void *context, const char *key, const struct buf *record),
-    void *context)
+store_record_read_dump(FILE *dump,
+    bool (*each)(void *context, const char *key, const struct buf *record), void *context)
 {
 	struct buf key = { 0 }, record = { 0 }, passed;
 	bool more = true, have_key = false;

@@ -30,7 +30,7 @@ bool store_record_is_due(const void *record, size_t record_length, int64_t now);
 
 /* Calls each for the entries in a dump that are as they were put, until it returns false. Returns
  * how many keys and records were left over: lines that cannot be read or do not belong together. */
-size_t store_dump_read(FILE *dump,
+size_t store_record_read_dump(FILE *dump,
     bool (*each)(void *context, const char *key, const struct buf *record), void *context);
 
 #endif

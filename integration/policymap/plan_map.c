@@ -10,8 +10,8 @@
 #include "integration/policymap/plan_map.h"
 
 static void
-wait_for(struct arena *arena, struct map_policy *policy, enum map_need need, const char *what,
-    const char *why)
+wait_for(struct arena *arena, struct plan_map_policy *policy, enum plan_map_need need,
+    const char *what, const char *why)
 {
 	policy->need = need;
 	policy->why = arena_printf(arena, "%s: %s%s%s", policy->domain, what,
@@ -29,7 +29,7 @@ compare_hosts(const void *a, const void *b)
 }
 
 static void
-add_name(struct map_policy *policy, const char *name)
+add_name(struct plan_map_policy *policy, const char *name)
 {
 	for (size_t i = 0; i < policy->name_count; i++)
 		if (domain_equal(policy->names[i], name))
@@ -55,7 +55,8 @@ plan_map_hides_tlsa(const struct host_facts *host)
  * now may be by the time it is tried. Returns how many were left out, being unsure: named here,
  * they would be tried without their TLSA records. */
 static size_t
-name_listed(struct arena *arena, const struct facts *facts, bool sure, struct map_policy *policy)
+name_listed(struct arena *arena, const struct facts *facts, bool sure,
+    struct plan_map_policy *policy)
 {
 	const struct host_facts **hosts = arena_array(arena, facts->host_count + 1, sizeof(*hosts));
 	size_t i, count = 0, unsure = 0;
@@ -77,7 +78,7 @@ name_listed(struct arena *arena, const struct facts *facts, bool sure, struct ma
 }
 
 static void
-weigh_enforced(struct arena *arena, const struct facts *facts, struct map_policy *policy)
+weigh_enforced(struct arena *arena, const struct facts *facts, struct plan_map_policy *policy)
 {
 	size_t unsure;
 
@@ -103,8 +104,8 @@ weigh_enforced(struct arena *arena, const struct facts *facts, struct map_policy
 }
 
 static void
-weigh_policy(struct arena *arena, const struct facts *facts, const struct map_rules *rules,
-    struct map_policy *policy)
+weigh_policy(struct arena *arena, const struct facts *facts, const struct plan_map_rules *rules,
+    struct plan_map_policy *policy)
 {
 	if (rules->sts_enforce == ENFORCE_OFF)
 		return;
@@ -131,8 +132,8 @@ weigh_policy(struct arena *arena, const struct facts *facts, const struct map_ru
 
 /* When it is not known whether a policy is in force, an audit lets the message pass. */
 static void
-weigh_absence(struct arena *arena, const struct facts *facts, const struct map_rules *rules,
-    const char *what, struct map_policy *policy)
+weigh_absence(struct arena *arena, const struct facts *facts, const struct plan_map_rules *rules,
+    const char *what, struct plan_map_policy *policy)
 {
 	if (rules->sts_enforce == ENFORCE_ON)
 		wait_for(arena, policy, MAP_NEED_UNKNOWN, what,
@@ -141,8 +142,8 @@ weigh_absence(struct arena *arena, const struct facts *facts, const struct map_r
 
 /* The answer by the domain's policies, without DANE. */
 static void
-weigh_published(struct arena *arena, const struct facts *facts, const struct map_rules *rules,
-    struct map_policy *policy)
+weigh_published(struct arena *arena, const struct facts *facts, const struct plan_map_rules *rules,
+    struct plan_map_policy *policy)
 {
 	switch (facts->sts.state) {
 	case STS_NOT_ASKED:
@@ -189,7 +190,7 @@ compare_names(const void *a, const void *b)
 /* A wildcard of ours stands for one label, and an MTA's for any number: the hosts that it covers
  * are named instead. */
 static void
-weigh_verify(struct arena *arena, const struct plan *plan, struct map_policy *policy)
+weigh_verify(struct arena *arena, const struct plan *plan, struct plan_map_policy *policy)
 {
 	size_t room = 1;
 
@@ -219,7 +220,7 @@ weigh_verify(struct arena *arena, const struct plan *plan, struct map_policy *po
  * DANE does not show that the host is the domain's, and MTAs refuse to demand it there. An MX
  * answer that failed may be a secure one. */
 static bool
-dane_counts(const struct facts *facts, const struct map_rules *rules)
+dane_counts(const struct facts *facts, const struct plan_map_rules *rules)
 {
 	if (!rules->dane_by_mta || (facts->mx_state != DNS_SECURE && facts->mx != MX_UNKNOWN))
 		return false;
@@ -239,7 +240,7 @@ dane_counts(const struct facts *facts, const struct map_rules *rules)
 }
 
 static void
-weigh_share(const struct facts *facts, struct map_policy *policy)
+weigh_share(const struct facts *facts, struct plan_map_policy *policy)
 {
 	size_t usable = 0, reachable = 0;
 
@@ -264,9 +265,9 @@ weigh_share(const struct facts *facts, struct map_policy *policy)
 
 void
 plan_map_weigh(struct arena *arena, const struct facts *facts, const struct plan *plan,
-    const struct map_rules *rules, struct map_policy *policy)
+    const struct plan_map_rules *rules, struct plan_map_policy *policy)
 {
-	*policy = (struct map_policy){
+	*policy = (struct plan_map_policy){
 		.need = MAP_NEED_NOTHING, .domain = facts->domain, .says_dane = rules->dane_by_mta
 	};
 	if (dane_counts(facts, rules))

@@ -21,21 +21,21 @@
 #include "policy/facts.h"
 #include "policy/plan.h"
 
-enum map { MAP_POSTFIX, MAP_POSTFIX_TLSRPT, MAP_STS, MAP_JSON };
-const char *map_name(enum map map);	/* "postfix", "postfix-tlsrpt", "sts", "json" */
-int map_find(const char *name, size_t length, enum map *map);	/* -1: there is none */
+enum plan_map { MAP_POSTFIX, MAP_POSTFIX_TLSRPT, MAP_STS, MAP_JSON };
+const char *plan_map_name(enum plan_map map);	/* "postfix", "postfix-tlsrpt", "sts", "json" */
+int plan_map_find(const char *name, size_t length, enum plan_map *map);	/* -1: there is none */
 
 /* What an MTA has as a next hop: "example.com", "example.com.", "[host]", "host:25", "[host]:25" */
-enum map_key {
+enum plan_map_key {
 	MAP_KEY_DOMAIN,	/* one that can have a policy */
 	MAP_KEY_WITHOUT_POLICY,	/* an address, a parent domain (".example.com"), nothing at all */
 	MAP_KEY_BAD	/* no domain name: what an MTA makes of it is not known */
 };
 /* domain is set for MAP_KEY_DOMAIN alone. */
-enum map_key map_next_hop(const char *text, size_t length, struct domain *domain);
+enum plan_map_key plan_map_next_hop(const char *text, size_t length, struct domain *domain);
 
 /* What MTA-STS or a destination's tls asks of the MTA at the next hop. */
-enum map_need {
+enum plan_map_need {
 	MAP_NEED_NOTHING,	/* its own settings hold */
 	MAP_NEED_TESTING,	/* the same: a policy in mode testing, or an audit */
 	MAP_NEED_ENCRYPTION,	/* a destination's tls = "encrypt" */
@@ -46,15 +46,15 @@ enum map_need {
 };
 
 /* Which hosts have usable TLSA records, so that the MTA's own DANE proves them. */
-enum map_share {
+enum plan_map_share {
 	MAP_SHARE_NONE,	/* none, or DANE is not the MTA's business at this next hop */
 	MAP_SHARE_SOME,
 	MAP_SHARE_REACHABLE,	/* all that have an address now */
 	MAP_SHARE_ALL
 };
 
-struct map_policy {
-	enum map_need need;
+struct plan_map_policy {
+	enum plan_map_need need;
 	const char **names;	/* MX hosts, or names of a destination's match; never patterns */
 	size_t name_count;
 	const char *why;	/* of the two that let nothing go, for an MTA's log */
@@ -64,11 +64,11 @@ struct map_policy {
 
 	bool says_dane;	/* the asking MTA does DANE: a line ends in dane= */
 	const struct facts *facts;	/* whose TLSA records count for that MTA; NULL: none do */
-	enum map_share share;
+	enum plan_map_share share;
 	bool share_unknown;	/* the look-up of some host's records failed */
 };
 
-struct map_rules {
+struct plan_map_rules {
 	enum conf_tls tls;	/* of the destination; TLS_POLICY without one */
 	enum conf_enforce sts_enforce, dane_enforce;
 	bool dane_by_mta;	/* policy-map.dane: the asking MTA does DANE */
@@ -76,26 +76,27 @@ struct map_rules {
 
 /* What it points to lives as long as the arena, facts and plan. */
 void plan_map_weigh(struct arena *arena, const struct facts *facts, const struct plan *plan,
-    const struct map_rules *rules, struct map_policy *policy);
+    const struct plan_map_rules *rules, struct plan_map_policy *policy);
 
 /* May the host have TLSA records that are not known? */
 bool plan_map_hides_tlsa(const struct host_facts *host);
 
 /* The kind of an answer, for the metrics. */
-enum map_answer { MAP_ANSWER_OK, MAP_ANSWER_NOTFOUND, MAP_ANSWER_TEMP };
-const char *map_answer_name(enum map_answer answer);	/* "ok", "notfound", "temp" */
+enum plan_map_answer { MAP_ANSWER_OK, MAP_ANSWER_NOTFOUND, MAP_ANSWER_TEMP };
+const char *plan_map_answer_name(enum plan_map_answer answer);	/* "ok", "notfound", "temp" */
 
 /* Adds the payload of a socketmap answer: "OK ...", "NOTFOUND " or "TEMP ...", at most
  * LIMIT_NETSTRING_OUT octets. Not for MAP_JSON. */
-enum map_answer plan_map_answer(enum map map, const struct map_policy *policy, struct buf *answer);
+enum plan_map_answer plan_map_answer(enum plan_map map, const struct plan_map_policy *policy,
+    struct buf *answer);
 /* "TEMP " and why, whatever octets that has. */
-enum map_answer map_answer_temp(struct buf *answer, const char *why);
+enum plan_map_answer plan_map_answer_temp(struct buf *answer, const char *why);
 
 /* Adds "mode=enforce match=yes id=2016Z dane=no" without a line end; host is one that the MTA is
  * about to use, or NULL: the domain as a whole. */
-enum map_answer plan_map_line(const struct map_policy *policy, const char *host,
+enum plan_map_answer plan_map_line(const struct plan_map_policy *policy, const char *host,
     struct buf *answer);
 /* The same for what has no policy. */
-enum map_answer plan_map_line_without_policy(bool says_dane, struct buf *answer);
+enum plan_map_answer plan_map_line_without_policy(bool says_dane, struct buf *answer);
 
 #endif

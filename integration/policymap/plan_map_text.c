@@ -28,23 +28,23 @@ static const char *const answer_names[] = {
 };
 
 const char *
-map_name(enum map map)
+plan_map_name(enum plan_map map)
 {
 	return map_names[map];
 }
 
 const char *
-map_answer_name(enum map_answer answer)
+plan_map_answer_name(enum plan_map_answer answer)
 {
 	return answer_names[answer];
 }
 
 int
-map_find(const char *name, size_t length, enum map *map)
+plan_map_find(const char *name, size_t length, enum plan_map *map)
 {
 	for (size_t i = 0; i < sizeof(map_names) / sizeof(map_names[0]); i++)
 		if (strlen(map_names[i]) == length && memcmp(map_names[i], name, length) == 0) {
-			*map = (enum map)i;
+			*map = (enum plan_map)i;
 			return 0;
 		}
 	return -1;
@@ -102,8 +102,8 @@ is_literal(const char *text, size_t length)
 	return is_address(text, length);
 }
 
-enum map_key
-map_next_hop(const char *text, size_t length, struct domain *domain)
+enum plan_map_key
+plan_map_next_hop(const char *text, size_t length, struct domain *domain)
 {
 	struct domain name;
 	const char *colon;
@@ -130,8 +130,8 @@ map_next_hop(const char *text, size_t length, struct domain *domain)
 	return MAP_KEY_DOMAIN;
 }
 
-enum map_answer
-map_answer_temp(struct buf *answer, const char *why)
+enum plan_map_answer
+plan_map_answer_temp(struct buf *answer, const char *why)
 {
 	buf_add_text(answer, "TEMP ");
 	for (size_t i = 0; why[i] != '\0' && i < TEMP_WHY_MAX; i++)
@@ -139,14 +139,14 @@ map_answer_temp(struct buf *answer, const char *why)
 	return MAP_ANSWER_TEMP;
 }
 
-static enum map_answer
+static enum plan_map_answer
 not_found(struct buf *answer)
 {
 	buf_add_text(answer, "NOTFOUND ");
 	return MAP_ANSWER_NOTFOUND;
 }
 
-static enum map_answer
+static enum plan_map_answer
 ok(struct buf *answer, const char *text)
 {
 	buf_printf(answer, "OK %s", text);
@@ -209,7 +209,7 @@ add_pattern(struct buf *answer, const char *pattern)
 
 /* RFC 8460 4.3, in the words of Postfix 3.10. */
 static void
-add_attributes(struct buf *answer, const struct map_policy *policy)
+add_attributes(struct buf *answer, const struct plan_map_policy *policy)
 {
 	const struct sts_policy *sts = policy->policy;
 
@@ -222,8 +222,8 @@ add_attributes(struct buf *answer, const struct map_policy *policy)
 		add_policy_fields(answer, sts);
 }
 
-static enum map_answer
-answer_names_of(enum map map, const struct map_policy *policy, struct buf *answer)
+static enum plan_map_answer
+answer_names_of(enum plan_map map, const struct plan_map_policy *policy, struct buf *answer)
 {
 	buf_add_text(answer, "OK secure match=");
 	for (size_t i = 0; i < policy->name_count; i++)
@@ -235,20 +235,20 @@ answer_names_of(enum map map, const struct map_policy *policy, struct buf *answe
 }
 
 static bool
-is_enforced(const struct map_policy *policy)
+is_enforced(const struct plan_map_policy *policy)
 {
 	return policy->need == MAP_NEED_NAMES || policy->need == MAP_NEED_ANOTHER_MX;
 }
 
 static bool
-asks_nothing(const struct map_policy *policy)
+asks_nothing(const struct plan_map_policy *policy)
 {
 	return policy->need == MAP_NEED_NOTHING || policy->need == MAP_NEED_TESTING;
 }
 
 /* Would the answer be another if the records were known whose look-up failed? */
 static bool
-hangs_on_unknown(const struct map_policy *policy)
+hangs_on_unknown(const struct plan_map_policy *policy)
 {
 	return policy->share_unknown && policy->need != MAP_NEED_DANE_ONLY &&
 	    (!asks_nothing(policy) || policy->share == MAP_SHARE_REACHABLE);
@@ -259,7 +259,7 @@ hangs_on_unknown(const struct map_policy *policy)
  * Sendmail takes a match by DANE for a verified certificate, and must not use a host of the policy
  * without records unverified. */
 static bool
-is_left_to_dane(enum map map, const struct map_policy *policy)
+is_left_to_dane(enum plan_map map, const struct plan_map_policy *policy)
 {
 	switch (policy->share) {
 	case MAP_SHARE_NONE:
@@ -274,14 +274,14 @@ is_left_to_dane(enum map map, const struct map_policy *policy)
 	return false;
 }
 
-static enum map_answer
-answer_dane(enum map map, struct buf *answer)
+static enum plan_map_answer
+answer_dane(enum plan_map map, struct buf *answer)
 {
 	return map == MAP_STS ? not_found(answer) : ok(answer, "dane-only");
 }
 
-static enum map_answer
-answer_need(enum map map, const struct map_policy *policy, struct buf *answer)
+static enum plan_map_answer
+answer_need(enum plan_map map, const struct plan_map_policy *policy, struct buf *answer)
 {
 	switch (policy->need) {
 	case MAP_NEED_NOTHING:
@@ -291,7 +291,7 @@ answer_need(enum map map, const struct map_policy *policy, struct buf *answer)
 	case MAP_NEED_ENCRYPTION:
 		if (map != MAP_STS)
 			return ok(answer, "encrypt");
-		return map_answer_temp(answer,
+		return plan_map_answer_temp(answer,
 		    "FEATURE(sts) of Sendmail cannot express the "
 		    "destination's tls = \"encrypt\": use TLS_Rcpt in its access map");
 	case MAP_NEED_NAMES:
@@ -299,19 +299,19 @@ answer_need(enum map map, const struct map_policy *policy, struct buf *answer)
 	case MAP_NEED_DANE_ONLY:
 		if (map != MAP_STS || policy->share == MAP_SHARE_ALL)
 			return answer_dane(map, answer);
-		return map_answer_temp(answer,
+		return plan_map_answer_temp(answer,
 		    "the destination demands DANE (tls = \"dane\"), "
 		    "and not every MX host is known to have secure TLSA records, or "
 		    "policy-map.dane is \"none\"");
 	case MAP_NEED_ANOTHER_MX:
 	case MAP_NEED_UNKNOWN:
-		return map_answer_temp(answer, policy->why);
+		return plan_map_answer_temp(answer, policy->why);
 	}
 	return not_found(answer);
 }
 
-static enum map_answer
-answer_policy(enum map map, const struct map_policy *policy, struct buf *answer)
+static enum plan_map_answer
+answer_policy(enum plan_map map, const struct plan_map_policy *policy, struct buf *answer)
 {
 	if (hangs_on_unknown(policy)) {
 		buf_printf(answer,
@@ -325,20 +325,20 @@ answer_policy(enum map map, const struct map_policy *policy, struct buf *answer)
 	return answer_need(map, policy, answer);
 }
 
-enum map_answer
-plan_map_answer(enum map map, const struct map_policy *policy, struct buf *answer)
+enum plan_map_answer
+plan_map_answer(enum plan_map map, const struct plan_map_policy *policy, struct buf *answer)
 {
 	size_t before = answer->length;
-	enum map_answer kind = answer_policy(map, policy, answer);
+	enum plan_map_answer kind = answer_policy(map, policy, answer);
 
 	if (answer->length - before <= LIMIT_NETSTRING_OUT)
 		return kind;
 	answer->length = before;
-	return map_answer_temp(answer, "the answer would be too long");
+	return plan_map_answer_temp(answer, "the answer would be too long");
 }
 
 static bool
-is_named(const struct map_policy *policy, const char *host)
+is_named(const struct plan_map_policy *policy, const char *host)
 {
 	for (size_t i = 0; i < policy->name_count; i++)
 		if (host == NULL || domain_equal(policy->names[i], host))
@@ -367,7 +367,7 @@ is_host(const struct host_facts *host, const char *name)
 
 /* Has the host usable TLSA records, or, without one, has any of the domain's? */
 static enum known
-known_dane(const struct map_policy *policy, const char *host)
+known_dane(const struct plan_map_policy *policy, const char *host)
 {
 	const struct facts *facts = policy->facts;
 
@@ -387,8 +387,8 @@ known_dane(const struct map_policy *policy, const char *host)
 	return policy->share_unknown ? KNOWN_NOT : KNOWN_NO;
 }
 
-static enum map_answer
-add_line(struct buf *answer, const struct map_policy *policy, const char *mode, bool match,
+static enum plan_map_answer
+add_line(struct buf *answer, const struct plan_map_policy *policy, const char *mode, bool match,
     enum known dane)
 {
 	buf_printf(answer, "mode=%s match=%s id=%s", mode, match ? "yes" : "no",
@@ -398,19 +398,19 @@ add_line(struct buf *answer, const struct map_policy *policy, const char *mode, 
 	return strcmp(mode, "none") == 0 ? MAP_ANSWER_NOTFOUND : MAP_ANSWER_OK;
 }
 
-enum map_answer
+enum plan_map_answer
 plan_map_line_without_policy(bool says_dane, struct buf *answer)
 {
-	struct map_policy policy = { .says_dane = says_dane };
+	struct plan_map_policy policy = { .says_dane = says_dane };
 
 	return add_line(answer, &policy, "none", true, KNOWN_NO);
 }
 
-enum map_answer
-plan_map_line(const struct map_policy *policy, const char *host, struct buf *answer)
+enum plan_map_answer
+plan_map_line(const struct plan_map_policy *policy, const char *host, struct buf *answer)
 {
 	enum known dane = known_dane(policy, host);
-	enum map_need need = dane == KNOWN_NOT ? MAP_NEED_UNKNOWN : policy->need;
+	enum plan_map_need need = dane == KNOWN_NOT ? MAP_NEED_UNKNOWN : policy->need;
 
 	switch (need) {
 	case MAP_NEED_NOTHING:

@@ -20,7 +20,7 @@ struct kept {
 	uint64_t hash, changes;
 	const _Atomic uint64_t *watched;	/* until it is another than changes */
 	int64_t until_ms;	/* 0: none was ever kept here */
-	enum map_answer kind;
+	enum plan_map_answer kind;
 	size_t question_length, octet_count;
 	char *octets;	/* the question, then the answer */
 };
@@ -86,7 +86,7 @@ is_for(const struct kept *kept, uint64_t hash, const char *question, size_t leng
 
 bool
 policy_map_answers_find(struct policy_map_answers *answers, const char *question, size_t length,
-    int64_t now_ms, struct buf *buf, enum map_answer *kind)
+    int64_t now_ms, struct buf *buf, enum plan_map_answer *kind)
 {
 	uint64_t hash = hash_of(answers, question, length);
 	struct kept *bucket = answers->kept[hash % BUCKETS];
@@ -126,7 +126,7 @@ place_for(struct kept *bucket, uint64_t hash, const char *question, size_t lengt
 void
 policy_map_answers_keep(struct policy_map_answers *answers, const char *question, size_t length,
     int64_t until_ms, const _Atomic uint64_t *watched, uint64_t changes, const char *octets,
-    size_t octet_count, enum map_answer kind)
+    size_t octet_count, enum plan_map_answer kind)
 {
 	uint64_t hash = hash_of(answers, question, length);
 	struct kept *kept;

@@ -26,11 +26,11 @@ void policy_map_answers_free(struct policy_map_answers *answers);
 /* Appends the octets that were kept for question to buf. now_ms is of the monotonic
  * clock. */
 bool policy_map_answers_find(struct policy_map_answers *answers, const char *question,
-    size_t length, int64_t now_ms, struct buf *buf, enum map_answer *kind);
+    size_t length, int64_t now_ms, struct buf *buf, enum plan_map_answer *kind);
 /* Keeps them until then, or until watched, which lasts as long as answers, holds another number
  * than changes. A long answer is not kept. */
 void policy_map_answers_keep(struct policy_map_answers *answers, const char *question,
     size_t length, int64_t until_ms, const _Atomic uint64_t *watched, uint64_t changes,
-    const char *octets, size_t octet_count, enum map_answer kind);
+    const char *octets, size_t octet_count, enum plan_map_answer kind);
 
 #endif

@@ -18,13 +18,13 @@ static const char too_late[] =
     "the look-up takes longer than the time for an answer and continues: ask again";
 
 static void
-count(const struct policy_map_question *question, enum map_answer kind)
+count(const struct policy_map_question *question, enum plan_map_answer kind)
 {
 	const char *name = "unknown";
 
 	if (question->known)
-		name = question->line ? "line" : map_name(question->map);
-	metrics_count(METRIC_MAP_QUERIES, name, map_answer_name(kind));
+		name = question->line ? "line" : plan_map_name(question->map);
+	metrics_count(METRIC_MAP_QUERIES, name, plan_map_answer_name(kind));
 }
 
 bool
@@ -33,9 +33,9 @@ policy_map_question_answer_again(struct policy_map_service *service, const char 
 {
 	const char *space = memchr(text, ' ', length);
 	struct policy_map_question question = { .known = true };
-	enum map_answer kind;
+	enum plan_map_answer kind;
 
-	if (space == NULL || map_find(text, (size_t)(space - text), &question.map) != 0 ||
+	if (space == NULL || plan_map_find(text, (size_t)(space - text), &question.map) != 0 ||
 	    !policy_map_answers_find(service->answers, text, length, clock_monotonic_ms(), out,
 		&kind))
 		return false;
@@ -66,7 +66,7 @@ take_host(struct policy_map_question *question, const char *host, size_t length)
 	question->has_host = domain_parse(host, length, &question->host) == 0;
 	return question->has_host ||
 	    (length > 0 && question->key == MAP_KEY_WITHOUT_POLICY &&
-		map_next_hop(host, length, &other) == MAP_KEY_WITHOUT_POLICY);
+		plan_map_next_hop(host, length, &other) == MAP_KEY_WITHOUT_POLICY);
 }
 
 static void
@@ -79,7 +79,7 @@ read_line(struct policy_map_question *question)
 	domain = next_word(&at, end, &domain_length);
 	host = next_word(&at, end, &host_length);
 	(void)next_word(&at, end, &rest);
-	question->key = map_next_hop(domain, domain_length, &question->domain);
+	question->key = plan_map_next_hop(domain, domain_length, &question->domain);
 	if (verb_length == 6 && memcmp(verb, "policy", 6) == 0)
 		question->known = domain_length > 0 && host_length == 0;
 	else if (verb_length == 2 && memcmp(verb, "mx", 2) == 0)
@@ -109,9 +109,9 @@ read_map(struct policy_map_question *question)
 	if (space == NULL)
 		return;
 	name_length = (size_t)(space - question->text);
-	question->known = map_find(question->text, name_length, &question->map) == 0;
+	question->known = plan_map_find(question->text, name_length, &question->map) == 0;
 	key_length = read_wish(question, space + 1, question->length - name_length - 1);
-	question->key = map_next_hop(space + 1, key_length, &question->domain);
+	question->key = plan_map_next_hop(space + 1, key_length, &question->domain);
 }
 
 /* JSON describes stsgated's own deliveries. */
@@ -155,13 +155,14 @@ policy_map_question_wait(struct policy_map_service *service,
 
 /* By the configuration that the look-up gathered for: another would have asked other questions. */
 static void
-weigh(struct arena *arena, const struct policy_map_question *question, struct map_policy *policy)
+weigh(struct arena *arena, const struct policy_map_question *question,
+    struct plan_map_policy *policy)
 {
 	const struct policy_map_lookup *lookup = question->lookup;
 	const struct conf *conf = lookup->gatherer->conf;
 	const struct conf_destination *destination = conf_destination_find(conf,
 	    question->domain.name);
-	struct map_rules rules = { .tls = destination != NULL ? destination->tls : TLS_POLICY,
+	struct plan_map_rules rules = { .tls = destination != NULL ? destination->tls : TLS_POLICY,
 		.sts_enforce = conf->sts.enforce,
 		.dane_enforce = conf->dane.enforce,
 		.dane_by_mta = conf->policy_map.dane_by_mta };
@@ -183,26 +184,26 @@ plan_for_wish(struct arena *arena, const struct policy_map_question *question)
 	return plan_make(arena, lookup->facts, &rules);
 }
 
-static enum map_answer
+static enum plan_map_answer
 answer_json(struct arena *arena, const struct policy_map_question *question, struct buf *answer)
 {
 	char *text = plan_text_json(question->domain.name, question->lookup->facts,
 	    plan_for_wish(arena, question));
-	enum map_answer kind = MAP_ANSWER_OK;
+	enum plan_map_answer kind = MAP_ANSWER_OK;
 
 	if (strlen(text) + 3 <= LIMIT_NETSTRING_OUT)
 		buf_printf(answer, "OK %s", text);
 	else
-		kind = map_answer_temp(answer, "the answer would be too long");
+		kind = plan_map_answer_temp(answer, "the answer would be too long");
 	free(text);
 	return kind;
 }
 
-static enum map_answer
+static enum plan_map_answer
 answer_by_plan(const struct policy_map_question *question, struct buf *answer)
 {
-	struct map_policy policy;
-	enum map_answer kind;
+	struct plan_map_policy policy;
+	enum plan_map_answer kind;
 	struct arena *arena;
 
 	arena = arena_new();
@@ -219,21 +220,21 @@ answer_by_plan(const struct policy_map_question *question, struct buf *answer)
 	return kind;
 }
 
-static enum map_answer
+static enum plan_map_answer
 answer_unknown(const struct policy_map_question *question, const char *why, struct buf *answer)
 {
 	if (!question->line)
-		return map_answer_temp(answer, why);
+		return plan_map_answer_temp(answer, why);
 	buf_add_text(answer, "mode=error");
 	return MAP_ANSWER_TEMP;
 }
 
-static enum map_answer
+static enum plan_map_answer
 answer_without_policy(const struct policy_map_service *service,
     const struct policy_map_question *question, struct buf *answer)
 {
 	struct gatherer gatherer;
-	enum map_answer kind = MAP_ANSWER_NOTFOUND;
+	enum plan_map_answer kind = MAP_ANSWER_NOTFOUND;
 
 	if (!question->line) {
 		buf_add_text(answer, "NOTFOUND ");
@@ -245,7 +246,7 @@ answer_without_policy(const struct policy_map_service *service,
 	return kind;
 }
 
-static enum map_answer
+static enum plan_map_answer
 answer(struct policy_map_service *service, const struct policy_map_question *question,
     struct buf *answer)
 {
@@ -281,7 +282,7 @@ log_wait(const struct policy_map_question *question, const struct buf *answer)
 /* An answer that makes mail wait is made again for every question. */
 static void
 keep(struct policy_map_service *service, const struct policy_map_question *question,
-    enum map_answer kind, const char *octets, size_t length)
+    enum plan_map_answer kind, const char *octets, size_t length)
 {
 	const struct policy_map_lookup *lookup = question->lookup;
 
@@ -297,7 +298,7 @@ policy_map_question_answer(struct policy_map_service *service, struct policy_map
 {
 	struct buf payload = { 0 };
 	size_t before = out->length;
-	enum map_answer kind = answer(service, question, &payload);
+	enum plan_map_answer kind = answer(service, question, &payload);
 
 	count(question, kind);
 	if (kind == MAP_ANSWER_TEMP)

@@ -32,9 +32,9 @@ struct policy_map_question {
 	size_t length;
 	bool line;	/* of Exim: "policy example.com", "mx example.com mx.example.com" */
 	bool known;	/* map, or the line's verb, is one of ours */
-	enum map map;
+	enum plan_map map;
 	enum sender_wish wish;	/* of a message that the question is about; MAP_JSON alone */
-	enum map_key key;
+	enum plan_map_key key;
 	struct domain domain;	/* MAP_KEY_DOMAIN */
 	struct domain host;	/* of a line */
 	bool has_host;

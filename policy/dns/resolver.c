@@ -21,10 +21,10 @@
 #define REVIVE_MOST_MS	(32 * 1000)	/* ... up to this: each may be left behind */
 #define REVIVED_MS	(60 * 1000)	/* after which the last one is history */
 
-struct shared_engine *
-resolver_switch(struct resolver *resolver, struct shared_engine *engine, enum resolver_path path)
+struct resolver_shared *
+resolver_switch(struct resolver *resolver, struct resolver_shared *engine, enum resolver_path path)
 {
-	struct shared_engine *old = shared_release(resolver->engine);
+	struct resolver_shared *old = resolver_shared_release(resolver->engine);
 
 	resolver->engine = engine;
 	resolver->engines++;
@@ -55,8 +55,8 @@ resolver_new_with(const struct conf *conf, const char *resolv_conf, char *why, s
 	if (resolver_files_anchors(conf, &resolver->anchors, why, why_room) != 0 ||
 	    resolver_files_servers(conf, resolv_conf, &resolver->servers, why, why_room) != 0)
 		goto fail;
-	resolver->engine = shared_new(conf, &resolver->servers, RESOLVER_BY_SERVERS, false, why,
-	    why_room);
+	resolver->engine = resolver_shared_new(conf, &resolver->servers, RESOLVER_BY_SERVERS, false,
+	    why, why_room);
 	if (resolver->engine == NULL)
 		goto fail;
 	resolver_files_describe(conf, &resolver->servers, &resolver->setup);
@@ -77,8 +77,8 @@ resolver_new(const struct conf *conf, char *why, size_t why_room)
 }
 
 /* With the lock held: other servers, that are still to be tested. */
-static struct shared_engine *
-begin_anew(struct resolver *resolver, struct shared_engine *engine,
+static struct resolver_shared *
+begin_anew(struct resolver *resolver, struct resolver_shared *engine,
     const struct resolver_servers *servers)
 {
 	resolver->servers = *servers;
@@ -98,7 +98,7 @@ int
 resolver_reload(struct resolver *resolver, const struct conf *conf, char *why, size_t why_room)
 {
 	struct resolver_anchors anchors = { .count = 0 };
-	struct shared_engine *engine = NULL, *retired = NULL;
+	struct resolver_shared *engine = NULL, *retired = NULL;
 	struct resolver_servers servers;
 	struct buf setup = { 0 };
 	bool changed;
@@ -109,7 +109,8 @@ resolver_reload(struct resolver *resolver, const struct conf *conf, char *why, s
 	resolver_files_describe(conf, &servers, &setup);
 	changed = strcmp(buf_text(&setup), buf_text(&resolver->setup)) != 0;
 	if (changed)
-		engine = shared_new(conf, &servers, RESOLVER_BY_SERVERS, false, why, why_room);
+		engine = resolver_shared_new(conf, &servers, RESOLVER_BY_SERVERS, false, why,
+		    why_room);
 	if (changed && engine == NULL) {
 		buf_free(&setup);
 		return -1;
@@ -121,7 +122,7 @@ resolver_reload(struct resolver *resolver, const struct conf *conf, char *why, s
 		retired = begin_anew(resolver, engine, &servers);
 	}
 	pthread_mutex_unlock(&resolver->lock);
-	shared_free(retired);
+	resolver_shared_free(retired);
 	buf_free(&resolver->setup);
 	resolver->setup = setup;
 	return 0;
@@ -130,19 +131,19 @@ resolver_reload(struct resolver *resolver, const struct conf *conf, char *why, s
 void
 resolver_forget(struct resolver *resolver)
 {
-	struct shared_engine *engine = NULL, *retired = NULL;
+	struct resolver_shared *engine = NULL, *retired = NULL;
 	char why[200] = "stsgated stops";
 
 	pthread_mutex_lock(&resolver->lock);
 	if (!resolver->stop)
-		engine = shared_new(resolver->conf, &resolver->servers, resolver->path, false, why,
-		    sizeof(why));
+		engine = resolver_shared_new(resolver->conf, &resolver->servers, resolver->path,
+		    false, why, sizeof(why));
 	if (engine != NULL)
 		retired = resolver_switch(resolver, engine, resolver->path);
 	pthread_mutex_unlock(&resolver->lock);
 	if (engine == NULL)
 		log_message(LOG_LEVEL_ERROR, "dns", "cached answers are kept: %s", why);
-	shared_free(retired);
+	resolver_shared_free(retired);
 }
 
 void
@@ -150,9 +151,9 @@ resolver_stop(struct resolver *resolver)
 {
 	pthread_mutex_lock(&resolver->lock);
 	resolver->stop = true;
-	shared_stop(resolver->engine);
-	shared_stop(resolver->fresh);
-	shared_stop(resolver->probed);
+	resolver_shared_stop(resolver->engine);
+	resolver_shared_stop(resolver->fresh);
+	resolver_shared_stop(resolver->probed);
 	pthread_cond_broadcast(&resolver->changed);
 	pthread_mutex_unlock(&resolver->lock);
 }
@@ -165,8 +166,8 @@ resolver_free(struct resolver *resolver)
 	resolver_stop(resolver);
 	if (resolver->testing)
 		pthread_join(resolver->tester, NULL);
-	shared_free(shared_release(resolver->engine));
-	shared_free(shared_release(resolver->fresh));
+	resolver_shared_free(resolver_shared_release(resolver->engine));
+	resolver_shared_free(resolver_shared_release(resolver->fresh));
 	pthread_cond_destroy(&resolver->changed);
 	pthread_mutex_destroy(&resolver->lock);
 	buf_free(&resolver->setup);
@@ -174,11 +175,11 @@ resolver_free(struct resolver *resolver)
 }
 
 /* With the lock held. A resolv.conf that is away or half written changes nothing. */
-static struct shared_engine *
+static struct resolver_shared *
 follow_resolv_conf(struct resolver *resolver)
 {
 	struct resolver_servers servers;
-	struct shared_engine *engine;
+	struct resolver_shared *engine;
 	struct resolver_file now;
 	char why[200] = "";
 	int64_t at = clock_monotonic_ms();
@@ -194,7 +195,8 @@ follow_resolv_conf(struct resolver *resolver)
 	if (resolver_files_servers(resolver->conf, resolver->resolv_conf, &servers, why,
 		sizeof(why)) != 0)
 		return NULL;
-	engine = shared_new(resolver->conf, &servers, RESOLVER_BY_SERVERS, false, why, sizeof(why));
+	engine = resolver_shared_new(resolver->conf, &servers, RESOLVER_BY_SERVERS, false, why,
+	    sizeof(why));
 	if (engine == NULL) {
 		log_message(LOG_LEVEL_ERROR, "dns", "the new %s is not used: %s",
 		    resolver->resolv_conf, why);
@@ -206,14 +208,15 @@ follow_resolv_conf(struct resolver *resolver)
 }
 
 /* With the lock held. An engine whose libunbound has stopped never answers again. */
-static struct shared_engine *
+static struct resolver_shared *
 revive(struct resolver *resolver)
 {
-	struct shared_engine *engine;
+	struct resolver_shared *engine;
 	char why[200] = "";
 	int64_t at = clock_monotonic_ms();
 
-	if (resolver->stop || at < resolver->next_revival_ms || !shared_is_dead(resolver->engine))
+	if (resolver->stop || at < resolver->next_revival_ms ||
+	    !resolver_shared_is_dead(resolver->engine))
 		return NULL;
 	resolver->revival_ms *= 2;
 	if (resolver->revival_ms == 0 || at - resolver->next_revival_ms >= REVIVED_MS)
@@ -221,7 +224,7 @@ revive(struct resolver *resolver)
 	else if (resolver->revival_ms > REVIVE_MOST_MS)
 		resolver->revival_ms = REVIVE_MOST_MS;
 	resolver->next_revival_ms = at + resolver->revival_ms;
-	engine = shared_new(resolver->conf, &resolver->servers, resolver->path, false, why,
+	engine = resolver_shared_new(resolver->conf, &resolver->servers, resolver->path, false, why,
 	    sizeof(why));
 	if (engine == NULL) {
 		log_message(LOG_LEVEL_ERROR, "dns", "no name can be resolved: %s", why);
@@ -231,30 +234,30 @@ revive(struct resolver *resolver)
 }
 
 /* With the lock held, before a question. Returns an engine to free, or NULL. */
-static struct shared_engine *
+static struct resolver_shared *
 renew(struct resolver *resolver)
 {
-	struct shared_engine *retired = follow_resolv_conf(resolver);
+	struct resolver_shared *retired = follow_resolv_conf(resolver);
 
 	return retired != NULL ? retired : revive(resolver);
 }
 
 /* With the lock held, which is released meanwhile. */
 static void
-ask_shared(struct resolver *resolver, struct shared_engine *shared, struct arena *arena,
+ask_shared(struct resolver *resolver, struct resolver_shared *shared, struct arena *arena,
     struct dns_question *questions, size_t count, struct deadline deadline)
 {
-	struct shared_engine *retired;
+	struct resolver_shared *retired;
 
 	shared->users++;
 	pthread_mutex_unlock(&resolver->lock);
-	shared_ask(shared, arena, questions, count, deadline);
+	resolver_shared_ask(shared, arena, questions, count, deadline);
 	for (size_t i = 0; i < count; i++)
 		metrics_count(METRIC_DNS_LOOKUPS, dns_state_name(questions[i].answer.state), NULL);
 	pthread_mutex_lock(&resolver->lock);
-	retired = shared_release(shared);
+	retired = resolver_shared_release(shared);
 	pthread_mutex_unlock(&resolver->lock);
-	shared_free(retired);
+	resolver_shared_free(retired);
 	pthread_mutex_lock(&resolver->lock);
 }
 
@@ -296,7 +299,7 @@ void
 resolver_ask(struct resolver *resolver, struct arena *arena, struct dns_question *questions,
     size_t count, struct deadline deadline)
 {
-	struct shared_engine *retired;
+	struct resolver_shared *retired;
 	unsigned engines;
 
 	pthread_mutex_lock(&resolver->lock);
@@ -309,13 +312,13 @@ resolver_ask(struct resolver *resolver, struct arena *arena, struct dns_question
 	if (engines != resolver->engines)
 		ask_again(resolver, arena, questions, count, deadline);
 	pthread_mutex_unlock(&resolver->lock);
-	shared_free(retired);
+	resolver_shared_free(retired);
 }
 
 void
 resolver_want(struct resolver *resolver, const char *name, enum dns_type type)
 {
-	struct shared_engine *shared, *replaced, *retired;
+	struct resolver_shared *shared, *replaced, *retired;
 
 	pthread_mutex_lock(&resolver->lock);
 	replaced = renew(resolver);
@@ -326,34 +329,34 @@ resolver_want(struct resolver *resolver, const char *name, enum dns_type type)
 	    !resolver_answers_have(shared->answers, name, type, clock_monotonic_ms()))
 		resolver_engine_want(shared->engine, name, type);
 	pthread_mutex_lock(&resolver->lock);
-	retired = shared_release(shared);
+	retired = resolver_shared_release(shared);
 	pthread_mutex_unlock(&resolver->lock);
-	shared_free(replaced);
-	shared_free(retired);
+	resolver_shared_free(replaced);
+	resolver_shared_free(retired);
 }
 
 /* With the lock held: an engine with nothing in its cache that is as old as interval_ms. */
-static struct shared_engine *
+static struct resolver_shared *
 freshen(struct resolver *resolver, int64_t interval_ms)
 {
-	struct shared_engine *old = resolver->fresh;
+	struct resolver_shared *old = resolver->fresh;
 	char why[200];
 
 	if (resolver->stop ||
-	    (old != NULL && !resolver->fresh_is_stale && !shared_is_dead(old) &&
+	    (old != NULL && !resolver->fresh_is_stale && !resolver_shared_is_dead(old) &&
 		clock_monotonic_ms() - old->made_ms < interval_ms))
 		return NULL;
-	resolver->fresh = shared_new(resolver->conf, &resolver->servers, resolver->path, true, why,
-	    sizeof(why));
+	resolver->fresh = resolver_shared_new(resolver->conf, &resolver->servers, resolver->path,
+	    true, why, sizeof(why));
 	resolver->fresh_is_stale = false;
-	return shared_release(old);
+	return resolver_shared_release(old);
 }
 
 void
 resolver_ask_afresh(struct resolver *resolver, struct arena *arena, struct dns_question *question,
     int64_t interval_ms, struct deadline deadline)
 {
-	struct shared_engine *asked, *retired;
+	struct resolver_shared *asked, *retired;
 	unsigned engines;
 
 	pthread_mutex_lock(&resolver->lock);
@@ -366,7 +369,7 @@ resolver_ask_afresh(struct resolver *resolver, struct arena *arena, struct dns_q
 	if (asked == resolver->fresh && engines == resolver->engines)
 		resolver_answers_correct(resolver->engine->answers, question, clock_monotonic_ms());
 	pthread_mutex_unlock(&resolver->lock);
-	shared_free(retired);
+	resolver_shared_free(retired);
 }
 
 enum resolver_health

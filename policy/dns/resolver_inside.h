@@ -20,7 +20,7 @@
 #include "policy/dns/resolver_watch.h"
 
 /* An engine and how many use it: the resolver's own use, and one for each running question. */
-struct shared_engine {
+struct resolver_shared {
 	struct resolver_engine *engine;
 	struct resolver_engine *servers;	/* not validating, while bypassed; or NULL */
 	struct resolver_sites *sites;	/* names that are still asked at the servers */
@@ -30,16 +30,17 @@ struct shared_engine {
 };
 
 /* NULL with why. small: little is kept, and no answers. */
-struct shared_engine *shared_new(const struct conf *conf, const struct resolver_servers *servers,
-    enum resolver_path path, bool small, char *why, size_t why_room);
-bool shared_is_dead(const struct shared_engine *shared);
-void shared_stop(struct shared_engine *shared);	/* NULL is allowed */
+struct resolver_shared *resolver_shared_new(const struct conf *conf,
+    const struct resolver_servers *servers, enum resolver_path path, bool small, char *why,
+    size_t why_room);
+bool resolver_shared_is_dead(const struct resolver_shared *shared);
+void resolver_shared_stop(struct resolver_shared *shared);	/* NULL is allowed */
 /* With the resolver's lock held. Gives what is to be freed, without the lock, or NULL. */
-struct shared_engine *shared_release(struct shared_engine *shared);
-void shared_free(struct shared_engine *shared);	/* NULL is allowed */
+struct resolver_shared *resolver_shared_release(struct resolver_shared *shared);
+void resolver_shared_free(struct resolver_shared *shared);	/* NULL is allowed */
 /* Asks for what was not answered a moment ago. Without the lock. */
-void shared_ask(struct shared_engine *shared, struct arena *arena, struct dns_question *questions,
-    size_t count, struct deadline deadline);
+void resolver_shared_ask(struct resolver_shared *shared, struct arena *arena,
+    struct dns_question *questions, size_t count, struct deadline deadline);
 
 struct resolver {
 	const struct conf *conf;	/* under the lock, as it may be replaced */
@@ -48,11 +49,11 @@ struct resolver {
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct shared_engine *engine;	/* that answers questions */
+	struct resolver_shared *engine;	/* that answers questions */
 	unsigned engines;	/* there have been */
-	struct shared_engine *fresh;	/* for questions past the cache, or NULL */
+	struct resolver_shared *fresh;	/* for questions past the cache, or NULL */
 	bool fresh_is_stale;	/* it uses an earlier path */
-	struct shared_engine *probed;	/* by the self-test, or NULL */
+	struct resolver_shared *probed;	/* by the self-test, or NULL */
 	struct resolver_servers servers;	/* the configured ones */
 	unsigned server_lists;	/* there have been */
 	enum resolver_path path;	/* of engine */
@@ -71,7 +72,7 @@ struct resolver {
 };
 
 /* With the lock held: from now on questions go to engine. Gives what is to be freed. */
-struct shared_engine *resolver_switch(struct resolver *resolver, struct shared_engine *engine,
+struct resolver_shared *resolver_switch(struct resolver *resolver, struct resolver_shared *engine,
     enum resolver_path path);
 
 int resolver_test_start(struct resolver *resolver);	/* the thread; 0 or an errno */

@@ -9,11 +9,11 @@
 
 #include "policy/dns/resolver_inside.h"
 
-struct shared_engine *
-shared_new(const struct conf *conf, const struct resolver_servers *servers, enum resolver_path path,
-    bool small, char *why, size_t why_room)
+struct resolver_shared *
+resolver_shared_new(const struct conf *conf, const struct resolver_servers *servers,
+    enum resolver_path path, bool small, char *why, size_t why_room)
 {
-	struct shared_engine *shared = xcalloc(1, sizeof(*shared));
+	struct resolver_shared *shared = xcalloc(1, sizeof(*shared));
 
 	shared->users = 1;
 	shared->made_ms = clock_monotonic_ms();
@@ -30,19 +30,19 @@ shared_new(const struct conf *conf, const struct resolver_servers *servers, enum
 	shared->answers = small ? NULL : resolver_answers_new();
 	return shared;
 fail:
-	shared_free(shared);
+	resolver_shared_free(shared);
 	return NULL;
 }
 
 bool
-shared_is_dead(const struct shared_engine *shared)
+resolver_shared_is_dead(const struct resolver_shared *shared)
 {
 	return resolver_engine_is_dead(shared->engine) ||
 	    (shared->servers != NULL && resolver_engine_is_dead(shared->servers));
 }
 
 void
-shared_stop(struct shared_engine *shared)
+resolver_shared_stop(struct resolver_shared *shared)
 {
 	if (shared == NULL)
 		return;
@@ -51,14 +51,14 @@ shared_stop(struct shared_engine *shared)
 		resolver_engine_stop(shared->servers);
 }
 
-struct shared_engine *
-shared_release(struct shared_engine *shared)
+struct resolver_shared *
+resolver_shared_release(struct resolver_shared *shared)
 {
 	return shared == NULL || --shared->users > 0 ? NULL : shared;
 }
 
 void
-shared_free(struct shared_engine *shared)
+resolver_shared_free(struct resolver_shared *shared)
 {
 	if (shared == NULL)
 		return;
@@ -71,7 +71,7 @@ shared_free(struct shared_engine *shared)
 
 /* Would its absence make a message bounce, and does it come from the root alone? */
 static bool
-is_doubtful(const struct shared_engine *shared, const struct dns_question *question)
+is_doubtful(const struct resolver_shared *shared, const struct dns_question *question)
 {
 	const struct dns_answer *answer = &question->answer;
 
@@ -104,7 +104,7 @@ compare(struct dns_question *question, const struct dns_answer *other)
 /* The site's own names are known to its servers alone, which are passed by: what only the root
  * finds absent is not known. */
 static void
-doubt_absence(const struct shared_engine *shared, struct arena *arena,
+doubt_absence(const struct resolver_shared *shared, struct arena *arena,
     struct dns_question *questions, size_t count, struct deadline deadline)
 {
 	struct dns_question *again = arena_array(arena, count, sizeof(again[0]));
@@ -124,8 +124,8 @@ doubt_absence(const struct shared_engine *shared, struct arena *arena,
 }
 
 void
-shared_ask(struct shared_engine *shared, struct arena *arena, struct dns_question *questions,
-    size_t count, struct deadline deadline)
+resolver_shared_ask(struct resolver_shared *shared, struct arena *arena,
+    struct dns_question *questions, size_t count, struct deadline deadline)
 {
 	struct dns_question *missing = arena_array(arena, count, sizeof(missing[0]));
 	struct dns_question **of = arena_array(arena, count, sizeof(of[0]));

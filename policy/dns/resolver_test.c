@@ -85,7 +85,7 @@ probe_engine(struct resolver_engine *engine, const struct resolver_anchors *anch
 
 /* With the lock held, which is given up meanwhile. shared is released. */
 static enum probe_result
-probe(struct resolver *resolver, struct shared_engine *shared, char why[RESOLVER_WHY_MAX])
+probe(struct resolver *resolver, struct resolver_shared *shared, char why[RESOLVER_WHY_MAX])
 {
 	struct resolver_anchors *anchors = xmalloc(sizeof(*anchors));
 	int64_t timeout_ms = resolver->conf->dns.timeout;
@@ -94,15 +94,15 @@ probe(struct resolver *resolver, struct shared_engine *shared, char why[RESOLVER
 	*anchors = resolver->anchors;
 	resolver->probed = shared;
 	if (resolver->stop)
-		shared_stop(shared);
+		resolver_shared_stop(shared);
 	pthread_mutex_unlock(&resolver->lock);
 	result = probe_engine(shared->engine, anchors, timeout_ms, why);
 	free(anchors);
 	pthread_mutex_lock(&resolver->lock);
 	resolver->probed = NULL;
-	shared = shared_release(shared);
+	shared = resolver_shared_release(shared);
 	pthread_mutex_unlock(&resolver->lock);
-	shared_free(shared);
+	resolver_shared_free(shared);
 	pthread_mutex_lock(&resolver->lock);
 	return result;
 }
@@ -111,8 +111,8 @@ probe(struct resolver *resolver, struct shared_engine *shared, char why[RESOLVER
 static enum probe_result
 probe_path(struct resolver *resolver, enum resolver_path path, char why[RESOLVER_WHY_MAX])
 {
-	struct shared_engine *shared = shared_new(resolver->conf, &resolver->servers, path, true,
-	    why, RESOLVER_WHY_MAX);
+	struct resolver_shared *shared = resolver_shared_new(resolver->conf, &resolver->servers,
+	    path, true, why, RESOLVER_WHY_MAX);
 
 	return shared != NULL ? probe(resolver, shared, why) : PROBE_NONE;
 }
@@ -205,14 +205,15 @@ set_health(struct resolver *resolver, enum resolver_health health, const char *w
  * retired is to be freed. false: it cannot be made, and all stays as it is. */
 static bool
 take_path(struct resolver *resolver, const struct findings *findings, enum resolver_path path,
-    struct shared_engine **retired)
+    struct resolver_shared **retired)
 {
-	struct shared_engine *engine;
+	struct resolver_shared *engine;
 	char why[200] = "";
 
 	if (path == resolver->path && !(findings->stale && resolver->engines == findings->engines))
 		return true;
-	engine = shared_new(resolver->conf, &resolver->servers, path, false, why, sizeof(why));
+	engine = resolver_shared_new(resolver->conf, &resolver->servers, path, false, why,
+	    sizeof(why));
 	if (engine == NULL) {
 		log_message(LOG_LEVEL_ERROR, "dns", "the resolver is unchanged: %s", why);
 		return false;
@@ -238,10 +239,10 @@ judge(const struct resolver *resolver, const struct findings *findings)
 }
 
 /* With the lock held. Gives what is to be freed. */
-static struct shared_engine *
+static struct resolver_shared *
 conclude(struct resolver *resolver, struct findings *findings)
 {
-	struct shared_engine *retired = NULL;
+	struct resolver_shared *retired = NULL;
 	enum resolver_health health = judge(resolver, findings);
 	enum resolver_path path = health == RESOLVER_RECURSES ? RESOLVER_AROUND
 							      : RESOLVER_BY_SERVERS;
@@ -263,13 +264,13 @@ conclude(struct resolver *resolver, struct findings *findings)
 static void
 run_test(struct resolver *resolver)
 {
-	struct shared_engine *retired;
+	struct resolver_shared *retired;
 	struct findings findings;
 
 	find(resolver, &findings);
 	retired = conclude(resolver, &findings);
 	pthread_mutex_unlock(&resolver->lock);
-	shared_free(retired);
+	resolver_shared_free(retired);
 	pthread_mutex_lock(&resolver->lock);
 }
 

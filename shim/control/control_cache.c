@@ -117,7 +117,7 @@ control_refresh(const struct gatherer *gatherer, const char *text, int64_t uid,
 	arena = arena_new();
 	failed = gather_refresh(gatherer, arena, domain.name, deadline_in(ANSWER_TIME_MS), &sts);
 	answer->status = failed == 0 ? 200 : 502;
-	answer->text = sts_text_json(&sts);
+	answer->text = plan_text_sts(&sts);
 	arena_free(arena);
 }
 

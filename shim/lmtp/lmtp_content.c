@@ -14,7 +14,7 @@
 #define SLICE	4096	/* octets decoded in one go, on the stack */
 
 void
-lmtp_content_begin(struct lmtp_content *content, struct spool *spool, uint64_t max_size)
+lmtp_content_begin(struct lmtp_content *content, struct body_spool *spool, uint64_t max_size)
 {
 	*content = (struct lmtp_content){ .body = body_new(spool), .max_size = max_size };
 }

@@ -29,7 +29,7 @@ struct lmtp_pace {
 	struct deadline all;	/* for the last one */
 };
 
-void lmtp_content_begin(struct lmtp_content *content, struct spool *spool, uint64_t max_size);
+void lmtp_content_begin(struct lmtp_content *content, struct body_spool *spool, uint64_t max_size);
 void lmtp_content_drop(struct lmtp_content *content);	/* also when never begun, from zero */
 
 /* Up to CRLF "." CRLF. Other than STREAM_OK: the session is lost. */

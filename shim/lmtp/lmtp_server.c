@@ -164,7 +164,7 @@ turn_away_full(void *context, int fd)
 }
 
 struct lmtp_server *
-lmtp_server_new(const struct conf *conf, struct spool *spool,
+lmtp_server_new(const struct conf *conf, struct body_spool *spool,
     void (*deliver)(void *context, struct txn *txn, struct group *group), void *context)
 {
 	struct lmtp_server *server = xcalloc(1, sizeof(*server));

@@ -22,7 +22,7 @@ struct lmtp_server;
 
 /* deliver and its context are called for every group of every transaction; see txn_run().
  * Everything passed must outlive the server. */
-struct lmtp_server *lmtp_server_new(const struct conf *conf, struct spool *spool,
+struct lmtp_server *lmtp_server_new(const struct conf *conf, struct body_spool *spool,
     void (*deliver)(void *context, struct txn *txn, struct group *group), void *context);
 /* Starts accepting on a bound, listening socket. 0 or -1 with errno. */
 int lmtp_server_listen(struct lmtp_server *server, int listener, bool check_allow_from);

@@ -29,7 +29,7 @@ enum lmtp_stage {
 struct lmtp_service {
 	const struct conf *conf;	/* of the start, and of every session without now */
 	struct conf_now *now;	/* a session keeps what is in force when it begins; or NULL */
-	struct spool *spool;
+	struct body_spool *spool;
 	struct session_pool *pool;
 	void (*deliver)(void *context, struct txn *txn, struct group *group);
 	void *context;

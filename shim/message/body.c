@@ -24,7 +24,7 @@
 
 static const char received[] = "received";
 
-struct spool {
+struct body_spool {
 	pthread_mutex_t lock;
 	uint64_t left;	/* octets of memory that bodies may still take */
 	char *directory;
@@ -41,7 +41,7 @@ struct header_scan {
 };
 
 struct body {
-	struct spool *spool;
+	struct body_spool *spool;
 	uint64_t size;
 	char *memory;	/* the whole content, until there is a file */
 	size_t room;	/* octets of memory, taken from the spool */
@@ -54,10 +54,10 @@ struct body {
 	struct tls_required tls_required;
 };
 
-struct spool *
-spool_new(const char *directory, uint64_t memory)
+struct body_spool *
+body_spool_new(const char *directory, uint64_t memory)
 {
-	struct spool *spool = xcalloc(1, sizeof(*spool));
+	struct body_spool *spool = xcalloc(1, sizeof(*spool));
 
 	if (pthread_mutex_init(&spool->lock, NULL) != 0)
 		abort();
@@ -67,7 +67,7 @@ spool_new(const char *directory, uint64_t memory)
 }
 
 void
-spool_free(struct spool *spool)
+body_spool_free(struct body_spool *spool)
 {
 	if (spool == NULL)
 		return;
@@ -77,7 +77,7 @@ spool_free(struct spool *spool)
 }
 
 static bool
-spool_take(struct spool *spool, size_t octets)
+spool_take(struct body_spool *spool, size_t octets)
 {
 	bool enough;
 
@@ -92,7 +92,7 @@ spool_take(struct spool *spool, size_t octets)
 }
 
 static void
-spool_give(struct spool *spool, size_t octets)
+spool_give(struct body_spool *spool, size_t octets)
 {
 	pthread_mutex_lock(&spool->lock);
 	spool->left += octets;
@@ -102,7 +102,7 @@ spool_give(struct spool *spool, size_t octets)
 
 /* A file without a name, mode 0600. -1 with errno. */
 static int
-spool_file(const struct spool *spool)
+spool_file(const struct body_spool *spool)
 {
 	char *path;
 	int fd;
@@ -121,7 +121,7 @@ spool_file(const struct spool *spool)
 }
 
 struct body *
-body_new(struct spool *spool)
+body_new(struct body_spool *spool)
 {
 	struct body *body = xcalloc(1, sizeof(*body));
 

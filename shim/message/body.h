@@ -17,12 +17,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-struct spool;	/* the process's budget of memory and its directory; any thread */
-struct spool *spool_new(const char *directory, uint64_t memory);
-void spool_free(struct spool *spool);
+struct body_spool;	/* the process's budget of memory and its directory; any thread */
+struct body_spool *body_spool_new(const char *directory, uint64_t memory);
+void body_spool_free(struct body_spool *spool);
 
 struct body;
-struct body *body_new(struct spool *spool);
+struct body *body_new(struct body_spool *spool);
 void body_free(struct body *body);	/* NULL is allowed */
 
 /* Raw content of DATA without dot-stuffing or of BDAT, in pieces cut anywhere: a bare LF becomes

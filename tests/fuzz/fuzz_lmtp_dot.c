@@ -32,7 +32,7 @@ require(bool holds)
 }
 
 static void
-take(struct spool *spool, const char *wire, size_t length, size_t piece, struct result *result)
+take(struct body_spool *spool, const char *wire, size_t length, size_t piece, struct result *result)
 {
 	struct lmtp_dot dot = { LMTP_DOT_LINE_START };
 	struct body *body = body_new(spool);
@@ -73,14 +73,14 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
 {
 	struct result whole, cut;
-	struct spool *spool;
+	struct body_spool *spool;
 	const char *wire;
 
 	if (length < 2)
 		return 0;
 	wire = (const char *)input + 1;
 	length--;
-	spool = spool_new("/nonexistent", 8 << 20);
+	spool = body_spool_new("/nonexistent", 8 << 20);
 	if (length <= 100000) {
 		take(spool, wire, length, length, &whole);
 		take(spool, wire, length, (size_t)input[0] % 16 + 1, &cut);
@@ -98,6 +98,6 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
 		buf_free(&whole.content);
 		buf_free(&cut.content);
 	}
-	spool_free(spool);
+	body_spool_free(spool);
 	return 0;
 }

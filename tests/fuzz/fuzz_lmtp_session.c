@@ -91,7 +91,7 @@ start(void)
 	conf.lmtp.max_message_size = MESSAGE_MAX;
 	conf.lmtp.transaction_time = 20000;
 	conf.lmtp.reply_length = REPLY_LINE_MAX;
-	server = lmtp_server_new(&conf, spool_new("/nonexistent", 8 << 20), deliver, NULL);
+	server = lmtp_server_new(&conf, body_spool_new("/nonexistent", 8 << 20), deliver, NULL);
 	address.sun_family = AF_UNIX;	/* and no name: the kernel finds one outside the files */
 	require(bind(listener, (struct sockaddr *)&address, sizeof(sa_family_t)) == 0);
 	require(getsockname(listener, (struct sockaddr *)&address, &address_length) == 0);

@@ -31,7 +31,7 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
 	const char *text = (const char *)input;
 	struct domain domain, again;
 
-	switch (map_next_hop(text, length, &domain)) {
+	switch (plan_map_next_hop(text, length, &domain)) {
 	case MAP_KEY_BAD:
 		break;
 	case MAP_KEY_WITHOUT_POLICY:
@@ -41,7 +41,7 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
 		break;
 	case MAP_KEY_DOMAIN:
 		if (!domain_is_host(domain.name) ||
-		    map_next_hop(domain.name, strlen(domain.name), &again) != MAP_KEY_DOMAIN ||
+		    plan_map_next_hop(domain.name, strlen(domain.name), &again) != MAP_KEY_DOMAIN ||
 		    strcmp(domain.name, again.name) != 0)
 			abort();
 		break;

@@ -38,7 +38,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	dump = fmemopen(octets.out, size, "r");
 	if (dump == NULL)
 		return 0;
-	(void)store_dump_read(dump, look, &sum);
+	(void)store_record_read_dump(dump, look, &sum);
 	(void)fclose(dump);
 	return 0;
 }

@@ -122,7 +122,7 @@ parse(struct world *world, const char *path, struct address *address)
 }
 
 static struct body *
-make_body(const struct world *world, struct spool *spool)
+make_body(const struct world *world, struct body_spool *spool)
 {
 	struct body *body = body_new(spool);
 	size_t length = world->content_length;
@@ -199,7 +199,7 @@ world_deliver(struct world *world, const char *const *const *scripts, const char
 	struct peer_tls peer_tls = {
 		.cert = good, .sigalgs = world->sigalgs, .max_version = world->max_version
 	};
-	struct spool *spool = spool_new("/tmp", 64 << 20);
+	struct body_spool *spool = body_spool_new("/tmp", 64 << 20);
 	struct address sender;
 	struct body *body;
 	size_t i, count = 0;
@@ -226,7 +226,7 @@ world_deliver(struct world *world, const char *const *const *scripts, const char
 	world->heard = peer_heard(world->peer);
 	world->connections = peer_connections(world->peer);
 	body_free(body);
-	spool_free(spool);
+	body_spool_free(spool);
 }
 
 void

@@ -22,7 +22,7 @@
 char bench_directory[64];
 struct endpoint bench_endpoint;
 struct conf bench_conf;
-struct spool *bench_spool;
+struct body_spool *bench_spool;
 struct lmtp_server *bench_server;
 struct bench_seen bench_seen = { .lock = PTHREAD_MUTEX_INITIALIZER };
 static char path[100];
@@ -96,7 +96,7 @@ listen_on(const char *text, bool check_allow_from, struct endpoint *bound)
 void
 bench_start(uint64_t spool_memory, const char *spool_directory)
 {
-	bench_spool = spool_new(spool_directory, spool_memory);
+	bench_spool = body_spool_new(spool_directory, spool_memory);
 	bench_server = lmtp_server_new(&bench_conf, bench_spool, bench_deliver, NULL);
 	listen_on(path, false, &bench_endpoint);
 }
@@ -130,7 +130,7 @@ bench_stop(void)
 {
 	(void)lmtp_server_drain(bench_server, deadline_in(CLIENT_MS));
 	lmtp_server_free(bench_server);
-	spool_free(bench_spool);
+	body_spool_free(bench_spool);
 	unlink(endpoint_path(&bench_endpoint));
 }
 

@@ -35,7 +35,7 @@ struct bench_seen {
 extern char bench_directory[64];
 extern struct endpoint bench_endpoint;
 extern struct conf bench_conf;
-extern struct spool *bench_spool;
+extern struct body_spool *bench_spool;
 extern struct lmtp_server *bench_server;
 extern struct bench_seen bench_seen;
 

@@ -24,7 +24,7 @@
 char program_directory[64], program_server_path[100];
 static struct endpoint endpoint;
 static struct conf conf;
-static struct spool *spool;
+static struct body_spool *spool;
 struct lmtp_server *program_server;
 struct program_seen program_seen = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -96,7 +96,7 @@ program_setup(void **state)
 	conf.lmtp.transaction_time = 20000;
 	program_seen.groups = 0;
 	program_seen.abandoned = program_seen.gate_open = false;
-	spool = spool_new(program_directory, 64 << 20);
+	spool = body_spool_new(program_directory, 64 << 20);
 	program_server = lmtp_server_new(&conf, spool, deliver, NULL);
 	if (endpoint_parse(program_server_path, &endpoint, &why) != 0)
 		return -1;
@@ -110,7 +110,7 @@ program_teardown(void **state)
 	(void)state;
 	(void)lmtp_server_drain(program_server, deadline_in(PATIENCE_MS));
 	lmtp_server_free(program_server);
-	spool_free(spool);
+	body_spool_free(spool);
 	buf_free(&program_seen.content);
 	unlink(program_server_path);
 	return rmdir(program_directory);

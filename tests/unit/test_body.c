@@ -57,7 +57,7 @@ read_all(const struct body *body, size_t room)
 }
 
 static struct body *
-body_of(struct spool *spool, const char *raw, size_t length, size_t piece)
+body_of(struct body_spool *spool, const char *raw, size_t length, size_t piece)
 {
 	struct body *body = body_new(spool);
 	size_t at, part;
@@ -93,7 +93,7 @@ test_line_ends(void **state)
 		{ "a\r\n\r", "a\r\n" },
 		{ "a\r.\rb", "a.b\r\n" },
 	};
-	struct spool *spool = spool_new(directory, 1 << 20);
+	struct body_spool *spool = body_spool_new(directory, 1 << 20);
 	size_t i, piece;
 
 	(void)state;
@@ -108,7 +108,7 @@ test_line_ends(void **state)
 			body_free(body);
 		}
 	}
-	spool_free(spool);
+	body_spool_free(spool);
 }
 
 static void
@@ -134,7 +134,7 @@ test_header(void **state)
 		{ "", 0, false, false }, { "\xc3", 0, true, true },
 		{ "a\r\n\r\r\n\xc3", 0, false, true },	/* an empty line once it is repaired */
 	};
-	struct spool *spool = spool_new(directory, 1 << 20);
+	struct body_spool *spool = body_spool_new(directory, 1 << 20);
 	size_t i, piece;
 
 	(void)state;
@@ -149,7 +149,7 @@ test_header(void **state)
 			body_free(body);
 		}
 	}
-	spool_free(spool);
+	body_spool_free(spool);
 }
 
 /* How many of our descriptors are open files below the spool directory? -1: one has a name. */
@@ -179,7 +179,7 @@ spool_files(void)
 }
 
 static struct body *
-body_with_pattern(struct spool *spool, size_t lines)
+body_with_pattern(struct body_spool *spool, size_t lines)
 {
 	struct body *body = body_new(spool);
 	char line[32];
@@ -211,7 +211,7 @@ static void
 test_memory_then_file(void **state)
 {
 	static const size_t limit = LIMIT_BODY_IN_MEMORY / 16;
-	struct spool *spool = spool_new(directory, 256 << 20);
+	struct body_spool *spool = body_spool_new(directory, 256 << 20);
 	struct body *body;
 
 	(void)state;
@@ -224,14 +224,14 @@ test_memory_then_file(void **state)
 	assert_pattern(body, limit + 1);
 	body_free(body);
 	assert_int_equal(spool_files(), 0);
-	spool_free(spool);
+	body_spool_free(spool);
 }
 
 /* spool-memory is the process's: what one message holds another must do without. */
 static void
 test_memory_is_shared(void **state)
 {
-	struct spool *spool = spool_new(directory, 600 * 1024);
+	struct body_spool *spool = body_spool_new(directory, 600 * 1024);
 	struct body *first, *second, *third;
 
 	(void)state;
@@ -251,13 +251,13 @@ test_memory_is_shared(void **state)
 	first = body_with_pattern(spool, 500 * 1024 / 16);
 	assert_int_equal(spool_files(), 0);
 	body_free(first);
-	spool_free(spool);
+	body_spool_free(spool);
 }
 
 static void
 test_no_memory_at_all(void **state)
 {
-	struct spool *spool = spool_new(directory, 0);
+	struct body_spool *spool = body_spool_new(directory, 0);
 	struct body *body = body_with_pattern(spool, 10);
 
 	(void)state;
@@ -269,13 +269,13 @@ test_no_memory_at_all(void **state)
 	assert_int_equal(body_size(body), 0);
 	assert_int_equal(spool_files(), 0);
 	body_free(body);
-	spool_free(spool);
+	body_spool_free(spool);
 }
 
 static void
 test_no_room(void **state)
 {
-	struct spool *spool = spool_new("/nonexistent/directory", 8192);
+	struct body_spool *spool = body_spool_new("/nonexistent/directory", 8192);
 	struct body *body = body_new(spool);
 	char block[4096];
 	int i;
@@ -294,7 +294,7 @@ test_no_room(void **state)
 	assert_int_equal(body_add(body, block, 4096), 0);
 	assert_int_equal(body_end(body), 0);
 	body_free(body);
-	spool_free(spool);
+	body_spool_free(spool);
 }
 
 /* A disk that fills up in the middle, played by the limit on a file's size. */
@@ -302,7 +302,7 @@ static void
 test_disk_full(void **state)
 {
 	struct rlimit old, small = { 1 << 20, 1 << 20 };
-	struct spool *spool = spool_new(directory, 0);
+	struct body_spool *spool = body_spool_new(directory, 0);
 	struct body *body = body_new(spool);
 	char block[4096];
 	int i, result = 0;
@@ -319,13 +319,13 @@ test_disk_full(void **state)
 	assert_int_equal(i, 257);
 	assert_int_equal(body_add(body, block, 1), -1);
 	body_free(body);
-	spool_free(spool);
+	body_spool_free(spool);
 }
 
 static void
 test_read_bounds(void **state)
 {
-	struct spool *spool = spool_new(directory, 1 << 20);
+	struct body_spool *spool = body_spool_new(directory, 1 << 20);
 	struct body *body = body_of(spool, "abc\n", 4, 4);
 	char octets[10] = "";
 
@@ -339,8 +339,8 @@ test_read_bounds(void **state)
 	assert_int_equal(body_read(body, UINT64_MAX, octets, sizeof(octets)), 0);
 	body_free(body);
 	body_free(NULL);
-	spool_free(spool);
-	spool_free(NULL);
+	body_spool_free(spool);
+	body_spool_free(NULL);
 }
 
 #define READERS	4
@@ -368,7 +368,7 @@ reader(void *context)
 static void
 test_many_readers(void **state)
 {
-	struct spool *spool = spool_new(directory, 1 << 20);
+	struct body_spool *spool = body_spool_new(directory, 1 << 20);
 	struct body *body = body_with_pattern(spool, READER_LINES);
 	pthread_t threads[READERS];
 	void *wrong;
@@ -382,7 +382,7 @@ test_many_readers(void **state)
 		assert_null(wrong);
 	}
 	body_free(body);
-	spool_free(spool);
+	body_spool_free(spool);
 }
 
 int

@@ -284,9 +284,9 @@ static const struct map_case cases_without_dane[] = {
 /* What is said about the facts, in the arena. */
 static void
 weigh(struct arena *arena, const struct test_facts *facts, bool dane_none,
-    struct map_policy *policy)
+    struct plan_map_policy *policy)
 {
-	struct map_rules rules = { .tls = facts->tls,
+	struct plan_map_rules rules = { .tls = facts->tls,
 		.sts_enforce = facts->enforce,
 		.dane_enforce = facts->dane,
 		.dane_by_mta = !dane_none };
@@ -310,7 +310,7 @@ static void
 expect_answers(const struct map_case *one, bool dane_none)
 {
 	struct arena *arena = arena_new();
-	struct map_policy policy;
+	struct plan_map_policy policy;
 	struct buf answer = { 0 };
 
 	weigh(arena, &one->facts, dane_none, &policy);
@@ -341,7 +341,7 @@ expect_report(const struct test_facts *facts, const char *expected)
 {
 	struct arena *arena = arena_new();
 	struct buf answer = { 0 };
-	struct map_policy policy;
+	struct plan_map_policy policy;
 
 	weigh(arena, facts, false, &policy);
 	plan_map_answer(MAP_POSTFIX_TLSRPT, &policy, &answer);
@@ -389,7 +389,7 @@ test_report_escapes(void **state)
 		.body = body,
 		.body_length = sizeof(body) - 1 };
 	const char *names[] = { MX1 };
-	struct map_policy policy = { .need = MAP_NEED_NAMES,
+	struct plan_map_policy policy = { .need = MAP_NEED_NAMES,
 		.names = names,
 		.name_count = 1,
 		.policy = &sts,
@@ -410,7 +410,7 @@ test_report_escapes(void **state)
 static void
 test_too_long(void **state)
 {
-	struct map_policy policy = { .need = MAP_NEED_NAMES,
+	struct plan_map_policy policy = { .need = MAP_NEED_NAMES,
 		.domain = "example.com",
 		.name_count = LIMIT_NETSTRING_OUT / 10 };
 	struct buf answer = { 0 };
@@ -434,7 +434,7 @@ expect_line(const char *name, const struct test_facts *facts, bool dane_none, co
 {
 	struct arena *arena = arena_new();
 	struct buf answer = { 0 };
-	struct map_policy policy;
+	struct plan_map_policy policy;
 
 	weigh(arena, facts, dane_none, &policy);
 	plan_map_line(&policy, host, &answer);
@@ -533,11 +533,11 @@ static void
 test_line_about_alias(void **state)
 {
 	struct test_facts test = { .sts = STS_NONE, .hosts = TWO, .tlsa = { USABLE, ABSENT } };
-	struct map_rules rules = { .dane_by_mta = true };
+	struct plan_map_rules rules = { .dane_by_mta = true };
 	struct arena *arena = arena_new();
 	struct facts *facts = test_facts_make(arena, &test);
 	struct buf answer = { 0 };
-	struct map_policy policy;
+	struct plan_map_policy policy;
 
 	(void)state;
 	facts->hosts[0].canonical = ELSEWHERE;
@@ -562,7 +562,7 @@ expect_hop(const char *text, size_t length, const char *expected)
 	struct domain domain = { "" };
 	const char *got = NULL;
 
-	switch (map_next_hop(text, length, &domain)) {
+	switch (plan_map_next_hop(text, length, &domain)) {
 	case MAP_KEY_DOMAIN:
 		got = domain.name;
 		break;
@@ -670,16 +670,16 @@ test_long_next_hop(void **state)
 static void
 test_names(void **state)
 {
-	enum map map;
+	enum plan_map map;
 
 	(void)state;
-	assert_int_equal(map_find("postfix-tlsrpt", 14, &map), 0);
+	assert_int_equal(plan_map_find("postfix-tlsrpt", 14, &map), 0);
 	assert_int_equal(map, MAP_POSTFIX_TLSRPT);
-	assert_string_equal(map_name(map), "postfix-tlsrpt");
-	assert_int_equal(map_find("postfix-tlsrpt", 7, &map), 0);
+	assert_string_equal(plan_map_name(map), "postfix-tlsrpt");
+	assert_int_equal(plan_map_find("postfix-tlsrpt", 7, &map), 0);
 	assert_int_equal(map, MAP_POSTFIX);
-	assert_int_equal(map_find("postfi", 6, &map), -1);
-	assert_int_equal(map_find("", 0, &map), -1);
+	assert_int_equal(plan_map_find("postfi", 6, &map), -1);
+	assert_int_equal(plan_map_find("", 0, &map), -1);
 }
 
 int

@@ -116,7 +116,7 @@ test_json(void **state)
 static void
 assert_sts(const struct sts_facts *sts, const char *wanted)
 {
-	char *json = sts_text_json(sts);
+	char *json = plan_text_sts(sts);
 
 	assert_string_equal(json, wanted);
 	free(json);
@@ -171,7 +171,7 @@ test_only_ascii(void **state)
 	char *mx[] = { utf8, broken };
 	struct sts_policy policy = { .mode = STS_MODE_TESTING, .mx = mx, .mx_count = 2 };
 	struct sts_facts sts = { .state = STS_VALID, .policy = &policy };
-	char *json = sts_text_json(&sts);
+	char *json = plan_text_sts(&sts);
 
 	(void)state;
 	assert_non_null(strstr(json, "\"mx\":[\"m??x.example\",\"??\\\"\\\\\"]"));

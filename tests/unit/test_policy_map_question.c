@@ -20,7 +20,7 @@ struct question_case {
 	const char *text;
 	size_t length;
 	bool known;
-	enum map_key key;
+	enum plan_map_key key;
 	const char *domain, *host;	/* NULL: there is none */
 };
 

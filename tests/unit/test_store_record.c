@@ -181,7 +181,7 @@ test_dump(void **state)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		dump = dump_of(cases[i].dump);
 		buf_clear(&entries);
-		assert_int_equal(store_dump_read(dump, join, &entries), cases[i].left_over);
+		assert_int_equal(store_record_read_dump(dump, join, &entries), cases[i].left_over);
 		assert_string_equal(buf_text(&entries), cases[i].entries);
 		(void)fclose(dump);
 	}
@@ -203,7 +203,7 @@ test_dump_stops(void **state)
 	int calls = 0;
 
 	(void)state;
-	(void)store_dump_read(dump, stop, &calls);
+	(void)store_record_read_dump(dump, stop, &calls);
 	assert_int_equal(calls, 1);
 	(void)fclose(dump);
 }

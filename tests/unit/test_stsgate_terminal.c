@@ -38,7 +38,7 @@ test_controls_are_not_printed(void **state)
 		FILE *out = open_memstream(&printed, &length);
 
 		assert_non_null(out);
-		terminal_print(out, rows[i].text);
+		stsgate_terminal_print(out, rows[i].text);
 		assert_int_equal(fclose(out), 0);
 		assert_string_equal(printed, rows[i].printed);
 		free(printed);
@@ -68,7 +68,7 @@ test_a_line_fits(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct buf fitted = { 0 };
 
-		terminal_fit(rows[i].words, rows[i].columns, &fitted);
+		stsgate_terminal_fit(rows[i].words, rows[i].columns, &fitted);
 		assert_string_equal(buf_text(&fitted), rows[i].fitted);
 		assert_true(fitted.length == 0 || fitted.length < rows[i].columns);
 		buf_free(&fitted);
@@ -79,27 +79,27 @@ static void
 test_which_terminals_erase(void **state)
 {
 	(void)state;
-	assert_true(terminal_erases("xterm-256color"));
-	assert_true(terminal_erases("vt100"));
-	assert_false(terminal_erases("dumb"));
-	assert_false(terminal_erases(""));
-	assert_false(terminal_erases(NULL));
+	assert_true(stsgate_terminal_erases("xterm-256color"));
+	assert_true(stsgate_terminal_erases("vt100"));
+	assert_false(stsgate_terminal_erases("dumb"));
+	assert_false(stsgate_terminal_erases(""));
+	assert_false(stsgate_terminal_erases(NULL));
 }
 
 static void
 test_nothing_passes_on_what_is_no_terminal(void **state)
 {
-	struct terminal_line line;
+	struct stsgate_terminal_line line;
 	char *printed = NULL;
 	size_t length;
 	FILE *out = open_memstream(&printed, &length);
 
 	(void)state;
 	assert_non_null(out);
-	terminal_line_open(&line, out);
+	stsgate_terminal_line_open(&line, out);
 	assert_false(line.on);
-	terminal_line_show(&line, "fetching");
-	terminal_line_clear(&line);
+	stsgate_terminal_line_show(&line, "fetching");
+	stsgate_terminal_line_clear(&line);
 	assert_int_equal(fclose(out), 0);
 	assert_string_equal(printed, "");
 	free(printed);
@@ -125,7 +125,7 @@ test_what_is_waited_for(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct buf words = { 0 };
 
-		doing_words(rows[i].what, rows[i].host, rows[i].address, &words);
+		stsgate_doing_words(rows[i].what, rows[i].host, rows[i].address, &words);
 		assert_string_equal(buf_text(&words), rows[i].words);
 		buf_free(&words);
 	}

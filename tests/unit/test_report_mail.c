@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "report/mail.h"
+#include "report/report_mail.h"
 
 #define ID	"20260101.0123456789abcdef0123.example.com@sender.example"
 #define FILE_NAME	"sender.example!example.com!1767225600!1767311999.json.gz"

@@ -14,7 +14,7 @@
 #include <openssl/evp.h>
 
 #include "base/digest.h"
-#include "report/mail.h"
+#include "report/report_mail.h"
 
 #define NAME_MAX_MAIL	200	/* a display name longer than that is left out */
 #define BASE64_LINE	57	/* octets that become 76 */

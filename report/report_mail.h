@@ -7,8 +7,8 @@
  * A report as a mail message (RFC 8460 5.3): 7-bit, lines of 78 octets where names allow, CRLF.
  * Pure; any thread.
  */
-#ifndef REPORT_MAIL_H
-#define REPORT_MAIL_H
+#ifndef REPORT_REPORT_MAIL_H
+#define REPORT_REPORT_MAIL_H
 
 #include <stddef.h>
 #include <stdint.h>
