@@ -17,6 +17,7 @@
 #include "base/deadline.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/utc.h"
 
 #define SINCE_ROOM	40
 
@@ -93,15 +94,11 @@ static struct standing *
 add(enum alarm_kind kind, const char *domain)
 {
 	struct standing *standing = xcalloc(1, sizeof(*standing));
-	time_t now = (time_t)clock_wall_s();
-	struct tm utc;
 
 	make_room(kind);
 	standing->kind = kind;
 	standing->domain = xstrdup(domain);
-	if (gmtime_r(&now, &utc) != NULL)
-		(void)strftime(standing->since, sizeof(standing->since), "%Y-%m-%dT%H:%M:%SZ",
-		    &utc);
+	utc_text(clock_wall_s(), standing->since);
 	TAILQ_INSERT_TAIL(&list, standing, age);
 	count++;
 	return standing;

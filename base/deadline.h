@@ -14,12 +14,11 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "base/clock.h"
+
 struct deadline {
 	int64_t at_ms;	/* CLOCK_MONOTONIC, milliseconds */
 };
-
-int64_t clock_monotonic_ms(void);
-int64_t clock_wall_s(void);	/* seconds since 1970, UTC */
 
 struct deadline deadline_in(int64_t ms);	/* ms from now */
 struct deadline deadline_earlier(struct deadline a, struct deadline b);

@@ -39,9 +39,4 @@ void session_pool_busy(struct session_pool *pool, bool busy);
 bool session_pool_drain(struct session_pool *pool, struct deadline deadline);
 void session_pool_free(struct session_pool *pool);	/* after a complete drain */
 
-/* A helper for the groups of one transaction. NULL: no thread could be created. */
-struct worker;
-struct worker *worker_start(size_t stack_octets, void (*run)(void *context), void *context);
-void worker_join(struct worker *worker);	/* NULL is allowed */
-
 #endif

@@ -28,147 +28,25 @@ struct x509_trust {
 	X509_STORE *store;
 };
 
-#define ROW(code)	[code] = #code
-
-static const char *const error_names[] = {
-	ROW(X509_V_OK),
-	ROW(X509_V_ERR_UNSPECIFIED),
-	ROW(X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT),
-	ROW(X509_V_ERR_UNABLE_TO_GET_CRL),
-	ROW(X509_V_ERR_UNABLE_TO_DECRYPT_CERT_SIGNATURE),
-	ROW(X509_V_ERR_UNABLE_TO_DECRYPT_CRL_SIGNATURE),
-	ROW(X509_V_ERR_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY),
-	ROW(X509_V_ERR_CERT_SIGNATURE_FAILURE),
-	ROW(X509_V_ERR_CRL_SIGNATURE_FAILURE),
-	ROW(X509_V_ERR_CERT_NOT_YET_VALID),
-	ROW(X509_V_ERR_CERT_HAS_EXPIRED),
-	ROW(X509_V_ERR_CRL_NOT_YET_VALID),
-	ROW(X509_V_ERR_CRL_HAS_EXPIRED),
-	ROW(X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD),
-	ROW(X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD),
-	ROW(X509_V_ERR_ERROR_IN_CRL_LAST_UPDATE_FIELD),
-	ROW(X509_V_ERR_ERROR_IN_CRL_NEXT_UPDATE_FIELD),
-	ROW(X509_V_ERR_OUT_OF_MEM),
-	ROW(X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT),
-	ROW(X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN),
-	ROW(X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY),
-	ROW(X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE),
-	ROW(X509_V_ERR_CERT_CHAIN_TOO_LONG),
-	ROW(X509_V_ERR_CERT_REVOKED),
-	ROW(X509_V_ERR_NO_ISSUER_PUBLIC_KEY),
-	ROW(X509_V_ERR_PATH_LENGTH_EXCEEDED),
-	ROW(X509_V_ERR_INVALID_PURPOSE),
-	ROW(X509_V_ERR_CERT_UNTRUSTED),
-	ROW(X509_V_ERR_CERT_REJECTED),
-	ROW(X509_V_ERR_SUBJECT_ISSUER_MISMATCH),
-	ROW(X509_V_ERR_AKID_SKID_MISMATCH),
-	ROW(X509_V_ERR_AKID_ISSUER_SERIAL_MISMATCH),
-	ROW(X509_V_ERR_KEYUSAGE_NO_CERTSIGN),
-	ROW(X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER),
-	ROW(X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION),
-	ROW(X509_V_ERR_KEYUSAGE_NO_CRL_SIGN),
-	ROW(X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION),
-	ROW(X509_V_ERR_INVALID_NON_CA),
-	ROW(X509_V_ERR_PROXY_PATH_LENGTH_EXCEEDED),
-	ROW(X509_V_ERR_KEYUSAGE_NO_DIGITAL_SIGNATURE),
-	ROW(X509_V_ERR_PROXY_CERTIFICATES_NOT_ALLOWED),
-	ROW(X509_V_ERR_INVALID_EXTENSION),
-	ROW(X509_V_ERR_INVALID_POLICY_EXTENSION),
-	ROW(X509_V_ERR_NO_EXPLICIT_POLICY),
-	ROW(X509_V_ERR_DIFFERENT_CRL_SCOPE),
-	ROW(X509_V_ERR_UNSUPPORTED_EXTENSION_FEATURE),
-	ROW(X509_V_ERR_UNNESTED_RESOURCE),
-	ROW(X509_V_ERR_PERMITTED_VIOLATION),
-	ROW(X509_V_ERR_EXCLUDED_VIOLATION),
-	ROW(X509_V_ERR_SUBTREE_MINMAX),
-	ROW(X509_V_ERR_APPLICATION_VERIFICATION),
-	ROW(X509_V_ERR_UNSUPPORTED_CONSTRAINT_TYPE),
-	ROW(X509_V_ERR_UNSUPPORTED_CONSTRAINT_SYNTAX),
-	ROW(X509_V_ERR_UNSUPPORTED_NAME_SYNTAX),
-	ROW(X509_V_ERR_CRL_PATH_VALIDATION_ERROR),
-	ROW(X509_V_ERR_PATH_LOOP),
-	ROW(X509_V_ERR_SUITE_B_INVALID_VERSION),
-	ROW(X509_V_ERR_SUITE_B_INVALID_ALGORITHM),
-	ROW(X509_V_ERR_SUITE_B_INVALID_CURVE),
-	ROW(X509_V_ERR_SUITE_B_INVALID_SIGNATURE_ALGORITHM),
-	ROW(X509_V_ERR_SUITE_B_LOS_NOT_ALLOWED),
-	ROW(X509_V_ERR_SUITE_B_CANNOT_SIGN_P_384_WITH_P_256),
-	ROW(X509_V_ERR_HOSTNAME_MISMATCH),
-	ROW(X509_V_ERR_EMAIL_MISMATCH),
-	ROW(X509_V_ERR_IP_ADDRESS_MISMATCH),
-	ROW(X509_V_ERR_DANE_NO_MATCH),
-	ROW(X509_V_ERR_EE_KEY_TOO_SMALL),
-	ROW(X509_V_ERR_CA_KEY_TOO_SMALL),
-	ROW(X509_V_ERR_CA_MD_TOO_WEAK),
-	ROW(X509_V_ERR_INVALID_CALL),
-	ROW(X509_V_ERR_STORE_LOOKUP),
-	ROW(X509_V_ERR_NO_VALID_SCTS),
-	ROW(X509_V_ERR_PROXY_SUBJECT_NAME_VIOLATION),
-	ROW(X509_V_ERR_OCSP_VERIFY_NEEDED),
-	ROW(X509_V_ERR_OCSP_VERIFY_FAILED),
-	ROW(X509_V_ERR_OCSP_CERT_UNKNOWN),
-	ROW(X509_V_ERR_UNSUPPORTED_SIGNATURE_ALGORITHM),
-	ROW(X509_V_ERR_SIGNATURE_ALGORITHM_MISMATCH),
-	ROW(X509_V_ERR_SIGNATURE_ALGORITHM_INCONSISTENCY),
-	ROW(X509_V_ERR_INVALID_CA),
-	ROW(X509_V_ERR_PATHLEN_INVALID_FOR_NON_CA),
-	ROW(X509_V_ERR_PATHLEN_WITHOUT_KU_KEY_CERT_SIGN),
-	ROW(X509_V_ERR_KU_KEY_CERT_SIGN_INVALID_FOR_NON_CA),
-	ROW(X509_V_ERR_ISSUER_NAME_EMPTY),
-	ROW(X509_V_ERR_SUBJECT_NAME_EMPTY),
-	ROW(X509_V_ERR_MISSING_AUTHORITY_KEY_IDENTIFIER),
-	ROW(X509_V_ERR_MISSING_SUBJECT_KEY_IDENTIFIER),
-	ROW(X509_V_ERR_EMPTY_SUBJECT_ALT_NAME),
-	ROW(X509_V_ERR_EMPTY_SUBJECT_SAN_NOT_CRITICAL),
-	ROW(X509_V_ERR_CA_BCONS_NOT_CRITICAL),
-	ROW(X509_V_ERR_AUTHORITY_KEY_IDENTIFIER_CRITICAL),
-	ROW(X509_V_ERR_SUBJECT_KEY_IDENTIFIER_CRITICAL),
-	ROW(X509_V_ERR_CA_CERT_MISSING_KEY_USAGE),
-	ROW(X509_V_ERR_EXTENSIONS_REQUIRE_VERSION_3),
-	ROW(X509_V_ERR_EC_KEY_EXPLICIT_PARAMS),
-#ifdef X509_V_ERR_RPK_UNTRUSTED	/* OpenSSL 3.2 */
-	ROW(X509_V_ERR_RPK_UNTRUSTED),
-#endif
-};
-
-#undef ROW
-
-const char *
-x509_error_name(int x509_error)
-{
-	size_t count = sizeof(error_names) / sizeof(error_names[0]);
-
-	if (x509_error < 0 || (size_t)x509_error >= count || error_names[x509_error] == NULL)
-		return error_names[X509_V_ERR_UNSPECIFIED];
-	return error_names[x509_error];
-}
-
-const char *
-x509_error_text(int x509_error)
-{
-	return X509_verify_cert_error_string(x509_error);
-}
-
 int
-x509_add_name(void *verify_param, const char *host, size_t length)
+x509_add_name(X509_VERIFY_PARAM *param, const char *host, size_t length)
 {
 	const char *below = memchr(host, '.', length);
 	char wild[DOMAIN_MAX + 1];
 
-	if (X509_VERIFY_PARAM_add1_host(verify_param, host, length) != 1)
+	if (X509_VERIFY_PARAM_add1_host(param, host, length) != 1)
 		return -1;
 	if (below == NULL || length > DOMAIN_MAX)
 		return 0;
 	/* OpenSSL lets "*" stand for letters, digits and hyphens alone, and for nothing where what
 	 * is below holds an underscore or is a single label. "*" always matches itself. */
 	(void)snprintf(wild, sizeof(wild), "*%.*s", (int)(length - (size_t)(below - host)), below);
-	return X509_VERIFY_PARAM_add1_host(verify_param, wild, 0) == 1 ? 0 : -1;
+	return X509_VERIFY_PARAM_add1_host(param, wild, 0) == 1 ? 0 : -1;
 }
 
 int
-x509_restrict_names(void *verify_param, const char *host)
+x509_restrict_names(X509_VERIFY_PARAM *param, const char *host)
 {
-	X509_VERIFY_PARAM *param = verify_param;
 	size_t length = strlen(host);
 	struct ip literal;
 
@@ -215,7 +93,7 @@ name_matches(const char *san, size_t san_length, const char *name, size_t length
 }
 
 bool
-x509_has_name(const void *certificate, const char *name)
+x509_has_name(const X509 *certificate, const char *name)
 {
 	GENERAL_NAMES *sans = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
 	size_t length = strlen(name);
@@ -235,9 +113,8 @@ x509_has_name(const void *certificate, const char *name)
 }
 
 int
-x509_require_host(void *ssl_ctx, const char *host)
+x509_require_host(SSL_CTX *ctx, const char *host)
 {
-	SSL_CTX *ctx = ssl_ctx;
 
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_verify_depth(ctx, LIMIT_TLS_CHAIN);
@@ -279,7 +156,7 @@ x509_trust_free(struct x509_trust *trust)
 }
 
 int
-x509_trust_use(struct x509_trust *trust, void *ssl_ctx)
+x509_trust_use(struct x509_trust *trust, SSL_CTX *ssl_ctx)
 {
 	X509_STORE *store = x509_trust_take(trust);
 
@@ -288,7 +165,7 @@ x509_trust_use(struct x509_trust *trust, void *ssl_ctx)
 	return SSL_CTX_get_cert_store(ssl_ctx) == store ? 0 : -1;
 }
 
-void *
+X509_STORE *
 x509_trust_take(struct x509_trust *trust)
 {
 	X509_STORE *store;
@@ -302,7 +179,7 @@ x509_trust_take(struct x509_trust *trust)
 }
 
 void
-x509_trust_give(void *store)
+x509_trust_give(X509_STORE *store)
 {
 	X509_STORE_free(store);
 }
@@ -338,7 +215,7 @@ verify_chain(X509_STORE_CTX *store_ctx, SSL *ssl)
 }
 
 int
-x509_verify_resumed(void *ssl)
+x509_verify_resumed(SSL *ssl)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
 	X509 *leaf = SSL_get0_peer_certificate(ssl);
@@ -389,7 +266,7 @@ is_secure_and_cheap(const SSL *ssl, const SSL_CTX *ctx, int what, int bits, int 
 }
 
 void
-x509_bound_effort(void *ssl_ctx)
+x509_bound_effort(SSL_CTX *ssl_ctx)
 {
 	(void)pthread_once(&standard_known, learn_standard);
 	SSL_CTX_set_security_callback(ssl_ctx, is_secure_and_cheap);
@@ -412,7 +289,7 @@ on_tls_event(const SSL *ssl, int where, int value)
 }
 
 void
-x509_watch(void *ssl_ctx, struct x509_seen *seen)
+x509_watch(SSL_CTX *ssl_ctx, struct x509_seen *seen)
 {
 	(void)SSL_CTX_up_ref(ssl_ctx);
 	SSL_CTX_set_app_data(ssl_ctx, seen);
@@ -420,7 +297,7 @@ x509_watch(void *ssl_ctx, struct x509_seen *seen)
 }
 
 void
-x509_unwatch(void *ssl_ctx)
+x509_unwatch(SSL_CTX *ssl_ctx)
 {
 	if (ssl_ctx == NULL)
 		return;

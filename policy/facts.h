@@ -15,7 +15,8 @@
 #include <stdint.h>
 
 #include "base/ip.h"
-#include "policy/dns/resolver.h"
+#include "policy/dns/dns.h"
+#include "policy/dns/resolver_health.h"
 #include "policy/finding.h"
 #include "policy/sts.h"
 #include "policy/tlsa.h"
@@ -102,7 +103,7 @@ struct facts {
 	struct sts_facts sts;
 	enum resolver_health resolver;
 	char resolver_fault[RESOLVER_FAULT_MAX];	/* of this site's own; "": none is known */
-	char not_asked[RESOLVER_WHY_MAX];	/* why a question could not be asked, or "" */
+	char not_asked[DNS_WHY_MAX];	/* why a question could not be asked, or "" */
 	uint32_t ttl;	/* seconds for which the DNS would say the same: the least of all answers */
 };
 

@@ -16,7 +16,7 @@
 
 #include "base/arena.h"
 #include "base/reply.h"
-#include "base/conf/conf.h"
+#include "base/conf/conf_rules.h"
 #include "policy/facts.h"
 #include "policy/finding.h"
 #include "policy/proof.h"

@@ -11,7 +11,7 @@
 #include <openssl/x509_vfy.h>
 
 #include "base/domain.h"
-#include "base/x509.h"
+#include "base/x509_error.h"
 #include "policy/plan.h"
 #include "policy/plan_inside.h"
 

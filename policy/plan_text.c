@@ -7,25 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <jansson.h>
 
 #include "base/arena.h"
+#include "base/utc.h"
 #include "policy/plan_text.h"
-
-#define LATEST	253402300799	/* 9999-12-31T23:59:59Z: RFC 3339 has four digits for the year */
-
-void
-time_text(int64_t wall_s, char text[TIME_TEXT_MAX])
-{
-	time_t when = (time_t)(wall_s < 0 ? 0 : wall_s > LATEST ? LATEST : wall_s);
-	struct tm utc;
-
-	if (gmtime_r(&when, &utc) == NULL ||
-	    strftime(text, TIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
-		text[0] = '\0';
-}
 
 /* Only printable ASCII goes in: the text may come from a peer, and JSON must be UTF-8. */
 static json_t *
@@ -53,9 +40,9 @@ set_text(json_t *object, const char *key, const char *text)
 static void
 set_time(json_t *object, const char *key, int64_t wall_s)
 {
-	char text[TIME_TEXT_MAX];
+	char text[UTC_TEXT_MAX];
 
-	time_text(wall_s, text);
+	utc_text(wall_s, text);
 	set_text(object, key, text);
 }
 

@@ -10,18 +10,14 @@
 #define POLICY_PLAN_TEXT_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "policy/facts.h"
 #include "policy/plan.h"
-
-#define TIME_TEXT_MAX	21	/* "2026-01-01T00:00:00Z" and the NUL */
 
 /* {"domain", "verdict", "reply", "sts": {...}, "hosts": [...]}, freed with free(). domain is the
  * one that was asked about: where it has a relay the plan's own is the relay's. */
 char *plan_text_json(const char *domain, const struct facts *facts, const struct plan *plan);
 /* The sts object alone. */
 char *plan_text_sts(const struct sts_facts *sts);
-void time_text(int64_t wall_s, char text[TIME_TEXT_MAX]);	/* RFC 3339, UTC */
 
 #endif

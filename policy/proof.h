@@ -4,16 +4,12 @@
  */
 
 /*
- * The result of one connection, as plain values. The TLS code fills a proof and never decides.
+ * What one TLS handshake showed, as plain values. The TLS code fills a proof and never decides.
  */
 #ifndef POLICY_PROOF_H
 #define POLICY_PROOF_H
 
 #include <stdbool.h>
-#include <stdint.h>
-
-#include "base/domain.h"
-#include "base/ip.h"
 
 enum proof_tls {
 	PROOF_NOT_TRIED,	/* plaintext by choice: the retry after a failed handshake */
@@ -49,19 +45,6 @@ struct proof {
 	bool resumed;
 	char protocol[16];	/* "TLSv1.3" */
 	char cipher[64];
-};
-
-struct plan_host;
-
-/* One new connection that came as far as an answer to EHLO: a session of RFC 8460. A kept
- * connection that is used again, and the retry in plaintext, are none. */
-struct reported_session {
-	const struct plan_host *host;	/* of the plan it was made for, in the same arena */
-	struct ip to, from;	/* both ends of the connection */
-	bool has_from;
-	char helo[DOMAIN_MAX];	/* the name in the host's first answer to EHLO; "" without one */
-	struct proof proof;	/* as it stood at the end of the visit */
-	int64_t at_s;	/* wall clock, when the connection was made */
 };
 
 #endif

@@ -18,8 +18,8 @@
 #include "base/arena.h"
 #include "policy/facts.h"
 #include "policy/plan.h"
-#include "policy/proof.h"
 #include "report/outcome.h"
+#include "report/reported_session.h"
 
 /* What became of the group. */
 struct outcomes_of {

@@ -21,11 +21,7 @@
 #include "base/endpoint.h"
 #include "base/ip.h"
 #include "base/log.h"
-
-struct conf_strings {
-	char **at;
-	size_t count;
-};
+#include "base/conf/conf_rules.h"
 
 struct conf_listener {
 	struct endpoint *listen;
@@ -52,9 +48,6 @@ struct conf_zone {
 };
 
 enum conf_dns_mode { DNS_MODE_SYSTEM, DNS_MODE_RECURSE, DNS_MODE_FORWARD };
-enum conf_enforce { ENFORCE_ON, ENFORCE_AUDIT, ENFORCE_OFF };
-enum conf_tls { TLS_POLICY, TLS_MAY, TLS_ENCRYPT, TLS_VERIFY, TLS_DANE, TLS_AUDIT, TLS_NONE };
-enum conf_tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };
 enum conf_tlsrpt { TLSRPT_OFF, TLSRPT_COLLECT, TLSRPT_SEND };
 enum conf_milter_refuse { REFUSE_NEVER, REFUSE_TEMPFAIL, REFUSE_REJECT };
 

@@ -10,8 +10,8 @@
 
 #include "base/arena.h"
 #include "base/limits.h"
-#include "base/session.h"
 #include "base/thread.h"
+#include "base/worker.h"
 #include "integration/policymap/plan_map.h"
 #include "integration/policymap/policy_map_lookups.h"
 

@@ -17,63 +17,9 @@
 
 #include "base/arena.h"
 #include "base/deadline.h"
-#include "base/domain.h"
 #include "base/conf/conf.h"
-
-#define RESOLVER_WHY_MAX	96
-#define RESOLVER_FAULT_MAX	256
-
-enum dns_type {
-	DNS_A = 1,
-	DNS_CNAME = 5,
-	DNS_SOA = 6,
-	DNS_MX = 15,
-	DNS_TXT = 16,
-	DNS_AAAA = 28,
-	DNS_TLSA = 52
-};
-
-enum dns_state {
-	DNS_SECURE,	/* validated up to a trust anchor, denials included */
-	DNS_INSECURE,	/* provably unsigned, or below an `insecure` name */
-	DNS_BOGUS,	/* signed, and the signatures do not hold: an attack or a broken zone */
-	DNS_FAILED	/* SERVFAIL, time-out, CNAME loop: nothing is known */
-};
-/* "secure", "insecure", "bogus", "failed" */
-const char *dns_state_name(enum dns_state state);
-
-struct dns_record {
-	const uint8_t *data;
-	size_t length;
-};
-
-struct dns_answer {
-	enum dns_state state;
-	bool exists;	/* false: NXDOMAIN; means nothing when state is bogus or failed */
-	struct dns_record *records;	/* none: NODATA */
-	size_t count;
-	uint32_t ttl;	/* seconds */
-	char canonical[DOMAIN_MAX];	/* after CNAMEs; the question's name without any */
-	char why[RESOLVER_WHY_MAX];	/* bogus and failed: a short reason, one line */
-	bool not_asked;	/* failed by our own doing (no descriptor, memory or turn, or this program
-			   ends), so that it says nothing about the name */
-};
-
-struct dns_question {
-	const char *name;	/* A-labels, no trailing dot needed */
-	enum dns_type type;
-	struct dns_answer answer;	/* filled by resolver_ask(), in the arena */
-};
-
-enum resolver_health {
-	RESOLVER_UNTESTED,	/* the self-test has not ended yet */
-	RESOLVER_VALIDATES,
-	RESOLVER_RECURSES,	/* the servers drop DNSSEC: resolves from the root */
-	RESOLVER_BROKEN,	/* no path validates: every name will be bogus, unsigned ones too */
-	RESOLVER_SILENT,	/* the servers give no answer, or failures alone */
-	RESOLVER_UNANCHORED	/* no trust anchor is configured: nothing is validated */
-};
-const char *resolver_health_name(enum resolver_health health);
+#include "policy/dns/dns.h"
+#include "policy/dns/resolver_health.h"
 
 struct resolver;
 

@@ -62,7 +62,7 @@ struct resolver {
 	int64_t next_revival_ms, revival_ms;	/* of an engine that is dead: when, and how long
 						   after the last */
 	enum resolver_health health;
-	char why[RESOLVER_WHY_MAX];	/* what the self-test has seen, unless all is well */
+	char why[DNS_WHY_MAX];	/* what the self-test has seen, unless all is well */
 	struct resolver_watch watch;
 	unsigned tests;	/* self-tests that have ended */
 	bool stop;

@@ -12,17 +12,6 @@
 #include "policy/dns/resolver_names.h"
 
 const char *
-dns_state_name(enum dns_state state)
-{
-	static const char *const names[] = { [DNS_SECURE] = "secure",
-		[DNS_INSECURE] = "insecure",
-		[DNS_BOGUS] = "bogus",
-		[DNS_FAILED] = "failed" };
-
-	return names[state];
-}
-
-const char *
 resolver_health_name(enum resolver_health health)
 {
 	static const char *const names[] = { [RESOLVER_UNTESTED] = "untested",
@@ -56,7 +45,7 @@ is_word(const char *word, size_t length, const char *what)
 
 /* Adds a word's letters and digits, with a hyphen before them; false: there is no room for it. */
 static bool
-add_word(char token[RESOLVER_WHY_MAX], const char *word, size_t length)
+add_word(char token[DNS_WHY_MAX], const char *word, size_t length)
 {
 	size_t used = strlen(token), begin = used;
 	bool gap = used > 0;
@@ -66,7 +55,7 @@ add_word(char token[RESOLVER_WHY_MAX], const char *word, size_t length)
 			gap = used > 0;
 			continue;
 		}
-		if (used + 2 >= RESOLVER_WHY_MAX) {
+		if (used + 2 >= DNS_WHY_MAX) {
 			token[begin] = '\0';
 			return false;
 		}
@@ -81,7 +70,7 @@ add_word(char token[RESOLVER_WHY_MAX], const char *word, size_t length)
 
 /* The servers that gave an answer ("from A and B") and what was being done say nothing about it. */
 void
-resolver_bogus_token(const char *text, char token[RESOLVER_WHY_MAX])
+resolver_bogus_token(const char *text, char token[DNS_WHY_MAX])
 {
 	const char *at = find_reason(text == NULL ? "" : text);
 	bool servers = false;
@@ -105,7 +94,7 @@ resolver_bogus_token(const char *text, char token[RESOLVER_WHY_MAX])
 			break;
 	}
 	if (token[0] == '\0')
-		snprintf(token, RESOLVER_WHY_MAX, "bogus");
+		snprintf(token, DNS_WHY_MAX, "bogus");
 }
 
 /* Does libunbound miss what a server has left out? */

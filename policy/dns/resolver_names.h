@@ -13,7 +13,7 @@
 
 /* The reason that libunbound gives for a bogus answer, as a token without addresses of servers:
  * "validation failure <name TXT IN>: no signatures from 192.0.2.1" becomes "no-signatures". */
-void resolver_bogus_token(const char *text, char token[RESOLVER_WHY_MAX]);
+void resolver_bogus_token(const char *text, char token[DNS_WHY_MAX]);
 
 /* The fault of the configured servers, of which server is the first (NULL: the root), and the
  * remedy; "" unless health is broken or silent. why: the result of the self-test. */

@@ -35,7 +35,7 @@ struct findings {
 	unsigned server_lists, engines;	/* that the resolver had when it began */
 	enum probe_result servers, around;	/* fresh engines */
 	bool stale;	/* the engine that answers remembers bogus keys, or does not answer */
-	char why[RESOLVER_WHY_MAX];
+	char why[DNS_WHY_MAX];
 };
 
 /*
@@ -60,7 +60,7 @@ list_questions(struct arena *arena, const struct resolver_anchors *anchors,
 
 static enum probe_result
 probe_engine(struct resolver_engine *engine, const struct resolver_anchors *anchors,
-    int64_t timeout_ms, char why[RESOLVER_WHY_MAX])
+    int64_t timeout_ms, char why[DNS_WHY_MAX])
 {
 	struct dns_question questions[2 * RESOLVER_ANCHORS_MAX] = { 0 };
 	struct arena *arena = arena_new();
@@ -77,7 +77,7 @@ probe_engine(struct resolver_engine *engine, const struct resolver_anchors *anch
 			result = answer->not_asked ? PROBE_NONE : PROBE_SILENT;
 		else
 			continue;
-		snprintf(why, RESOLVER_WHY_MAX, "%s", answer->why);
+		snprintf(why, DNS_WHY_MAX, "%s", answer->why);
 	}
 	arena_free(arena);
 	return result;
@@ -85,7 +85,7 @@ probe_engine(struct resolver_engine *engine, const struct resolver_anchors *anch
 
 /* With the lock held, which is given up meanwhile. shared is released. */
 static enum probe_result
-probe(struct resolver *resolver, struct resolver_shared *shared, char why[RESOLVER_WHY_MAX])
+probe(struct resolver *resolver, struct resolver_shared *shared, char why[DNS_WHY_MAX])
 {
 	struct resolver_anchors *anchors = xmalloc(sizeof(*anchors));
 	int64_t timeout_ms = resolver->conf->dns.timeout;
@@ -109,10 +109,10 @@ probe(struct resolver *resolver, struct resolver_shared *shared, char why[RESOLV
 
 /* As probe(), of an engine that remembers nothing. */
 static enum probe_result
-probe_path(struct resolver *resolver, enum resolver_path path, char why[RESOLVER_WHY_MAX])
+probe_path(struct resolver *resolver, enum resolver_path path, char why[DNS_WHY_MAX])
 {
 	struct resolver_shared *shared = resolver_shared_new(resolver->conf, &resolver->servers,
-	    path, true, why, RESOLVER_WHY_MAX);
+	    path, true, why, DNS_WHY_MAX);
 
 	return shared != NULL ? probe(resolver, shared, why) : PROBE_NONE;
 }
@@ -121,7 +121,7 @@ probe_path(struct resolver *resolver, enum resolver_path path, char why[RESOLVER
 static void
 find(struct resolver *resolver, struct findings *findings)
 {
-	char why[RESOLVER_WHY_MAX] = "";
+	char why[DNS_WHY_MAX] = "";
 	bool good, doubted = resolver_watch_doubts_engine(&resolver->watch);
 	enum probe_result answering;
 

@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/domain.h"
+#include "base/utc.h"
 #include "base/conf/conf_value.h"
 #include "policy/plan_text.h"
 #include "policy/facts/sts_json.h"
@@ -21,11 +22,11 @@
 static void
 set_time(json_t *object, const char *key, int64_t wall_s)
 {
-	char text[TIME_TEXT_MAX];
+	char text[UTC_TEXT_MAX];
 
 	if (wall_s == 0)
 		return;
-	time_text(wall_s, text);
+	utc_text(wall_s, text);
 	json_object_set_new(object, key, json_string(text));
 }
 
@@ -110,23 +111,15 @@ read_id(struct arena *arena, const json_t *object, struct sts_policy *policy,
 	return 0;
 }
 
-/* Only what time_text() writes. */
 static int
 read_time(const json_t *object, const char *key, int64_t *wall_s, char why[STS_JSON_WHY_MAX])
 {
-	const char *text = json_string_value(json_object_get(object, key)), *end;
-	char again[TIME_TEXT_MAX];
-	struct tm utc = { 0 };
+	const char *text = json_string_value(json_object_get(object, key));
 
 	if (text == NULL)
 		return refuse(why, "no \"%s\"", key);
-	end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-	if (end != NULL && *end == '\0') {
-		*wall_s = timegm(&utc);
-		time_text(*wall_s, again);
-		if (*wall_s > 0 && strcmp(text, again) == 0)
-			return 0;
-	}
+	if (utc_read(text, wall_s) == 0 && *wall_s > 0)
+		return 0;
 	return refuse(why, "\"%s\" is not a time like 2026-01-31T23:59:59Z", key);
 }
 

@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "base/session.h"
 #include "base/thread.h"
 #include "base/wait.h"
+#include "base/worker.h"
 #include "base/x509.h"
 #include "shim/message/txn.h"
 #include "shim/control/check_tries.h"

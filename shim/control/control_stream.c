@@ -12,9 +12,9 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/deadline.h"
-#include "base/session.h"
 #include "base/thread.h"
 #include "base/wait.h"
+#include "base/worker.h"
 #include "shim/control/control_stream.h"
 
 #define WRITER_STACK	(512 * 1024)

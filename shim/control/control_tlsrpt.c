@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/deadline.h"
 #include "base/log.h"
+#include "base/utc.h"
 #include "report/bundle.h"
 #include "report/outbox.h"
 #include "report/report.h"
@@ -20,14 +21,11 @@
 #define PAGE_OCTETS	(4 * 1024 * 1024)	/* well below what clients read */
 
 static json_t *
-time_text(int64_t wall_s)
+json_time(int64_t wall_s)
 {
-	char text[32];
-	time_t at = (time_t)wall_s;
-	struct tm utc;
+	char text[UTC_TEXT_MAX];
 
-	(void)gmtime_r(&at, &utc);
-	(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	utc_text(wall_s, text);
 	return json_string(text);
 }
 
@@ -197,9 +195,9 @@ add_entry(void *context, const char *key, const struct outbox_entry *entry)
 	(void)json_object_set_new(object, "rua",
 	    json_sprintf(entry->scheme == RUA_HTTPS ? "%s" : "mailto:%s", entry->target));
 	if (entry->first_s != 0)
-		(void)json_object_set_new(object, "first", time_text(entry->first_s));
+		(void)json_object_set_new(object, "first", json_time(entry->first_s));
 	(void)json_object_set_new(object, entry->state == OUTBOX_WAITING ? "next" : "settled",
-	    time_text(entry->next_s));
+	    json_time(entry->next_s));
 	if (entry->error[0] != '\0')
 		(void)json_object_set_new(object, "error", json_string(entry->error));
 	(void)json_array_append_new(entries->array, object);
@@ -272,7 +270,7 @@ describe_day(const struct control_tlsrpt *tlsrpt, int64_t day)
 	    state_of(tlsrpt, day, planned, &state), "waiting", counts[OUTBOX_WAITING], "taken",
 	    counts[OUTBOX_TAKEN], "given_up", counts[OUTBOX_GIVEN_UP]);
 	if (planned)
-		(void)json_object_set_new(object, "send_at", time_text(state.send_at_s));
+		(void)json_object_set_new(object, "send_at", json_time(state.send_at_s));
 	return object;
 }
 

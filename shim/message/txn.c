@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/session.h"
 #include "base/thread.h"
 #include "base/wait.h"
+#include "base/worker.h"
 #include "shim/message/txn.h"
 
 #define GROUP_STACK	(512 * 1024)	/* a TLS handshake is the deepest that happens on it */

@@ -21,6 +21,7 @@
 #include "policy/plan.h"
 #include "policy/proof.h"
 #include "shim/message/txn.h"
+#include "report/reported_session.h"
 #include "shim/smtp/deliver.h"
 
 /* One group on its way: what stays the same from visit to visit. */

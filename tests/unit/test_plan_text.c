@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utc.h"
 #include "policy/plan_text.h"
 #include "tests/unit/plan_facts.h"
 
@@ -194,12 +195,12 @@ test_time(void **state)
 		{ INT64_MAX, "9999-12-31T23:59:59Z" },
 		{ INT64_MIN, "1970-01-01T00:00:00Z" },
 	};
-	char text[TIME_TEXT_MAX];
+	char text[UTC_TEXT_MAX];
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		time_text(rows[i].wall_s, text);
+		utc_text(rows[i].wall_s, text);
 		assert_string_equal(text, rows[i].text);
 	}
 }

@@ -56,7 +56,7 @@ static const struct {
 static void
 test_reasons(void **state)
 {
-	char token[RESOLVER_WHY_MAX];
+	char token[DNS_WHY_MAX];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {

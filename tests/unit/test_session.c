@@ -24,6 +24,7 @@
 #include "base/endpoint.h"
 #include "base/session.h"
 #include "base/stream.h"
+#include "base/worker.h"
 
 #define SOON	5000	/* ms, more than a loaded machine needs */
 #define STACK	(256 * 1024)
