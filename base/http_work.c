@@ -189,7 +189,7 @@ is_ours(const struct http_transfer *transfer, enum http_outcome outcome, int os_
 		return true;
 	if (outcome == HTTP_UNREACHABLE &&
 	    (transfer->work->local_error != 0 ||
-		http_error_is_local(os_error, strchr(transfer->work->peer, ':') != NULL) ||
+		http_transfer_error_is_local(os_error, strchr(transfer->work->peer, ':') != NULL) ||
 		is_off_the_net(os_error)))
 		return true;
 	return (outcome == HTTP_UNREACHABLE || outcome == HTTP_TIMEOUT) && is_proxys(transfer);

@@ -15,7 +15,7 @@
 
 #include <curl/curl.h>
 
-#include "base/http_engine.h"
+#include "base/http_transfer.h"
 #include "base/ip.h"
 #include "base/x509.h"
 
@@ -28,6 +28,8 @@ struct http_work_sessions {
 
 struct http_work_sessions *http_work_sessions_new(void);	/* NULL: libcurl lacks memory */
 void http_work_sessions_leave(struct http_work_sessions *sessions);	/* NULL is allowed */
+
+struct http_engine;
 
 struct http_work {
 	struct http_engine *engine;
@@ -43,7 +45,7 @@ struct http_work {
 	struct http_work_sessions *sessions;
 	bool afresh;	/* no session is offered: with one, the handshake failed */
 	bool stale;	/* the session that was resumed proves nothing today */
-	void *ssl_ctx;	/* NULL before the TLS handshake */
+	SSL_CTX *ssl_ctx;	/* NULL before the TLS handshake */
 	struct x509_seen seen;
 	bool chunked;
 };

@@ -19,6 +19,8 @@
 #include "report/jobs.h"
 #include "report/reporter.h"
 #include "report/reporter_inside.h"
+#include "report/sender.h"
+#include "report/take_up.h"
 
 #define STACK	(512 * 1024)
 #define THREADS	8	/* receivers served side by side */
@@ -75,18 +77,6 @@ const struct reporter_plan *
 reporter_plan_of(const struct reporter *reporter)
 {
 	return &reporter->plan;
-}
-
-enum store_result
-reporter_bundles(const struct reporter *reporter, struct arena *arena,
-    const struct tally_report *report, struct bundles *bundles)
-{
-	const struct conf *conf = conf_now_take(reporter->plan.now);
-	enum store_result result = bundle_scanned(reporter->plan.tally, arena, conf, report,
-	    bundles);
-
-	conf_now_give(reporter->plan.now, conf);
-	return result;
 }
 
 struct jobs *
@@ -301,7 +291,7 @@ run_job(void *context, struct job *job)
 static void
 forget_job(void *about)
 {
-	reporter_entry_free(about);
+	take_up_entry_free(about);
 }
 
 static bool
@@ -333,7 +323,7 @@ warn_left_out(const struct tally_report *report, size_t count)
 }
 
 static bool
-take_up(void *context, const struct tally_report *report)
+take_up_all(void *context, const struct tally_report *report)
 {
 	struct taking_up *day = context;
 	struct reporter *reporter = day->reporter;
@@ -342,11 +332,11 @@ take_up(void *context, const struct tally_report *report)
 	bool beyond;
 	size_t i, j;
 
-	if (reporter_bundles(reporter, arena, report, &bundles) == STORE_FAILED)
+	if (take_up_bundles(&reporter->plan, arena, report, &bundles) == STORE_FAILED)
 		day->result = STORE_FAILED;
 	for (i = 0; i < bundles.count; i++)
 		for (j = 0; j < bundles.at[i].count && day->result == STORE_OK; j++)
-			day->result = reporter_take_up(reporter, &bundles.at[i].report,
+			day->result = take_up_report(&reporter->plan, &bundles.at[i].report,
 			    &bundles.at[i].at[j], false, &beyond);
 	if (bundles.left_out > 0)
 		warn_left_out(report, bundles.left_out);
@@ -375,7 +365,7 @@ look_at_day(struct reporter *reporter, int64_t day, int64_t now)
 	if (result != STORE_OK || up.state.done || now < up.state.send_at_s)
 		return result;
 	if (now < (day + 1) * DAY_S + TOO_OLD_S)
-		result = tally_scan(reporter->plan.tally, day, "", take_up, &up);
+		result = tally_scan(reporter->plan.tally, day, "", take_up_all, &up);
 	if (result != STORE_OK || up.result != STORE_OK || is_stopping(reporter))
 		return STORE_FAILED;
 	up.state.done = true;

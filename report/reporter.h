@@ -16,24 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/http.h"
-#include "base/conf/conf.h"
-#include "base/conf/conf_now.h"
-#include "base/store/store.h"
-#include "policy/dns/resolver.h"
-#include "report/outbox.h"
-#include "report/tally.h"
+#include "base/domain.h"
+#include "report/reporter_plan.h"
 
 struct reporter;
-
-struct reporter_plan {
-	const struct conf *conf;	/* of the start, for what is fixed */
-	struct conf_now *now;	/* contents, receivers and transport of reports */
-	struct store *store;
-	struct tally *tally;
-	struct resolver *resolver;
-	struct http *http;
-};
 
 /* Sends by itself with tlsrpt.enable = "send" alone. NULL: no thread could be created. */
 struct reporter *reporter_start(const struct reporter_plan *plan);

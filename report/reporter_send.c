@@ -8,87 +8,17 @@
  */
 #include "config.h"
 
-#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/deadline.h"
-#include "base/log.h"
-#include "base/metrics.h"
+#include "report/report.h"
 #include "report/reporter_inside.h"
+#include "report/take_up.h"
 
 #define PAGE	16	/* domains tried at a time */
-
-void
-reporter_entry(const struct tally_report *report, const struct rua *rua, struct outbox_entry *entry)
-{
-	*entry = (struct outbox_entry){
-		.day = report->day, .scheme = rua->scheme, .target = rua->target, .error = ""
-	};
-	(void)snprintf(entry->domain, sizeof(entry->domain), "%s", report->domain);
-	memcpy(entry->record, report->record_digest, sizeof(entry->record));
-}
-
-static void
-warn_beyond(const struct outbox_bound *bound, int64_t day)
-{
-	char text[DAY_TEXT];
-
-	day_format(day, text);
-	log_message(LOG_LEVEL_WARNING, "report",
-	    "%s gets no more than %" PRIu64 " reports about %s"
-	    " (tlsrpt.max-per-receiver): further domains name "
-	    "it",
-	    bound->receiver, bound->most, text);
-}
-
-enum store_result
-reporter_take_up(struct reporter *reporter, const struct tally_report *report,
-    const struct rua *rua, bool running, bool *beyond)
-{
-	const struct reporter_plan *plan = reporter_plan_of(reporter);
-	const struct conf *conf = conf_now_take(plan->now);
-	int64_t purge_at = tally_purge_at(plan->tally, report->day);
-	struct arena *arena = arena_new();
-	struct outbox_bound bound = { .receiver = rua_receiver(arena, rua),
-		.most = conf->tlsrpt.max_per_receiver };
-	struct outbox_entry entry;
-	enum store_result result;
-
-	conf_now_give(plan->now, conf);
-	reporter_entry(report, rua, &entry);
-	if (running)
-		result = outbox_count(plan->store, report->day, &bound, purge_at);
-	else
-		result = outbox_add(plan->store, &entry, &bound, purge_at, clock_wall_s());
-	*beyond = result == STORE_OK && bound.beyond;
-	if (*beyond)
-		metrics_count(METRIC_TLSRPT_REPORTS, rua_scheme_name(rua->scheme), "beyond");
-	if (*beyond && bound.untold)
-		warn_beyond(&bound, report->day);
-	arena_free(arena);
-	return result;
-}
-
-struct outbox_entry *
-reporter_entry_copy(const struct outbox_entry *entry)
-{
-	struct outbox_entry *copy = xmalloc(sizeof(*copy));
-
-	*copy = *entry;
-	copy->target = xstrdup(entry->target);
-	copy->error = "";
-	return copy;
-}
-
-void
-reporter_entry_free(struct outbox_entry *entry)
-{
-	if (entry != NULL)
-		free((char *)(uintptr_t)entry->target);
-	free(entry);
-}
 
 /* One rua of one report. */
 struct item {
@@ -118,12 +48,13 @@ add_item(struct page *page, const struct tally_report *report, const struct rua 
 {
 	struct item *item = arena_alloc(page->arena, sizeof(*item));
 
-	reporter_entry(report, rua, &item->entry);
+	take_up_entry(report, rua, &item->entry);
 	item->id = report_id(page->arena, report, &page->name, page->running);
 	item->rua = rua->scheme == RUA_HTTPS ? item->entry.target
 					     : arena_printf(page->arena, "mailto:%s", rua->target);
 	item->key = outbox_key(page->arena, &item->entry);
-	page->result = reporter_take_up(page->reporter, report, rua, page->running, &item->beyond);
+	page->result = take_up_report(reporter_plan_of(page->reporter), report, rua, page->running,
+	    &item->beyond);
 	item->why = item->beyond ? "it gets no more reports about that day "
 				   "(tlsrpt.max-per-receiver)"
 				 : "";
@@ -146,7 +77,8 @@ add_report(void *context, const struct tally_report *report)
 		page->domains++;
 		(void)snprintf(page->domain, sizeof(page->domain), "%s", report->domain);
 	}
-	if (reporter_bundles(page->reporter, page->arena, report, &bundles) == STORE_FAILED)
+	if (take_up_bundles(reporter_plan_of(page->reporter), page->arena, report, &bundles) ==
+	    STORE_FAILED)
 		page->result = STORE_FAILED;
 	for (i = 0; i < bundles.count; i++)
 		for (j = 0; j < bundles.at[i].count && page->result == STORE_OK; j++)
@@ -201,7 +133,7 @@ try_open(struct page *page, const struct reporter_request *request)
 	for (i = 0; i < count; i++) {
 		done[i].key = open[i]->key;
 		if (page->running)
-			done[i].about = reporter_entry_copy(&open[i]->entry);
+			done[i].about = take_up_entry_copy(&open[i]->entry);
 	}
 	if (!jobs_do(reporter_jobs(page->reporter), done, count, request->is_gone,
 		request->context))
