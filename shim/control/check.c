@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "shim/smtp/visit.h"
+#include "shim/smtp/attempt.h"
 #include "shim/control/check.h"
 #include "shim/control/check_tries.h"
 

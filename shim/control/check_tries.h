@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-#include "shim/smtp/visit.h"
+#include "shim/smtp/attempt.h"
 #include "shim/control/check.h"
 
 /* Until the transaction's deadline, and no longer than the caller waits. Reports on the calling

@@ -10,10 +10,10 @@
 #include "base/arena.h"
 #include "base/deadline.h"
 #include "base/limits.h"
+#include "shim/smtp/attempt.h"
 #include "shim/smtp/deliver.h"
 #include "shim/smtp/deliver_log.h"
 #include "shim/smtp/deliver_report.h"
-#include "shim/smtp/visit.h"
 
 /* A walk over the addresses of a plan. */
 struct walk {

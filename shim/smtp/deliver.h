@@ -15,9 +15,9 @@
 #include "policy/facts/gather.h"
 #include "shim/message/txn.h"
 #include "report/recorder.h"
-#include "shim/smtp/host_memory.h"
-#include "shim/smtp/keep.h"
-#include "shim/smtp/slots.h"
+#include "shim/smtp/conn_cache.h"
+#include "shim/smtp/conn_limit.h"
+#include "shim/smtp/host_backoff.h"
 #include "shim/smtp/tls_client.h"
 
 struct deliver_context {

@@ -25,7 +25,7 @@
 #include "base/reply.h"
 #include "policy/plan.h"
 #include "shim/message/txn.h"
-#include "shim/smtp/visit.h"
+#include "shim/smtp/attempt.h"
 
 void deliver_log_attempt(const struct delivery *delivery, const struct visit *visit);
 /* The hosts that are skipped because the policy does not list them. */

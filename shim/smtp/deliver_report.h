@@ -16,7 +16,7 @@
 
 #include "base/arena.h"
 #include "policy/proof.h"
-#include "shim/smtp/visit.h"
+#include "shim/smtp/attempt.h"
 
 struct deliver_report {
 	struct arena *arena;

@@ -14,7 +14,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "policy/facts/gather.h"
-#include "shim/smtp/slots.h"
+#include "shim/smtp/conn_limit.h"
 #include "shim/smtp/tls_client.h"
 #include "tests/unit/deliver_world.h"
 #include "tests/unit/mx_certs.h"

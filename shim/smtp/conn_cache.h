@@ -12,15 +12,15 @@
  * all the same: whoever dials makes room first, and then idle ones are closed until the limits hold
  * with them. Any thread. Locks: that of keep before that of slots.
  */
-#ifndef SHIM_SMTP_KEEP_H
-#define SHIM_SMTP_KEEP_H
+#ifndef SHIM_SMTP_CONN_CACHE_H
+#define SHIM_SMTP_CONN_CACHE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/ip.h"
 #include "policy/proof.h"
-#include "shim/smtp/slots.h"
+#include "shim/smtp/conn_limit.h"
 #include "shim/smtp/smtp_client.h"
 
 struct keep;

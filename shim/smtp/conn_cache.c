@@ -16,7 +16,7 @@
 #include "base/limits.h"
 #include "base/stream.h"
 #include "base/thread.h"
-#include "shim/smtp/keep.h"
+#include "shim/smtp/conn_cache.h"
 
 #define BUCKETS	1024
 #define END_MS	500	/* for a host to hang up after QUIT, where it counts */

@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "shim/smtp/slots.h"
+#include "shim/smtp/conn_limit.h"
 
 static struct ip
 ip(const char *text)

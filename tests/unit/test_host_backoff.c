@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 
 #include "base/limits.h"
-#include "shim/smtp/host_memory.h"
+#include "shim/smtp/host_backoff.h"
 
 #define MINUTE	60000
 

@@ -7,8 +7,8 @@
  * One connection to one address, kept or made: host memory, slot, dial, greeting, EHLO, TLS, the
  * plan's judgement, and the transactions for which it is good. Belongs to its delivery's thread.
  */
-#ifndef SHIM_SMTP_VISIT_H
-#define SHIM_SMTP_VISIT_H
+#ifndef SHIM_SMTP_ATTEMPT_H
+#define SHIM_SMTP_ATTEMPT_H
 
 #include <stdbool.h>
 #include <stdint.h>

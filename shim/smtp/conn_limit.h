@@ -13,8 +13,8 @@
  * one more away at its greeting. Its number is learnt from the others that are open at that moment,
  * grows by one a minute, and is forgotten with the address.
  */
-#ifndef SHIM_SMTP_SLOTS_H
-#define SHIM_SMTP_SLOTS_H
+#ifndef SHIM_SMTP_CONN_LIMIT_H
+#define SHIM_SMTP_CONN_LIMIT_H
 
 #include <stdbool.h>
 #include <stddef.h>

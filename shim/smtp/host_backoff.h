@@ -13,8 +13,8 @@
  * forgets what failed longest ago. Any thread; time is monotonic, in milliseconds, and the
  * caller's.
  */
-#ifndef SHIM_SMTP_HOST_MEMORY_H
-#define SHIM_SMTP_HOST_MEMORY_H
+#ifndef SHIM_SMTP_HOST_BACKOFF_H
+#define SHIM_SMTP_HOST_BACKOFF_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -7,15 +7,15 @@
  * A visit while it lasts: what visit_connect.c, which comes by a connection, visit.c, which makes
  * it what the plan demands, and visit_send.c, which uses it, share. For these three alone.
  */
-#ifndef SHIM_SMTP_VISIT_CALL_H
-#define SHIM_SMTP_VISIT_CALL_H
+#ifndef SHIM_SMTP_ATTEMPT_INSIDE_H
+#define SHIM_SMTP_ATTEMPT_INSIDE_H
 
 #include "base/buf.h"
 #include "base/domain.h"
-#include "shim/smtp/host_memory.h"
+#include "shim/smtp/attempt.h"
+#include "shim/smtp/host_backoff.h"
 #include "shim/smtp/smtp_client.h"
 #include "shim/smtp/smtp_send.h"
-#include "shim/smtp/visit.h"
 
 #define WHO_MAX	(DOMAIN_MAX + IP_TEXT_MAX + 2)
 

@@ -8,13 +8,13 @@
 #include <string.h>
 
 #include "base/stream.h"
+#include "shim/smtp/attempt.h"
+#include "shim/smtp/attempt_inside.h"
+#include "shim/smtp/conn_limit.h"
 #include "shim/smtp/deliver_log.h"
-#include "shim/smtp/slots.h"
 #include "shim/smtp/smtp_client.h"
 #include "shim/smtp/tls_client.h"
 #include "shim/smtp/tls_omit.h"
-#include "shim/smtp/visit.h"
-#include "shim/smtp/visit_call.h"
 
 #define HANDSHAKES_MOST	3	/* of one message with one address, plaintext instead included */
 #define CROWDED_MOST	5	/* times that a message waits for one connection less */

@@ -16,7 +16,7 @@
 #include "base/metrics.h"
 #include "base/thread.h"
 #include "base/wait.h"
-#include "shim/smtp/slots.h"
+#include "shim/smtp/conn_limit.h"
 
 #define BUCKETS	1024
 #define IP_KEY_PREFIX	"ip:"	/* no domain has a colon at that place */

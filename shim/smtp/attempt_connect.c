@@ -11,12 +11,12 @@
 #include <time.h>
 
 #include "base/stream.h"
+#include "shim/smtp/attempt_inside.h"
+#include "shim/smtp/conn_cache.h"
+#include "shim/smtp/conn_limit.h"
 #include "shim/smtp/dial.h"
-#include "shim/smtp/host_memory.h"
-#include "shim/smtp/keep.h"
-#include "shim/smtp/slots.h"
+#include "shim/smtp/host_backoff.h"
 #include "shim/smtp/tls_omit.h"
-#include "shim/smtp/visit_call.h"
 
 #define CLOCK_TEXT	sizeof("00:00:00")
 

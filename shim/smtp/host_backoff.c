@@ -14,7 +14,7 @@
 
 #include "base/arena.h"
 #include "base/limits.h"
-#include "shim/smtp/host_memory.h"
+#include "shim/smtp/host_backoff.h"
 
 #define BUCKETS	4096
 #define INTERVAL_MOST_MS	(30 * 60 * 1000)	/* doubling ends here */

@@ -10,8 +10,8 @@
 #include "shim/message/address.h"
 #include "shim/message/body.h"
 #include "shim/message/txn.h"
+#include "shim/smtp/attempt_inside.h"
 #include "shim/smtp/smtp_send.h"
-#include "shim/smtp/visit_call.h"
 
 static bool
 is_open(const struct call *call, size_t rcpt)

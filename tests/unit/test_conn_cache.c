@@ -17,7 +17,7 @@
 
 #include "base/deadline.h"
 #include "base/stream.h"
-#include "shim/smtp/keep.h"
+#include "shim/smtp/conn_cache.h"
 
 #define LONG	60000
 
