@@ -200,10 +200,10 @@ reload_sts_cache(struct engines *e, const struct conf *conf)
 	sts_cache_change_all(e->sts_cache);
 }
 
-static struct keep_rules
-keep_rules(const struct conf *conf)
+static struct conn_cache_rules
+conn_cache_rules(const struct conf *conf)
 {
-	return (struct keep_rules){
+	return (struct conn_cache_rules){
 		.idle_ms = conf->smtp.keep_idle,
 		.time_ms = conf->smtp.keep_time,
 		.messages = conf->smtp.keep_messages,
@@ -214,7 +214,7 @@ static int
 start_deliver(struct engines *e)
 {
 	const struct conf *conf = e->conf;
-	struct keep_rules keep = keep_rules(conf);
+	struct conn_cache_rules cached = conn_cache_rules(conf);
 
 	e->deliver = xcalloc(1, sizeof(*e->deliver));
 	*e->deliver = (struct deliver_context){ .conf = conf,
@@ -223,30 +223,31 @@ start_deliver(struct engines *e)
 		    .sts_cache = e->sts_cache,
 		    .now = e->now },
 		.tls = e->tls,
-		.slots = slots_new(conf->smtp.max_deliveries, conf->smtp.max_per_host),
-		.hosts = host_memory_new(conf->smtp.host_retry),
+		.conn_limit = conn_limit_new(conf->smtp.max_deliveries, conf->smtp.max_per_host),
+		.host_backoff = host_backoff_new(conf->smtp.host_retry),
 		.recorder = e->recorder };
-	e->deliver->keep = keep_new(&keep, e->deliver->slots);
+	e->deliver->conn_cache = conn_cache_new(&cached, e->deliver->conn_limit);
 	return 0;
 }
 
 static void
 reload_deliver(struct engines *e, const struct conf *conf)
 {
-	struct keep_rules keep = keep_rules(conf);
+	struct conn_cache_rules cached = conn_cache_rules(conf);
 
-	slots_set_limits(e->deliver->slots, conf->smtp.max_deliveries, conf->smtp.max_per_host);
-	host_memory_set_retry(e->deliver->hosts, conf->smtp.host_retry);
-	keep_set_rules(e->deliver->keep, &keep);
-	keep_clear(e->deliver->keep);
+	conn_limit_set_limits(e->deliver->conn_limit, conf->smtp.max_deliveries,
+	    conf->smtp.max_per_host);
+	host_backoff_set_retry(e->deliver->host_backoff, conf->smtp.host_retry);
+	conn_cache_set_rules(e->deliver->conn_cache, &cached);
+	conn_cache_clear(e->deliver->conn_cache);
 }
 
 static void
 free_deliver(struct engines *e)
 {
-	keep_free(e->deliver->keep);
-	slots_free(e->deliver->slots);
-	host_memory_free(e->deliver->hosts);
+	conn_cache_free(e->deliver->conn_cache);
+	conn_limit_free(e->deliver->conn_limit);
+	host_backoff_free(e->deliver->host_backoff);
 	free(e->deliver);
 }
 
@@ -362,7 +363,7 @@ start_lmtp(struct engines *e)
 static bool
 halt_lmtp(struct engines *e)
 {
-	keep_stop(e->deliver->keep);
+	conn_cache_stop(e->deliver->conn_cache);
 	if (lmtp_server_drain(e->lmtp, deadline_in(DRAIN_MS)))
 		return true;
 	/* No caller waits for an answer or a policy any longer. */
@@ -471,8 +472,8 @@ engines_probe(struct engines *e)
 	struct sts_entry entry;
 
 	(void)resolver_health(e->resolver);
-	if (slots_take(e->deliver->slots, &nowhere, "", 0, deadline_in(0), NULL, NULL))
-		slots_give(e->deliver->slots, &nowhere, "");
+	if (conn_limit_take(e->deliver->conn_limit, &nowhere, "", 0, deadline_in(0), NULL, NULL))
+		conn_limit_give(e->deliver->conn_limit, &nowhere, "");
 	(void)sts_cache_peek(e->sts_cache, arena, "watchdog.invalid", &entry);
 	arena_free(arena);
 }

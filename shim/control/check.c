@@ -261,7 +261,7 @@ tell_plan(const struct check *check)
 	tell(check, "plan", now, false, "%s", line);
 }
 
-/* A transaction without a message, and a host memory of its own: hosts in back-off are tried
+/* A transaction without a message, and no host back-off: hosts in back-off are tried
  * nevertheless. */
 static void
 prepare(struct check *check, struct deliver_context *own)
@@ -271,7 +271,7 @@ prepare(struct check *check, struct deliver_context *own)
 	*own = (struct deliver_context){ .conf = check->deliver->conf,
 		.gatherer = check->deliver->gatherer,
 		.tls = check->deliver->tls,
-		.slots = check->deliver->slots };
+		.conn_limit = check->deliver->conn_limit };
 	check->txn = txn_new(check->arena, "check", &nobody, NULL, 0, NULL, check->deadline);
 	check->group.domain = check->domain;
 	check->delivery = (struct delivery){ .context = own,

@@ -5,7 +5,7 @@
 
 /*
  * Would a delivery to this domain be verified, and if not, why? Queries DNS, fetches the policy,
- * and tries every address of every host that a delivery could use: all of a visit up to MAIL, which
+ * and tries every address of every host that a delivery could use: all of an attempt up to MAIL, which
  * is never sent. Any thread.
  */
 #ifndef SHIM_CONTROL_CHECK_H

@@ -127,24 +127,24 @@ note_match(struct check_try *try, const struct proof *proof)
 }
 
 static void
-note_certificate(struct check_try *try, const struct visit *visit)
+note_certificate(struct check_try *try, const struct attempt *attempt)
 {
-	const struct finding *finding = &visit->judgement.finding;
+	const struct finding *finding = &attempt->judgement.finding;
 
-	if (visit->proof.tls != PROOF_ESTABLISHED)
+	if (attempt->proof.tls != PROOF_ESTABLISHED)
 		return;
-	note_match(try, &visit->proof);
+	note_match(try, &attempt->proof);
 	if (finding->type != RESULT_OK)
 		note(try, "certificate", false,
 		    arena_printf(try->arena, "%s%s%s", result_type_name(finding->type),
 			finding->reason[0] != '\0' ? ": " : "", finding->reason));
-	else if (visit->judgement.verified)
+	else if (attempt->judgement.verified)
 		note(try, "certificate", true,
 		    arena_printf(try->arena, "verified, as %s demands",
-			policy_source_name(visit->judgement.source)));
+			policy_source_name(attempt->judgement.source)));
 	else
 		note(try, "certificate", true,
-		    visit->proof.chain_ok && visit->proof.name_ok
+		    attempt->proof.chain_ok && attempt->proof.name_ok
 			? "valid, and no policy requires it"
 			: "not verified, and no policy requires it");
 }
@@ -160,7 +160,7 @@ set_doing(struct check_try *try, const char *doing)
 
 /* The step after a successful one. */
 static const char *
-after(const struct visit *visit, const char *step)
+after(const struct attempt *attempt, const char *step)
 {
 	if (strcmp(step, "connect") == 0)
 		return "greeting";
@@ -168,66 +168,67 @@ after(const struct visit *visit, const char *step)
 		return "ehlo";
 	if (strcmp(step, "ehlo") == 0)
 		return "starttls";
-	if (strcmp(step, "judge") == 0 && visit->proof.tls == PROOF_ESTABLISHED)
+	if (strcmp(step, "judge") == 0 && attempt->proof.tls == PROOF_ESTABLISHED)
 		return "ehlo-tls";
 	return NULL;
 }
 
 static void
-on_step(void *context, const struct visit *visit, const char *step, bool ok, const char *words)
+on_step(void *context, const struct attempt *attempt, const char *step, bool ok, const char *words)
 {
 	struct check_try *try = context;
 	char address[IP_TEXT_MAX];
 
 	if (strcmp(step, "tls") == 0 && ok) {
-		note_tls(try, &visit->proof);
+		note_tls(try, &attempt->proof);
 	} else if (strcmp(step, "tls") == 0) {
 		note(try, "starttls", false, words);
 	} else if (strcmp(step, "judge") == 0) {
-		note_certificate(try, visit);
+		note_certificate(try, attempt);
 	} else if (strcmp(step, "connect") == 0) {
-		ip_format(visit->ip, address);
+		ip_format(attempt->ip, address);
 		note(try, step, ok, address);
-	} else if (!ok && visit->reply.code == 0) {
-		note(try, step, ok, result_type_name(visit->judgement.finding.type));
+	} else if (!ok && attempt->reply.code == 0) {
+		note(try, step, ok, result_type_name(attempt->judgement.finding.type));
 	} else {
 		note(try, step, ok, words);
 	}
 	if (ok)
-		set_doing(try, after(visit, step));
+		set_doing(try, after(attempt, step));
 }
 
 /* The address would take the message, or the next would be tried? */
 static enum check_end
-judge(const struct visit *visit, enum visit_end end)
+judge(const struct attempt *attempt, enum attempt_end end)
 {
-	if (end == VISIT_PLAINTEXT || end == VISIT_OMIT)
+	if (end == ATTEMPT_PLAINTEXT || end == ATTEMPT_OMIT)
 		return END_UNVERIFIED;
-	if (visit->reply.code != 0 || !visit->judged || visit->judgement.step != JUDGEMENT_GO_ON)
+	if (attempt->reply.code != 0 || !attempt->judged ||
+	    attempt->judgement.step != JUDGEMENT_GO_ON)
 		return END_NEXT;
-	return visit->judgement.verified ? END_VERIFIED : END_UNVERIFIED;
+	return attempt->judgement.verified ? END_VERIFIED : END_UNVERIFIED;
 }
 
 static void
 try_address(struct check_try *try)
 {
 	const struct delivery *delivery = try->tries->delivery;
-	struct visit_watch watch = { on_step, try };
-	struct visit visit = { .host = try->host,
+	struct attempt_watch watch = { on_step, try };
+	struct attempt attempt = { .host = try->host,
 		.ip = try->ip,
 		.watch = &watch,
 		.deadline = delivery->txn->deadline,
 		.slot_deadline = delivery->txn->deadline };
 	char line[REPLY_LINE_MAX + 1];
-	enum visit_end end;
+	enum attempt_end end;
 
 	try->since_ms = clock_monotonic_ms();
 	set_doing(try, "connect");
-	end = visit_run(delivery, &visit);
-	try->end = judge(&visit, end);
+	end = attempt_run(delivery, &attempt);
+	try->end = judge(&attempt, end);
 	if (try->count > 0)
 		return;
-	reply_line(&visit.reply, line);
+	reply_line(&attempt.reply, line);
 	note(try, "connect", false, line);
 }
 

@@ -4,7 +4,7 @@
  */
 
 /*
- * How far does each address of a plan's hosts let a delivery come? All of a visit up to MAIL, a few
+ * How far does each address of a plan's hosts let a delivery come? All of an attempt up to MAIL, a few
  * addresses side by side. Any thread.
  */
 #ifndef SHIM_CONTROL_CHECK_TRIES_H

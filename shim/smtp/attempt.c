@@ -21,33 +21,33 @@
 #define FAIR_WAIT_MS	(10 * 1000)	/* who has not said a word for so long is not there */
 
 static void
-log_once(const struct delivery *delivery, struct visit *visit)
+log_once(const struct delivery *delivery, struct attempt *attempt)
 {
-	if (!visit->logged)
-		deliver_log_attempt(delivery, visit);
-	visit->logged = true;
+	if (!attempt->logged)
+		deliver_log_attempt(delivery, attempt);
+	attempt->logged = true;
 }
 
 void
-visit_settle(const struct delivery *delivery, struct visit *visit, struct rcpt *rcpt,
+attempt_settle(const struct delivery *delivery, struct attempt *attempt, struct rcpt *rcpt,
     const struct reply *reply)
 {
-	if (visit != NULL)
-		log_once(delivery, visit);
-	deliver_log_delivery(delivery, visit, rcpt, reply);
+	if (attempt != NULL)
+		log_once(delivery, attempt);
+	deliver_log_delivery(delivery, attempt, rcpt, reply);
 	txn_settle(delivery->txn, rcpt, reply);
 }
 
 bool
-visit_over(struct call *call, enum visit_end end, enum visit_weight weight)
+attempt_over(struct call *call, enum attempt_end end, enum attempt_weight weight)
 {
-	call->visit->weight = weight;
+	call->attempt->weight = weight;
 	call->end = end;
 	return false;
 }
 
 void
-visit_relay_refusal(const char *who, const struct reply *said, struct reply *reply)
+attempt_relay_refusal(const char *who, const struct reply *said, struct reply *reply)
 {
 	const char *enhanced = said->enhanced;
 	int code = said->code == 421 ? 451 : said->code;
@@ -73,7 +73,7 @@ describe_trouble(const struct call *call, enum smtp_status status, struct reply 
 	switch (status) {
 	case SMTP_ANSWERED:
 	case SMTP_GARBLED:
-		visit_relay_refusal(call->who, &client->reply, reply);
+		attempt_relay_refusal(call->who, &client->reply, reply);
 		if (status == SMTP_GARBLED)
 			reply_set(reply, 451, "4.5.0", "%s", reply->text);
 		break;
@@ -109,36 +109,36 @@ was_waited_fairly(const struct call *call)
 }
 
 /* A 4xx to EHLO that is not 421 is no word about mail at all. */
-static enum host_scope
+static enum host_backoff_scope
 scope_of_answer(const struct call *call)
 {
 	int code = call->client.reply.code;
 
 	if (code == 421)
-		return HOST_SCOPE_NEXT_HOP;
-	return call->mailing && code / 100 == 4 ? HOST_SCOPE_SENDER : HOST_SCOPE_NONE;
+		return HOST_BACKOFF_NEXT_HOP;
+	return call->mailing && code / 100 == 4 ? HOST_BACKOFF_SENDER : HOST_BACKOFF_NONE;
 }
 
 /* Of whom does this say that the address does not serve them? Of nobody: what TLS was the reason
  * for, the end of a connection that was good for something, and what follows MAIL, when it may be
  * for a recipient's sake. */
-static enum host_scope
+static enum host_backoff_scope
 scope_of(const struct call *call, enum smtp_status status)
 {
-	if (call->blameless || call->served || call->visit->reused || call->client.in_transaction)
-		return HOST_SCOPE_NONE;
+	if (call->blameless || call->served || call->attempt->reused || call->client.in_transaction)
+		return HOST_BACKOFF_NONE;
 	if (status == SMTP_ANSWERED)
-		return call->greeted ? scope_of_answer(call) : HOST_SCOPE_NONE;
+		return call->greeted ? scope_of_answer(call) : HOST_BACKOFF_NONE;
 	if (status == SMTP_LOST || (status == SMTP_TIMEOUT && was_waited_fairly(call)))
-		return call->greeted ? HOST_SCOPE_NEXT_HOP : HOST_SCOPE_ALL;
-	return HOST_SCOPE_NONE;
+		return call->greeted ? HOST_BACKOFF_NEXT_HOP : HOST_BACKOFF_ALL;
+	return HOST_BACKOFF_NONE;
 }
 
 /* What the administrator can do about a host that will not be mended. */
 static void
 name_way_out(const struct call *call, const char *key, const char *what_for)
 {
-	struct reply *reply = &call->visit->reply;
+	struct reply *reply = &call->attempt->reply;
 	char text[sizeof(reply->text)];
 
 	memcpy(text, reply->text, sizeof(text));
@@ -156,17 +156,18 @@ may_have_lost_commands(const struct call *call, enum smtp_status status)
 }
 
 bool
-visit_trouble(struct call *call, enum smtp_status status)
+attempt_trouble(struct call *call, enum smtp_status status)
 {
-	describe_trouble(call, status, &call->visit->reply);
+	describe_trouble(call, status, &call->attempt->reply);
 	if (may_have_lost_commands(call, status))
 		name_way_out(call, "ignore = {\"PIPELINING\"}", "if it loses commands,");
 	call->failed = scope_of(call, status);
 	if (status == SMTP_STOPPED)
-		return visit_over(call, VISIT_STOP, VISIT_WEIGHT_TROUBLE);
+		return attempt_over(call, ATTEMPT_STOP, ATTEMPT_WEIGHT_TROUBLE);
 	/* What a kept connection comes to says nothing about a new one. */
-	return visit_over(call, call->visit->reused && !call->served ? VISIT_FRESH : VISIT_NEXT,
-	    VISIT_WEIGHT_TROUBLE);
+	return attempt_over(call,
+	    call->attempt->reused && !call->served ? ATTEMPT_FRESH : ATTEMPT_NEXT,
+	    ATTEMPT_WEIGHT_TROUBLE);
 }
 
 /* A greeting or EHLO refused: whatever the code, the message waits. */
@@ -176,52 +177,52 @@ turned_away(struct call *call)
 	char line[REPLY_LINE_MAX + 1];
 
 	reply_line(&call->client.reply, line);
-	reply_set(&call->visit->reply, 451, "4.4.0", "%s said: %s", call->who, line);
+	reply_set(&call->attempt->reply, 451, "4.4.0", "%s said: %s", call->who, line);
 	call->failed = scope_of(call, SMTP_ANSWERED);
-	return visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
+	return attempt_over(call, ATTEMPT_NEXT, ATTEMPT_WEIGHT_TROUBLE);
 }
 
 /* Tells whoever looks on. Returns ok. */
 static bool
 step(struct call *call, const char *name, bool ok)
 {
-	const struct visit_watch *watch = call->visit->watch;
+	const struct attempt_watch *watch = call->attempt->watch;
 	char words[REPLY_LINE_MAX + 1];
 
 	if (watch != NULL) {
-		reply_line(ok ? &call->client.reply : &call->visit->reply, words);
-		watch->step(watch->context, call->visit, name, ok, words);
+		reply_line(ok ? &call->client.reply : &call->attempt->reply, words);
+		watch->step(watch->context, call->attempt, name, ok, words);
 	}
 	return ok;
 }
 
-/* After a visit that ended at the greeting: a host that has other connections of ours, or had some
+/* After an attempt that ended at the greeting: a host that has other connections of ours, or had some
  * a moment ago, serves, and may take no more at a time. Always false. */
 static bool
 excuse_crowd(struct call *call)
 {
-	struct visit *visit = call->visit;
+	struct attempt *attempt = call->attempt;
 	unsigned most = 0;
 
-	switch (slots_refused(call->delivery->context->slots, visit->ip)) {
-	case SLOTS_REFUSAL_OF_ALL:
+	switch (conn_limit_refused(call->delivery->context->conn_limit, attempt->ip)) {
+	case CONN_LIMIT_REFUSAL_OF_ALL:
 		return false;
-	case SLOTS_REFUSAL_OF_MORE:
+	case CONN_LIMIT_REFUSAL_OF_MORE:
 		most = CROWDED_MOST;
 		break;
-	case SLOTS_REFUSAL_FOR_NOW:
+	case CONN_LIMIT_REFUSAL_FOR_NOW:
 		break;
 	}
-	if (visit->watch == NULL && visit->crowded++ < most)
-		call->end = VISIT_CROWDED;
-	call->failed = HOST_SCOPE_NONE;
+	if (attempt->watch == NULL && attempt->crowded++ < most)
+		call->end = ATTEMPT_CROWDED;
+	call->failed = HOST_BACKOFF_NONE;
 	return false;
 }
 
 bool
-visit_lost_at_greeting(struct call *call)
+attempt_lost_at_greeting(struct call *call)
 {
-	(void)visit_trouble(call, SMTP_LOST);
+	(void)attempt_trouble(call, SMTP_LOST);
 	return excuse_crowd(call);
 }
 
@@ -231,31 +232,31 @@ greet(struct call *call)
 	enum smtp_status status = smtp_client_greeting(&call->client);
 
 	if (status == SMTP_LOST)
-		return visit_lost_at_greeting(call);
+		return attempt_lost_at_greeting(call);
 	if (status != SMTP_ANSWERED)
-		return visit_trouble(call, status);
-	call->visit->greeted = true;
+		return attempt_trouble(call, status);
+	call->attempt->greeted = true;
 	call->greeted = reply_is_positive(&call->client.reply);
 	if (call->greeted) {
-		visit_welcome(call);
-		visit_serves(call, HOST_SCOPE_ALL);
+		attempt_welcome(call);
+		attempt_serves(call, HOST_BACKOFF_ALL);
 		return true;
 	}
 	(void)turned_away(call);
 	if (call->client.reply.code != 421)
 		return false;
-	call->failed = HOST_SCOPE_ALL;
+	call->failed = HOST_BACKOFF_ALL;
 	return excuse_crowd(call);
 }
 
 const char *
-visit_sni(const struct visit *visit)
+attempt_sni(const struct attempt *attempt)
 {
-	return (visit->omit & TLS_OMIT_SNI) != 0 ? NULL : visit->host->sni;
+	return (attempt->omit & TLS_OMIT_SNI) != 0 ? NULL : attempt->host->sni;
 }
 
 const char *
-visit_hostname(const struct delivery *delivery)
+attempt_hostname(const struct delivery *delivery)
 {
 	if (delivery->destination != NULL && delivery->destination->hostname != NULL)
 		return delivery->destination->hostname;
@@ -270,8 +271,8 @@ say_hello(struct call *call)
 	size_t i;
 
 	/* HELO knows no STARTTLS. */
-	status = smtp_client_hello(&call->client, visit_hostname(call->delivery),
-	    !plan_host_enforces(call->visit->host));
+	status = smtp_client_hello(&call->client, attempt_hostname(call->delivery),
+	    !plan_host_enforces(call->attempt->host));
 	for (i = 0; destination != NULL && i < destination->ignore.count; i++)
 		smtp_features_drop(&call->client.features, destination->ignore.at[i]);
 	return status;
@@ -282,11 +283,11 @@ static void
 note_name(struct call *call)
 {
 	const char *text = call->client.reply.text;
-	char *helo = call->visit->session.helo;
+	char *helo = call->attempt->session.helo;
 	size_t length = strcspn(text, " ");
 
-	if (length >= sizeof(call->visit->session.helo))
-		length = sizeof(call->visit->session.helo) - 1;
+	if (length >= sizeof(call->attempt->session.helo))
+		length = sizeof(call->attempt->session.helo) - 1;
 	memcpy(helo, text, length);
 	helo[length] = '\0';
 }
@@ -297,7 +298,7 @@ hello(struct call *call)
 	enum smtp_status status = say_hello(call);
 
 	if (status != SMTP_ANSWERED)
-		return visit_trouble(call, status);
+		return attempt_trouble(call, status);
 	if (!reply_is_positive(&call->client.reply))
 		return turned_away(call);
 	note_name(call);
@@ -305,23 +306,23 @@ hello(struct call *call)
 	return true;
 }
 
-static enum visit_weight
+static enum attempt_weight
 weight_of(const struct reply *reply)
 {
 	if (reply_is_permanent(reply))
-		return VISIT_WEIGHT_UNPROTECTED;
-	return strncmp(reply->enhanced, "4.7.", 4) == 0 ? VISIT_WEIGHT_POLICY
-							: VISIT_WEIGHT_TROUBLE;
+		return ATTEMPT_WEIGHT_UNPROTECTED;
+	return strncmp(reply->enhanced, "4.7.", 4) == 0 ? ATTEMPT_WEIGHT_POLICY
+							: ATTEMPT_WEIGHT_TROUBLE;
 }
 
 static struct tls_wish
 wish_of(const struct call *call)
 {
-	const struct plan_host *host = call->visit->host;
+	const struct plan_host *host = call->attempt->host;
 	const struct demand *policy = plan_host_policy(host);
 
 	return (struct tls_wish){
-		.sni = visit_sni(call->visit),
+		.sni = attempt_sni(call->attempt),
 		.names = host->names,
 		.name_count = host->name_count,
 		.tlsa = host->usable,
@@ -332,8 +333,8 @@ wish_of(const struct call *call)
 		.strict = plan_host_enforces(host),
 		.min_protocol = call->delivery->plan->min_protocol,
 		/* Who only looks wants to see what the host shows today. */
-		.session_key = call->visit->watch == NULL ? call->key.data : NULL,
-		.omit = call->visit->omit,
+		.session_key = call->attempt->watch == NULL ? call->key.data : NULL,
+		.omit = call->attempt->omit,
 	};
 }
 
@@ -342,57 +343,58 @@ wish_of(const struct call *call)
 static bool
 try_without(struct call *call, unsigned omit)
 {
-	struct visit *visit = call->visit;
-	bool only_told = visit->host->demand_count > 0 && !plan_host_enforces(visit->host);
+	struct attempt *attempt = call->attempt;
+	bool only_told = attempt->host->demand_count > 0 && !plan_host_enforces(attempt->host);
 	char words[TLS_OMIT_TEXT];
 
-	visit->judged = visit->judged && only_told;
-	visit->is_session = visit->is_session && only_told;
-	visit->told = visit->told || visit->is_session;
-	visit->omit |= omit;
-	visit->handshakes++;
+	attempt->judged = attempt->judged && only_told;
+	attempt->is_session = attempt->is_session && only_told;
+	attempt->told = attempt->told || attempt->is_session;
+	attempt->omit |= omit;
+	attempt->handshakes++;
 	tls_omit_text(omit, words);
-	reply_set(&visit->reply, 451, "4.7.5",
+	reply_set(&attempt->reply, 451, "4.7.5",
 	    "%s: the TLS handshake failed (%s); retried without %s", call->who,
-	    visit->proof.failure, words);
-	return visit_over(call, VISIT_OMIT, VISIT_WEIGHT_NONE);
+	    attempt->proof.failure, words);
+	return attempt_over(call, ATTEMPT_OMIT, ATTEMPT_WEIGHT_NONE);
 }
 
 static bool
 go_plaintext(struct call *call)
 {
-	struct reply *reply = &call->visit->reply;
+	struct reply *reply = &call->attempt->reply;
 
-	if (call->visit->handshakes + 1 < HANDSHAKES_MOST)
-		return visit_over(call, VISIT_PLAINTEXT, VISIT_WEIGHT_NONE);
+	if (call->attempt->handshakes + 1 < HANDSHAKES_MOST)
+		return attempt_over(call, ATTEMPT_PLAINTEXT, ATTEMPT_WEIGHT_NONE);
 	reply_set(reply, 451, "4.4.2",
 	    "%s: %d TLS handshakes failed, last error: %s; the "
 	    "receiving site must repair its TLS",
-	    call->who, HANDSHAKES_MOST, call->visit->proof.failure);
+	    call->who, HANDSHAKES_MOST, call->attempt->proof.failure);
 	name_way_out(call, "tls = \"none\"", "to send without");
-	return visit_over(call, VISIT_NEXT, VISIT_WEIGHT_TROUBLE);
+	return attempt_over(call, ATTEMPT_NEXT, ATTEMPT_WEIGHT_TROUBLE);
 }
 
 static bool
 judge(struct call *call)
 {
-	struct visit *visit = call->visit;
-	struct finding earlier = visit->judgement.finding;
+	struct attempt *attempt = call->attempt;
+	struct finding earlier = attempt->judgement.finding;
 	struct tls_wish wish = wish_of(call);
 	unsigned omit = 0;
 
-	if (visit->handshakes + 1 < HANDSHAKES_MOST)
-		omit = tls_omit_after(&visit->proof, &wish);
-	plan_judge(call->delivery->plan, visit->host, &visit->proof, visit->address,
-	    &visit->judgement);
-	visit->judged = true;
-	visit->is_session = !visit->plaintext && !visit->told && !call->delivery->plan->no_tls;
+	if (attempt->handshakes + 1 < HANDSHAKES_MOST)
+		omit = tls_omit_after(&attempt->proof, &wish);
+	plan_judge(call->delivery->plan, attempt->host, &attempt->proof, attempt->address,
+	    &attempt->judgement);
+	attempt->judged = true;
+	attempt->is_session = !attempt->plaintext && !attempt->told &&
+	    !call->delivery->plan->no_tls;
 	if (omit != 0)
 		return try_without(call, omit);
-	/* Why there is no TLS was found out on the visit before. */
-	if (visit->plaintext && visit->judgement.finding.type == RESULT_OK)
-		visit->judgement.finding = earlier;
-	switch (visit->judgement.step) {
+	/* Why there is no TLS was found out on the attempt before. */
+	if (attempt->plaintext && attempt->judgement.finding.type == RESULT_OK)
+		attempt->judgement.finding = earlier;
+	switch (attempt->judgement.step) {
 	case JUDGEMENT_GO_ON:
 		return true;
 	case JUDGEMENT_PLAINTEXT:
@@ -400,8 +402,8 @@ judge(struct call *call)
 	case JUDGEMENT_NEXT_HOST:
 		break;
 	}
-	visit->reply = visit->judgement.reply;
-	return visit_over(call, VISIT_NEXT, weight_of(&visit->reply));
+	attempt->reply = attempt->judgement.reply;
+	return attempt_over(call, ATTEMPT_NEXT, weight_of(&attempt->reply));
 }
 
 static void
@@ -411,8 +413,8 @@ handshake(struct call *call)
 
 	call->measured_s = clock_wall_s();
 	tls_client_start(call->delivery->context->tls, call->client.stream, &wish,
-	    smtp_client_command_deadline(&call->client), &call->watch, &call->visit->proof);
-	if (call->visit->proof.tls != PROOF_ESTABLISHED)
+	    smtp_client_command_deadline(&call->client), &call->watch, &call->attempt->proof);
+	if (call->attempt->proof.tls != PROOF_ESTABLISHED)
 		call->client.spent = call->client.gone = true;
 }
 
@@ -420,11 +422,11 @@ handshake(struct call *call)
 static bool
 start_tls(struct call *call)
 {
-	struct proof *proof = &call->visit->proof;
+	struct proof *proof = &call->attempt->proof;
 	enum smtp_status status;
 
 	memset(proof, 0, sizeof(*proof));
-	if (call->visit->plaintext || call->delivery->plan->no_tls) {
+	if (call->attempt->plaintext || call->delivery->plan->no_tls) {
 		proof->tls = PROOF_NOT_TRIED;
 		return true;
 	}
@@ -434,15 +436,15 @@ start_tls(struct call *call)
 	call->blameless = true;
 	status = smtp_client_starttls(&call->client);
 	if (status != SMTP_ANSWERED && status != SMTP_GARBLED) {
-		(void)visit_trouble(call, status);
-		if (status != SMTP_STOPPED && !plan_host_enforces(call->visit->host))
+		(void)attempt_trouble(call, status);
+		if (status != SMTP_STOPPED && !plan_host_enforces(call->attempt->host))
 			name_way_out(call, "tls = \"none\"", "to send without TLS");
 		return false;
 	}
 	if (call->client.reply.code == 220) {
 		handshake(call);
 		if (proof->tls == PROOF_TIMEOUT && txn_is_abandoned(call->delivery->txn))
-			return visit_trouble(call, SMTP_STOPPED);
+			return attempt_trouble(call, SMTP_STOPPED);
 	} else {
 		proof->tls = PROOF_REFUSED;
 		proof->starttls_code = call->client.reply.code;
@@ -457,13 +459,13 @@ hello_again(struct call *call)
 	enum smtp_status status = say_hello(call);
 
 	/* With TLS 1.3 the host's refusal of the handshake arrives only now. */
-	if (call->visit->proof.tls != PROOF_ESTABLISHED) {
+	if (call->attempt->proof.tls != PROOF_ESTABLISHED) {
 		call->client.spent = call->client.gone = true;
-		return judge(call) && visit_trouble(call, status);
+		return judge(call) && attempt_trouble(call, status);
 	}
 	call->blameless = false;
 	if (status != SMTP_ANSWERED)
-		return visit_trouble(call, status);
+		return attempt_trouble(call, status);
 	return reply_is_positive(&call->client.reply) || turned_away(call);
 }
 
@@ -472,47 +474,47 @@ secure(struct call *call)
 {
 	if (!step(call, "tls", start_tls(call)) || !step(call, "judge", judge(call)))
 		return false;
-	if (call->visit->proof.tls == PROOF_ESTABLISHED)
+	if (call->attempt->proof.tls == PROOF_ESTABLISHED)
 		return step(call, "ehlo-tls", hello_again(call));
 	/* A host that hangs up or raves instead of going on without TLS. */
 	if (call->client.spent)
-		return visit_trouble(call,
+		return attempt_trouble(call,
 		    call->client.reply.code != 0 ? SMTP_ANSWERED : SMTP_GARBLED);
 	call->blameless = false;
 	return true;
 }
 
 void
-visit_converse(struct call *call)
+attempt_converse(struct call *call)
 {
 	(void)step(call, "connect", true);
 	if (step(call, "greeting", greet(call)) && step(call, "ehlo", hello(call)) &&
-	    secure(call) && call->visit->watch == NULL)
-		visit_send(call);
+	    secure(call) && call->attempt->watch == NULL)
+		attempt_send(call);
 }
 
 bool
-visit_accept(struct call *call)
+attempt_accept(struct call *call)
 {
-	struct visit *visit = call->visit;
+	struct attempt *attempt = call->attempt;
 	struct tls_wish wish = wish_of(call);
 	int64_t now_s = clock_wall_s();
 
 	/* The names are those of before, and certificates know no time between two seconds; but
 	 * TLSA records may be others from one message to the next. */
-	if (visit->proof.tls == PROOF_ESTABLISHED &&
+	if (attempt->proof.tls == PROOF_ESTABLISHED &&
 	    (call->measured_s != now_s || wish.tlsa_count > 0))
 		tls_client_measure(call->delivery->context->tls, call->client.stream, &wish,
-		    &visit->proof);
+		    &attempt->proof);
 	call->measured_s = now_s;
-	plan_judge(call->delivery->plan, visit->host, &visit->proof, visit->address,
-	    &visit->judgement);
-	visit->judged = visit->judgement.step == JUDGEMENT_GO_ON;
-	return visit->judged;
+	plan_judge(call->delivery->plan, attempt->host, &attempt->proof, attempt->address,
+	    &attempt->judgement);
+	attempt->judged = attempt->judgement.step == JUDGEMENT_GO_ON;
+	return attempt->judged;
 }
 
 bool
-visit_is_abandoned(void *context)
+attempt_is_abandoned(void *context)
 {
 	struct call *call = context;
 
@@ -525,43 +527,43 @@ is_unwanted(void *context)
 {
 	struct call *call = context;
 
-	return visit_is_abandoned(call) && !call->client.committed;
+	return attempt_is_abandoned(call) && !call->client.committed;
 }
 
 static void
-init(struct call *call, const struct delivery *delivery, struct visit *visit)
+init(struct call *call, const struct delivery *delivery, struct attempt *attempt)
 {
 	const struct conf *conf = delivery->context->conf;
 
 	memset(call, 0, sizeof(*call));
 	call->delivery = delivery;
-	call->visit = visit;
-	call->end = VISIT_NEXT;
+	call->attempt = attempt;
+	call->end = ATTEMPT_NEXT;
 	call->client.command_timeout = conf->smtp.command_timeout;
 	call->client.data_timeout = conf->smtp.data_timeout;
 	call->client.final_timeout = conf->smtp.final_timeout;
-	call->client.deadline = visit->deadline;
-	call->client.limit = visit->limit;
+	call->client.deadline = attempt->deadline;
+	call->client.limit = attempt->limit;
 	call->client.data_deadline = delivery->txn->deadline;
 	call->watch = (struct watch){ .ended = is_unwanted, .context = call };
-	visit->began_ms = clock_monotonic_ms();
-	visit->judged = visit->logged = visit->reused = visit->is_session = false;
-	memset(&visit->session, 0, sizeof(visit->session));
-	visit->logged = visit->watch != NULL;
-	visit->weight = VISIT_WEIGHT_NONE;
-	visit->reply.code = 0;
-	memset(&visit->proof, 0, sizeof(visit->proof));
-	ip_format(visit->ip, visit->address);
-	snprintf(call->who, sizeof(call->who), "%s[%s]", visit->host->name, visit->address);
+	attempt->began_ms = clock_monotonic_ms();
+	attempt->judged = attempt->logged = attempt->reused = attempt->is_session = false;
+	memset(&attempt->session, 0, sizeof(attempt->session));
+	attempt->logged = attempt->watch != NULL;
+	attempt->weight = ATTEMPT_WEIGHT_NONE;
+	attempt->reply.code = 0;
+	memset(&attempt->proof, 0, sizeof(attempt->proof));
+	ip_format(attempt->ip, attempt->address);
+	snprintf(call->who, sizeof(call->who), "%s[%s]", attempt->host->name, attempt->address);
 }
 
-enum visit_end
-visit_run(const struct delivery *delivery, struct visit *visit)
+enum attempt_end
+attempt_run(const struct delivery *delivery, struct attempt *attempt)
 {
 	struct call call;
 
-	init(&call, delivery, visit);
-	visit_connect(&call);
-	log_once(delivery, visit);
+	init(&call, delivery, attempt);
+	attempt_connect(&call);
+	log_once(delivery, attempt);
 	return call.end;
 }

@@ -4,8 +4,8 @@
  */
 
 /*
- * A visit while it lasts: what visit_connect.c, which comes by a connection, visit.c, which makes
- * it what the plan demands, and visit_send.c, which uses it, share. For these three alone.
+ * An attempt while it lasts: what attempt_connect.c, which comes by a connection, attempt.c, which makes
+ * it what the plan demands, and attempt_send.c, which uses it, share. For these three alone.
  */
 #ifndef SHIM_SMTP_ATTEMPT_INSIDE_H
 #define SHIM_SMTP_ATTEMPT_INSIDE_H
@@ -26,20 +26,20 @@ struct batch {
 	size_t count;
 };
 
-/* The steps of a visit return false when it is over, and end says how. */
+/* The steps of an attempt return false when it is over, and end says how. */
 struct call {
 	const struct delivery *delivery;
-	struct visit *visit;
+	struct attempt *attempt;
 	struct smtp_client client;
 	struct watch watch;	/* of its stream */
 	struct batch batch;
 	char who[WHO_MAX];	/* "mx.example.net[192.0.2.1]" */
 	bool served;	/* a transaction came to its end on this connection */
-	bool accepted;	/* some recipient was, on this visit */
+	bool accepted;	/* some recipient was, on this attempt */
 	bool unfit;	/* some recipient needs what this host lacks */
 
-	struct host_key at;	/* from where to where */
-	struct host_probe probe;	/* of what is remembered of it */
+	struct host_backoff_key at;	/* from where to where */
+	struct host_backoff_probe probe;	/* of what is remembered of it */
 	const char *slot;	/* whose slot it is */
 	struct buf key;	/* who may share the connection with whom */
 	int64_t dialled_ms;	/* monotonic */
@@ -50,44 +50,44 @@ struct call {
 	bool welcome;	/* the slots know that the host has greeted this connection */
 	bool mailing;	/* EHLO and TLS are done */
 	bool blameless;	/* what goes wrong now is no sign that nobody serves there */
-	enum host_scope failed;	/* for whom the address is to be passed over for a while */
-	enum visit_end end;
+	enum host_backoff_scope failed;	/* for whom the address is to be passed over for a while */
+	enum attempt_end end;
 };
 
-/* Slot, host memory, a kept connection or dialling; then visit_converse(), or straight to the
+/* Slot, host memory, a kept connection or dialling; then attempt_converse(), or straight to the
  * message. */
-void visit_connect(struct call *call);
-/* Greeting, EHLO, TLS, judgement, and visit_send(). The stream is the call's. */
-void visit_converse(struct call *call);
+void attempt_connect(struct call *call);
+/* Greeting, EHLO, TLS, judgement, and attempt_send(). The stream is the call's. */
+void attempt_converse(struct call *call);
 /* A kept connection, with its proof: the judgement by the plan of this message. false: it will not
  * do. */
-bool visit_accept(struct call *call);
-const char *visit_hostname(const struct delivery *delivery);	/* for EHLO */
-const char *visit_sni(const struct visit *visit);	/* NULL: none is sent */
+bool attempt_accept(struct call *call);
+const char *attempt_hostname(const struct delivery *delivery);	/* for EHLO */
+const char *attempt_sni(const struct attempt *attempt);	/* NULL: none is sent */
 
 /* Is the transaction abandoned? context is a call. */
-bool visit_is_abandoned(void *context);
+bool attempt_is_abandoned(void *context);
 
 /* Keeps the connection for another message, if it is good for one. Nothing may be said on it any
  * more then, and somebody else may have it. */
-void visit_keep(struct call *call);
+void attempt_keep(struct call *call);
 
-/* The host serves so far: others need not wait for the end of this visit. */
-void visit_serves(struct call *call, enum host_scope served);
+/* The host serves so far: others need not wait for the end of this attempt. */
+void attempt_serves(struct call *call, enum host_backoff_scope served);
 
 /* The connection counts among those that the host has taken. */
-void visit_welcome(struct call *call);
-/* Ends the visit: the host closed the connection before it had said a word. Always false. */
-bool visit_lost_at_greeting(struct call *call);
+void attempt_welcome(struct call *call);
+/* Ends the attempt: the host closed the connection before it had said a word. Always false. */
+bool attempt_lost_at_greeting(struct call *call);
 
-/* Ends the visit. Always false, so that a step can return it. */
-bool visit_over(struct call *call, enum visit_end end, enum visit_weight weight);
+/* Ends the attempt. Always false, so that a step can return it. */
+bool attempt_over(struct call *call, enum attempt_end end, enum attempt_weight weight);
 /* Ends it because a command did not get the answer it needs. */
-bool visit_trouble(struct call *call, enum smtp_status status);
+bool attempt_trouble(struct call *call, enum smtp_status status);
 /* A host's no in our words: its code and enhanced code where they make sense, and its text. */
-void visit_relay_refusal(const char *who, const struct reply *said, struct reply *reply);
+void attempt_relay_refusal(const char *who, const struct reply *said, struct reply *reply);
 
 /* The connection is as the plan demands: as many transactions as it takes. */
-void visit_send(struct call *call);
+void attempt_send(struct call *call);
 
 #endif

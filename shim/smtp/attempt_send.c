@@ -80,21 +80,21 @@ fits(struct call *call)
 	uint64_t size = body_size(txn->body);
 
 	if (lacks_requiretls(call)) {
-		reply_set(&call->visit->reply, 550, "5.7.30",
+		reply_set(&call->attempt->reply, 550, "5.7.30",
 		    "%s does not offer REQUIRETLS, which the sender asked for", call->who);
-		return visit_over(call, VISIT_NEXT, VISIT_WEIGHT_UNREQUIRED);
+		return attempt_over(call, ATTEMPT_NEXT, ATTEMPT_WEIGHT_UNREQUIRED);
 	}
 	if (message_needs_utf8(txn) && !features->smtputf8)
-		reply_set(&call->visit->reply, 553, "5.6.7",
+		reply_set(&call->attempt->reply, 553, "5.6.7",
 		    "%s does not support SMTPUTF8, which the sender's address or a header needs",
 		    call->who);
 	else if (features->size_limit > 0 && size > features->size_limit)
-		reply_set(&call->visit->reply, 552, "5.3.4",
+		reply_set(&call->attempt->reply, 552, "5.3.4",
 		    "%s accepts messages of up to %" PRIu64 " octets, and this one has %" PRIu64,
 		    call->who, features->size_limit, size);
 	else
 		return true;
-	return visit_over(call, VISIT_NEXT, VISIT_WEIGHT_UNFIT);
+	return attempt_over(call, ATTEMPT_NEXT, ATTEMPT_WEIGHT_UNFIT);
 }
 
 /* The next recipients that are waiting and that this host can take. */
@@ -127,7 +127,7 @@ load(struct call *call, struct smtp_message *message)
 static void
 mail_accepted(void *context)
 {
-	visit_serves(context, HOST_SCOPE_SENDER);
+	attempt_serves(context, HOST_BACKOFF_SENDER);
 }
 
 static void
@@ -136,8 +136,8 @@ rcpt_refused(void *context, size_t rcpt, const struct reply *said)
 	struct call *call = context;
 	struct reply reply;
 
-	visit_relay_refusal(call->who, said, &reply);
-	visit_settle(call->delivery, call->visit, call->batch.of[rcpt], &reply);
+	attempt_relay_refusal(call->who, said, &reply);
+	attempt_settle(call->delivery, call->attempt, call->batch.of[rcpt], &reply);
 }
 
 /* Does this transaction settle all that are left? */
@@ -160,7 +160,7 @@ settle_taken(struct call *call, const struct reply *reply)
 
 	for (i = 0; i < call->batch.count; i++)
 		if (call->batch.rcpts[i].state == SMTP_RCPT_TAKEN)
-			visit_settle(call->delivery, call->visit, call->batch.of[i], reply);
+			attempt_settle(call->delivery, call->attempt, call->batch.of[i], reply);
 }
 
 static void
@@ -170,8 +170,8 @@ settle_open(struct call *call, const struct reply *reply)
 
 	for (i = 0; i < call->delivery->group->count; i++)
 		if (is_open(call, i))
-			visit_settle(call->delivery, call->visit, call->delivery->group->rcpts[i],
-			    reply);
+			attempt_settle(call->delivery, call->attempt,
+			    call->delivery->group->rcpts[i], reply);
 }
 
 static bool
@@ -181,15 +181,15 @@ settled(struct call *call, const struct reply *reply, enum smtp_status status)
 	call->messages++;
 	/* The next message may be here as soon as the MTA hears of this one. */
 	if (nobody_else_open(call))
-		visit_keep(call);
+		attempt_keep(call);
 	settle_taken(call, reply);
 	/* An address that delivers needs no more bounds for the sake of others. */
 	call->client.deadline = call->delivery->txn->deadline;
 	if (!anybody_open(call))
-		return visit_over(call, VISIT_DONE, VISIT_WEIGHT_NONE);
+		return attempt_over(call, ATTEMPT_DONE, ATTEMPT_WEIGHT_NONE);
 	/* Only the end of the connection keeps the others from a transaction of their own. */
 	if (call->client.spent)
-		return visit_trouble(call, status == SMTP_ANSWERED ? SMTP_LOST : status);
+		return attempt_trouble(call, status == SMTP_ANSWERED ? SMTP_LOST : status);
 	return true;
 }
 
@@ -198,8 +198,8 @@ static bool
 ask_again(struct call *call, const struct reply *said)
 {
 	call->client.spent = true;
-	visit_relay_refusal(call->who, said, &call->visit->reply);
-	return visit_over(call, VISIT_FRESH, VISIT_WEIGHT_TROUBLE);
+	attempt_relay_refusal(call->who, said, &call->attempt->reply);
+	return attempt_over(call, ATTEMPT_FRESH, ATTEMPT_WEIGHT_TROUBLE);
 }
 
 /* What became of one transaction. true: on to the next on this connection. */
@@ -213,26 +213,26 @@ conclude(struct call *call, enum smtp_fate fate, enum smtp_status status)
 		relay_success(call->who, &call->client.reply, &reply);
 		return settled(call, &reply, status);
 	case SMTP_FATE_REFUSED:
-		visit_relay_refusal(call->who, &call->client.reply, &reply);
+		attempt_relay_refusal(call->who, &call->client.reply, &reply);
 		return settled(call, &reply, status);
 	case SMTP_FATE_ELSEWHERE:
 		if (status == SMTP_ANSWERED && reply_is_permanent(&call->client.reply))
 			return ask_again(call, &call->client.reply);
-		return visit_trouble(call, status);
+		return attempt_trouble(call, status);
 	case SMTP_FATE_UNKNOWN:
 		/* It may have been delivered: trying elsewhere might deliver it twice. */
 		call->blameless = true;
-		(void)visit_trouble(call, status);
-		settle_taken(call, &call->visit->reply);
+		(void)attempt_trouble(call, status);
+		settle_taken(call, &call->attempt->reply);
 		return false;
 	case SMTP_FATE_BROKEN_OFF:
-		return visit_trouble(call, SMTP_STOPPED);
+		return attempt_trouble(call, SMTP_STOPPED);
 	case SMTP_FATE_UNREADABLE:
 		break;
 	}
 	reply_set(&reply, 451, "4.3.0", "the message cannot be read back from spool-directory");
 	settle_open(call, &reply);
-	return visit_over(call, VISIT_DONE, VISIT_WEIGHT_NONE);
+	return attempt_over(call, ATTEMPT_DONE, ATTEMPT_WEIGHT_NONE);
 }
 
 static bool
@@ -256,10 +256,10 @@ transact(struct call *call)
 		.smtputf8 = message_needs_utf8(txn),
 		.requiretls = txn->wish == WISH_REQUIRETLS && features->requiretls,
 		.body = txn->body,
-		.worn = call->visit->reused || call->served,
+		.worn = call->attempt->reused || call->served,
 		.begun = mail_accepted,
 		.refused = rcpt_refused,
-		.abandoned = visit_is_abandoned,
+		.abandoned = attempt_is_abandoned,
 		.context = call,
 	};
 	enum smtp_status status;
@@ -268,34 +268,34 @@ transact(struct call *call)
 
 	load(call, &message);
 	if (message.rcpt_count == 0)
-		return visit_over(call, VISIT_DONE, VISIT_WEIGHT_NONE);
+		return attempt_over(call, ATTEMPT_DONE, ATTEMPT_WEIGHT_NONE);
 	message.eightbit = features->eightbitmime &&
 	    (message.smtputf8 || txn->body_8bitmime || body_has_8bit(txn->body));
 	fate = smtp_send(&call->client, &message, &status);
 	call->accepted = call->accepted || has_state(call, SMTP_RCPT_TAKEN);
 	on = conclude(call, fate, status);
-	if (has_state(call, SMTP_RCPT_AGAIN) && call->end != VISIT_STOP && anybody_open(call))
+	if (has_state(call, SMTP_RCPT_AGAIN) && call->end != ATTEMPT_STOP && anybody_open(call))
 		return ask_again(call, &message.again);
 	return on;
 }
 
 void
-visit_send(struct call *call)
+attempt_send(struct call *call)
 {
 	call->mailing = true;
 	if (!fits(call))
 		return;
 	while (transact(call))
 		continue;
-	if (call->end == VISIT_STOP)
+	if (call->end == ATTEMPT_STOP)
 		return;
 	if (!anybody_open(call)) {
-		call->end = VISIT_DONE;
-	} else if (call->end == VISIT_NEXT && call->served) {
-		call->end = VISIT_AGAIN;
-	} else if (call->end == VISIT_DONE && call->unfit) {
-		reply_set(&call->visit->reply, 553, "5.6.7",
+		call->end = ATTEMPT_DONE;
+	} else if (call->end == ATTEMPT_NEXT && call->served) {
+		call->end = ATTEMPT_AGAIN;
+	} else if (call->end == ATTEMPT_DONE && call->unfit) {
+		reply_set(&call->attempt->reply, 553, "5.6.7",
 		    "%s does not support SMTPUTF8, which the recipient's address needs", call->who);
-		(void)visit_over(call, VISIT_NEXT, VISIT_WEIGHT_UNFIT);
+		(void)attempt_over(call, ATTEMPT_NEXT, ATTEMPT_WEIGHT_UNFIT);
 	}
 }

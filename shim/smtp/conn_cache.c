@@ -35,12 +35,12 @@ struct idle {
 LIST_HEAD(bucket, idle);
 TAILQ_HEAD(ages, idle);
 
-struct keep {
+struct conn_cache {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;	/* for the reaper */
 	pthread_t reaper;
-	struct keep_rules rules;
-	struct slots *slots;
+	struct conn_cache_rules rules;
+	struct conn_limit *limit;
 	struct bucket buckets[BUCKETS];	/* used last comes first */
 	struct ages ages;	/* idle longest comes first */
 	int64_t wake_ms;	/* when the reaper wakes by itself; INT64_MAX: never */
@@ -48,7 +48,7 @@ struct keep {
 };
 
 void
-keep_close(struct kept *kept)
+conn_cache_close(struct kept *kept)
 {
 	smtp_client_quit(&kept->client);
 	stream_free(kept->client.stream);
@@ -56,22 +56,22 @@ keep_close(struct kept *kept)
 }
 
 static struct bucket *
-bucket_of(struct keep *keep, const char *key)
+bucket_of(struct conn_cache *cache, const char *key)
 {
 	uint32_t hash = 2166136261u;	/* FNV-1a */
 
 	for (; *key != '\0'; key++)
 		hash = (hash ^ (unsigned char)*key) * 16777619u;
-	return &keep->buckets[hash % BUCKETS];
+	return &cache->buckets[hash % BUCKETS];
 }
 
 /* Out of the pool; the caller holds the lock and disposes of it. */
 static void
-detach(struct keep *keep, struct idle *idle)
+detach(struct conn_cache *cache, struct idle *idle)
 {
 	LIST_REMOVE(idle, in_bucket);
-	TAILQ_REMOVE(&keep->ages, idle, in_age);
-	slots_unpark(keep->slots, &idle->ip, idle->domain);
+	TAILQ_REMOVE(&cache->ages, idle, in_age);
+	conn_limit_unpark(cache->limit, &idle->ip, idle->domain);
 }
 
 static void
@@ -108,29 +108,29 @@ close_all(struct ages *doomed, bool hear)
 		TAILQ_REMOVE(doomed, idle, in_age);
 		if (hear)
 			hear_the_end(&idle->kept, deadline);
-		keep_close(&idle->kept);
+		conn_cache_close(&idle->kept);
 		idle_free(idle);
 	}
 }
 
 static void
-doom(struct keep *keep, struct idle *idle, struct ages *doomed)
+doom(struct conn_cache *cache, struct idle *idle, struct ages *doomed)
 {
-	detach(keep, idle);
+	detach(cache, idle);
 	TAILQ_INSERT_TAIL(doomed, idle, in_age);
 }
 
 /* Moves what has ended to doomed. When does the next one end? INT64_MAX: there is none. */
 static int64_t
-reap(struct keep *keep, int64_t now_ms, struct ages *doomed)
+reap(struct conn_cache *cache, int64_t now_ms, struct ages *doomed)
 {
-	struct idle *idle = TAILQ_FIRST(&keep->ages), *next;
+	struct idle *idle = TAILQ_FIRST(&cache->ages), *next;
 	int64_t earliest = INT64_MAX;
 
 	for (; idle != NULL; idle = next) {
 		next = TAILQ_NEXT(idle, in_age);
-		if (keep->stopping || idle->until_ms <= now_ms)
-			doom(keep, idle, doomed);
+		if (cache->stopping || idle->until_ms <= now_ms)
+			doom(cache, idle, doomed);
 		else if (idle->until_ms < earliest)
 			earliest = idle->until_ms;
 	}
@@ -138,105 +138,105 @@ reap(struct keep *keep, int64_t now_ms, struct ages *doomed)
 }
 
 static void
-await_change(struct keep *keep, int64_t earliest)
+await_change(struct conn_cache *cache, int64_t earliest)
 {
 	struct deadline next = deadline_in(REAP_EVERY_MS);
 	struct timespec until;
 
-	keep->wake_ms = next.at_ms > earliest ? next.at_ms : earliest;
+	cache->wake_ms = next.at_ms > earliest ? next.at_ms : earliest;
 	if (earliest == INT64_MAX) {
-		pthread_cond_wait(&keep->changed, &keep->lock);
+		pthread_cond_wait(&cache->changed, &cache->lock);
 		return;
 	}
-	next.at_ms = keep->wake_ms;
+	next.at_ms = cache->wake_ms;
 	until = deadline_timespec(next);
-	pthread_cond_timedwait(&keep->changed, &keep->lock, &until);
+	pthread_cond_timedwait(&cache->changed, &cache->lock, &until);
 }
 
 static void *
 reaper_run(void *context)
 {
-	struct keep *keep = context;
+	struct conn_cache *cache = context;
 	struct ages doomed = TAILQ_HEAD_INITIALIZER(doomed);
 	int64_t earliest;
 
-	pthread_mutex_lock(&keep->lock);
-	while (!keep->stopping) {
-		earliest = reap(keep, clock_monotonic_ms(), &doomed);
+	pthread_mutex_lock(&cache->lock);
+	while (!cache->stopping) {
+		earliest = reap(cache, clock_monotonic_ms(), &doomed);
 		if (TAILQ_EMPTY(&doomed)) {
-			await_change(keep, earliest);
+			await_change(cache, earliest);
 			continue;
 		}
-		pthread_mutex_unlock(&keep->lock);
+		pthread_mutex_unlock(&cache->lock);
 		close_all(&doomed, false);
-		pthread_mutex_lock(&keep->lock);
+		pthread_mutex_lock(&cache->lock);
 	}
-	pthread_mutex_unlock(&keep->lock);
+	pthread_mutex_unlock(&cache->lock);
 	return NULL;
 }
 
-struct keep *
-keep_new(const struct keep_rules *rules, struct slots *slots)
+struct conn_cache *
+conn_cache_new(const struct conn_cache_rules *rules, struct conn_limit *limit)
 {
-	struct keep *keep = xcalloc(1, sizeof(*keep));
+	struct conn_cache *cache = xcalloc(1, sizeof(*cache));
 
-	pthread_mutex_init(&keep->lock, NULL);
-	thread_condition(&keep->changed);
-	keep->rules = *rules;
-	keep->slots = slots;
-	TAILQ_INIT(&keep->ages);
-	if (thread_start(&keep->reaper, REAPER_STACK, reaper_run, keep) != 0)
+	pthread_mutex_init(&cache->lock, NULL);
+	thread_condition(&cache->changed);
+	cache->rules = *rules;
+	cache->limit = limit;
+	TAILQ_INIT(&cache->ages);
+	if (thread_start(&cache->reaper, REAPER_STACK, reaper_run, cache) != 0)
 		abort();
-	return keep;
+	return cache;
 }
 
 void
-keep_clear(struct keep *keep)
+conn_cache_clear(struct conn_cache *cache)
 {
 	struct ages doomed = TAILQ_HEAD_INITIALIZER(doomed);
 
-	pthread_mutex_lock(&keep->lock);
-	(void)reap(keep, INT64_MAX, &doomed);
-	pthread_mutex_unlock(&keep->lock);
+	pthread_mutex_lock(&cache->lock);
+	(void)reap(cache, INT64_MAX, &doomed);
+	pthread_mutex_unlock(&cache->lock);
 	close_all(&doomed, false);
 }
 
 void
-keep_set_rules(struct keep *keep, const struct keep_rules *rules)
+conn_cache_set_rules(struct conn_cache *cache, const struct conn_cache_rules *rules)
 {
-	pthread_mutex_lock(&keep->lock);
-	keep->rules = *rules;
-	pthread_mutex_unlock(&keep->lock);
+	pthread_mutex_lock(&cache->lock);
+	cache->rules = *rules;
+	pthread_mutex_unlock(&cache->lock);
 }
 
 void
-keep_stop(struct keep *keep)
+conn_cache_stop(struct conn_cache *cache)
 {
 	struct ages doomed = TAILQ_HEAD_INITIALIZER(doomed);
 
-	pthread_mutex_lock(&keep->lock);
-	keep->stopping = true;
-	(void)reap(keep, clock_monotonic_ms(), &doomed);
-	pthread_cond_signal(&keep->changed);
-	pthread_mutex_unlock(&keep->lock);
+	pthread_mutex_lock(&cache->lock);
+	cache->stopping = true;
+	(void)reap(cache, clock_monotonic_ms(), &doomed);
+	pthread_cond_signal(&cache->changed);
+	pthread_mutex_unlock(&cache->lock);
 	close_all(&doomed, false);
 }
 
 void
-keep_free(struct keep *keep)
+conn_cache_free(struct conn_cache *cache)
 {
-	if (keep == NULL)
+	if (cache == NULL)
 		return;
-	keep_stop(keep);
-	pthread_join(keep->reaper, NULL);
-	pthread_cond_destroy(&keep->changed);
-	pthread_mutex_destroy(&keep->lock);
-	free(keep);
+	conn_cache_stop(cache);
+	pthread_join(cache->reaper, NULL);
+	pthread_cond_destroy(&cache->changed);
+	pthread_mutex_destroy(&cache->lock);
+	free(cache);
 }
 
 static struct idle *
-idle_new(const struct keep_rules *rules, const char *key, const struct ip *ip, const char *domain,
-    const struct kept *kept)
+idle_new(const struct conn_cache_rules *rules, const char *key, const struct ip *ip,
+    const char *domain, const struct kept *kept)
 {
 	struct idle *idle = xcalloc(1, sizeof(*idle));
 	int64_t idle_until = clock_monotonic_ms() + rules->idle_ms;
@@ -251,30 +251,30 @@ idle_new(const struct keep_rules *rules, const char *key, const struct ip *ip, c
 }
 
 bool
-keep_put(struct keep *keep, const char *key, const struct ip *ip, const char *domain,
+conn_cache_put(struct conn_cache *cache, const char *key, const struct ip *ip, const char *domain,
     const struct kept *kept)
 {
-	struct keep_rules rules;
+	struct conn_cache_rules rules;
 	struct idle *idle;
 	bool stopping;
 
-	pthread_mutex_lock(&keep->lock);
-	rules = keep->rules;
-	pthread_mutex_unlock(&keep->lock);
+	pthread_mutex_lock(&cache->lock);
+	rules = cache->rules;
+	pthread_mutex_unlock(&cache->lock);
 	if (rules.idle_ms == 0 || kept->messages >= rules.messages ||
 	    clock_monotonic_ms() - kept->dialled_ms >= rules.time_ms)
 		return false;
 	idle = idle_new(&rules, key, ip, domain, kept);
-	pthread_mutex_lock(&keep->lock);
-	stopping = keep->stopping;
+	pthread_mutex_lock(&cache->lock);
+	stopping = cache->stopping;
 	if (!stopping) {
-		LIST_INSERT_HEAD(bucket_of(keep, key), idle, in_bucket);
-		TAILQ_INSERT_TAIL(&keep->ages, idle, in_age);
-		slots_park(keep->slots, ip, domain);
-		if (idle->until_ms < keep->wake_ms)
-			pthread_cond_signal(&keep->changed);
+		LIST_INSERT_HEAD(bucket_of(cache, key), idle, in_bucket);
+		TAILQ_INSERT_TAIL(&cache->ages, idle, in_age);
+		conn_limit_park(cache->limit, ip, domain);
+		if (idle->until_ms < cache->wake_ms)
+			pthread_cond_signal(&cache->changed);
 	}
-	pthread_mutex_unlock(&keep->lock);
+	pthread_mutex_unlock(&cache->lock);
 	if (stopping)
 		idle_free(idle);
 	return !stopping;
@@ -290,32 +290,32 @@ is_quiet(const struct kept *kept)
 }
 
 static struct idle *
-find(struct keep *keep, const char *key)
+find(struct conn_cache *cache, const char *key)
 {
 	struct idle *idle;
 
-	LIST_FOREACH (idle, bucket_of(keep, key), in_bucket)
+	LIST_FOREACH (idle, bucket_of(cache, key), in_bucket)
 		if (strcmp(idle->key, key) == 0)
 			break;
 	return idle;
 }
 
 bool
-keep_take(struct keep *keep, const char *key, struct kept *kept)
+conn_cache_take(struct conn_cache *cache, const char *key, struct kept *kept)
 {
 	struct ages doomed = TAILQ_HEAD_INITIALIZER(doomed);
 	int64_t now_ms = clock_monotonic_ms();
 	struct idle *idle;
 
-	pthread_mutex_lock(&keep->lock);
-	while ((idle = find(keep, key)) != NULL) {
+	pthread_mutex_lock(&cache->lock);
+	while ((idle = find(cache, key)) != NULL) {
 		if (idle->until_ms > now_ms && is_quiet(&idle->kept)) {
-			detach(keep, idle);
+			detach(cache, idle);
 			break;
 		}
-		doom(keep, idle, &doomed);
+		doom(cache, idle, &doomed);
 	}
-	pthread_mutex_unlock(&keep->lock);
+	pthread_mutex_unlock(&cache->lock);
 	close_all(&doomed, false);
 	if (idle == NULL)
 		return false;
@@ -326,21 +326,22 @@ keep_take(struct keep *keep, const char *key, struct kept *kept)
 
 /* The one that was idle longest among those that block the caller. */
 static struct idle *
-find_victim(struct keep *keep, enum slots_excess excess, const struct ip *ip, const char *domain)
+find_victim(struct conn_cache *cache, enum conn_limit_excess excess, const struct ip *ip,
+    const char *domain)
 {
 	struct idle *idle;
 
-	TAILQ_FOREACH (idle, &keep->ages, in_age) {
+	TAILQ_FOREACH (idle, &cache->ages, in_age) {
 		switch (excess) {
-		case SLOTS_EXCESS_NONE:
+		case CONN_LIMIT_EXCESS_NONE:
 			return NULL;
-		case SLOTS_EXCESS_PROCESS:
+		case CONN_LIMIT_EXCESS_PROCESS:
 			return idle;
-		case SLOTS_EXCESS_IP:
+		case CONN_LIMIT_EXCESS_IP:
 			if (ip_equal(&idle->ip, ip))
 				return idle;
 			break;
-		case SLOTS_EXCESS_DOMAIN:
+		case CONN_LIMIT_EXCESS_DOMAIN:
 			if (strcmp(idle->domain, domain) == 0)
 				return idle;
 			break;
@@ -350,22 +351,23 @@ find_victim(struct keep *keep, enum slots_excess excess, const struct ip *ip, co
 }
 
 void
-keep_make_room(struct keep *keep, const struct ip *ip, const char *domain, unsigned domain_limit)
+conn_cache_make_room(struct conn_cache *cache, const struct ip *ip, const char *domain,
+    unsigned domain_limit)
 {
 	struct ages doomed = TAILQ_HEAD_INITIALIZER(doomed);
-	enum slots_excess excess;
+	enum conn_limit_excess excess;
 	struct idle *victim;
 	bool of_host = false;
 
-	pthread_mutex_lock(&keep->lock);
+	pthread_mutex_lock(&cache->lock);
 	for (;;) {
-		excess = slots_excess(keep->slots, ip, domain, domain_limit);
-		victim = find_victim(keep, excess, ip, domain);
+		excess = conn_limit_excess(cache->limit, ip, domain, domain_limit);
+		victim = find_victim(cache, excess, ip, domain);
 		if (victim == NULL)
 			break;
-		of_host = of_host || excess == SLOTS_EXCESS_IP;
-		doom(keep, victim, &doomed);
+		of_host = of_host || excess == CONN_LIMIT_EXCESS_IP;
+		doom(cache, victim, &doomed);
 	}
-	pthread_mutex_unlock(&keep->lock);
+	pthread_mutex_unlock(&cache->lock);
 	close_all(&doomed, of_host);
 }

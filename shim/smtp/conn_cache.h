@@ -10,7 +10,7 @@
  *
  * While it waits it holds no slot, so that it keeps nobody from connecting. But it is a connection
  * all the same: whoever dials makes room first, and then idle ones are closed until the limits hold
- * with them. Any thread. Locks: that of keep before that of slots.
+ * with them. Any thread. Locks: that of conn_cache before that of conn_limit.
  */
 #ifndef SHIM_SMTP_CONN_CACHE_H
 #define SHIM_SMTP_CONN_CACHE_H
@@ -23,24 +23,25 @@
 #include "shim/smtp/conn_limit.h"
 #include "shim/smtp/smtp_client.h"
 
-struct keep;
+struct conn_cache;
 
-struct keep_rules {
+struct conn_cache_rules {
 	int64_t idle_ms;	/* 0: nothing is kept */
 	int64_t time_ms;	/* since it was dialled */
 	unsigned messages;
 };
 
-struct keep *keep_new(const struct keep_rules *rules, struct slots *slots);
+struct conn_cache *conn_cache_new(const struct conn_cache_rules *rules, struct conn_limit *limit);
 /* Closes all that are idle. */
-void keep_clear(struct keep *keep);
-void keep_set_rules(struct keep *keep, const struct keep_rules *rules);	/* for what is kept next */
+void conn_cache_clear(struct conn_cache *cache);
+void conn_cache_set_rules(struct conn_cache *cache,
+    const struct conn_cache_rules *rules);	/* for what is kept next */
 /* Closes all that are idle; from now on none is kept. */
-void keep_stop(struct keep *keep);
-void keep_free(struct keep *keep);	/* NULL is allowed */
+void conn_cache_stop(struct conn_cache *cache);
+void conn_cache_free(struct conn_cache *cache);	/* NULL is allowed */
 
 struct kept {
-	struct smtp_client client;	/* stream, features and state; the rest is the visit's */
+	struct smtp_client client;	/* stream, features and state; the rest is the attempt's */
 	struct proof proof;
 	int64_t dialled_ms;	/* monotonic */
 	int64_t measured_s;	/* wall clock, when the proof's certificate was measured */
@@ -50,16 +51,16 @@ struct kept {
 /* The caller has a slot, and has finished with its connection for now. true: it waits for the next
  * message, and the slot is given back. false: it may not be kept; connection and slot stay the
  * caller's. */
-bool keep_put(struct keep *keep, const char *key, const struct ip *ip, const char *domain,
-    const struct kept *kept);
+bool conn_cache_put(struct conn_cache *cache, const char *key, const struct ip *ip,
+    const char *domain, const struct kept *kept);
 /* The caller has a slot: the connection of this key that was used last, and is alive as far as is
  * visible without a command. It is now the caller's. */
-bool keep_take(struct keep *keep, const char *key, struct kept *kept);
+bool conn_cache_take(struct conn_cache *cache, const char *key, struct kept *kept);
 /* The caller has a slot and is about to dial. */
-void keep_make_room(struct keep *keep, const struct ip *ip, const char *domain,
+void conn_cache_make_room(struct conn_cache *cache, const struct ip *ip, const char *domain,
     unsigned domain_limit);
 
 /* QUIT and close; kept->client is used up. */
-void keep_close(struct kept *kept);
+void conn_cache_close(struct kept *kept);
 
 #endif

@@ -53,7 +53,7 @@ struct waiter {
 	pthread_cond_t granted_now;
 };
 
-struct slots {
+struct conn_limit {
 	pthread_mutex_t lock;
 	unsigned open, idle, max_open, max_per_host;
 	struct counter *buckets[BUCKETS];
@@ -62,21 +62,21 @@ struct slots {
 	struct waiter *first, *last;	/* in the order of arrival */
 };
 
-struct slots *
-slots_new(unsigned max_deliveries, unsigned max_per_host)
+struct conn_limit *
+conn_limit_new(unsigned max_deliveries, unsigned max_per_host)
 {
-	struct slots *slots = xcalloc(1, sizeof(*slots));
+	struct conn_limit *limit = xcalloc(1, sizeof(*limit));
 
-	if (pthread_mutex_init(&slots->lock, NULL) != 0)
+	if (pthread_mutex_init(&limit->lock, NULL) != 0)
 		abort();
-	slots->max_open = max_deliveries;
-	slots->max_per_host = max_per_host;
-	TAILQ_INIT(&slots->lingering);
-	return slots;
+	limit->max_open = max_deliveries;
+	limit->max_per_host = max_per_host;
+	TAILQ_INIT(&limit->lingering);
+	return limit;
 }
 
 static struct counter **
-find(struct slots *slots, const char *key)
+find(struct conn_limit *limit, const char *key)
 {
 	uint32_t hash = 2166136261u;	/* FNV-1a */
 	struct counter **at;
@@ -84,79 +84,79 @@ find(struct slots *slots, const char *key)
 
 	for (c = key; *c != '\0'; c++)
 		hash = (hash ^ (unsigned char)*c) * 16777619u;
-	for (at = &slots->buckets[hash % BUCKETS]; *at != NULL; at = &(*at)->next)
+	for (at = &limit->buckets[hash % BUCKETS]; *at != NULL; at = &(*at)->next)
 		if (strcmp((*at)->key, key) == 0)
 			break;
 	return at;
 }
 
 static void
-counter_free(struct slots *slots, struct counter *counter)
+counter_free(struct conn_limit *limit, struct counter *counter)
 {
-	*find(slots, counter->key) = counter->next;
+	*find(limit, counter->key) = counter->next;
 	free(counter);
 }
 
 static void
-unlinger(struct slots *slots, struct counter *counter)
+unlinger(struct conn_limit *limit, struct counter *counter)
 {
-	TAILQ_REMOVE(&slots->lingering, counter, lingering);
-	slots->lingering_count--;
+	TAILQ_REMOVE(&limit->lingering, counter, lingering);
+	limit->lingering_count--;
 }
 
 /* Those that have lingered long enough, or are too many. */
 static void
-let_go(struct slots *slots, int64_t now_ms)
+let_go(struct conn_limit *limit, int64_t now_ms)
 {
 	struct counter *first;
 
-	while ((first = TAILQ_FIRST(&slots->lingering)) != NULL &&
-	    (slots->lingering_count > LIMIT_LINGERING_ADDRESSES ||
+	while ((first = TAILQ_FIRST(&limit->lingering)) != NULL &&
+	    (limit->lingering_count > LIMIT_LINGERING_ADDRESSES ||
 		now_ms - first->left_ms >= LINGER_MS)) {
-		unlinger(slots, first);
-		counter_free(slots, first);
+		unlinger(limit, first);
+		counter_free(limit, first);
 	}
 }
 
 void
-slots_free(struct slots *slots)
+conn_limit_free(struct conn_limit *limit)
 {
-	if (slots == NULL)
+	if (limit == NULL)
 		return;
-	let_go(slots, INT64_MAX);
-	pthread_mutex_destroy(&slots->lock);
-	free(slots);
+	let_go(limit, INT64_MAX);
+	pthread_mutex_destroy(&limit->lock);
+	free(limit);
 }
 
 static struct counter *
-counter_get(struct slots *slots, const char *key)
+counter_get(struct conn_limit *limit, const char *key)
 {
-	struct counter **at = find(slots, key);
+	struct counter **at = find(limit, key);
 	size_t size = strlen(key) + 1;
 
 	if (*at == NULL) {
 		*at = xcalloc(1, sizeof(**at) + size);
 		memcpy((*at)->key, key, size);
 	} else if ((*at)->references == 0) {
-		unlinger(slots, *at);
+		unlinger(limit, *at);
 	}
 	(*at)->references++;
 	return *at;
 }
 
 static void
-counter_drop(struct slots *slots, struct counter *counter)
+counter_drop(struct conn_limit *limit, struct counter *counter)
 {
 	if (counter == NULL || --counter->references > 0)
 		return;
 	if (!counter->lived) {
-		counter_free(slots, counter);
+		counter_free(limit, counter);
 		return;
 	}
 	counter->left_ms = clock_monotonic_ms();
-	TAILQ_INSERT_TAIL(&slots->lingering, counter, lingering);
-	slots->lingering_count++;
-	let_go(slots, counter->left_ms);
+	TAILQ_INSERT_TAIL(&limit->lingering, counter, lingering);
+	limit->lingering_count++;
+	let_go(limit, counter->left_ms);
 }
 
 static void
@@ -170,29 +170,29 @@ ip_key(const struct ip *ip, char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX])
 
 /* Connections to one address. */
 static unsigned
-limit_of(const struct slots *slots, const struct counter *of_ip)
+limit_of(const struct conn_limit *limit, const struct counter *of_ip)
 {
 	int64_t grown;
 
 	if (of_ip->allowed == 0)
-		return slots->max_per_host;
+		return limit->max_per_host;
 	grown = of_ip->allowed + (clock_monotonic_ms() - of_ip->learnt_ms) / GROW_MS;
-	return grown < slots->max_per_host ? (unsigned)grown : slots->max_per_host;
+	return grown < limit->max_per_host ? (unsigned)grown : limit->max_per_host;
 }
 
 static bool
-fits(const struct slots *slots, const struct waiter *waiter)
+fits(const struct conn_limit *limit, const struct waiter *waiter)
 {
 	if (waiter->ip->rest_until_ms > 0 && waiter->ip->rest_until_ms > clock_monotonic_ms())
 		return false;
-	return slots->open < slots->max_open && waiter->ip->open < limit_of(slots, waiter->ip) &&
+	return limit->open < limit->max_open && waiter->ip->open < limit_of(limit, waiter->ip) &&
 	    (waiter->domain_limit == 0 || waiter->domain->open < waiter->domain_limit);
 }
 
 static void
-grant(struct slots *slots, struct waiter *waiter)
+grant(struct conn_limit *limit, struct waiter *waiter)
 {
-	slots->open++;
+	limit->open++;
 	metrics_add(METRIC_CONNECTIONS_OPEN, NULL, 1);
 	waiter->ip->open++;
 	waiter->domain->open++;
@@ -200,112 +200,112 @@ grant(struct slots *slots, struct waiter *waiter)
 }
 
 static void
-enqueue(struct slots *slots, struct waiter *waiter)
+enqueue(struct conn_limit *limit, struct waiter *waiter)
 {
-	waiter->previous = slots->last;
-	*(slots->last != NULL ? &slots->last->next : &slots->first) = waiter;
-	slots->last = waiter;
+	waiter->previous = limit->last;
+	*(limit->last != NULL ? &limit->last->next : &limit->first) = waiter;
+	limit->last = waiter;
 }
 
 static void
-dequeue(struct slots *slots, struct waiter *waiter)
+dequeue(struct conn_limit *limit, struct waiter *waiter)
 {
-	*(waiter->previous != NULL ? &waiter->previous->next : &slots->first) = waiter->next;
-	*(waiter->next != NULL ? &waiter->next->previous : &slots->last) = waiter->previous;
+	*(waiter->previous != NULL ? &waiter->previous->next : &limit->first) = waiter->next;
+	*(waiter->next != NULL ? &waiter->next->previous : &limit->last) = waiter->previous;
 }
 
 /* The longest waiting caller among those whose limits leave room gets the slot, so that no caller
  * waits without need. */
 static void
-grant_to_the_first_that_fits(struct slots *slots)
+grant_to_the_first_that_fits(struct conn_limit *limit)
 {
 	struct waiter *waiter, *next;
 
-	for (waiter = slots->first; waiter != NULL; waiter = next) {
+	for (waiter = limit->first; waiter != NULL; waiter = next) {
 		next = waiter->next;
-		if (slots->open >= slots->max_open)
+		if (limit->open >= limit->max_open)
 			break;
-		if (!fits(slots, waiter))
+		if (!fits(limit, waiter))
 			continue;
-		dequeue(slots, waiter);
-		grant(slots, waiter);
+		dequeue(limit, waiter);
+		grant(limit, waiter);
 		pthread_cond_signal(&waiter->granted_now);
 	}
 }
 
 static bool
-asked_and_gone(struct slots *slots, bool (*gone)(void *context), void *context)
+asked_and_gone(struct conn_limit *limit, bool (*gone)(void *context), void *context)
 {
 	bool answer;
 
 	if (gone == NULL)
 		return false;
 	/* The callback may hold locks of its own. */
-	pthread_mutex_unlock(&slots->lock);
+	pthread_mutex_unlock(&limit->lock);
 	answer = gone(context);
-	pthread_mutex_lock(&slots->lock);
+	pthread_mutex_lock(&limit->lock);
 	return answer;
 }
 
 static void
-wait_in_line(struct slots *slots, struct waiter *waiter, struct deadline deadline,
+wait_in_line(struct conn_limit *limit, struct waiter *waiter, struct deadline deadline,
     bool (*gone)(void *context), void *context)
 {
 	struct timespec until;
 
-	enqueue(slots, waiter);
+	enqueue(limit, waiter);
 	while (!waiter->granted && !deadline_passed(deadline) &&
-	    !asked_and_gone(slots, gone, context) && !waiter->granted) {
+	    !asked_and_gone(limit, gone, context) && !waiter->granted) {
 		until = deadline_timespec(deadline_earlier(deadline, deadline_in(WAIT_LOOK_MS)));
-		pthread_cond_timedwait(&waiter->granted_now, &slots->lock, &until);
+		pthread_cond_timedwait(&waiter->granted_now, &limit->lock, &until);
 		/* A limit that was learnt grows while nothing is given back. */
 		if (!waiter->granted && waiter->ip->allowed > 0)
-			grant_to_the_first_that_fits(slots);
+			grant_to_the_first_that_fits(limit);
 	}
 	if (!waiter->granted)
-		dequeue(slots, waiter);
+		dequeue(limit, waiter);
 }
 
 static void
-waiter_init(struct slots *slots, struct waiter *waiter, const struct ip *ip, const char *domain,
-    unsigned domain_limit)
+waiter_init(struct conn_limit *limit, struct waiter *waiter, const struct ip *ip,
+    const char *domain, unsigned domain_limit)
 {
 	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
 
 	memset(waiter, 0, sizeof(*waiter));
 	thread_condition(&waiter->granted_now);
 	ip_key(ip, key);
-	waiter->ip = counter_get(slots, key);
-	waiter->domain = counter_get(slots, domain);
+	waiter->ip = counter_get(limit, key);
+	waiter->domain = counter_get(limit, domain);
 	waiter->domain_limit = domain_limit;
 }
 
 bool
-slots_take(struct slots *slots, const struct ip *ip, const char *domain, unsigned domain_limit,
-    struct deadline deadline, bool (*gone)(void *context), void *context)
+conn_limit_take(struct conn_limit *limit, const struct ip *ip, const char *domain,
+    unsigned domain_limit, struct deadline deadline, bool (*gone)(void *context), void *context)
 {
 	struct waiter waiter;
 
-	pthread_mutex_lock(&slots->lock);
-	waiter_init(slots, &waiter, ip, domain, domain_limit);
-	if (fits(slots, &waiter))
-		grant(slots, &waiter);
+	pthread_mutex_lock(&limit->lock);
+	waiter_init(limit, &waiter, ip, domain, domain_limit);
+	if (fits(limit, &waiter))
+		grant(limit, &waiter);
 	else
-		wait_in_line(slots, &waiter, deadline, gone, context);
+		wait_in_line(limit, &waiter, deadline, gone, context);
 	if (!waiter.granted) {
-		counter_drop(slots, waiter.ip);
-		counter_drop(slots, waiter.domain);
+		counter_drop(limit, waiter.ip);
+		counter_drop(limit, waiter.domain);
 	}
-	pthread_mutex_unlock(&slots->lock);
+	pthread_mutex_unlock(&limit->lock);
 	pthread_cond_destroy(&waiter.granted_now);
 	return waiter.granted;
 }
 
 /* Of a target with a slot or an idle connection. */
 static struct counter *
-counter_held(struct slots *slots, const char *key)
+counter_held(struct conn_limit *limit, const char *key)
 {
-	struct counter *counter = *find(slots, key);
+	struct counter *counter = *find(limit, key);
 
 	if (counter == NULL)
 		abort();
@@ -313,57 +313,57 @@ counter_held(struct slots *slots, const char *key)
 }
 
 static void
-shift(struct slots *slots, struct counter *counter, int open, int idle)
+shift(struct conn_limit *limit, struct counter *counter, int open, int idle)
 {
 	counter->open += (unsigned)open;
 	counter->idle += (unsigned)idle;
 	if (open + idle < 0)
-		counter_drop(slots, counter);
+		counter_drop(limit, counter);
 }
 
 /* The caller holds the lock. */
 static void
-change(struct slots *slots, const struct ip *ip, const char *domain, int open, int idle)
+change(struct conn_limit *limit, const struct ip *ip, const char *domain, int open, int idle)
 {
 	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
 	struct counter *of_ip, *of_domain;
 
 	ip_key(ip, key);
-	of_ip = counter_held(slots, key);
-	of_domain = counter_held(slots, domain);
+	of_ip = counter_held(limit, key);
+	of_domain = counter_held(limit, domain);
 	if ((open < 0 && (of_ip->open == 0 || of_domain->open == 0)) ||
 	    (idle < 0 && (of_ip->idle == 0 || of_domain->idle == 0)))
 		abort();
-	shift(slots, of_ip, open, idle);
-	shift(slots, of_domain, open, idle);
-	slots->open += (unsigned)open;
-	slots->idle += (unsigned)idle;
+	shift(limit, of_ip, open, idle);
+	shift(limit, of_domain, open, idle);
+	limit->open += (unsigned)open;
+	limit->idle += (unsigned)idle;
 	metrics_add(METRIC_CONNECTIONS_OPEN, NULL, open + idle);
 }
 
 void
-slots_set_limits(struct slots *slots, unsigned max_deliveries, unsigned max_per_host)
+conn_limit_set_limits(struct conn_limit *limit, unsigned max_deliveries, unsigned max_per_host)
 {
-	pthread_mutex_lock(&slots->lock);
-	slots->max_open = max_deliveries;
-	slots->max_per_host = max_per_host;
-	grant_to_the_first_that_fits(slots);
-	pthread_mutex_unlock(&slots->lock);
+	pthread_mutex_lock(&limit->lock);
+	limit->max_open = max_deliveries;
+	limit->max_per_host = max_per_host;
+	grant_to_the_first_that_fits(limit);
+	pthread_mutex_unlock(&limit->lock);
 }
 
 void
-slots_welcome(struct slots *slots, const struct ip *ip)
+conn_limit_welcome(struct conn_limit *limit, const struct ip *ip)
 {
 	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
 	struct counter *of_ip;
 
 	ip_key(ip, key);
-	pthread_mutex_lock(&slots->lock);
-	of_ip = counter_held(slots, key);
+	pthread_mutex_lock(&limit->lock);
+	of_ip = counter_held(limit, key);
 	of_ip->welcome++;
 	of_ip->lived = true;
 	of_ip->lived_ms = clock_monotonic_ms();
-	pthread_mutex_unlock(&slots->lock);
+	pthread_mutex_unlock(&limit->lock);
 }
 
 static void
@@ -384,107 +384,108 @@ leave(struct counter *of_ip)
 }
 
 void
-slots_leave(struct slots *slots, const struct ip *ip)
+conn_limit_leave(struct conn_limit *limit, const struct ip *ip)
 {
 	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
 
 	ip_key(ip, key);
-	pthread_mutex_lock(&slots->lock);
-	leave(counter_held(slots, key));
-	pthread_mutex_unlock(&slots->lock);
+	pthread_mutex_lock(&limit->lock);
+	leave(counter_held(limit, key));
+	pthread_mutex_unlock(&limit->lock);
 }
 
 /* Several that are turned away together leave one after the other, and each lowers it by one. */
 static void
-lower(const struct slots *slots, struct counter *of_ip, unsigned others)
+lower(const struct conn_limit *limit, struct counter *of_ip, unsigned others)
 {
 	unsigned most = others > 0 ? others : 1;
 
-	if (most < limit_of(slots, of_ip) || of_ip->allowed == 0)
+	if (most < limit_of(limit, of_ip) || of_ip->allowed == 0)
 		of_ip->allowed = most;
 	else
-		of_ip->allowed = limit_of(slots, of_ip);
+		of_ip->allowed = limit_of(limit, of_ip);
 	of_ip->learnt_ms = clock_monotonic_ms();
 	of_ip->rest_until_ms = of_ip->learnt_ms + REST_MS;
 }
 
-enum slots_refusal
-slots_refused(struct slots *slots, const struct ip *ip)
+enum conn_limit_refusal
+conn_limit_refused(struct conn_limit *limit, const struct ip *ip)
 {
 	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
-	enum slots_refusal refusal = SLOTS_REFUSAL_OF_ALL;
+	enum conn_limit_refusal refusal = CONN_LIMIT_REFUSAL_OF_ALL;
 	struct counter *of_ip;
 	unsigned others;
 
 	ip_key(ip, key);
-	pthread_mutex_lock(&slots->lock);
-	of_ip = counter_held(slots, key);
+	pthread_mutex_lock(&limit->lock);
+	of_ip = counter_held(limit, key);
 	/* Those that wait for their greeting may have it already. */
 	others = of_ip->open - 1 + of_ip->idle;
 	if (others > 0)
-		refusal = SLOTS_REFUSAL_OF_MORE;
+		refusal = CONN_LIMIT_REFUSAL_OF_MORE;
 	else if (of_ip->lived && clock_monotonic_ms() - of_ip->lived_ms < LIVED_MS)
-		refusal = SLOTS_REFUSAL_FOR_NOW;
-	if (refusal != SLOTS_REFUSAL_OF_ALL)
-		lower(slots, of_ip, others);
-	pthread_mutex_unlock(&slots->lock);
+		refusal = CONN_LIMIT_REFUSAL_FOR_NOW;
+	if (refusal != CONN_LIMIT_REFUSAL_OF_ALL)
+		lower(limit, of_ip, others);
+	pthread_mutex_unlock(&limit->lock);
 	return refusal;
 }
 
 void
-slots_give(struct slots *slots, const struct ip *ip, const char *domain)
+conn_limit_give(struct conn_limit *limit, const struct ip *ip, const char *domain)
 {
-	pthread_mutex_lock(&slots->lock);
-	change(slots, ip, domain, -1, 0);
-	grant_to_the_first_that_fits(slots);
-	pthread_mutex_unlock(&slots->lock);
+	pthread_mutex_lock(&limit->lock);
+	change(limit, ip, domain, -1, 0);
+	grant_to_the_first_that_fits(limit);
+	pthread_mutex_unlock(&limit->lock);
 }
 
 void
-slots_park(struct slots *slots, const struct ip *ip, const char *domain)
+conn_limit_park(struct conn_limit *limit, const struct ip *ip, const char *domain)
 {
 	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
 	struct counter *of_ip;
 
 	ip_key(ip, key);
-	pthread_mutex_lock(&slots->lock);
-	of_ip = counter_held(slots, key);
+	pthread_mutex_lock(&limit->lock);
+	of_ip = counter_held(limit, key);
 	if (of_ip->welcome > 0)
 		of_ip->welcome--;
-	change(slots, ip, domain, -1, 1);
-	grant_to_the_first_that_fits(slots);
-	pthread_mutex_unlock(&slots->lock);
+	change(limit, ip, domain, -1, 1);
+	grant_to_the_first_that_fits(limit);
+	pthread_mutex_unlock(&limit->lock);
 }
 
 void
-slots_unpark(struct slots *slots, const struct ip *ip, const char *domain)
+conn_limit_unpark(struct conn_limit *limit, const struct ip *ip, const char *domain)
 {
 	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
 
 	ip_key(ip, key);
-	pthread_mutex_lock(&slots->lock);
-	counter_held(slots, key)->lived_ms = clock_monotonic_ms();
-	change(slots, ip, domain, 0, -1);
-	pthread_mutex_unlock(&slots->lock);
+	pthread_mutex_lock(&limit->lock);
+	counter_held(limit, key)->lived_ms = clock_monotonic_ms();
+	change(limit, ip, domain, 0, -1);
+	pthread_mutex_unlock(&limit->lock);
 }
 
-enum slots_excess
-slots_excess(struct slots *slots, const struct ip *ip, const char *domain, unsigned domain_limit)
+enum conn_limit_excess
+conn_limit_excess(struct conn_limit *limit, const struct ip *ip, const char *domain,
+    unsigned domain_limit)
 {
 	char key[sizeof(IP_KEY_PREFIX) + IP_TEXT_MAX];
-	enum slots_excess excess = SLOTS_EXCESS_NONE;
+	enum conn_limit_excess excess = CONN_LIMIT_EXCESS_NONE;
 	const struct counter *of_ip, *of_domain;
 
 	ip_key(ip, key);
-	pthread_mutex_lock(&slots->lock);
-	of_ip = counter_held(slots, key);
-	of_domain = counter_held(slots, domain);
-	if (of_ip->open + of_ip->idle > limit_of(slots, of_ip))
-		excess = SLOTS_EXCESS_IP;
+	pthread_mutex_lock(&limit->lock);
+	of_ip = counter_held(limit, key);
+	of_domain = counter_held(limit, domain);
+	if (of_ip->open + of_ip->idle > limit_of(limit, of_ip))
+		excess = CONN_LIMIT_EXCESS_IP;
 	else if (domain_limit > 0 && of_domain->open + of_domain->idle > domain_limit)
-		excess = SLOTS_EXCESS_DOMAIN;
-	else if (slots->open + slots->idle > slots->max_open)
-		excess = SLOTS_EXCESS_PROCESS;
-	pthread_mutex_unlock(&slots->lock);
+		excess = CONN_LIMIT_EXCESS_DOMAIN;
+	else if (limit->open + limit->idle > limit->max_open)
+		excess = CONN_LIMIT_EXCESS_PROCESS;
+	pthread_mutex_unlock(&limit->lock);
 	return excess;
 }

@@ -22,41 +22,47 @@
 #include "base/deadline.h"
 #include "base/ip.h"
 
-struct slots;
-struct slots *slots_new(unsigned max_deliveries, unsigned max_per_host);
+struct conn_limit;
+struct conn_limit *conn_limit_new(unsigned max_deliveries, unsigned max_per_host);
 /* Waiting callers may continue; no caller loses its slot. */
-void slots_set_limits(struct slots *slots, unsigned max_deliveries, unsigned max_per_host);
-void slots_free(struct slots *slots);	/* no slot may be taken */
+void conn_limit_set_limits(struct conn_limit *limit, unsigned max_deliveries,
+    unsigned max_per_host);
+void conn_limit_free(struct conn_limit *limit);	/* no slot may be taken */
 
 /* Waits for a slot until the deadline. domain_limit 0: none. gone(context) is called now and then
  * while waiting and may be NULL: true ends the wait. false: 451 4.4.5. Every true is given back by
- * slots_give(). */
-bool slots_take(struct slots *slots, const struct ip *ip, const char *domain, unsigned domain_limit,
-    struct deadline deadline, bool (*gone)(void *context), void *context);
-void slots_give(struct slots *slots, const struct ip *ip, const char *domain);
+ * conn_limit_give(). */
+bool conn_limit_take(struct conn_limit *limit, const struct ip *ip, const char *domain,
+    unsigned domain_limit, struct deadline deadline, bool (*gone)(void *context), void *context);
+void conn_limit_give(struct conn_limit *limit, const struct ip *ip, const char *domain);
 
 /* The caller has a slot: the host greeted its connection, or it is a kept one. Every welcome ends
- * with slots_leave(), before the slot is given back, or with slots_park(). */
-void slots_welcome(struct slots *slots, const struct ip *ip);
-void slots_leave(struct slots *slots, const struct ip *ip);
+ * with conn_limit_leave(), before the slot is given back, or with conn_limit_park(). */
+void conn_limit_welcome(struct conn_limit *limit, const struct ip *ip);
+void conn_limit_leave(struct conn_limit *limit, const struct ip *ip);
 
-enum slots_refusal {
-	SLOTS_REFUSAL_OF_ALL,	/* no other is open, and none was greeted within the minute */
-	SLOTS_REFUSAL_FOR_NOW,	/* one was greeted, but no other is open */
-	SLOTS_REFUSAL_OF_MORE	/* others are open: a slot after one of them is worth the wait */
+enum conn_limit_refusal {
+	CONN_LIMIT_REFUSAL_OF_ALL, /* no other is open, and none was greeted within the minute */
+	CONN_LIMIT_REFUSAL_FOR_NOW,	/* one was greeted, but no other is open */
+	CONN_LIMIT_REFUSAL_OF_MORE /* others are open: a slot after one of them is worth the wait */
 };
 /* The caller has a slot: the host refused its connection at the greeting. Fewer are opened from now
- * on, unless it is SLOTS_REFUSAL_OF_ALL. */
-enum slots_refusal slots_refused(struct slots *slots, const struct ip *ip);
+ * on, unless it is CONN_LIMIT_REFUSAL_OF_ALL. */
+enum conn_limit_refusal conn_limit_refused(struct conn_limit *limit, const struct ip *ip);
 
 /* Gives the slot back while its connection stays open, idle. */
-void slots_park(struct slots *slots, const struct ip *ip, const char *domain);
+void conn_limit_park(struct conn_limit *limit, const struct ip *ip, const char *domain);
 /* An idle connection was closed, or is in use again by a caller with a slot. */
-void slots_unpark(struct slots *slots, const struct ip *ip, const char *domain);
+void conn_limit_unpark(struct conn_limit *limit, const struct ip *ip, const char *domain);
 
-enum slots_excess { SLOTS_EXCESS_NONE, SLOTS_EXCESS_PROCESS, SLOTS_EXCESS_IP, SLOTS_EXCESS_DOMAIN };
+enum conn_limit_excess {
+	CONN_LIMIT_EXCESS_NONE,
+	CONN_LIMIT_EXCESS_PROCESS,
+	CONN_LIMIT_EXCESS_IP,
+	CONN_LIMIT_EXCESS_DOMAIN
+};
 /* The caller has a slot: which connections are too many, idle ones included? */
-enum slots_excess slots_excess(struct slots *slots, const struct ip *ip, const char *domain,
-    unsigned domain_limit);
+enum conn_limit_excess conn_limit_excess(struct conn_limit *limit, const struct ip *ip,
+    const char *domain, unsigned domain_limit);
 
 #endif

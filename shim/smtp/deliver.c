@@ -23,8 +23,8 @@ struct walk {
 	size_t tries_left;	/* and how many of them may be */
 	size_t hosts_left;	/* of which no address was tried */
 	unsigned *sessions;	/* of this message with this next hop, smtp.sessions-per-message */
-	struct visit failed;	/* where the reply of those left over comes from */
-	enum visit_weight failed_last;	/* of the last address */
+	struct attempt failed;	/* where the reply of those left over comes from */
+	enum attempt_weight failed_last;	/* of the last address */
 };
 
 /* The time of the transaction that must be left to start with an address: enough to wait for the
@@ -57,11 +57,11 @@ begin(struct walk *walk)
 	}
 }
 
-/* Sets the visit's deadlines: an equal share for this address and each that would come after it;
+/* Sets the attempt's deadlines: an equal share for this address and each that would come after it;
  * the last one has all that is left, and one that answers EHLO its whole smtp.command-timeout.
  * false: there is no time to begin. */
 static bool
-allot_time(const struct walk *walk, struct visit *visit)
+allot_time(const struct walk *walk, struct attempt *attempt)
 {
 	const struct deadline *deadline = &walk->delivery->txn->deadline;
 	int64_t reserve = reserve_ms(walk->delivery->context->conf);
@@ -70,39 +70,39 @@ allot_time(const struct walk *walk, struct visit *visit)
 
 	if (time <= 0)
 		return false;
-	visit->limit = (struct deadline){ .at_ms = deadline->at_ms - reserve };
-	visit->deadline = *deadline;
+	attempt->limit = (struct deadline){ .at_ms = deadline->at_ms - reserve };
+	attempt->deadline = *deadline;
 	if (shares > 1)
-		visit->deadline = deadline_in(time / (int64_t)shares);
-	visit->slot_deadline = deadline_earlier(visit->limit, visit->deadline);
+		attempt->deadline = deadline_in(time / (int64_t)shares);
+	attempt->slot_deadline = deadline_earlier(attempt->limit, attempt->deadline);
 	return true;
 }
 
 /* Which failure do recipients hear of, when no host takes the message? The weightiest, and among
  * equals the last. */
 static void
-remember(struct walk *walk, const struct visit *visit)
+remember(struct walk *walk, const struct attempt *attempt)
 {
-	walk->failed_last = visit->weight;
-	if (visit->weight >= walk->failed.weight)
-		walk->failed = *visit;
+	walk->failed_last = attempt->weight;
+	if (attempt->weight >= walk->failed.weight)
+		walk->failed = *attempt;
 }
 
 /* The number of sessions of one message with one domain is limited, to spare its hosts; but hosts
  * without the required TLS do not count. */
 static void
-count_session(struct walk *walk, const struct visit *visit)
+count_session(struct walk *walk, const struct attempt *attempt)
 {
-	switch (visit->weight) {
-	case VISIT_WEIGHT_UNPROTECTED:
-	case VISIT_WEIGHT_UNREQUIRED:
-	case VISIT_WEIGHT_POLICY:
+	switch (attempt->weight) {
+	case ATTEMPT_WEIGHT_UNPROTECTED:
+	case ATTEMPT_WEIGHT_UNREQUIRED:
+	case ATTEMPT_WEIGHT_POLICY:
 		return;
-	case VISIT_WEIGHT_NONE:
-	case VISIT_WEIGHT_UNFIT:
-	case VISIT_WEIGHT_PASSED:
-	case VISIT_WEIGHT_TROUBLE:
-		*walk->sessions += visit->greeted;
+	case ATTEMPT_WEIGHT_NONE:
+	case ATTEMPT_WEIGHT_UNFIT:
+	case ATTEMPT_WEIGHT_PASSED:
+	case ATTEMPT_WEIGHT_TROUBLE:
+		*walk->sessions += attempt->greeted;
 		return;
 	}
 }
@@ -126,26 +126,26 @@ may_knock(const struct walk *walk)
 static bool
 try_address(struct walk *walk, const struct plan_host *host, const struct ip *ip)
 {
-	struct visit visit = { .host = host, .ip = ip };
-	enum visit_end end = VISIT_AGAIN;
+	struct attempt attempt = { .host = host, .ip = ip };
+	enum attempt_end end = ATTEMPT_AGAIN;
 
-	while (end == VISIT_AGAIN || end == VISIT_PLAINTEXT || end == VISIT_FRESH ||
-	    end == VISIT_OMIT || end == VISIT_CROWDED) {
-		if (txn_is_abandoned(walk->delivery->txn) || !allot_time(walk, &visit))
+	while (end == ATTEMPT_AGAIN || end == ATTEMPT_PLAINTEXT || end == ATTEMPT_FRESH ||
+	    end == ATTEMPT_OMIT || end == ATTEMPT_CROWDED) {
+		if (txn_is_abandoned(walk->delivery->txn) || !allot_time(walk, &attempt))
 			return false;
-		visit.plaintext = visit.plaintext || end == VISIT_PLAINTEXT;
-		visit.fresh = visit.fresh || end == VISIT_FRESH;
-		end = visit_run(walk->delivery, &visit);
-		deliver_report_visit(walk->report, &visit);
+		attempt.plaintext = attempt.plaintext || end == ATTEMPT_PLAINTEXT;
+		attempt.fresh = attempt.fresh || end == ATTEMPT_FRESH;
+		end = attempt_run(walk->delivery, &attempt);
+		deliver_report_attempt(walk->report, &attempt);
 	}
 	walk->left--;
 	walk->tries_left--;
-	count_session(walk, &visit);
-	walk->report->exhausted = end == VISIT_NEXT && walk->left == 0;
-	if (end == VISIT_DONE)
+	count_session(walk, &attempt);
+	walk->report->exhausted = end == ATTEMPT_NEXT && walk->left == 0;
+	if (end == ATTEMPT_DONE)
 		return false;
-	remember(walk, &visit);
-	return end == VISIT_NEXT && may_knock(walk);
+	remember(walk, &attempt);
+	return end == ATTEMPT_NEXT && may_knock(walk);
 }
 
 /* May one more address of this host be tried? Not if it has greeted and other hosts would then
@@ -167,8 +167,8 @@ walk_addresses(struct walk *walk, const struct plan_host *host, size_t *next)
 {
 	unsigned sessions_before = *walk->sessions;
 
-	walk->failed_last = VISIT_WEIGHT_NONE;
-	while (*next < addresses_of(host) && walk->failed_last != VISIT_WEIGHT_UNFIT &&
+	walk->failed_last = ATTEMPT_WEIGHT_NONE;
+	while (*next < addresses_of(host) && walk->failed_last != ATTEMPT_WEIGHT_UNFIT &&
 	    (*next == 0 || may_stay(walk, sessions_before)))
 		if (!try_address(walk, host, &host->addresses[(*next)++]))
 			return false;
@@ -216,37 +216,37 @@ walk_hosts(struct walk *walk)
 
 /* All that are not settled yet. */
 static void
-settle_rest(const struct delivery *delivery, struct visit *visit, const struct reply *reply)
+settle_rest(const struct delivery *delivery, struct attempt *attempt, const struct reply *reply)
 {
 	size_t i;
 
 	for (i = 0; i < delivery->group->count; i++)
 		if (!txn_is_settled(delivery->txn, delivery->group->rcpts[i]))
-			visit_settle(delivery, visit, delivery->group->rcpts[i], reply);
+			attempt_settle(delivery, attempt, delivery->group->rcpts[i], reply);
 }
 
 /* Were addresses left untried, and not for want of time? */
 static bool
 is_cut_short(const struct walk *walk)
 {
-	return walk->failed.weight != VISIT_WEIGHT_NONE && walk->left > 0 && !may_knock(walk);
+	return walk->failed.weight != ATTEMPT_WEIGHT_NONE && walk->left > 0 && !may_knock(walk);
 }
 
 /* A no for good takes every address to have been tried, or every host where that is the bound. */
 static bool
 is_final(const struct walk *walk)
 {
-	return walk->failed.weight != VISIT_WEIGHT_NONE &&
+	return walk->failed.weight != ATTEMPT_WEIGHT_NONE &&
 	    (walk->left == 0 || !reply_is_permanent(&walk->failed.reply) ||
 		(walk->hosts_left == 0 && is_cut_short(walk)));
 }
 
 /* Is it REQUIRETLS that the hosts which were tried did not meet? */
 static bool
-is_unmet(const struct visit *visit)
+is_unmet(const struct attempt *attempt)
 {
-	return visit->weight == VISIT_WEIGHT_UNPROTECTED ||
-	    visit->weight == VISIT_WEIGHT_UNREQUIRED;
+	return attempt->weight == ATTEMPT_WEIGHT_UNPROTECTED ||
+	    attempt->weight == ATTEMPT_WEIGHT_UNREQUIRED;
 }
 
 static void
@@ -283,9 +283,9 @@ settle_failed(struct walk *walk)
 static bool
 is_refused_by_sts(const struct walk *walk)
 {
-	const struct visit *failed = &walk->failed;
+	const struct attempt *failed = &walk->failed;
 
-	return failed->weight == VISIT_WEIGHT_POLICY && failed->judged &&
+	return failed->weight == ATTEMPT_WEIGHT_POLICY && failed->judged &&
 	    failed->judgement.source == SOURCE_STS && !txn_is_abandoned(walk->delivery->txn);
 }
 

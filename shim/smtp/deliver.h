@@ -24,9 +24,9 @@ struct deliver_context {
 	const struct conf *conf;
 	struct gatherer gatherer;
 	struct tls_client *tls;
-	struct slots *slots;
-	struct keep *keep;	/* NULL: no connection is kept */
-	struct host_memory *hosts;	/* NULL: nothing is remembered */
+	struct conn_limit *conn_limit;
+	struct conn_cache *conn_cache;	/* NULL: no connection is kept */
+	struct host_backoff *host_backoff;	/* NULL: nothing is remembered */
 	struct recorder *recorder;	/* NULL: nothing is reported */
 };
 

@@ -57,24 +57,24 @@ begin(struct log_line *line, const char *event, const struct delivery *delivery,
 }
 
 static const char *
-tls_word(const struct visit *visit)
+tls_word(const struct attempt *attempt)
 {
-	if (visit->proof.tls != PROOF_ESTABLISHED)
+	if (attempt->proof.tls != PROOF_ESTABLISHED)
 		return "none";
-	return visit->judged && visit->judgement.verified ? "verified" : "encrypted";
+	return attempt->judged && attempt->judgement.verified ? "verified" : "encrypted";
 }
 
 static void
-add_connection(struct log_line *line, const struct visit *visit)
+add_connection(struct log_line *line, const struct attempt *attempt)
 {
-	bool tls = visit->proof.tls == PROOF_ESTABLISHED;
+	bool tls = attempt->proof.tls == PROOF_ESTABLISHED;
 
-	log_text(line, "mx", visit->host->name[0] != '\0' ? visit->host->name : NULL);
-	log_text(line, "ip", visit->address);
-	log_text(line, "tls", tls_word(visit));
-	log_text(line, "proto", tls ? visit->proof.protocol : NULL);
-	log_text(line, "cipher", tls ? visit->proof.cipher : NULL);
-	log_text(line, "reused", visit->reused ? "yes" : "no");
+	log_text(line, "mx", attempt->host->name[0] != '\0' ? attempt->host->name : NULL);
+	log_text(line, "ip", attempt->address);
+	log_text(line, "tls", tls_word(attempt));
+	log_text(line, "proto", tls ? attempt->proof.protocol : NULL);
+	log_text(line, "cipher", tls ? attempt->proof.cipher : NULL);
+	log_text(line, "reused", attempt->reused ? "yes" : "no");
 }
 
 /* Statistics by tls= must include these too. */
@@ -96,14 +96,14 @@ add_reply(struct log_line *line, const struct reply *reply)
 }
 
 static void
-count_attempt(const struct delivery *delivery, const struct visit *visit)
+count_attempt(const struct delivery *delivery, const struct attempt *attempt)
 {
-	const char *policy = policy_source_name(source_of(delivery->plan, visit->host));
+	const char *policy = policy_source_name(source_of(delivery->plan, attempt->host));
 
 	metrics_count(METRIC_ATTEMPTS, policy,
-	    visit->judged ? result_type_name(visit->judgement.finding.type) : "not-judged");
-	if (visit->judged)
-		metrics_count(METRIC_CONNECTIONS, tls_word(visit), NULL);
+	    attempt->judged ? result_type_name(attempt->judgement.finding.type) : "not-judged");
+	if (attempt->judged)
+		metrics_count(METRIC_CONNECTIONS, tls_word(attempt), NULL);
 }
 
 /* A failure although the message is delivered: by the policy that decides, or otherwise by the
@@ -127,22 +127,22 @@ add_failure(struct log_line *line, const struct judgement *judgement)
 }
 
 void
-deliver_log_attempt(const struct delivery *delivery, const struct visit *visit)
+deliver_log_attempt(const struct delivery *delivery, const struct attempt *attempt)
 {
-	const struct finding *finding = &visit->judgement.finding;
+	const struct finding *finding = &attempt->judgement.finding;
 	struct log_line line;
 
-	count_attempt(delivery, visit);
-	begin(&line, "attempt", delivery, NULL, visit->host);
-	add_connection(&line, visit);
+	count_attempt(delivery, attempt);
+	begin(&line, "attempt", delivery, NULL, attempt->host);
+	add_connection(&line, attempt);
 	log_text(&line, "wish", sender_wish_name(delivery->txn->wish));
-	if (visit->judged)
+	if (attempt->judged)
 		log_text(&line, "result", result_type_name(finding->type));
-	if (visit->reply.code != 0)
-		add_reply(&line, &visit->reply);
-	else if (visit->judged)
-		add_failure(&line, &visit->judgement);
-	log_number(&line, "ms", clock_monotonic_ms() - visit->began_ms);
+	if (attempt->reply.code != 0)
+		add_reply(&line, &attempt->reply);
+	else if (attempt->judged)
+		add_failure(&line, &attempt->judgement);
+	log_number(&line, "ms", clock_monotonic_ms() - attempt->began_ms);
 	log_end(&line);
 }
 
@@ -195,18 +195,18 @@ status_word(const struct reply *reply)
 }
 
 void
-deliver_log_delivery(const struct delivery *delivery, const struct visit *visit,
+deliver_log_delivery(const struct delivery *delivery, const struct attempt *attempt,
     const struct rcpt *rcpt, const struct reply *reply)
 {
 	const struct finding *finding = finding_of_plan(delivery->plan);
 	struct log_line line;
 
-	if (visit != NULL)
-		finding = visit->judged ? &visit->judgement.finding : NULL;
+	if (attempt != NULL)
+		finding = attempt->judged ? &attempt->judgement.finding : NULL;
 	metrics_count(METRIC_RECIPIENTS, status_word(reply), NULL);
-	begin(&line, "delivery", delivery, rcpt, visit != NULL ? visit->host : NULL);
-	if (visit != NULL)
-		add_connection(&line, visit);
+	begin(&line, "delivery", delivery, rcpt, attempt != NULL ? attempt->host : NULL);
+	if (attempt != NULL)
+		add_connection(&line, attempt);
 	else
 		add_no_connection(&line);
 	log_text(&line, "wish", sender_wish_name(delivery->txn->wish));

@@ -27,10 +27,10 @@
 #include "shim/message/txn.h"
 #include "shim/smtp/attempt.h"
 
-void deliver_log_attempt(const struct delivery *delivery, const struct visit *visit);
+void deliver_log_attempt(const struct delivery *delivery, const struct attempt *attempt);
 /* The hosts that are skipped because the policy does not list them. */
 void deliver_log_unlisted(const struct delivery *delivery);
-void deliver_log_delivery(const struct delivery *delivery, const struct visit *visit,
+void deliver_log_delivery(const struct delivery *delivery, const struct attempt *attempt,
     const struct rcpt *rcpt, const struct reply *reply);
 
 #endif

@@ -59,20 +59,20 @@ grow(struct deliver_report *report)
 }
 
 void
-deliver_report_visit(struct deliver_report *report, const struct visit *visit)
+deliver_report_attempt(struct deliver_report *report, const struct attempt *attempt)
 {
-	struct reported_session *attempt;
+	struct reported_session *session;
 
-	report->reused = report->reused || visit->reused;
-	if (!report->wanted || !visit->is_session || report->count == LIMIT_ATTEMPTS)
+	report->reused = report->reused || attempt->reused;
+	if (!report->wanted || !attempt->is_session || report->count == LIMIT_ATTEMPTS)
 		return;
 	if (report->count == report->room)
 		grow(report);
-	attempt = &report->attempts[report->count++];
-	*attempt = visit->session;
-	attempt->host = visit->host;
-	attempt->to = *visit->ip;
-	attempt->proof = visit->proof;
+	session = &report->attempts[report->count++];
+	*session = attempt->session;
+	session->host = attempt->host;
+	session->to = *attempt->ip;
+	session->proof = attempt->proof;
 }
 
 void

@@ -31,7 +31,7 @@ struct deliver_report {
 /* Before the plan is made, so that the record is there when it is needed. */
 void deliver_report_begin(struct deliver_report *report, struct arena *arena,
     const struct delivery *delivery);
-void deliver_report_visit(struct deliver_report *report, const struct visit *visit);
+void deliver_report_attempt(struct deliver_report *report, const struct attempt *attempt);
 /* When every recipient has heard. */
 void deliver_report_end(const struct deliver_report *report, const struct delivery *delivery,
     const struct facts *facts);

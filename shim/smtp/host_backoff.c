@@ -22,19 +22,19 @@
 struct entry {
 	LIST_ENTRY(entry) in_bucket;
 	TAILQ_ENTRY(entry) in_age;
-	struct host_key key;	/* without domains */
-	enum host_scope scope;
+	struct host_backoff_key key;	/* without domains */
+	enum host_backoff_scope scope;
 	char *next_hop, *sender;	/* NULL where the scope is wider */
 	unsigned failures;	/* in a row */
 	int64_t next_ms;	/* not to be tried before */
 	bool probed;	/* a delivery is probing it */
-	char last[HOST_MEMORY_TEXT];
+	char last[HOST_BACKOFF_TEXT];
 };
 
 LIST_HEAD(bucket, entry);
 TAILQ_HEAD(ages, entry);
 
-struct host_memory {
+struct host_backoff {
 	pthread_mutex_t lock;
 	_Atomic int64_t retry_ms;
 	size_t count;
@@ -42,22 +42,22 @@ struct host_memory {
 	struct ages ages;	/* first: failed longest ago */
 };
 
-struct host_memory *
-host_memory_new(int64_t retry_ms)
+struct host_backoff *
+host_backoff_new(int64_t retry_ms)
 {
-	struct host_memory *memory = xcalloc(1, sizeof(*memory));
+	struct host_backoff *backoff = xcalloc(1, sizeof(*backoff));
 
-	if (pthread_mutex_init(&memory->lock, NULL) != 0)
+	if (pthread_mutex_init(&backoff->lock, NULL) != 0)
 		abort();
-	memory->retry_ms = retry_ms;
-	TAILQ_INIT(&memory->ages);
-	return memory;
+	backoff->retry_ms = retry_ms;
+	TAILQ_INIT(&backoff->ages);
+	return backoff;
 }
 
 void
-host_memory_set_retry(struct host_memory *memory, int64_t retry_ms)
+host_backoff_set_retry(struct host_backoff *backoff, int64_t retry_ms)
 {
-	memory->retry_ms = retry_ms;
+	backoff->retry_ms = retry_ms;
 }
 
 static uint32_t
@@ -79,84 +79,88 @@ hash_domain(uint32_t hash, const char *domain)
 }
 
 static struct bucket *
-bucket_of(struct host_memory *memory, const struct host_key *key, enum host_scope scope)
+bucket_of(struct host_backoff *backoff, const struct host_backoff_key *key,
+    enum host_backoff_scope scope)
 {
 	uint32_t hash = hash_ip(hash_ip(2166136261u, &key->ip), &key->source);
 
-	if (scope >= HOST_SCOPE_NEXT_HOP)
+	if (scope >= HOST_BACKOFF_NEXT_HOP)
 		hash = hash_domain(hash, key->next_hop);
-	if (scope >= HOST_SCOPE_SENDER)
+	if (scope >= HOST_BACKOFF_SENDER)
 		hash = hash_domain(hash, key->sender);
-	return &memory->buckets[(hash ^ key->port) % BUCKETS];
+	return &backoff->buckets[(hash ^ key->port) % BUCKETS];
 }
 
 static bool
-is_of(const struct entry *entry, const struct host_key *key, enum host_scope scope)
+is_of(const struct entry *entry, const struct host_backoff_key *key, enum host_backoff_scope scope)
 {
-	const struct host_key *own = &entry->key;
+	const struct host_backoff_key *own = &entry->key;
 
 	if (entry->scope != scope || own->port != key->port || !ip_equal(&own->ip, &key->ip) ||
 	    !ip_equal(&own->source, &key->source))
 		return false;
-	if (scope >= HOST_SCOPE_NEXT_HOP && strcasecmp(entry->next_hop, key->next_hop) != 0)
+	if (scope >= HOST_BACKOFF_NEXT_HOP && strcasecmp(entry->next_hop, key->next_hop) != 0)
 		return false;
-	return scope < HOST_SCOPE_SENDER || strcasecmp(entry->sender, key->sender) == 0;
+	return scope < HOST_BACKOFF_SENDER || strcasecmp(entry->sender, key->sender) == 0;
 }
 
 static struct entry *
-find(struct host_memory *memory, const struct host_key *key, enum host_scope scope)
+find(struct host_backoff *backoff, const struct host_backoff_key *key,
+    enum host_backoff_scope scope)
 {
 	struct entry *entry;
 
-	LIST_FOREACH (entry, bucket_of(memory, key, scope), in_bucket)
+	LIST_FOREACH (entry, bucket_of(backoff, key, scope), in_bucket)
 		if (is_of(entry, key, scope))
 			break;
 	return entry;
 }
 
 static void
-forget(struct host_memory *memory, struct entry *entry)
+forget(struct host_backoff *backoff, struct entry *entry)
 {
 	LIST_REMOVE(entry, in_bucket);
-	TAILQ_REMOVE(&memory->ages, entry, in_age);
-	memory->count--;
+	TAILQ_REMOVE(&backoff->ages, entry, in_age);
+	backoff->count--;
 	free(entry->next_hop);
 	free(entry->sender);
 	free(entry);
 }
 
 void
-host_memory_free(struct host_memory *memory)
+host_backoff_free(struct host_backoff *backoff)
 {
-	if (memory == NULL)
+	if (backoff == NULL)
 		return;
-	while (!TAILQ_EMPTY(&memory->ages))
-		forget(memory, TAILQ_FIRST(&memory->ages));
-	pthread_mutex_destroy(&memory->lock);
-	free(memory);
+	while (!TAILQ_EMPTY(&backoff->ages))
+		forget(backoff, TAILQ_FIRST(&backoff->ages));
+	pthread_mutex_destroy(&backoff->lock);
+	free(backoff);
 }
 
 static struct entry *
-add(struct host_memory *memory, const struct host_key *key, enum host_scope scope)
+add(struct host_backoff *backoff, const struct host_backoff_key *key, enum host_backoff_scope scope)
 {
 	struct entry *entry = xcalloc(1, sizeof(*entry));
 
-	if (memory->count >= LIMIT_FAILED_ADDRESSES)
-		forget(memory, TAILQ_FIRST(&memory->ages));
-	entry->key = (struct host_key){ .ip = key->ip, .port = key->port, .source = key->source };
-	entry->next_hop = scope >= HOST_SCOPE_NEXT_HOP ? xstrdup(key->next_hop) : NULL;
-	entry->sender = scope >= HOST_SCOPE_SENDER ? xstrdup(key->sender) : NULL;
+	if (backoff->count >= LIMIT_FAILED_ADDRESSES)
+		forget(backoff, TAILQ_FIRST(&backoff->ages));
+	entry->key = (struct host_backoff_key){
+		.ip = key->ip, .port = key->port, .source = key->source
+	};
+	entry->next_hop = scope >= HOST_BACKOFF_NEXT_HOP ? xstrdup(key->next_hop) : NULL;
+	entry->sender = scope >= HOST_BACKOFF_SENDER ? xstrdup(key->sender) : NULL;
 	entry->scope = scope;
-	LIST_INSERT_HEAD(bucket_of(memory, key, scope), entry, in_bucket);
-	TAILQ_INSERT_TAIL(&memory->ages, entry, in_age);
-	memory->count++;
+	LIST_INSERT_HEAD(bucket_of(backoff, key, scope), entry, in_bucket);
+	TAILQ_INSERT_TAIL(&backoff->ages, entry, in_age);
+	backoff->count++;
 	return entry;
 }
 
 static int64_t
-interval_ms(const struct host_memory *memory, unsigned failures)
+interval_ms(const struct host_backoff *backoff, unsigned failures)
 {
-	int64_t interval = memory->retry_ms;
+	int64_t interval = backoff->retry_ms;
 	unsigned i;
 
 	for (i = 1; i < failures && interval < INTERVAL_MOST_MS; i++)
@@ -164,7 +168,7 @@ interval_ms(const struct host_memory *memory, unsigned failures)
 	if (interval <= INTERVAL_MOST_MS)
 		return interval;
 	/* A longer interval than the maximum applies from the first failure on. */
-	return memory->retry_ms > INTERVAL_MOST_MS ? memory->retry_ms : INTERVAL_MOST_MS;
+	return backoff->retry_ms > INTERVAL_MOST_MS ? backoff->retry_ms : INTERVAL_MOST_MS;
 }
 
 static bool
@@ -175,16 +179,16 @@ is_passed(const struct entry *entry, int64_t now_ms)
 
 /* For all mail, or for less. */
 static bool
-passes(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
-    struct host_note *note)
+passes(struct host_backoff *backoff, const struct host_backoff_key *key, int64_t now_ms,
+    struct host_backoff_note *note)
 {
 	const struct entry *entry = NULL;
-	enum host_scope scope;
+	enum host_backoff_scope scope;
 
-	for (scope = HOST_SCOPE_ALL; scope <= HOST_SCOPE_SENDER; scope++)
-		if (is_passed(entry = find(memory, key, scope), now_ms))
+	for (scope = HOST_BACKOFF_ALL; scope <= HOST_BACKOFF_SENDER; scope++)
+		if (is_passed(entry = find(backoff, key, scope), now_ms))
 			break;
-	if (scope > HOST_SCOPE_SENDER)
+	if (scope > HOST_BACKOFF_SENDER)
 		return false;
 	note->scope = scope;
 	note->failures = entry->failures;
@@ -194,87 +198,87 @@ passes(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
 }
 
 bool
-host_memory_passes(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
-    struct host_note *note)
+host_backoff_passes(struct host_backoff *backoff, const struct host_backoff_key *key,
+    int64_t now_ms, struct host_backoff_note *note)
 {
 	bool passed;
 
-	pthread_mutex_lock(&memory->lock);
-	passed = passes(memory, key, now_ms, note);
-	pthread_mutex_unlock(&memory->lock);
+	pthread_mutex_lock(&backoff->lock);
+	passed = passes(backoff, key, now_ms, note);
+	pthread_mutex_unlock(&backoff->lock);
 	return passed;
 }
 
 bool
-host_memory_claim(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
-    struct host_probe *probe, struct host_note *note)
+host_backoff_claim(struct host_backoff *backoff, const struct host_backoff_key *key, int64_t now_ms,
+    struct host_backoff_probe *probe, struct host_backoff_note *note)
 {
-	enum host_scope scope;
+	enum host_backoff_scope scope;
 	struct entry *entry;
 	bool passed;
 
 	memset(probe, 0, sizeof(*probe));
-	pthread_mutex_lock(&memory->lock);
-	passed = passes(memory, key, now_ms, note);
-	for (scope = HOST_SCOPE_ALL; !passed && scope <= HOST_SCOPE_SENDER; scope++) {
-		entry = find(memory, key, scope);
+	pthread_mutex_lock(&backoff->lock);
+	passed = passes(backoff, key, now_ms, note);
+	for (scope = HOST_BACKOFF_ALL; !passed && scope <= HOST_BACKOFF_SENDER; scope++) {
+		entry = find(backoff, key, scope);
 		probe->of[scope] = entry != NULL;
 		if (entry != NULL)
 			entry->probed = true;
 	}
-	pthread_mutex_unlock(&memory->lock);
+	pthread_mutex_unlock(&backoff->lock);
 	return passed;
 }
 
 /* Deliveries that run side by side fail together: that is one failure. */
 static void
-fail(struct host_memory *memory, struct entry *entry, int64_t now_ms, const char *how)
+fail(struct host_backoff *backoff, struct entry *entry, int64_t now_ms, const char *how)
 {
 	if (entry->failures == 0 || entry->next_ms <= now_ms) {
 		entry->failures++;
-		entry->next_ms = now_ms + interval_ms(memory, entry->failures);
+		entry->next_ms = now_ms + interval_ms(backoff, entry->failures);
 	}
 	snprintf(entry->last, sizeof(entry->last), "%s", how);
-	TAILQ_REMOVE(&memory->ages, entry, in_age);
-	TAILQ_INSERT_TAIL(&memory->ages, entry, in_age);
+	TAILQ_REMOVE(&backoff->ages, entry, in_age);
+	TAILQ_INSERT_TAIL(&backoff->ages, entry, in_age);
 }
 
 void
-host_memory_serves(struct host_memory *memory, const struct host_key *key, struct host_probe *probe,
-    enum host_scope served)
+host_backoff_serves(struct host_backoff *backoff, const struct host_backoff_key *key,
+    struct host_backoff_probe *probe, enum host_backoff_scope served)
 {
-	enum host_scope scope;
+	enum host_backoff_scope scope;
 	struct entry *entry;
 
-	pthread_mutex_lock(&memory->lock);
-	for (scope = HOST_SCOPE_ALL; scope <= served; scope++) {
+	pthread_mutex_lock(&backoff->lock);
+	for (scope = HOST_BACKOFF_ALL; scope <= served; scope++) {
 		if (!probe->of[scope])
 			continue;
 		probe->of[scope] = false;
-		entry = find(memory, key, scope);
+		entry = find(backoff, key, scope);
 		if (entry != NULL)
-			forget(memory, entry);
+			forget(backoff, entry);
 	}
-	pthread_mutex_unlock(&memory->lock);
+	pthread_mutex_unlock(&backoff->lock);
 }
 
 void
-host_memory_tell(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
-    const struct host_probe *probe, const struct host_news *news)
+host_backoff_tell(struct host_backoff *backoff, const struct host_backoff_key *key, int64_t now_ms,
+    const struct host_backoff_probe *probe, const struct host_backoff_news *news)
 {
-	enum host_scope scope;
+	enum host_backoff_scope scope;
 	struct entry *entry;
 
-	pthread_mutex_lock(&memory->lock);
-	for (scope = HOST_SCOPE_ALL; scope <= HOST_SCOPE_SENDER; scope++) {
-		entry = find(memory, key, scope);
+	pthread_mutex_lock(&backoff->lock);
+	for (scope = HOST_BACKOFF_ALL; scope <= HOST_BACKOFF_SENDER; scope++) {
+		entry = find(backoff, key, scope);
 		if (entry != NULL && probe->of[scope])
 			entry->probed = false;
 		if (scope == news->failed)
-			fail(memory, entry != NULL ? entry : add(memory, key, scope), now_ms,
+			fail(backoff, entry != NULL ? entry : add(backoff, key, scope), now_ms,
 			    news->how);
 		else if (entry != NULL && scope <= news->served)
-			forget(memory, entry);
+			forget(backoff, entry);
 	}
-	pthread_mutex_unlock(&memory->lock);
+	pthread_mutex_unlock(&backoff->lock);
 }

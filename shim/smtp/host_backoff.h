@@ -21,25 +21,25 @@
 
 #include "base/ip.h"
 
-#define HOST_MEMORY_TEXT	200
+#define HOST_BACKOFF_TEXT	200
 
-struct host_memory;
+struct host_backoff;
 
-struct host_memory *host_memory_new(int64_t retry_ms);
+struct host_backoff *host_backoff_new(int64_t retry_ms);
 /* For failures to come. */
-void host_memory_set_retry(struct host_memory *memory, int64_t retry_ms);
-void host_memory_free(struct host_memory *memory);	/* NULL is allowed */
+void host_backoff_set_retry(struct host_backoff *backoff, int64_t retry_ms);
+void host_backoff_free(struct host_backoff *backoff);	/* NULL is allowed */
 
 /* The mail for which an address failed. Each includes less mail than the one before. */
-enum host_scope {
-	HOST_SCOPE_NONE,	/* no mail: the host is not the cause */
-	HOST_SCOPE_ALL,
-	HOST_SCOPE_NEXT_HOP,	/* mail for one next-hop domain */
-	HOST_SCOPE_SENDER	/* the same, from one sender's domain */
+enum host_backoff_scope {
+	HOST_BACKOFF_NONE,	/* no mail: the host is not the cause */
+	HOST_BACKOFF_ALL,
+	HOST_BACKOFF_NEXT_HOP,	/* mail for one next-hop domain */
+	HOST_BACKOFF_SENDER	/* the same, from one sender's domain */
 };
 
 /* From where to where, and with what mail. */
-struct host_key {
+struct host_backoff_key {
 	struct ip ip;
 	uint16_t port;
 	struct ip source;	/* all zero when the system chooses */
@@ -48,38 +48,38 @@ struct host_key {
 };
 
 /* Why an address is skipped. */
-struct host_note {
-	enum host_scope scope;
+struct host_backoff_note {
+	enum host_backoff_scope scope;
 	unsigned failures;	/* in a row */
 	int64_t wait_ms;	/* until it may be probed; 0: it is being probed */
-	char last[HOST_MEMORY_TEXT];	/* how it failed the last time */
+	char last[HOST_BACKOFF_TEXT];	/* how it failed the last time */
 };
 
 /* Is it skipped now? Then fills note. Claims nothing. */
-bool host_memory_passes(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
-    struct host_note *note);
+bool host_backoff_passes(struct host_backoff *backoff, const struct host_backoff_key *key,
+    int64_t now_ms, struct host_backoff_note *note);
 /* Which of the failures that are remembered a delivery probes. */
-struct host_probe {
-	bool of[HOST_SCOPE_SENDER + 1];
+struct host_backoff_probe {
+	bool of[HOST_BACKOFF_SENDER + 1];
 };
 
-/* As host_memory_passes(), for a delivery that tries the address at once when it is not passed
+/* As host_backoff_passes(), for a delivery that tries the address at once when it is not passed
  * over: with false it has to tell what came of it, and to hand *probe back. */
-bool host_memory_claim(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
-    struct host_probe *probe, struct host_note *note);
+bool host_backoff_claim(struct host_backoff *backoff, const struct host_backoff_key *key,
+    int64_t now_ms, struct host_backoff_probe *probe, struct host_backoff_note *note);
 
 /* It serves mail of this scope, and the delivery continues: failures of this scope and those before
  * it are cleared, so that no other mail waits for a long message. */
-void host_memory_serves(struct host_memory *memory, const struct host_key *key,
-    struct host_probe *probe, enum host_scope served);
+void host_backoff_serves(struct host_backoff *backoff, const struct host_backoff_key *key,
+    struct host_backoff_probe *probe, enum host_backoff_scope served);
 
 /* The result of an attempt. */
-struct host_news {
-	enum host_scope served;	/* failures of this scope and those before it are cleared */
-	enum host_scope failed;
+struct host_backoff_news {
+	enum host_backoff_scope served;	/* failures of this scope and those before it are cleared */
+	enum host_backoff_scope failed;
 	const char *how;	/* it failed; else NULL */
 };
-void host_memory_tell(struct host_memory *memory, const struct host_key *key, int64_t now_ms,
-    const struct host_probe *probe, const struct host_news *news);
+void host_backoff_tell(struct host_backoff *backoff, const struct host_backoff_key *key,
+    int64_t now_ms, const struct host_backoff_probe *probe, const struct host_backoff_news *news);
 
 #endif

@@ -81,7 +81,7 @@ world_init(struct world *world, size_t host_count)
 	world->time_ms = 60000;
 	world->sender = "sender@example.org";
 	world->content = "Subject: test\r\n\r\nhello\r\n";
-	world->slots = slots_new(10, 10);
+	world->conn_limit = conn_limit_new(10, 10);
 	world->plan = (struct plan){ .verdict = PLAN_USE,
 		.hosts = world->hosts,
 		.host_count = host_count,
@@ -167,17 +167,18 @@ run_before(struct world *world, struct deliver_context *context)
 static void
 run(struct world *world)
 {
-	static const struct keep_rules rules = {
+	static const struct conn_cache_rules rules = {
 		.idle_ms = 60000, .time_ms = 60000, .messages = 100
 	};
-	struct deliver_context context = {
-		.conf = &world->conf, .tls = tls, .slots = world->slots, .hosts = world->memory
-	};
+	struct deliver_context context = { .conf = &world->conf,
+		.tls = tls,
+		.conn_limit = world->conn_limit,
+		.host_backoff = world->host_backoff };
 	int64_t began;
 	pthread_t mta;
 
 	if (world->before > 0)
-		context.keep = keep_new(&rules, world->slots);
+		context.conn_cache = conn_cache_new(&rules, world->conn_limit);
 	context.gatherer.conf = &world->conf;
 	run_before(world, &context);
 	if (world->gone)
@@ -189,7 +190,7 @@ run(struct world *world)
 	world->took_ms = clock_monotonic_ms() - began;
 	if (world->abandon_after != NULL)
 		pthread_join(mta, NULL);
-	keep_free(context.keep);
+	conn_cache_free(context.conn_cache);
 }
 
 void
@@ -281,7 +282,7 @@ world_free(struct world *world)
 		txn_free(world->txn);
 	if (world->peer != NULL)
 		peer_free(world->peer);
-	slots_free(world->slots);
+	conn_limit_free(world->conn_limit);
 	arena_free(world->arena);
 	buf_free(&world->log);
 }

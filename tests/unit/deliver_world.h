@@ -36,10 +36,10 @@ struct world {
 	int64_t time_ms;	/* of the transaction */
 	const char *abandon_after; /* once a host has heard this the MTA hangs up; NULL: it stays */
 	bool gone;	/* the MTA hung up before this group had its turn: there is no plan */
-	struct slots *slots;
+	struct conn_limit *conn_limit;
 	unsigned before; /* messages to before@example.net that go first, and on whose connections
 				   the one of the test may go */
-	struct host_memory *memory;	/* the test's own; NULL: nothing is remembered */
+	struct host_backoff *host_backoff;	/* the test's own; NULL: nothing is remembered */
 	const char *sigalgs;	/* of the peer, see struct peer_tls */
 	int max_version;
 	struct conf_destination destination;	/* in force with conf.destination_count 1 */

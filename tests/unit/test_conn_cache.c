@@ -21,29 +21,31 @@
 
 #define LONG	60000
 
-static const struct keep_rules generous = { .idle_ms = LONG, .time_ms = LONG, .messages = 100 };
+static const struct conn_cache_rules generous = {
+	.idle_ms = LONG, .time_ms = LONG, .messages = 100
+};
 static struct ip here = { .octets = { 127, 0, 0, 1 } };
 static struct ip there = { .octets = { 127, 0, 0, 2 } };
 
 struct bench {
-	struct slots *slots;
-	struct keep *keep;
+	struct conn_limit *slots;
+	struct conn_cache *keep;
 };
 
 static struct bench
-bench_new(const struct keep_rules *rules, unsigned most, unsigned most_per_host)
+bench_new(const struct conn_cache_rules *rules, unsigned most, unsigned most_per_host)
 {
-	struct bench bench = { .slots = slots_new(most, most_per_host) };
+	struct bench bench = { .slots = conn_limit_new(most, most_per_host) };
 
-	bench.keep = keep_new(rules, bench.slots);
+	bench.keep = conn_cache_new(rules, bench.slots);
 	return bench;
 }
 
 static void
 bench_free(struct bench *bench)
 {
-	keep_free(bench->keep);
-	slots_free(bench->slots);
+	conn_cache_free(bench->keep);
+	conn_limit_free(bench->slots);
 }
 
 static void
@@ -57,7 +59,7 @@ pause_ms(long ms)
 static bool
 take_slot(struct bench *bench, const struct ip *ip, const char *domain, int64_t ms)
 {
-	return slots_take(bench->slots, ip, domain, 0, deadline_in(ms), NULL, NULL);
+	return conn_limit_take(bench->slots, ip, domain, 0, deadline_in(ms), NULL, NULL);
 }
 
 /* A connection whose other end is *peer. */
@@ -83,7 +85,7 @@ keep_one(struct bench *bench, const char *key, const struct ip *ip, const char *
 
 	assert_true(take_slot(bench, ip, domain, 0));
 	kept = made(&peer);
-	assert_true(keep_put(bench->keep, key, ip, domain, &kept));
+	assert_true(conn_cache_put(bench->keep, key, ip, domain, &kept));
 	return peer;
 }
 
@@ -108,14 +110,14 @@ assert_quit(int peer, bool quit, int wait_ms)
 static bool
 take(struct bench *bench, const char *key, struct kept *kept)
 {
-	return keep_take(bench->keep, key, kept);
+	return conn_cache_take(bench->keep, key, kept);
 }
 
 static void
 end(struct bench *bench, struct kept *kept, const struct ip *ip, const char *domain)
 {
-	keep_close(kept);
-	slots_give(bench->slots, ip, domain);
+	conn_cache_close(kept);
+	conn_limit_give(bench->slots, ip, domain);
 }
 
 static void
@@ -142,8 +144,12 @@ test_the_same_key_alone(void **state)
 static void
 test_what_is_not_kept(void **state)
 {
-	static const struct keep_rules off = { .idle_ms = 0, .time_ms = LONG, .messages = 100 };
-	static const struct keep_rules rules = { .idle_ms = LONG, .time_ms = LONG, .messages = 2 };
+	static const struct conn_cache_rules off = {
+		.idle_ms = 0, .time_ms = LONG, .messages = 100
+	};
+	static const struct conn_cache_rules rules = {
+		.idle_ms = LONG, .time_ms = LONG, .messages = 2
+	};
 	struct bench none = bench_new(&off, 10, 10), some = bench_new(&rules, 10, 10);
 	struct kept kept;
 	int peer;
@@ -151,22 +157,22 @@ test_what_is_not_kept(void **state)
 	(void)state;
 	assert_true(take_slot(&none, &here, "a", 0));
 	kept = made(&peer);
-	assert_false(keep_put(none.keep, "k", &here, "a", &kept));
-	slots_give(none.slots, &here, "a");
+	assert_false(conn_cache_put(none.keep, "k", &here, "a", &kept));
+	conn_limit_give(none.slots, &here, "a");
 	assert_true(take_slot(&some, &here, "a", 0));
 	kept.messages = 2;
-	assert_false(keep_put(some.keep, "k", &here, "a", &kept));
+	assert_false(conn_cache_put(some.keep, "k", &here, "a", &kept));
 	kept.messages = 1;
 	kept.dialled_ms -= LONG;
-	assert_false(keep_put(some.keep, "k", &here, "a", &kept));
+	assert_false(conn_cache_put(some.keep, "k", &here, "a", &kept));
 	kept.dialled_ms += LONG - 1000;
-	assert_true(keep_put(some.keep, "k", &here, "a", &kept));
-	keep_stop(some.keep);
+	assert_true(conn_cache_put(some.keep, "k", &here, "a", &kept));
+	conn_cache_stop(some.keep);
 	assert_quit(peer, true, 0);
 	close(peer);
 	assert_true(take_slot(&some, &here, "a", 0));
 	kept = made(&peer);
-	assert_false(keep_put(some.keep, "k", &here, "a", &kept));
+	assert_false(conn_cache_put(some.keep, "k", &here, "a", &kept));
 	end(&some, &kept, &here, "a");
 	close(peer);
 	bench_free(&none);
@@ -177,20 +183,22 @@ test_what_is_not_kept(void **state)
 static void
 test_cleared(void **state)
 {
-	static const struct keep_rules none = { .idle_ms = 0, .time_ms = LONG, .messages = 100 };
+	static const struct conn_cache_rules none = {
+		.idle_ms = 0, .time_ms = LONG, .messages = 100
+	};
 	struct bench bench = bench_new(&generous, 10, 10);
 	int first = keep_one(&bench, "k", &here, "a"), second;
 	struct kept kept;
 
 	(void)state;
-	keep_clear(bench.keep);
+	conn_cache_clear(bench.keep);
 	assert_quit(first, true, LONG);
 	second = keep_one(&bench, "k", &here, "a");
 	assert_quit(second, false, 50);
-	keep_set_rules(bench.keep, &none);
+	conn_cache_set_rules(bench.keep, &none);
 	assert_true(take_slot(&bench, &here, "a", 0));
 	assert_true(take(&bench, "k", &kept));
-	assert_false(keep_put(bench.keep, "k", &here, "a", &kept));
+	assert_false(conn_cache_put(bench.keep, "k", &here, "a", &kept));
 	end(&bench, &kept, &here, "a");
 	close(first);
 	close(second);
@@ -200,7 +208,9 @@ test_cleared(void **state)
 static void
 test_closed_in_time(void **state)
 {
-	static const struct keep_rules rules = { .idle_ms = 300, .time_ms = LONG, .messages = 100 };
+	static const struct conn_cache_rules rules = {
+		.idle_ms = 300, .time_ms = LONG, .messages = 100
+	};
 	struct bench bench = bench_new(&rules, 10, 10);
 	int64_t first_ms = clock_monotonic_ms(), second_ms;
 	int first = keep_one(&bench, "k", &here, "a"), second;
@@ -253,22 +263,22 @@ test_room_is_made(void **state)
 
 	(void)state;
 	assert_true(take_slot(&bench, &here, "a", 0));
-	keep_make_room(bench.keep, &here, "a", 0);
+	conn_cache_make_room(bench.keep, &here, "a", 0);
 	assert_quit(one, true, 0);
 	assert_quit(two, false, 0);
 	assert_quit(other, false, 0);
 	assert_true(take_slot(&bench, &there, "d", 0));
-	keep_make_room(bench.keep, &there, "d", 0);
+	conn_cache_make_room(bench.keep, &there, "d", 0);
 	assert_quit(two, true, 0);
 	assert_quit(other, false, 0);
-	keep_make_room(bench.keep, &there, "d", 0);
+	conn_cache_make_room(bench.keep, &there, "d", 0);
 	assert_quit(other, false, 0);
-	slots_give(bench.slots, &here, "a");
-	assert_true(slots_take(bench.slots, &here, "c", 1, deadline_in(0), NULL, NULL));
-	keep_make_room(bench.keep, &here, "c", 1);
+	conn_limit_give(bench.slots, &here, "a");
+	assert_true(conn_limit_take(bench.slots, &here, "c", 1, deadline_in(0), NULL, NULL));
+	conn_cache_make_room(bench.keep, &here, "c", 1);
 	assert_quit(other, true, 0);
-	slots_give(bench.slots, &here, "c");
-	slots_give(bench.slots, &there, "d");
+	conn_limit_give(bench.slots, &here, "c");
+	conn_limit_give(bench.slots, &there, "d");
 	close(one);
 	close(two);
 	close(other);
@@ -302,7 +312,7 @@ test_handed_on(void **state)
 	kept = made(&peer);
 	assert_int_equal(pthread_create(&waiter, NULL, wait_and_take, &bench), 0);
 	pause_ms(100);
-	assert_true(keep_put(bench.keep, "k", &here, "a", &kept));
+	assert_true(conn_cache_put(bench.keep, "k", &here, "a", &kept));
 	pthread_join(waiter, &taken);
 	assert_non_null(taken);
 	assert_quit(peer, true, 0);
@@ -333,12 +343,12 @@ rush(void *argument)
 		if (!take_slot(bench, &here, "a", 10000))
 			return argument;
 		if (!take(bench, keys[i % 3], &kept)) {
-			keep_make_room(bench->keep, &here, "a", 0);
+			conn_cache_make_room(bench->keep, &here, "a", 0);
 			kept = made(&peer);
 			kept.measured_s = peer;	/* a place for it */
 		}
 		if (!speak(&kept, (int)kept.measured_s) ||
-		    !keep_put(bench->keep, keys[i % 3], &here, "a", &kept))
+		    !conn_cache_put(bench->keep, keys[i % 3], &here, "a", &kept))
 			return argument;
 	}
 	return NULL;

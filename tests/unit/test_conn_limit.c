@@ -26,19 +26,19 @@ ip(const char *text)
 }
 
 static bool
-take(struct slots *slots, const char *address, const char *domain, unsigned limit, int64_t ms)
+take(struct conn_limit *slots, const char *address, const char *domain, unsigned limit, int64_t ms)
 {
 	struct ip to = ip(address);
 
-	return slots_take(slots, &to, domain, limit, deadline_in(ms), NULL, NULL);
+	return conn_limit_take(slots, &to, domain, limit, deadline_in(ms), NULL, NULL);
 }
 
 static void
-give(struct slots *slots, const char *address, const char *domain)
+give(struct conn_limit *slots, const char *address, const char *domain)
 {
 	struct ip to = ip(address);
 
-	slots_give(slots, &to, domain);
+	conn_limit_give(slots, &to, domain);
 }
 
 static void
@@ -52,7 +52,7 @@ pause_ms(long ms)
 static void
 test_limit_of_the_process(void **state)
 {
-	struct slots *slots = slots_new(2, 10);
+	struct conn_limit *slots = conn_limit_new(2, 10);
 	int64_t began = clock_monotonic_ms();
 
 	(void)state;
@@ -64,13 +64,13 @@ test_limit_of_the_process(void **state)
 	assert_true(take(slots, "192.0.2.3", "c.example", 0, 1000));
 	give(slots, "192.0.2.2", "b.example");
 	give(slots, "192.0.2.3", "c.example");
-	slots_free(slots);
+	conn_limit_free(slots);
 }
 
 static void
 test_limit_of_an_address(void **state)
 {
-	struct slots *slots = slots_new(10, 1);
+	struct conn_limit *slots = conn_limit_new(10, 1);
 
 	(void)state;
 	assert_true(take(slots, "192.0.2.1", "a.example", 0, 1000));
@@ -80,13 +80,13 @@ test_limit_of_an_address(void **state)
 	assert_true(take(slots, "192.0.2.1", "b.example", 0, 1000));
 	give(slots, "192.0.2.1", "b.example");
 	give(slots, "2001:db8::1", "a.example");
-	slots_free(slots);
+	conn_limit_free(slots);
 }
 
 static void
 test_limit_of_a_destination(void **state)
 {
-	struct slots *slots = slots_new(10, 10);
+	struct conn_limit *slots = conn_limit_new(10, 10);
 
 	(void)state;
 	assert_true(take(slots, "192.0.2.1", "a.example", 2, 1000));
@@ -100,23 +100,23 @@ test_limit_of_a_destination(void **state)
 	give(slots, "192.0.2.3", "a.example");
 	give(slots, "192.0.2.3", "b.example");
 	give(slots, "192.0.2.3", "c.example");
-	slots_free(slots);
+	conn_limit_free(slots);
 }
 
 static void
 test_a_passed_deadline_takes_what_is_free(void **state)
 {
-	struct slots *slots = slots_new(1, 1);
+	struct conn_limit *slots = conn_limit_new(1, 1);
 
 	(void)state;
 	assert_true(take(slots, "192.0.2.1", "a.example", 0, -1));
 	assert_false(take(slots, "192.0.2.1", "a.example", 0, -1));
 	give(slots, "192.0.2.1", "a.example");
-	slots_free(slots);
+	conn_limit_free(slots);
 }
 
 struct queued {
-	struct slots *slots;
+	struct conn_limit *slots;
 	const char *address;
 	pthread_t thread;
 	atomic_int *order;
@@ -135,7 +135,7 @@ wait_in_queue(void *argument)
 }
 
 static void
-start(struct queued *queued, struct slots *slots, const char *address, atomic_int *order)
+start(struct queued *queued, struct conn_limit *slots, const char *address, atomic_int *order)
 {
 	*queued = (struct queued){ .slots = slots, .address = address, .order = order };
 	assert_int_equal(pthread_create(&queued->thread, NULL, wait_in_queue, queued), 0);
@@ -145,7 +145,7 @@ start(struct queued *queued, struct slots *slots, const char *address, atomic_in
 static void
 test_first_come_first_served(void **state)
 {
-	struct slots *slots = slots_new(1, 10);
+	struct conn_limit *slots = conn_limit_new(1, 10);
 	struct queued first, second;
 	atomic_int order = 0;
 
@@ -162,14 +162,14 @@ test_first_come_first_served(void **state)
 	assert_true(first.got && second.got);
 	assert_true(first.place < second.place);
 	give(slots, "192.0.2.3", "q.example");
-	slots_free(slots);
+	conn_limit_free(slots);
 }
 
 /* A caller that waits for a busy address does not delay callers for another. */
 static void
 test_nobody_waits_for_another_ones_limit(void **state)
 {
-	struct slots *slots = slots_new(2, 1);
+	struct conn_limit *slots = conn_limit_new(2, 1);
 	struct queued busy, free_one;
 	atomic_int order = 0;
 
@@ -187,7 +187,7 @@ test_nobody_waits_for_another_ones_limit(void **state)
 	assert_true(busy.got);
 	give(slots, "192.0.2.1", "q.example");
 	give(slots, "192.0.2.3", "q.example");
-	slots_free(slots);
+	conn_limit_free(slots);
 }
 
 static bool
@@ -207,7 +207,7 @@ leave_soon(void *argument)
 static void
 test_waiting_ends_when_nobody_wants_it(void **state)
 {
-	struct slots *slots = slots_new(1, 1);
+	struct conn_limit *slots = conn_limit_new(1, 1);
 	struct ip to = ip("192.0.2.1");
 	int64_t began = clock_monotonic_ms();
 	atomic_bool gone = false;
@@ -216,15 +216,16 @@ test_waiting_ends_when_nobody_wants_it(void **state)
 	(void)state;
 	assert_true(take(slots, "192.0.2.1", "a.example", 0, 1000));
 	pthread_create(&leaver, NULL, leave_soon, &gone);
-	assert_false(slots_take(slots, &to, "a.example", 0, deadline_in(60000), is_gone, &gone));
+	assert_false(conn_limit_take(slots, &to, "a.example", 0, deadline_in(60000), is_gone,
+	    &gone));
 	assert_in_range(clock_monotonic_ms() - began, 0, 5000);
 	pthread_join(leaver, NULL);
 	give(slots, "192.0.2.1", "a.example");
-	slots_free(slots);
+	conn_limit_free(slots);
 }
 
 struct crowd {
-	struct slots *slots;
+	struct conn_limit *slots;
 	atomic_int open, most, taken;
 };
 
@@ -253,7 +254,7 @@ come_and_go(void *argument)
 static void
 test_a_crowd_never_exceeds_the_limit(void **state)
 {
-	struct crowd crowd = { .slots = slots_new(5, 3) };
+	struct crowd crowd = { .slots = conn_limit_new(5, 3) };
 	pthread_t threads[8];
 	size_t i;
 
@@ -264,14 +265,14 @@ test_a_crowd_never_exceeds_the_limit(void **state)
 		pthread_join(threads[i], NULL);
 	assert_int_equal(atomic_load(&crowd.taken), 800);
 	assert_in_range(atomic_load(&crowd.most), 1, 4);
-	slots_free(crowd.slots);
+	conn_limit_free(crowd.slots);
 }
 
 /* A host that takes three connections: the fourth is turned away, and the number is learnt. */
 static void
 test_a_host_that_takes_fewer(void **state)
 {
-	struct slots *slots = slots_new(100, 20);
+	struct conn_limit *slots = conn_limit_new(100, 20);
 	struct ip to = ip("192.0.2.1"), other = ip("192.0.2.2");
 	int i;
 
@@ -279,54 +280,54 @@ test_a_host_that_takes_fewer(void **state)
 	for (i = 0; i < 5; i++)
 		assert_true(take(slots, "192.0.2.1", "a.example", 0, 0));
 	for (i = 0; i < 3; i++)
-		slots_welcome(slots, &to);
+		conn_limit_welcome(slots, &to);
 	/* Two are turned away together, and leave one after the other. */
-	assert_int_equal(slots_refused(slots, &to), SLOTS_REFUSAL_OF_MORE);
+	assert_int_equal(conn_limit_refused(slots, &to), CONN_LIMIT_REFUSAL_OF_MORE);
 	give(slots, "192.0.2.1", "a.example");
-	assert_int_equal(slots_refused(slots, &to), SLOTS_REFUSAL_OF_MORE);
+	assert_int_equal(conn_limit_refused(slots, &to), CONN_LIMIT_REFUSAL_OF_MORE);
 	give(slots, "192.0.2.1", "a.example");
 	assert_false(take(slots, "192.0.2.1", "a.example", 0, 0));
 	assert_false(take(slots, "192.0.2.1", "b.example", 0, 0));
 	assert_true(take(slots, "192.0.2.2", "a.example", 0, 0));
-	assert_int_equal(slots_refused(slots, &other), SLOTS_REFUSAL_OF_ALL);
+	assert_int_equal(conn_limit_refused(slots, &other), CONN_LIMIT_REFUSAL_OF_ALL);
 	give(slots, "192.0.2.2", "a.example");
-	slots_leave(slots, &to);
+	conn_limit_leave(slots, &to);
 	give(slots, "192.0.2.1", "a.example");
 	/* After a moment, in which the host hears of the end. */
 	assert_true(take(slots, "192.0.2.1", "b.example", 0, 5000));
-	assert_int_equal(slots_excess(slots, &to, "b.example", 0), SLOTS_EXCESS_NONE);
+	assert_int_equal(conn_limit_excess(slots, &to, "b.example", 0), CONN_LIMIT_EXCESS_NONE);
 	/* One that is kept idle is one that the host has. */
-	slots_park(slots, &to, "a.example");
+	conn_limit_park(slots, &to, "a.example");
 	assert_true(take(slots, "192.0.2.1", "c.example", 0, 0));
-	assert_int_equal(slots_excess(slots, &to, "c.example", 0), SLOTS_EXCESS_IP);
-	slots_unpark(slots, &to, "a.example");
-	slots_leave(slots, &to);
+	assert_int_equal(conn_limit_excess(slots, &to, "c.example", 0), CONN_LIMIT_EXCESS_IP);
+	conn_limit_unpark(slots, &to, "a.example");
+	conn_limit_leave(slots, &to);
 	give(slots, "192.0.2.1", "a.example");
 	give(slots, "192.0.2.1", "b.example");
 	give(slots, "192.0.2.1", "c.example");
-	slots_free(slots);
+	conn_limit_free(slots);
 }
 
 /* Whether it serves us is remembered beyond the last connection, and one stays allowed. */
 static void
 test_a_host_that_takes_none_for_now(void **state)
 {
-	struct slots *slots = slots_new(100, 20);
+	struct conn_limit *slots = conn_limit_new(100, 20);
 	struct ip to = ip("192.0.2.1");
 
 	(void)state;
 	assert_true(take(slots, "192.0.2.1", "a.example", 0, 0));
-	slots_welcome(slots, &to);
-	slots_leave(slots, &to);
+	conn_limit_welcome(slots, &to);
+	conn_limit_leave(slots, &to);
 	give(slots, "192.0.2.1", "a.example");
 	assert_true(take(slots, "192.0.2.1", "a.example", 0, 0));
-	assert_int_equal(slots_refused(slots, &to), SLOTS_REFUSAL_FOR_NOW);
+	assert_int_equal(conn_limit_refused(slots, &to), CONN_LIMIT_REFUSAL_FOR_NOW);
 	assert_false(take(slots, "192.0.2.1", "a.example", 0, 0));
 	give(slots, "192.0.2.1", "a.example");
 	assert_false(take(slots, "192.0.2.1", "a.example", 0, 0));
 	assert_true(take(slots, "192.0.2.1", "a.example", 0, 5000));
 	give(slots, "192.0.2.1", "a.example");
-	slots_free(slots);
+	conn_limit_free(slots);
 }
 
 int

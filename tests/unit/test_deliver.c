@@ -140,15 +140,15 @@ test_no_slot(void **state)
 
 	(void)state;
 	world_init(&world, 1);
-	slots_free(world.slots);
-	world.slots = slots_new(1, 1);
-	assert_true(slots_take(world.slots, &ip, "x", 0, deadline_in(1000), NULL, NULL));
+	conn_limit_free(world.conn_limit);
+	world.conn_limit = conn_limit_new(1, 1);
+	assert_true(conn_limit_take(world.conn_limit, &ip, "x", 0, deadline_in(1000), NULL, NULL));
 	world.time_ms = 31000;
 	world.conf.smtp.final_timeout = 30000;
 	world_deliver(&world, WORLD_SCRIPTS(never), NULL);
 	assert_starts(world_reply(&world, 0), "451 4.4.5 ");
 	assert_in_range(world.took_ms, 0, 25000);
-	slots_give(world.slots, &ip, "x");
+	conn_limit_give(world.conn_limit, &ip, "x");
 	assert_int_equal(world.connections, 0);
 	world_free(&world);
 }
