@@ -5,8 +5,8 @@
 
 /*
  * Would a delivery to this domain be verified, and if not, why? Queries DNS, fetches the policy,
- * and tries every address of every host that a delivery could use: all of an attempt up to MAIL, which
- * is never sent. Any thread.
+ * and tries every address of every host that a delivery could use: all of an attempt up
+ * to MAIL, which is never sent. Any thread.
  */
 #ifndef SHIM_CONTROL_CHECK_H
 #define SHIM_CONTROL_CHECK_H

@@ -4,8 +4,8 @@
  */
 
 /*
- * How far does each address of a plan's hosts let a delivery come? All of an attempt up to MAIL, a few
- * addresses side by side. Any thread.
+ * How far does each address of a plan's hosts let a delivery come? All of an attempt up to MAIL, a
+ * few addresses side by side. Any thread.
  */
 #ifndef SHIM_CONTROL_CHECK_TRIES_H
 #define SHIM_CONTROL_CHECK_TRIES_H

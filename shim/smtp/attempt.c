@@ -196,8 +196,8 @@ step(struct call *call, const char *name, bool ok)
 	return ok;
 }
 
-/* After an attempt that ended at the greeting: a host that has other connections of ours, or had some
- * a moment ago, serves, and may take no more at a time. Always false. */
+/* After an attempt that ended at the greeting: a host that has other connections of ours, or had
+ * some a moment ago, serves, and may take no more at a time. Always false. */
 static bool
 excuse_crowd(struct call *call)
 {

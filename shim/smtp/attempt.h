@@ -4,8 +4,9 @@
  */
 
 /*
- * One connection to one address, kept or made: host back-off, connection limit, dial, greeting, EHLO, TLS, the
- * plan's judgement, and the transactions for which it is good. Belongs to its delivery's thread.
+ * One connection to one address, kept or made: host back-off, connection limit, dial, greeting,
+ * EHLO, TLS, the plan's judgement, and the transactions for which it is good. Belongs to its
+ * delivery's thread.
  */
 #ifndef SHIM_SMTP_ATTEMPT_H
 #define SHIM_SMTP_ATTEMPT_H

@@ -4,8 +4,8 @@
  */
 
 /*
- * An attempt while it lasts: what attempt_connect.c, which comes by a connection, attempt.c, which makes
- * it what the plan demands, and attempt_send.c, which uses it, share. For these three alone.
+ * An attempt while it lasts: what attempt_connect.c, which comes by a connection, attempt.c, which
+ * makes it what the plan demands, and attempt_send.c, which uses it, share. For these three alone.
  */
 #ifndef SHIM_SMTP_ATTEMPT_INSIDE_H
 #define SHIM_SMTP_ATTEMPT_INSIDE_H
