@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,4 +38,37 @@ gzip(const void *octets, size_t length, struct buf *packed)
 		buf_add(packed, chunk, sizeof(chunk) - stream.avail_out);
 	} while (result == Z_OK || result == Z_BUF_ERROR);
 	(void)deflateEnd(&stream);
+}
+
+bool
+gzip_is(const void *octets, size_t length)
+{
+	static const unsigned char magic[] = { 0x1f, 0x8b };
+
+	return length >= sizeof(magic) && memcmp(octets, magic, sizeof(magic)) == 0;
+}
+
+/* Further members follow the first. */
+int
+gzip_unpack(const void *packed, size_t length, size_t most, struct buf *octets)
+{
+	unsigned char chunk[CHUNK];
+	z_stream stream = { .next_in = NULL };
+	size_t start = octets->length;
+	int result;
+
+	if (length > INPUT_MAX || inflateInit2(&stream, GZIP_WINDOW) != Z_OK)
+		return -1;
+	memcpy(&stream.next_in, &packed, sizeof(packed));	/* zlib reads only */
+	stream.avail_in = (unsigned)length;
+	do {
+		stream.next_out = chunk;
+		stream.avail_out = sizeof(chunk);
+		result = inflate(&stream, Z_NO_FLUSH);
+		buf_add(octets, chunk, sizeof(chunk) - stream.avail_out);
+		if (result == Z_STREAM_END && gzip_is(stream.next_in, stream.avail_in))
+			result = inflateReset(&stream);
+	} while (result == Z_OK && octets->length - start <= most);
+	(void)inflateEnd(&stream);
+	return result == Z_STREAM_END && octets->length - start <= most ? 0 : -1;
 }

@@ -61,6 +61,12 @@
 #define LIMIT_DATAGRAM_TEXT	(16 * 1024)	/* one line or value; a value is cut */
 #define LIMIT_DATAGRAM_REASON	512
 
+/* What stsgate report read takes. */
+#define LIMIT_RECEIVED_FILE	(256 * 1024 * 1024)	/* octets of one file */
+#define LIMIT_RECEIVED	(64 * 1024 * 1024)	/* octets of one report, unpacked */
+#define LIMIT_RECEIVED_TEXT	255	/* octets of a name or word; longer ones are cut */
+#define LIMIT_RECEIVED_ROWS	100000
+
 /* The most that is kept for one next-hop domain and day: TXT records, further ones are not counted;
  * policies of a record, the rest are counted as one a kind without its strings; failure details of
  * a policy, the rest are counted as one a result type without what tells sessions apart. */

@@ -24,6 +24,7 @@
 #include "cmd/stsgate_check.h"
 #include "cmd/stsgate_client.h"
 #include "cmd/stsgate_print.h"
+#include "cmd/stsgate_read.h"
 #include "cmd/stsgate_report.h"
 
 #define DEFAULT_CONF	SYSCONFDIR "/stsgate/stsgate.conf"
@@ -40,6 +41,7 @@ libraries(FILE *out)
 {
 	libraries_base(out);
 	libraries_net(out);
+	libraries_mail(out);
 }
 
 static const struct help help = {
@@ -53,7 +55,8 @@ static const struct help help = {
 	    "       stsgate [-c FILE] [--json] report show|status [--date YYYY-MM-DD]"
 	    " [--domain DOMAIN]\n"
 	    "       stsgate [-c FILE] [--json] report send [--date YYYY-MM-DD] [--domain DOMAIN]\n"
-	    "               [--force] [--dry-run DIR]\n\n"
+	    "               [--force] [--dry-run DIR]\n"
+	    "       stsgate [--json] report read [FILE]...\n\n"
 	    "  -c FILE        find the control socket by this configuration, not\n"
 	    "                 " DEFAULT_CONF "\n"
 	    "  --json         print the JSON that stsgated answered\n"
@@ -99,6 +102,8 @@ static const struct command {
 	const char *noun, *verb;	/* verb NULL: the noun alone */
 	bool domain;	/* one is to follow */
 	int (*run)(const struct stsgate_client *client, const char *domain);
+	/* Instead of run: takes any number of files, and needs no configuration. */
+	int (*read)(char *const *paths, int count, bool json);
 } commands[] = {
 	{ "policy", NULL, true, run_policy },
 	{ "check", NULL, true, stsgate_check },
@@ -112,6 +117,7 @@ static const struct command {
 	{ "report", "show", false, stsgate_report_show },
 	{ "report", "send", false, stsgate_report_send },
 	{ "report", "status", false, stsgate_report_status },
+	{ .noun = "report", .verb = "read", .read = stsgate_read },
 };
 #define COMMANDS	(sizeof(commands) / sizeof(commands[0]))
 
@@ -123,7 +129,8 @@ find_command(int count, char **words, const char **domain)
 		const struct command *command = &commands[i];
 		int named = command->verb == NULL ? 1 : 2;
 
-		if (count != named + (command->domain ? 1 : 0) ||
+		if (count < named ||
+		    (command->read == NULL && count != named + (command->domain ? 1 : 0)) ||
 		    strcmp(words[0], command->noun) != 0 ||
 		    (command->verb != NULL && strcmp(words[1], command->verb) != 0))
 			continue;
@@ -220,6 +227,8 @@ options_fit(const struct command *command, const struct stsgate_client *client)
 
 	if (sending && command->run != stsgate_report_send)
 		return false;
+	if (any && command->read != NULL)
+		return false;
 	return !any || strcmp(command->noun, "report") == 0;
 }
 
@@ -282,6 +291,8 @@ main(int argc, char **argv)
 		return refuse_command(argc - optind, argv + optind);
 	if (!options_fit(command, &client))
 		return help_refuse(&help, "an option of reports does not fit this command");
+	if (command->read != NULL)
+		return command->read(argv + optind + 2, argc - optind - 2, client.json);
 	conf = conf_load(path, stderr);
 	if (conf == NULL)
 		return EX_CONFIG;

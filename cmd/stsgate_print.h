@@ -25,5 +25,6 @@ void stsgate_print_report(FILE *out, const json_t *report);
 void stsgate_print_report_days(FILE *out, const json_t *days);
 void stsgate_print_report_entries(FILE *out, const json_t *entries);
 void stsgate_print_report_results(FILE *out, const json_t *results);
+void stsgate_print_received(FILE *out, const json_t *received);	/* received_rows() */
 
 #endif

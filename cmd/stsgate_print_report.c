@@ -118,3 +118,33 @@ stsgate_print_report_results(FILE *out, const json_t *results)
 		fputc('\n', out);
 	}
 }
+
+/* "DAY" or "FIRST..LAST". */
+static void
+print_days(FILE *out, const json_t *row)
+{
+	const char *first = text_of(row, "first"), *last = text_of(row, "last");
+
+	print_words(out, "  ", first);
+	if (strcmp(first, last) != 0)
+		print_words(out, "..", last);
+}
+
+void
+stsgate_print_received(FILE *out, const json_t *received)
+{
+	const json_t *row;
+	size_t i;
+
+	fprintf(out, "%8s  %-28s  %-16s  %-20s  %s\n", "SESSIONS", "RESULT", "POLICY", "DOMAIN",
+	    "SENDER, DAYS, HOST");
+	json_array_foreach (json_object_get(received, "rows"), i, row) {
+		fprintf(out, "%8" JSON_INTEGER_FORMAT "  %-28s  %-16s  %-20s  ",
+		    number_of(row, "count"), text_of(row, "result"), text_of(row, "policy"),
+		    text_of(row, "domain"));
+		terminal_print(out, text_of(row, "organization"));
+		print_days(out, row);
+		print_words(out, "  ", text_of(row, "host"));
+		fputc('\n', out);
+	}
+}

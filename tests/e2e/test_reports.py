@@ -350,8 +350,9 @@ def test_by_hand(world, tmp_path):
                  ("destination", "d1.example"): {"reports": "discard"},
                  ("destination", "d2.example"): {"reports": "mailto:me@here.example"}})
     one.fill("v=TLSRPTv1;rua=mailto:r@r.example", sessions=60, domains=3)
+    one.set_clock(hours=-12)
+    one.start()
     ask = one.daemon.ask
-    one.daemon.start()
     shown = ask("report", "show", "--json")
     assert shown.returncode == 0, shown.stderr
     reports = json.loads(shown.stdout)

@@ -55,15 +55,16 @@ THIRD_PARTY = {
     "libmilter/mfapi.h": {"integration/milter/milter.c", "cmd/libraries_milter.c"},
     "confuse.h": {"base/conf/conf.c", "cmd/libraries_base.c"},
     "zlib.h": {"base/gzip.c", "cmd/libraries_net.c"},
+    "gmime/gmime.h": {"cmd/received_mail.c", "cmd/libraries_mail.c"},
     "idn2.h": {"base/domain.c", "cmd/libraries_base.c"},
     "openssl/ssl.h": {"base/x509.c", "shim/smtp/tls_client.c", "shim/smtp/tls_dane.c"},
     "jansson.h": {"policy/plan_text.c", "policy/facts/sts_json.c", "report/datagram_read.c",
-                  "report/report.c", "report/tally_form.c", "integration/milter/milter_verdict.c",
+                  "report/received.c", "report/received.h", "report/report.c", "report/tally_form.c", "integration/milter/milter_verdict.c",
                   "shim/control/control_answer.c", "shim/control/control_cache.c",
                   "shim/control/control_check.c", "shim/control/control_tlsrpt.c",
                   "cmd/libraries_base.c", "cmd/stsgate_client.h", "cmd/stsgate_print.c",
                   "cmd/stsgate_print.h",
-                  "cmd/stsgate_print_report.c"},
+                  "cmd/stsgate_print_report.c", "cmd/stsgate_read.c"},
 }
 LONGEST_FILE = 700
 WIDEST_LINE = 100
