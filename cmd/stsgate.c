@@ -105,19 +105,19 @@ static const struct command {
 	/* Instead of run: takes any number of files, and needs no configuration. */
 	int (*read)(char *const *paths, int count, bool json);
 } commands[] = {
-	{ "policy", NULL, true, run_policy },
-	{ "check", NULL, true, stsgate_check },
-	{ "stats", NULL, false, run_stats },
-	{ "cache", "list", false, stsgate_cache_list },
-	{ "cache", "export", false, stsgate_cache_export },
-	{ "cache", "import", false, stsgate_cache_import },
-	{ "cache", "show", true, stsgate_cache_show },
-	{ "cache", "refresh", true, stsgate_cache_refresh },
-	{ "cache", "forget", true, stsgate_cache_forget },
-	{ "report", "show", false, stsgate_report_show },
-	{ "report", "send", false, stsgate_report_send },
-	{ "report", "status", false, stsgate_report_status },
-	{ .noun = "report", .verb = "read", .read = stsgate_read },
+	{ "policy", NULL, true, run_policy, NULL },
+	{ "check", NULL, true, stsgate_check, NULL },
+	{ "stats", NULL, false, run_stats, NULL },
+	{ "cache", "list", false, stsgate_cache_list, NULL },
+	{ "cache", "export", false, stsgate_cache_export, NULL },
+	{ "cache", "import", false, stsgate_cache_import, NULL },
+	{ "cache", "show", true, stsgate_cache_show, NULL },
+	{ "cache", "refresh", true, stsgate_cache_refresh, NULL },
+	{ "cache", "forget", true, stsgate_cache_forget, NULL },
+	{ "report", "show", false, stsgate_report_show, NULL },
+	{ "report", "send", false, stsgate_report_send, NULL },
+	{ "report", "status", false, stsgate_report_status, NULL },
+	{ "report", "read", false, NULL, stsgate_read },
 };
 #define COMMANDS	(sizeof(commands) / sizeof(commands[0]))
 

@@ -142,7 +142,7 @@ stsgate_print_received(FILE *out, const json_t *received)
 		fprintf(out, "%8" JSON_INTEGER_FORMAT "  %-28s  %-16s  %-20s  ",
 		    number_of(row, "count"), text_of(row, "result"), text_of(row, "policy"),
 		    text_of(row, "domain"));
-		terminal_print(out, text_of(row, "organization"));
+		stsgate_terminal_print(out, text_of(row, "organization"));
 		print_days(out, row);
 		print_words(out, "  ", text_of(row, "host"));
 		fputc('\n', out);

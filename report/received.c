@@ -11,9 +11,9 @@
 
 #include <jansson.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/limits.h"
-#include "base/memory.h"
 #include "base/utf8.h"
 #include "report/day.h"
 #include "report/received.h"

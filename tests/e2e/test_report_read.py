@@ -95,7 +95,8 @@ def test_the_table_has_no_control_characters(tmp_path):
 
 @pytest.mark.parametrize("octets", [
     b"", b"{}", b"{", b"Subject: hello\n\nhello\n", gzip.compress(b"{}"),
-    gzip.compress(report())[:-9], mail(b"\x1f\x8b broken").as_bytes()])
+    gzip.compress(report())[:-9], mail(b"\x1f\x8b broken").as_bytes()],
+    ids=["empty", "object", "cut", "mail", "gzip", "cut-gzip", "broken-gzip"])
 def test_what_holds_no_report_is_said(octets):
     done = read(octets=octets)
     assert done.returncode == 1

@@ -68,7 +68,7 @@ def exits_of_code(text):
 
 
 def command_faults():
-    rows = re.findall(r'\{ "([a-z]+)", (?:"([a-z]+)"|NULL), (?:true|false), (?:run|stsgate)_', code("cmd/stsgate.c"))
+    rows = re.findall(r'\{ "([a-z]+)", (?:"([a-z]+)"|NULL), (?:true|false), (?:NULL, )?(?:run|stsgate)_', code("cmd/stsgate.c"))
     in_code = {" ".join(filter(None, row)) for row in rows}
     in_page = {" ".join(re.sub(r"\b(Cm|Ar domain)\b", "", line).split())
                for line in re.findall(r"^\.It (Cm .*)$", page("stsgate.1"), re.MULTILINE)}

@@ -80,7 +80,7 @@ test_one_report(void **state)
 		/* controls, and a sender that gives another name */
 		{ "{\"contact-info\":\"a\\u001b[2Jb\\u009b\\u00e9\",\"policies\":["
 		  "{\"summary\":{\"total-successful-session-count\":1}}]}",
-		    "{\"organization\":\"a?[2Jb?\u00c3\u00a9\",\"result\":\"ok\",\"count\":1}" },
+		    "{\"organization\":\"a?[2Jb?\u00e9\",\"result\":\"ok\",\"count\":1}" },
 		{ "{\"policies\":[{\"summary\":{\"total-successful-session-count\":1}}],"
 		  "\"date-range\":{\"start-datetime\":\"2026-02-30T\",\"end-datetime\":7}}",
 		    "{\"organization\":\"unknown\",\"result\":\"ok\",\"count\":1}" },
