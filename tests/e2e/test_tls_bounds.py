@@ -9,12 +9,14 @@ from test_crowd import is_sanitized
 
 MIB = 1024      # in KiB
 HOSTS = 24
+# The hosts make keys and long chains while stsgated waits.
+PATIENT = {"keep-idle": "0s", "connect-timeout": "60s", "command-timeout": "60s"}
 
 
 @pytest.mark.parametrize("keep", ["0s", "60s"], ids=["sessions", "connections"])
 def test_chains_that_are_far_too_long_are_not_held(net, start, keep):
     """Each is more than a MiB in memory."""
-    mta = start({"smtp": {"keep-idle": keep, "connect-timeout": "60s", "command-timeout": "60s"}})
+    mta = start({"smtp": PATIENT | {"keep-idle": keep}})
     small = [net.domain() for _ in range(HOSTS)]
     large = [net.domain(behaviour=Behaviour(certificate="long-chain")) for _ in range(HOSTS)]
     for domain in [*small, large[0]]:
@@ -32,7 +34,7 @@ def test_chains_that_are_far_too_long_are_not_held(net, start, keep):
 @pytest.mark.parametrize("policy", [None, "enforce"])
 def test_a_group_of_8192_bits_is_not_computed_in(net, start, policy):
     """The host has other cipher suites, and gets mail by one of them, in TLS."""
-    mta = start({"smtp": {"keep-idle": "0s"}})
+    mta = start({"smtp": PATIENT})
     domain = net.domain(policy=policy, behaviour=Behaviour(
         certificate="rsa", maximum_tls="TLSv1.2", dh_group="ffdhe8192"))
     for number in range(3):
@@ -43,7 +45,8 @@ def test_a_group_of_8192_bits_is_not_computed_in(net, start, policy):
     assert "dh-key-too-large" in mta.log("attempt", domain=domain.name)[0]["reply"]
 
 
-def test_a_group_of_2048_bits_is_taken(net, mta):
+def test_a_group_of_2048_bits_is_taken(net, start):
+    mta = start({"smtp": PATIENT})
     domain = net.domain(behaviour=Behaviour(
         certificate="rsa", maximum_tls="TLSv1.2", dh_group="ffdhe2048"))
     assert mta.deliver(address(domain)).only.short == "250 2.0.0"
