@@ -391,7 +391,7 @@ static const struct engine {
 	/* 0, or -1 after complain() */
 	int (*start)(struct engines *e);	/* as engines_start() */
 	/* Applies another configuration; steps that can fail are in prepare_reload(). NULL: nothing
-	 * can change, or it is fixed (cmd/fixed_keys.c). */
+	 * can change, or it is fixed (conf_fixed.h). */
 	void (*reload)(struct engines *e, const struct conf *conf);
 	/* Finishes what runs and takes no more; false: threads still run. NULL: has none. */
 	bool (*halt)(struct engines *e);

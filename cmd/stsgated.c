@@ -25,6 +25,7 @@
 #include "base/memory.h"
 #include "base/metrics.h"
 #include "base/conf/conf.h"
+#include "base/conf/conf_fixed.h"
 #include "base/conf/conf_now.h"
 #include "base/conf/conf_warn.h"
 #include "base/store/store_dir.h"
@@ -33,7 +34,6 @@
 #include "cmd/complain.h"
 #include "cmd/daemon_options.h"
 #include "cmd/engines.h"
-#include "cmd/fixed_keys.h"
 #include "cmd/help.h"
 #include "cmd/libraries.h"
 #include "cmd/listeners.h"
@@ -93,7 +93,7 @@ warn_of_fixed_keys(const struct conf *running, const struct conf *next)
 {
 	struct buf names = { 0 };
 
-	fixed_keys_changed(running, next, &names);
+	conf_fixed_changed(running, next, &names);
 	if (names.length > 0)
 		log_message(LOG_LEVEL_WARNING, "reload", "restart stsgated to change %s",
 		    buf_text(&names));

@@ -432,14 +432,18 @@ set_socket(const struct conf_given *given, void *field, void *also)
 	return keep_text(given, text, field);
 }
 
-const struct conf_kind conf_kind_flag = { .bare = true, .set = set_flag };
-const struct conf_kind conf_kind_count = { .bare = true, .set = set_count };
-const struct conf_kind conf_kind_port = { .bare = true, .set = set_port };
-const struct conf_kind conf_kind_size = { .bare = true, .set = set_size };
-const struct conf_kind conf_kind_length = { .bare = true, .set = set_length };
-const struct conf_kind conf_kind_duration = { .set = set_duration };
-const struct conf_kind conf_kind_choice = { .set = set_choice };
-const struct conf_kind conf_kind_either = { .set = set_either };
+const struct conf_kind conf_kind_flag = { .bare = true, .set = set_flag, .size = sizeof(bool) };
+const struct conf_kind conf_kind_count = {
+	.bare = true, .set = set_count, .size = sizeof(unsigned)
+};
+const struct conf_kind conf_kind_port = { .bare = true, .set = set_port, .size = sizeof(uint16_t) };
+const struct conf_kind conf_kind_size = { .bare = true, .set = set_size, .size = sizeof(uint64_t) };
+const struct conf_kind conf_kind_length = {
+	.bare = true, .set = set_length, .size = sizeof(size_t)
+};
+const struct conf_kind conf_kind_duration = { .set = set_duration, .size = sizeof(int64_t) };
+const struct conf_kind conf_kind_choice = { .set = set_choice, .size = sizeof(unsigned) };
+const struct conf_kind conf_kind_either = { .set = set_either, .size = sizeof(bool) };
 
 const struct conf_kind conf_kind_text = { .set = set_text };
 const struct conf_kind conf_kind_user = { .set = set_user };

@@ -39,6 +39,7 @@ int conf_given_refuse(const struct conf_given *given, size_t index, const char *
 struct conf_kind {
 	bool list;
 	bool bare;	/* numbers and flags: written without quotes */
+	size_t size;	/* octets of a plain value in its field; 0: a char *, or not comparable */
 	/* 0, or -1 with a fault. */
 	int (*set)(const struct conf_given *given, void *field, void *also);
 };

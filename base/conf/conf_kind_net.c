@@ -195,8 +195,8 @@ set_relay(const struct conf_given *given, void *field, void *also)
 const struct conf_kind conf_kind_listen = { .list = true, .set = set_listen };
 const struct conf_kind conf_kind_listen_local = { .list = true, .set = set_listen_local };
 const struct conf_kind conf_kind_endpoint_local = { .set = set_endpoint_local };
-const struct conf_kind conf_kind_mode = { .set = set_mode };
-const struct conf_kind conf_kind_group = { .set = set_group };
+const struct conf_kind conf_kind_mode = { .set = set_mode, .size = sizeof(mode_t) };
+const struct conf_kind conf_kind_group = { .set = set_group, .size = sizeof(gid_t) };
 const struct conf_kind conf_kind_blocks = { .list = true, .set = set_blocks };
 const struct conf_kind conf_kind_servers = { .list = true, .set = set_servers };
 const struct conf_kind conf_kind_source4 = { .set = set_source4 };

@@ -32,6 +32,8 @@ struct conf_key {
 	size_t also;	/* offset of its second field, for the kinds that have two */
 	uint64_t least, most;
 	const char *const *names;	/* ends with NULL */
+	bool fixed;	/* of an open socket, or a directory or file in use: a new value takes
+			   effect only after a restart of stsgated */
 	/* Looks at a given value once all are set: NULL, or what it must be. */
 	const char *(*check)(const struct conf *conf, size_t index);
 };
