@@ -12,7 +12,7 @@
 #include "base/domain.h"
 #include "base/ip.h"
 #include "base/limits.h"
-#include "policy/dns/dns_data.h"
+#include "policy/dns/dns_addresses.h"
 #include "report/upload.h"
 
 struct target {
@@ -30,35 +30,14 @@ find_host(const char *uri, struct domain *host)
 }
 
 static void
-add_addresses(struct target *target, const struct dns_answer *answer)
-{
-	size_t i;
-
-	if (answer->state == DNS_BOGUS || answer->state == DNS_FAILED)
-		return;
-	for (i = 0; i < answer->count && target->count < LIMIT_ADDRESSES_PER_HOST; i++)
-		if (dns_address_parse(answer->records[i].data, answer->records[i].length,
-			&target->addresses[target->count]) == 0)
-			target->count++;
-}
-
-static void
 ask_addresses(const struct upload *upload, struct target *target)
 {
-	const struct conf *conf = upload->conf;
 	struct arena *arena = arena_new();
-	struct dns_question questions[2];
-	size_t i, count = 0;
+	struct dns_question questions[DNS_ADDRESSES_QUESTIONS];
+	size_t count = dns_addresses_questions(upload->conf, target->host.name, questions);
 
-	if (conf->smtp.use_ipv6)
-		questions[count++] = (struct dns_question){ .name = target->host.name,
-			.type = DNS_AAAA };
-	if (conf->smtp.use_ipv4)
-		questions[count++] = (struct dns_question){ .name = target->host.name,
-			.type = DNS_A };
 	resolver_ask(upload->resolver, arena, questions, count, upload->deadline);
-	for (i = 0; i < count; i++)
-		add_addresses(target, &questions[i].answer);
+	target->count = dns_addresses_read(questions, count, target->addresses);
 	arena_free(arena);
 }
 

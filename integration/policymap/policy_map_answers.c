@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "integration/policymap/policy_map_answers.h"
 
 #define BUCKETS	4096	/* a power of two */
@@ -58,14 +59,12 @@ policy_map_answers_free(struct policy_map_answers *answers)
 	free(answers);
 }
 
-/* FNV-1a with a seed, mixed once more at the end. */
+/* With a seed, and mixed once more at the end. */
 static uint64_t
 hash_of(const struct policy_map_answers *answers, const char *question, size_t length)
 {
-	uint64_t hash = answers->seed ^ 0xcbf29ce484222325U;
+	uint64_t hash = hash_add(answers->seed ^ HASH_START, question, length);
 
-	for (size_t i = 0; i < length; i++)
-		hash = (hash ^ (unsigned char)question[i]) * 0x100000001b3U;
 	hash ^= hash >> 32;
 	hash *= 0x9e3779b97f4a7c15U;
 	return hash ^ hash >> 29;

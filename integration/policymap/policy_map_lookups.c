@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "base/limits.h"
 #include "base/thread.h"
 #include "base/worker.h"
@@ -100,11 +101,7 @@ policy_map_lookups_new(const struct gatherer *gatherer)
 static struct entry **
 bucket_of(struct policy_map_lookups *lookups, const char *domain)
 {
-	unsigned hash = 5381;
-
-	while (*domain != '\0')
-		hash = hash * 33 + (unsigned char)*domain++;
-	return &lookups->buckets[hash % BUCKETS];
+	return &lookups->buckets[hash_text(domain) % BUCKETS];
 }
 
 static void

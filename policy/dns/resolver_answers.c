@@ -9,10 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/limits.h"
 #include "policy/dns/resolver_answers.h"
-
-#define FNV_PRIME	1099511628211ULL
 
 /* One answer in one piece: its records and their octets follow it. */
 struct kept {
@@ -72,10 +71,8 @@ plain_name(const char *name, char plain[DOMAIN_MAX])
 static struct kept **
 place_of(struct resolver_answers *answers, const char *plain, enum dns_type type)
 {
-	uint64_t hash = answers->seed ^ (uint64_t)type;
+	uint64_t hash = hash_add(answers->seed ^ (uint64_t)type, plain, strlen(plain));
 
-	for (; *plain != '\0'; plain++)
-		hash = (hash ^ (unsigned char)*plain) * FNV_PRIME;
 	return &answers->places[(hash ^ hash >> 32) % LIMIT_DNS_ANSWERS];
 }
 

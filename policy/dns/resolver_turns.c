@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "base/thread.h"
 #include "policy/dns/resolver_turns.h"
 
@@ -57,13 +58,17 @@ resolver_turns_free(struct resolver_turns *turns)
 static size_t
 zone_of(const char *name)
 {
-	size_t length = strlen(name), hash = 5381;
+	size_t length = strlen(name);
+	uint64_t hash = HASH_START;
 	unsigned labels = 1;
 
 	if (length > 0 && name[length - 1] == '.')
 		length--;
-	for (; length > 0 && (name[length - 1] != '.' || labels++ < LABELS); length--)
-		hash = hash * 33 + (size_t)tolower((unsigned char)name[length - 1]);
+	for (; length > 0 && (name[length - 1] != '.' || labels++ < LABELS); length--) {
+		unsigned char lower = (unsigned char)tolower((unsigned char)name[length - 1]);
+
+		hash = hash_add(hash, &lower, sizeof(lower));
+	}
 	return hash % ZONES;
 }
 

@@ -11,6 +11,7 @@
 #include "base/domain.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "policy/dns/dns_addresses.h"
 #include "policy/dns/dns_data.h"
 #include "policy/facts/gather.h"
 #include "policy/facts/gather_tlsa.h"
@@ -287,18 +288,6 @@ worse_state(enum dns_state a, enum dns_state b)
 	return badness[a] >= badness[b] ? a : b;
 }
 
-/* The i-th record of an answer, if there is one and it is not bogus. */
-static void
-add_address(struct host_facts *host, const struct dns_answer *answer, size_t i)
-{
-	if (answer->state == DNS_BOGUS || answer->state == DNS_FAILED || i >= answer->count ||
-	    host->address_count == LIMIT_ADDRESSES_PER_HOST)
-		return;
-	if (dns_address_parse(answer->records[i].data, answer->records[i].length,
-		&host->addresses[host->address_count]) == 0)
-		host->address_count++;
-}
-
 /* The parts of an answer that DANE needs: how far it is proven, and where its CNAMEs end. */
 static void
 note_for_dane(struct gathering *gathering, struct host_facts *host, const struct dns_answer *answer)
@@ -312,16 +301,13 @@ note_for_dane(struct gathering *gathering, struct host_facts *host, const struct
 		host->canonical = other_name(gathering, answer, host->name);
 }
 
-/* The families take turns, so that the limit leaves something of both. */
 static void
 take_addresses(struct gathering *gathering, struct host_facts *host,
     const struct dns_question *questions, size_t count)
 {
 	host->addresses = arena_array(gathering->arena, LIMIT_ADDRESSES_PER_HOST,
 	    sizeof(host->addresses[0]));
-	for (size_t i = 0; i < LIMIT_ADDRESSES_PER_HOST; i++)
-		for (size_t j = 0; j < count; j++)
-			add_address(host, &questions[j].answer, i);
+	host->address_count = dns_addresses_read(questions, count, host->addresses);
 	host->dane_state = DNS_FAILED;
 	for (size_t j = 0; j < count; j++) {
 		const struct dns_answer *answer = &questions[j].answer;
@@ -339,18 +325,12 @@ ask_addresses(struct gathering *gathering)
 {
 	const struct conf *conf = gathering->gatherer->conf;
 	struct facts *facts = gathering->facts;
-	struct dns_question *questions = arena_array(gathering->arena, 2 * facts->host_count,
-	    sizeof(questions[0]));
+	struct dns_question *questions = arena_array(gathering->arena,
+	    DNS_ADDRESSES_QUESTIONS * facts->host_count, sizeof(questions[0]));
 	size_t each, count = 0;
 
-	for (size_t i = 0; i < facts->host_count; i++) {
-		if (conf->smtp.use_ipv4)
-			questions[count++] = (struct dns_question){ .name = facts->hosts[i].name,
-				.type = DNS_A };
-		if (conf->smtp.use_ipv6)
-			questions[count++] = (struct dns_question){ .name = facts->hosts[i].name,
-				.type = DNS_AAAA };
-	}
+	for (size_t i = 0; i < facts->host_count; i++)
+		count += dns_addresses_questions(conf, facts->hosts[i].name, &questions[count]);
 	if (count == 0)
 		return;
 	await(gathering, "address");

@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "base/limits.h"
 #include "policy/facts/sts_backoff.h"
 
@@ -76,11 +77,7 @@ sts_backoff_free(struct sts_backoff *backoff)
 static struct entry_bucket *
 bucket_of(struct sts_backoff *backoff, const char *domain)
 {
-	unsigned hash = 5381;
-
-	while (*domain != '\0')
-		hash = hash * 33 + (unsigned char)*domain++;
-	return &backoff->buckets[hash % BUCKETS];
+	return &backoff->buckets[hash_text(domain) % BUCKETS];
 }
 
 static struct entry *

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "base/hash.h"
 #include "base/thread.h"
 #include "policy/facts/sts_fetches.h"
 
@@ -77,23 +78,13 @@ release(struct sts_fetch_state *state)
 	free(state);
 }
 
-static unsigned
-hash_of(const char *domain)
-{
-	unsigned hash = 5381;
-
-	while (*domain != '\0')
-		hash = hash * 33 + (unsigned char)*domain++;
-	return hash % BUCKETS;
-}
-
 /* With the lock held. */
 static struct sts_fetch_state *
 find(struct sts_fetches *fetches, const char *domain)
 {
 	struct sts_fetch_state *state;
 
-	LIST_FOREACH (state, &fetches->buckets[hash_of(domain)], bucket)
+	LIST_FOREACH (state, &fetches->buckets[hash_text(domain) % BUCKETS], bucket)
 		if (strcmp(state->fetch.domain, domain) == 0)
 			break;
 	return state;
@@ -165,7 +156,7 @@ start(struct sts_fetches *fetches, const char *domain, const char *id, bool refr
 	state->users = 2;	/* the table and the caller */
 	state->fetch.background = background;
 	fetches->background += background;
-	LIST_INSERT_HEAD(&fetches->buckets[hash_of(domain)], state, bucket);
+	LIST_INSERT_HEAD(&fetches->buckets[hash_text(domain) % BUCKETS], state, bucket);
 	if (fetches->stop) {
 		call_off(fetches, state, STS_FAULT_STOPPED, "stsgated stops");
 		return state;

@@ -13,7 +13,7 @@
 #include "base/limits.h"
 #include "base/metrics.h"
 #include "base/x509.h"
-#include "policy/dns/dns_data.h"
+#include "policy/dns/dns_addresses.h"
 #include "policy/facts/sts_https.h"
 
 #define STATUS_OK	200
@@ -40,21 +40,6 @@ fail(const struct fetch *fetch, enum sts_fault fault, const char *format, ...)
 	vsnprintf(failure->why, sizeof(failure->why), format, args);
 	va_end(args);
 	return -1;
-}
-
-static void
-add_addresses(struct fetch *fetch, const struct dns_answer *answer)
-{
-	if (answer->state == DNS_BOGUS || answer->state == DNS_FAILED)
-		return;
-	for (size_t i = 0; i < answer->count; i++) {
-		struct ip *ip = &fetch->addresses[fetch->address_count];
-
-		if (fetch->address_count == LIMIT_ADDRESSES_PER_HOST)
-			return;
-		if (dns_address_parse(answer->records[i].data, answer->records[i].length, ip) == 0)
-			fetch->address_count++;
-	}
 }
 
 /* The first answer with words of its own. */
@@ -96,19 +81,11 @@ static int
 find_addresses(struct fetch *fetch, struct resolver *resolver, struct deadline deadline)
 {
 	const struct deadline half = deadline_in(deadline_left_ms(deadline) / 2);
-	const struct conf *conf = fetch->conf;
-	struct dns_question questions[2] = { 0 };
-	size_t count = 0;
+	struct dns_question questions[DNS_ADDRESSES_QUESTIONS] = { 0 };
+	size_t count = dns_addresses_questions(fetch->conf, fetch->host, questions);
 
-	if (conf->smtp.use_ipv6 && conf->smtp.ipv6_first)
-		questions[count++] = (struct dns_question){ .name = fetch->host, .type = DNS_AAAA };
-	if (conf->smtp.use_ipv4)
-		questions[count++] = (struct dns_question){ .name = fetch->host, .type = DNS_A };
-	if (conf->smtp.use_ipv6 && !conf->smtp.ipv6_first)
-		questions[count++] = (struct dns_question){ .name = fetch->host, .type = DNS_AAAA };
 	resolver_ask(resolver, fetch->arena, questions, count, half);
-	for (size_t i = 0; i < count; i++)
-		add_addresses(fetch, &questions[i].answer);
+	fetch->address_count = dns_addresses_read(questions, count, fetch->addresses);
 	if (fetch->address_count == 0)
 		return explain_no_address(fetch, questions, count);
 	return 0;

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/limits.h"
 #include "base/number.h"
 #include "policy/facts/sts_record.h"
@@ -29,13 +30,7 @@ struct reader {
 static uint64_t
 checksum(const void *octets, size_t length)
 {
-	const unsigned char *at = octets;
-	uint64_t sum = 0xcbf29ce484222325U;
-	size_t i;
-
-	for (i = 0; i < length; i++)
-		sum = (sum ^ at[i]) * 0x100000001b3U;
-	return sum;
+	return hash_add(HASH_START, octets, length);
 }
 
 static void

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/domain.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "policy/facts/sts_record.h"
@@ -74,26 +75,16 @@ sts_store_free(struct sts_store *policies)
 	free(policies);
 }
 
-static unsigned
-hash_of(const char *domain)
-{
-	unsigned hash = 5381;
-
-	while (*domain != '\0')
-		hash = hash * 33 + (unsigned char)*domain++;
-	return hash;
-}
-
 static pthread_mutex_t *
 stripe_of(struct sts_store *policies, const char *domain)
 {
-	return &policies->stripes[hash_of(domain) % STRIPES];
+	return &policies->stripes[hash_text(domain) % STRIPES];
 }
 
 const _Atomic uint64_t *
 sts_store_changes(const struct sts_store *policies, const char *domain)
 {
-	return &policies->changes[hash_of(domain) % CHANGES];
+	return &policies->changes[hash_text(domain) % CHANGES];
 }
 
 void
@@ -313,7 +304,7 @@ sts_store_update(struct sts_store *policies, const char *domain, enum store_sync
 	if (update(context, arena, &entry, found) == STS_STORE_WRITE) {
 		result = put_entry(policies, &entry, sync);
 		if (!found || !is_same_policy(&before, &entry))
-			policies->changes[hash_of(domain) % CHANGES]++;
+			policies->changes[hash_text(domain) % CHANGES]++;
 		if (due != 0 && due != entry.refresh && result == STORE_OK)
 			sts_store_undue(policies, domain, due);
 	}
@@ -333,7 +324,7 @@ sts_store_forget(struct sts_store *policies, const char *domain)
 	pthread_mutex_lock(stripe);
 	known = sts_store_get(policies, arena, domain, &entry);
 	result = store_delete(policies->store, STORE_POLICIES, domain, STORE_SYNC);
-	policies->changes[hash_of(domain) % CHANGES]++;
+	policies->changes[hash_text(domain) % CHANGES]++;
 	if (result != STORE_FAILED) {
 		loose_remove(policies, domain);
 		if (known == STORE_OK && entry.refresh != 0)
