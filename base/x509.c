@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <strings.h>
 
 #include <openssl/err.h>
@@ -110,6 +111,16 @@ x509_has_name(const X509 *certificate, const char *name)
 	}
 	GENERAL_NAMES_free(sans);
 	return found;
+}
+
+int64_t
+x509_expires_s(const X509 *certificate)
+{
+	struct tm time;
+
+	if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) != 1)
+		return 0;
+	return timegm(&time);
 }
 
 int

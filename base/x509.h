@@ -22,6 +22,8 @@
 /* Does an X509 hold a SAN dNSName that is this host's, or with "*.example.net" that of any one
  * label below it? Only names are compared: chain and dates say whether it is valid. */
 bool x509_has_name(const X509 *certificate, const char *name);
+/* notAfter, wall clock; 0 where it is no time. */
+int64_t x509_expires_s(const X509 *certificate);
 /* Makes an X509_VERIFY_PARAM take host, of length octets, as one more name; what else counts beside
  * SANs, its host flags say. 0 or -1. */
 int x509_add_name(X509_VERIFY_PARAM *param, const char *host, size_t length);

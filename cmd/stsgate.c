@@ -29,12 +29,12 @@
 
 #define DEFAULT_CONF	SYSCONFDIR "/stsgate/stsgate.conf"
 
-enum { JSON = HELP_LONG_ONLY, DATE, DOMAIN, FORCE, DRY_RUN };
+enum { JSON = HELP_LONG_ONLY, DATE, DOMAIN, FORCE, DRY_RUN, INBOUND };
 
 static const struct option options[] = { { "json", no_argument, NULL, JSON },
 	{ "date", required_argument, NULL, DATE }, { "domain", required_argument, NULL, DOMAIN },
-	{ "force", no_argument, NULL, FORCE }, { "dry-run", required_argument, NULL, DRY_RUN },
-	HELP_ROWS };
+	{ "force", no_argument, NULL, FORCE }, { "inbound", no_argument, NULL, INBOUND },
+	{ "dry-run", required_argument, NULL, DRY_RUN }, HELP_ROWS };
 
 static void
 libraries(FILE *out)
@@ -48,7 +48,7 @@ static const struct help help = {
 	.program = "stsgate",
 	.text =
 	    "usage: stsgate [-c FILE] [--json] policy DOMAIN\n"
-	    "       stsgate [-c FILE] [--json] check DOMAIN\n"
+	    "       stsgate [-c FILE] [--json] check [--inbound] DOMAIN\n"
 	    "       stsgate [-c FILE] [--json] stats\n"
 	    "       stsgate [-c FILE] [--json] cache list|export|import\n"
 	    "       stsgate [-c FILE] [--json] cache show|refresh|forget DOMAIN\n"
@@ -60,6 +60,7 @@ static const struct help help = {
 	    "  -c FILE        find the control socket by this configuration, not\n"
 	    "                 " DEFAULT_CONF "\n"
 	    "  --json         print the JSON that stsgated answered\n"
+	    "  --inbound      check: one's own domain, as senders see it\n"
 	    "  --date DATE    report: the UTC day that reports are about\n"
 	    "  --domain NAME  report: only those about this next-hop domain\n"
 	    "  --force        report send: a day that is not over, too\n"
@@ -218,7 +219,7 @@ refuse_command(int count, char **words)
 	    command->domain ? "one domain" : "no operand");
 }
 
-/* The options of reports mean nothing elsewhere. */
+/* The options of reports and of check mean nothing elsewhere. */
 static bool
 options_fit(const struct command *command, const struct stsgate_client *client)
 {
@@ -228,6 +229,8 @@ options_fit(const struct command *command, const struct stsgate_client *client)
 	if (sending && command->run != stsgate_report_send)
 		return false;
 	if (any && command->read != NULL)
+		return false;
+	if (client->inbound && command->run != stsgate_check)
 		return false;
 	return !any || strcmp(command->noun, "report") == 0;
 }
@@ -255,6 +258,9 @@ read_options(int argc, char **argv, struct stsgate_client *client, const char **
 			break;
 		case FORCE:
 			client->force = true;
+			break;
+		case INBOUND:
+			client->inbound = true;
 			break;
 		case DRY_RUN:
 			client->dry_run = optarg;
@@ -290,7 +296,7 @@ main(int argc, char **argv)
 	if (command == NULL)
 		return refuse_command(argc - optind, argv + optind);
 	if (!options_fit(command, &client))
-		return help_refuse(&help, "an option of reports does not fit this command");
+		return help_refuse(&help, "an option does not fit this command");
 	if (command->read != NULL)
 		return command->read(argv + optind + 2, argc - optind - 2, client.json);
 	conf = conf_load(path, stderr);

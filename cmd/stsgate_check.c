@@ -27,6 +27,18 @@ text_of(const json_t *object, const char *key)
 	return text == NULL ? "" : text;
 }
 
+static bool
+inbound_failed(const json_t *check)
+{
+	const json_t *step;
+	size_t i;
+
+	json_array_foreach (json_object_get(check, "steps"), i, step)
+		if (strcmp(text_of(step, "state"), "fail") == 0)
+			return true;
+	return false;
+}
+
 static void
 show_doing(struct stsgate_check_rows *rows, const json_t *doing)
 {
@@ -112,6 +124,9 @@ stsgate_check(const struct stsgate_client *client, const char *text)
 	struct buf path = { 0 };
 	int status;
 
+	if (client->inbound)
+		return stsgate_client_ask_about(client, "GET", "/v1/check/", text, "?inbound=1",
+		    stsgate_print_inbound, inbound_failed);
 	/* An invalid domain is refused in the words of the other commands. */
 	if (client->json || text[0] == '-' || domain_parse(text, strlen(text), &domain) != 0)
 		return stsgate_client_ask_about(client, "GET", "/v1/check/", text, "",

@@ -27,6 +27,7 @@ struct stsgate_client {
 	/* for stsgate report alone; NULL: not given */
 	const char *date, *domain, *dry_run;
 	bool force;
+	bool inbound;	/* for stsgate check alone */
 	/* Hears an answer while it comes, on another thread; NULL: none. heard_by must live as long
 	 * as http. */
 	void (*heard)(void *heard_by, const char *octets, size_t length);

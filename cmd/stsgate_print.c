@@ -180,6 +180,32 @@ stsgate_print_step(FILE *out, const json_t *step)
 	buf_free(&where);
 }
 
+/* A row that is not in order catches the eye. */
+static const char *
+state_words(const json_t *step)
+{
+	const char *state = text_of(step, "state");
+
+	return strcmp(state, "fail") == 0 ? "FAIL" : strcmp(state, "warn") == 0 ? "WARN" : "ok";
+}
+
+void
+stsgate_print_inbound(FILE *out, const json_t *check)
+{
+	const json_t *step;
+	size_t i;
+
+	json_array_foreach (json_object_get(check, "steps"), i, step) {
+		const char *host = text_of(step, "host");
+
+		fprintf(out, "%-4s  %-11s  ", state_words(step), text_of(step, "step"));
+		stsgate_terminal_print(out, host);
+		fputs(host[0] != '\0' ? "  " : "", out);
+		stsgate_terminal_print(out, text_of(step, "detail"));
+		fputc('\n', out);
+	}
+}
+
 void
 stsgate_print_verdict(FILE *out, const json_t *check)
 {

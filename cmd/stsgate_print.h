@@ -19,6 +19,7 @@ void stsgate_print_entry_head(FILE *out);
 void stsgate_print_entry(FILE *out, const json_t *entry);	/* a cached policy in full */
 void stsgate_print_stats(FILE *out, const json_t *stats);	/* "name value", a line each */
 void stsgate_print_step(FILE *out, const json_t *step);	/* a row of stsgate check */
+void stsgate_print_inbound(FILE *out, const json_t *check);	/* stsgate check --inbound */
 void stsgate_print_verdict(FILE *out, const json_t *check);	/* its last row */
 
 void stsgate_print_report(FILE *out, const json_t *report);

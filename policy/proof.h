@@ -10,6 +10,7 @@
 #define POLICY_PROOF_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum proof_tls {
 	PROOF_NOT_TRIED,	/* plaintext by choice: the retry after a failed handshake */
@@ -33,6 +34,7 @@ struct proof {
 	bool offered;	/* an earlier session was offered for resumption */
 	bool chain_ok;	/* today, to a root of today's trust store */
 	bool name_ok;	/* a SAN dNSName matches one of the host's names (RFC 8461 4.1) */
+	int64_t expires_s;	/* the leaf's notAfter, wall clock; 0: there is no leaf */
 	int x509_error;	/* X509_V_ERR_ nearest the leaf; 0 with chain_ok and name_ok */
 	int x509_depth;	/* 0 is the leaf */
 	bool dane_ok;	/* the host's usable TLSA records match the chain, with the names of RFC

@@ -35,6 +35,8 @@ enum sts_txt_state {
 extern const char sts_txt_several[];
 enum sts_txt_state sts_txt_parse(const struct sts_text *records, size_t count,
     char id[LIMIT_STS_ID + 1], const char **why);
+/* What makes a record none that was most likely meant as one: a constant text, or NULL. */
+const char *sts_txt_near_miss(const struct sts_text *records, size_t count);
 
 enum sts_mode { STS_MODE_NONE, STS_MODE_TESTING, STS_MODE_ENFORCE };
 const char *sts_mode_name(enum sts_mode mode);	/* "none", "testing", "enforce" */

@@ -7,8 +7,8 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "shim/smtp/attempt.h"
 #include "shim/control/check.h"
+#include "shim/control/check_record.h"
 #include "shim/control/check_tries.h"
 
 struct check {
@@ -21,9 +21,6 @@ struct check {
 	struct arena *arena;
 	struct facts *facts;
 	struct plan *plan;
-	struct txn *txn;	/* without recipients: for its deadline */
-	struct group group;
-	struct delivery delivery;
 	const char *awaited;	/* that the caller was told of, since the last row; or NULL */
 };
 
@@ -82,6 +79,21 @@ is_stale(const struct sts_facts *sts)
 	return (sts->state == STS_VALID && sts->from_cache) || sts->state == STS_FETCH_FAILED;
 }
 
+/* A record with a small mistake counts as none, and its owner does not notice. */
+static void
+tell_no_policy(const struct check *check, int64_t since_ms)
+{
+	struct check_record record;
+
+	check_record_ask(check->deliver->gatherer.resolver, check->arena, check->facts->domain,
+	    check->deadline, &record);
+	if (record.fault != NULL)
+		tell(check, "policy", since_ms, false, "no MTA-STS policy: _mta-sts.%s: %s",
+		    check->facts->domain, record.fault);
+	else
+		tell(check, "policy", since_ms, true, "no MTA-STS policy");
+}
+
 static void
 tell_policy(const struct check *check, const struct sts_facts *sts, int64_t since_ms)
 {
@@ -89,8 +101,7 @@ tell_policy(const struct check *check, const struct sts_facts *sts, int64_t sinc
 	case STS_NOT_ASKED:
 		return;
 	case STS_NONE:
-		tell(check, "policy", since_ms, true, "no MTA-STS policy%s%s",
-		    sts->why[0] != '\0' ? ": " : "", sts->why);
+		tell_no_policy(check, since_ms);
 		return;
 	case STS_VALID:
 		tell(check, "policy", since_ms, sts->why[0] == '\0', "MTA-STS %s, id %s, %s%s%s",
@@ -261,34 +272,12 @@ tell_plan(const struct check *check)
 	tell(check, "plan", now, false, "%s", line);
 }
 
-/* A transaction without a message, and no host back-off: hosts in back-off are tried
- * nevertheless. */
-static void
-prepare(struct check *check, struct deliver_context *own)
-{
-	static const struct address nobody;
-
-	*own = (struct deliver_context){ .conf = check->deliver->conf,
-		.gatherer = check->deliver->gatherer,
-		.tls = check->deliver->tls,
-		.conn_limit = check->deliver->conn_limit };
-	check->txn = txn_new(check->arena, "check", &nobody, NULL, 0, NULL, check->deadline);
-	check->group.domain = check->domain;
-	check->delivery = (struct delivery){ .context = own,
-		.txn = check->txn,
-		.group = &check->group,
-		.plan = check->plan,
-		.destination = conf_destination_find(own->conf, check->domain),
-		.began_ms = clock_monotonic_ms() };
-}
-
 bool
 check_run(const struct deliver_context *deliver, const char *domain, struct deadline deadline,
     const struct check_caller *caller)
 {
 	struct arena *arena = arena_new();
 	struct check *check = arena_alloc(arena, sizeof(*check));
-	struct deliver_context own;
 	bool verified;
 
 	*check = (struct check){ .deliver = deliver,
@@ -302,10 +291,8 @@ check_run(const struct deliver_context *deliver, const char *domain, struct dead
 	gather(check);
 	tell_hosts(check);
 	tell_plan(check);
-	prepare(check, &own);
 	verified = check->plan->verdict == PLAN_USE && !is_gone(check) &&
-	    check_tries_run(&check->delivery, caller);
-	txn_free(check->txn);
+	    check_tries_run(deliver, arena, check->plan, deadline, caller);
 	arena_free(arena);
 	return verified;
 }

@@ -36,6 +36,10 @@ struct check_caller {
 	/* Asked now and then: true breaks off all but the DNS question and the fetch of the policy
 	 * that are under way, which others may wait for as well. */
 	bool (*gone)(void *context);
+	/* At the end, for each address, in the order of a delivery: what its TLS showed, or why it
+	 * did not come to that. NULL: not wanted. */
+	void (*tried)(void *context, const struct plan_host *host, const struct proof *proof,
+	    const struct reply *reply);
 	void *context;
 };
 

@@ -38,6 +38,8 @@ struct check_try {
 	const char *told_doing;	/* the same; NULL: nothing yet */
 	int64_t since_ms;	/* the last step, monotonic */
 	enum check_end end;
+	struct proof proof;	/* of its TLS, once that was tried */
+	struct reply reply;	/* without a proof: why */
 };
 
 /* All that a delivery could use, in its order. */
@@ -226,6 +228,8 @@ try_address(struct check_try *try)
 	set_doing(try, "connect");
 	end = attempt_run(delivery, &attempt);
 	try->end = judge(&attempt, end);
+	try->proof = attempt.proof;
+	try->reply = attempt.reply;
 	if (try->count > 0)
 		return;
 	reply_line(&attempt.reply, line);
@@ -392,18 +396,42 @@ conclude(struct check_tries *tries)
 
 		if (end == END_NEXT)
 			end = try->end;
+		if (tries->caller->tried != NULL)
+			tries->caller->tried(tries->caller->context, try->host, &try->proof,
+			    &try->reply);
 		arena_free(try->arena);
 	}
 	return end == END_VERIFIED;
 }
 
-bool
-check_tries_run(const struct delivery *delivery, const struct check_caller *caller)
+/* Without a host back-off, and with nothing to count for reports. */
+static struct deliver_context
+without_memory(const struct deliver_context *deliver)
 {
+	return (struct deliver_context){ .conf = deliver->conf,
+		.gatherer = deliver->gatherer,
+		.tls = deliver->tls,
+		.conn_limit = deliver->conn_limit };
+}
+
+bool
+check_tries_run(const struct deliver_context *deliver, struct arena *arena, const struct plan *plan,
+    struct deadline deadline, const struct check_caller *caller)
+{
+	static const struct address nobody;
+	const struct deliver_context own = without_memory(deliver);
 	struct check_tries *tries = xcalloc(1, sizeof(*tries));
+	struct txn *txn = txn_new(arena, "check", &nobody, NULL, 0, NULL, deadline);
+	struct group group = { .domain = plan->domain };
+	const struct delivery delivery = { .context = &own,
+		.txn = txn,
+		.group = &group,
+		.plan = plan,
+		.destination = conf_destination_find(own.conf, plan->domain),
+		.began_ms = clock_monotonic_ms() };
 	bool verified;
 
-	tries->delivery = delivery;
+	tries->delivery = &delivery;
 	tries->caller = caller;
 	pthread_mutex_init(&tries->lock, NULL);
 	thread_condition(&tries->changed);
@@ -413,5 +441,6 @@ check_tries_run(const struct delivery *delivery, const struct check_caller *call
 	pthread_cond_destroy(&tries->changed);
 	pthread_mutex_destroy(&tries->lock);
 	free(tries);
+	txn_free(txn);
 	return verified;
 }

@@ -15,9 +15,10 @@
 #include "shim/smtp/attempt.h"
 #include "shim/control/check.h"
 
-/* Until the transaction's deadline, and no longer than the caller waits. Reports on the calling
- * thread, address by address in the order of a delivery. true: the first that a delivery would use
- * meets the demands of a policy. */
-bool check_tries_run(const struct delivery *delivery, const struct check_caller *caller);
+/* Until the deadline, and no longer than the caller waits; hosts in back-off are tried as well.
+ * Reports on the calling thread, address by address in the order of a delivery. true: the first
+ * that a delivery would use meets the demands of a policy. */
+bool check_tries_run(const struct deliver_context *deliver, struct arena *arena,
+    const struct plan *plan, struct deadline deadline, const struct check_caller *caller);
 
 #endif

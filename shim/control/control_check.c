@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "shim/control/check.h"
+#include "shim/control/check_inbound.h"
 #include "shim/control/control_check.h"
 #include "shim/control/control_stream.h"
 
@@ -89,7 +90,9 @@ add_step(void *context, const struct check_step *step)
 static json_t *
 run(const struct deliver_context *deliver, const char *domain, struct asking *asking)
 {
-	struct check_caller caller = { add_step, add_doing, is_gone, asking };
+	struct check_caller caller = {
+		.told = add_step, .doing = add_doing, .gone = is_gone, .context = asking
+	};
 	bool verified;
 
 	asking->steps = json_array();
@@ -109,6 +112,36 @@ control_check(const struct deliver_context *deliver, const char *text, bool (*go
 	if (control_domain(text, &domain, answer) != 0)
 		return;
 	object = run(deliver, domain.name, &asking);
+	answer->status = 200;
+	answer->text = text_of(object);
+	json_decref(object);
+}
+
+static void
+add_inbound(void *context, const char *step, const char *host, enum check_state state,
+    const char *detail)
+{
+	struct asking *asking = context;
+
+	json_array_append_new(asking->steps,
+	    json_pack("{s:s, s:s*, s:s, s:s}", "step", step, "host", host, "state",
+		check_state_name(state), "detail", detail));
+}
+
+void
+control_check_inbound(const struct deliver_context *deliver, const char *text,
+    bool (*gone)(void *context), void *context, struct control_answer *answer)
+{
+	struct asking asking = { .gone = gone, .context = context };
+	const struct inbound_caller caller = { add_inbound, is_gone, &asking };
+	struct domain domain;
+	json_t *object;
+
+	if (control_domain(text, &domain, answer) != 0)
+		return;
+	asking.steps = json_array();
+	check_inbound_run(deliver, domain.name, deadline_in(CHECK_TIME_MS), &caller);
+	object = json_pack("{s:s, s:o}", "domain", domain.name, "steps", asking.steps);
 	answer->status = 200;
 	answer->text = text_of(object);
 	json_decref(object);

@@ -19,6 +19,9 @@
  * "host", "address", "ok", "detail", "ms"}], "verified"} */
 void control_check(const struct deliver_context *deliver, const char *domain,
     bool (*gone)(void *context), void *context, struct control_answer *answer);
+/* {"domain", "steps": [{"step", "host", "state", "detail"}]}: see shim/control/check_inbound.h. */
+void control_check_inbound(const struct deliver_context *deliver, const char *domain,
+    bool (*gone)(void *context), void *context, struct control_answer *answer);
 /* A line a step as they come, the whole object last. doing: between them {"doing", "host",
  * "address"}, as shim/control/check.h has it. stopping is looked at until it ends. */
 void control_check_stream(const struct deliver_context *deliver, const char *domain, bool doing,

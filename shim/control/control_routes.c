@@ -51,7 +51,10 @@ argument(const struct control_request *request, const char *name)
 static void
 check(const struct control_request *request, struct control_answer *answer)
 {
-	if (argument(request, "stream") != NULL)
+	if (argument(request, "inbound") != NULL)
+		control_check_inbound(request->deliver, request->domain, is_gone,
+		    (void *)(uintptr_t)request, answer);
+	else if (argument(request, "stream") != NULL)
 		control_check_stream(request->deliver, request->domain,
 		    argument(request, "doing") != NULL, request->stopping, answer);
 	else

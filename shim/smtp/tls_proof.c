@@ -170,6 +170,7 @@ tls_proof_measure(const struct tls_roots *roots, void *leaf, void *chain, const 
 	proof->chain_ok = proof->name_ok = proof->local_fault = false;
 	proof->x509_error = X509_V_OK;
 	proof->x509_depth = 0;
+	proof->expires_s = leaf != NULL ? x509_expires_s(leaf) : 0;
 	if (leaf == NULL) {
 		proof->x509_error = X509_V_ERR_CERT_UNTRUSTED;
 		return;

@@ -350,12 +350,47 @@ test_match_an_endless_host(void **state)
 	assert_false(sts_pattern_match("*.example.com", host));
 }
 
+/* Records that count as none and were most likely meant as one. */
+static void
+test_near_misses(void **state)
+{
+	static const struct {
+		struct sts_text record;
+		const char *word;	/* in the explanation; NULL: there is none */
+	} rows[] = {
+		{ T(" v=STSv1; id=a;"), "space" },
+		{ T("\tv=STSv1; id=a;"), "space" },
+		{ T("\"v=STSv1; id=a;\""), "quotation marks" },
+		{ T("v=stsv1; id=a;"), "upper and lower case" },
+		{ T("V=STSv1; id=a;"), "upper and lower case" },
+		{ T("v=STSv10; id=a;"), "semicolon" },
+		{ T("v = STSv1; id=a;"), "without spaces" },
+		{ T("id=a; v=STSv1;"), "first" },
+		{ T("STSv1; id=a"), "first" },
+		{ T("v=spf1 -all"), NULL },
+		{ T("v=TLSRPTv1; rua=mailto:a@b.example"), NULL },
+		{ T("notes: we publish v=STSv1 next year"), NULL },
+		{ T(""), NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *why = sts_txt_near_miss(&rows[i].record, 1);
+
+		if (rows[i].word == NULL ? why != NULL
+					 : why == NULL || strstr(why, rows[i].word) == NULL)
+			fail_msg("%s: %s", rows[i].record.octets, why != NULL ? why : "nothing");
+	}
+	assert_null(sts_txt_near_miss(NULL, 0));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_txt),
 		cmocka_unit_test(test_txt_of_any_size),
+		cmocka_unit_test(test_near_misses),
 		cmocka_unit_test(test_match),
 		cmocka_unit_test(test_match_after_a_label),
 		cmocka_unit_test(test_match_a_policy),

@@ -145,6 +145,8 @@ class Authorities:
             return leaf([host], rsa_bits=2048, kind=kind)
         if kind == "expired":
             return leaf([host], valid=(-90, -1), kind=kind)
+        if kind == "expires-soon":
+            return leaf([host], valid=(-80, 4), kind=kind)
         if kind == "not-yet-valid":
             return leaf([host], valid=(10, 90), kind=kind)
         if kind == "wrong-name":
