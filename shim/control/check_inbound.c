@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/x509.h"
@@ -287,6 +288,16 @@ told_doing(void *context, const char *what, const char *host, const char *addres
 	(void)address;
 }
 
+static int
+by_preference(const void *a, const void *b)
+{
+	const struct inbound_host *left = a, *right = b;
+
+	if (left->facts->preference != right->facts->preference)
+		return left->facts->preference < right->facts->preference ? -1 : 1;
+	return strcmp(left->facts->name, right->facts->name);
+}
+
 static void
 check_hosts(struct inbound *inbound)
 {
@@ -309,6 +320,7 @@ check_hosts(struct inbound *inbound)
 						   : "the domain has no mail host");
 		return;
 	}
+	qsort(inbound->hosts, count, sizeof(struct inbound_host), by_preference);
 	if (!is_gone(inbound))
 		(void)check_tries_run(inbound->deliver, inbound->arena, sender, inbound->deadline,
 		    &caller);

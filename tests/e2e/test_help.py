@@ -11,7 +11,8 @@ from stslab import programs
 PROGRAMS = ("stsgated", "stsgate", "stsgate-deliver", "stsgate-milter")
 # The beginning of a shared library's name, and what --version calls it.
 LIBRARIES = {"libc": "glibc", "libconfuse": "libConfuse", "libcrypto": "OpenSSL", "libcurl": "libcurl",
-             "libdb": "Berkeley DB", "libidn2": "libidn2", "libjansson": "Jansson",
+             "libdb": "Berkeley DB", "libglib": "GLib", "libgmime": "GMime", "libgobject": "GLib", "libidn2": "libidn2",
+             "libjansson": "Jansson",
              "libmicrohttpd": "libmicrohttpd", "libmilter": "libmilter", "libssl": "OpenSSL",
              "libunbound": "libunbound", "libz": "zlib"}
 # What the compiler adds, and names that libc gives its parts.
