@@ -41,6 +41,8 @@ struct standing {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static TAILQ_HEAD(standing_list, standing) list = TAILQ_HEAD_INITIALIZER(list);
+static void (*listener)(void *context, const char *name, const char *domain, const char *text);
+static void *listener_context;
 static atomic_size_t count;	/* read without the lock only to see that there is none */
 
 /* With the lock held. */
@@ -118,6 +120,9 @@ say(const struct standing *standing, const char *ended, const char *format, va_l
 	log_text(&line, "ended", ended);
 	log_text(&line, "msg", buf_text(&text));
 	log_end(&line);
+	if (listener != NULL && strcmp(ended, "no") == 0)
+		listener(listener_context, kinds[standing->kind].name, standing->domain,
+		    buf_text(&text));
 	buf_free(&text);
 }
 
@@ -169,4 +174,14 @@ alarm_stands(enum alarm_kind kind, const char *domain)
 	stands = find(kind, domain) != NULL;
 	(void)pthread_mutex_unlock(&lock);
 	return stands;
+}
+
+void
+alarm_listen(void (*hear)(void *context, const char *name, const char *domain, const char *text),
+    void *context)
+{
+	(void)pthread_mutex_lock(&lock);
+	listener = hear;
+	listener_context = context;
+	(void)pthread_mutex_unlock(&lock);
 }

@@ -225,7 +225,8 @@ start_deliver(struct engines *e)
 		.tls = e->tls,
 		.conn_limit = conn_limit_new(conf->smtp.max_deliveries, conf->smtp.max_per_host),
 		.host_backoff = host_backoff_new(conf->smtp.host_retry),
-		.recorder = e->recorder };
+		.recorder = e->recorder,
+		.history = e->history };
 	e->deliver->conn_cache = conn_cache_new(&cached, e->deliver->conn_limit);
 	return 0;
 }
@@ -411,6 +412,8 @@ static const struct engine {
 	{ "tlsrpt-forward", engines_report_start_forward, NULL, NULL, engines_report_free_forward },
 	{ "recorder", engines_report_start_recorder, NULL, NULL, engines_report_free_recorder },
 	{ "collector", engines_report_start_collector, NULL, engines_report_halt_collector, NULL },
+	{ "history", engines_report_start_history, engines_report_reload_history, NULL,
+	    engines_report_free_history },
 	{ "deliver", start_deliver, reload_deliver, NULL, free_deliver },
 	{ "policy-map", start_policy_map, NULL, halt_policy_map, free_policy_map },
 	{ "timer", start_timer, NULL, halt_timer, NULL },

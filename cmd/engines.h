@@ -34,6 +34,7 @@ struct engines {
 	struct forward *forward;	/* NULL: tlsrpt.forward is not set */
 	struct recorder *recorder;	/* NULL: tlsrpt.enable is off */
 	struct collector *collector;	/* NULL: tlsrpt.socket is not set */
+	struct history *history;
 	struct deliver_context *deliver;
 	struct timer *timer;
 	struct policy_map *policy_map;

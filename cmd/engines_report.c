@@ -9,10 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/alarm.h"
+#include "base/deadline.h"
 #include "base/endpoint.h"
 #include "policy/dns/resolver.h"
 #include "report/collector.h"
 #include "report/forward.h"
+#include "report/history.h"
 #include "report/recorder.h"
 #include "report/reporter.h"
 #include "report/tally.h"
@@ -169,4 +172,42 @@ engines_report_free_reporter(struct engines *e)
 {
 	if (e->reporter != NULL)
 		reporter_free(e->reporter);
+}
+
+static void
+note_alarm(void *context, const char *name, const char *domain, const char *text)
+{
+	const struct history_entry event = { .kind = HISTORY_ALARM,
+		.domain = domain,
+		.last_s = clock_wall_s(),
+		.result = name,
+		.reason = text };
+
+	history_note(context, &event);
+}
+
+int
+engines_report_start_history(struct engines *e)
+{
+	const struct conf *conf = e->conf;
+
+	e->history = history_new(e->store, conf->history.keep / 1000, conf->history.max_size);
+	if (e->history == NULL)
+		complain(conf, "history", "cannot create a thread");
+	else
+		alarm_listen(note_alarm, e->history);
+	return e->history == NULL ? -1 : 0;
+}
+
+void
+engines_report_reload_history(struct engines *e, const struct conf *conf)
+{
+	history_set_limits(e->history, conf->history.keep / 1000, conf->history.max_size);
+}
+
+void
+engines_report_free_history(struct engines *e)
+{
+	alarm_listen(NULL, NULL);
+	history_free(e->history);
 }

@@ -26,4 +26,8 @@ int engines_report_start_reporter(struct engines *engines);
 bool engines_report_halt_reporter(struct engines *engines);
 void engines_report_free_reporter(struct engines *engines);
 
+int engines_report_start_history(struct engines *e);
+void engines_report_reload_history(struct engines *e, const struct conf *conf);
+void engines_report_free_history(struct engines *e);
+
 #endif

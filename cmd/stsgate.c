@@ -23,18 +23,20 @@
 #include "cmd/stsgate_cache.h"
 #include "cmd/stsgate_check.h"
 #include "cmd/stsgate_client.h"
+#include "cmd/stsgate_history.h"
 #include "cmd/stsgate_print.h"
 #include "cmd/stsgate_read.h"
 #include "cmd/stsgate_report.h"
 
 #define DEFAULT_CONF	SYSCONFDIR "/stsgate/stsgate.conf"
 
-enum { JSON = HELP_LONG_ONLY, DATE, DOMAIN, FORCE, DRY_RUN, INBOUND };
+enum { JSON = HELP_LONG_ONLY, DATE, DOMAIN, FORCE, DRY_RUN, INBOUND, SINCE };
 
 static const struct option options[] = { { "json", no_argument, NULL, JSON },
 	{ "date", required_argument, NULL, DATE }, { "domain", required_argument, NULL, DOMAIN },
 	{ "force", no_argument, NULL, FORCE }, { "inbound", no_argument, NULL, INBOUND },
-	{ "dry-run", required_argument, NULL, DRY_RUN }, HELP_ROWS };
+	{ "dry-run", required_argument, NULL, DRY_RUN },
+	{ "since", required_argument, NULL, SINCE }, HELP_ROWS };
 
 static void
 libraries(FILE *out)
@@ -50,6 +52,7 @@ static const struct help help = {
 	    "usage: stsgate [-c FILE] [--json] policy DOMAIN\n"
 	    "       stsgate [-c FILE] [--json] check [--inbound] DOMAIN\n"
 	    "       stsgate [-c FILE] [--json] stats\n"
+	    "       stsgate [-c FILE] [--json] refused|audit [--since 7d] [--domain DOMAIN]\n"
 	    "       stsgate [-c FILE] [--json] cache list|export|import\n"
 	    "       stsgate [-c FILE] [--json] cache show|refresh|forget DOMAIN\n"
 	    "       stsgate [-c FILE] [--json] report show|status [--date YYYY-MM-DD]"
@@ -62,9 +65,10 @@ static const struct help help = {
 	    "  --json         print the JSON that stsgated answered\n"
 	    "  --inbound      check: one's own domain, as senders see it\n"
 	    "  --date DATE    report: the UTC day that reports are about\n"
-	    "  --domain NAME  report: only those about this next-hop domain\n"
+	    "  --domain NAME  report, refused, audit: only this next-hop domain\n"
 	    "  --force        report send: a day that is not over, too\n"
-	    "  --dry-run DIR  report send: write the files there, and send nothing\n" HELP_LINES,
+	    "  --dry-run DIR  report send: write the files there, and send nothing\n"
+	    "  --since TIME   refused, audit: from then on, by default 7d\n" HELP_LINES,
 	.manual = "stsgate(1)",
 	.letters = "c:hV",
 	.options = options,
@@ -109,6 +113,8 @@ static const struct command {
 	{ "policy", NULL, true, run_policy, NULL },
 	{ "check", NULL, true, stsgate_check, NULL },
 	{ "stats", NULL, false, run_stats, NULL },
+	{ "refused", NULL, false, stsgate_history_refused, NULL },
+	{ "audit", NULL, false, stsgate_history_audit, NULL },
 	{ "cache", "list", false, stsgate_cache_list, NULL },
 	{ "cache", "export", false, stsgate_cache_export, NULL },
 	{ "cache", "import", false, stsgate_cache_import, NULL },
@@ -219,7 +225,13 @@ refuse_command(int count, char **words)
 	    command->domain ? "one domain" : "no operand");
 }
 
-/* The options of reports and of check mean nothing elsewhere. */
+static bool
+asks_history(const struct command *command)
+{
+	return command->run == stsgate_history_refused || command->run == stsgate_history_audit;
+}
+
+/* The options of reports, of check and of the history mean nothing elsewhere. */
 static bool
 options_fit(const struct command *command, const struct stsgate_client *client)
 {
@@ -227,6 +239,10 @@ options_fit(const struct command *command, const struct stsgate_client *client)
 	bool sending = client->force || client->dry_run != NULL;
 
 	if (sending && command->run != stsgate_report_send)
+		return false;
+	if (asks_history(command))
+		return client->date == NULL && !client->inbound;
+	if (client->since != NULL)
 		return false;
 	if (any && command->read != NULL)
 		return false;
@@ -255,6 +271,9 @@ read_options(int argc, char **argv, struct stsgate_client *client, const char **
 			break;
 		case DOMAIN:
 			client->domain = optarg;
+			break;
+		case SINCE:
+			client->since = optarg;
 			break;
 		case FORCE:
 			client->force = true;

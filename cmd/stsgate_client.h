@@ -26,6 +26,7 @@ struct stsgate_client {
 	bool patient;	/* the request may take many minutes */
 	/* for stsgate report alone; NULL: not given */
 	const char *date, *domain, *dry_run;
+	const char *since;	/* for stsgate refused and audit; NULL: not given */
 	bool force;
 	bool inbound;	/* for stsgate check alone */
 	/* Hears an answer while it comes, on another thread; NULL: none. heard_by must live as long

@@ -150,7 +150,7 @@ weigh_policy(struct planning *planning)
 	if (policy == NULL)
 		return;
 	plan->policy_id = arena_strdup(planning->arena, policy->id);
-	plan->mode = sts_mode_name(policy->mode);
+	plan->published = plan->mode = sts_mode_name(policy->mode);
 	if (policy->mode == STS_MODE_NONE)
 		return;
 	planning->policy = policy;

@@ -90,6 +90,7 @@ struct plan {
 					   domain publishes; a host's own is plan_host_policy() */
 	const char *mode;	/* of its MTA-STS policy: "enforce", "testing", "none", "audit", or
 				   NULL */
+	const char *published;	/* the mode that the MTA-STS policy itself says, or NULL */
 	const char *policy_id;	/* MTA-STS id, or NULL */
 	struct finding finding;	/* of the domain as a whole: a failed policy fetch */
 	bool relay;	/* the administrator's own word: private addresses are dialled */

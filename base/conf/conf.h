@@ -142,6 +142,10 @@ struct conf {
 		char *backend;
 	} store;
 	struct {
+		int64_t keep;	/* 0: nothing */
+		uint64_t max_size;
+	} history;
+	struct {
 		struct endpoint listen;
 		mode_t mode;
 		gid_t group;

@@ -25,6 +25,7 @@ const struct conf_section conf_sections[] = {
 	{ "dane", false },
 	{ "tlsrpt", false },
 	{ "store", false },
+	{ "history", false },
 	{ "milter", false },
 	{ "destination", true },
 };
@@ -278,6 +279,9 @@ const struct conf_key conf_keys[] = {
 
 	{ "store", "backend", "bdb", TEXT(backend, store.backend), .names = backend_names,
 	    .fixed = true },
+
+	{ "history", "keep", "90d", DURATION(history.keep, 0, YEAR) },
+	{ "history", "max-size", "64M", SIZE(history.max_size, 64 * KIB, TIB) },
 
 	{ "milter", "listen", "unix:/run/stsgate/milter.sock", .kind = &conf_kind_endpoint_local,
 	    .at = FIELD(struct endpoint, milter.listen), .check = check_milter_listen },

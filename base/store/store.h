@@ -24,7 +24,8 @@ enum store_table {
 	STORE_COLD_FAILURES,
 	STORE_CLOCK,
 	STORE_TALLY,
-	STORE_OUTBOX
+	STORE_OUTBOX,
+	STORE_HISTORY
 };
 /* FAILED is logged where it happens */
 enum store_result { STORE_OK, STORE_ABSENT, STORE_FAILED };

@@ -56,6 +56,7 @@ static const char *const table_names[] = {
 	[STORE_CLOCK] = "clock",
 	[STORE_TALLY] = "tally",
 	[STORE_OUTBOX] = "outbox",
+	[STORE_HISTORY] = "history",
 };
 
 /* Berkeley DB's own words. A full disk says so once, not for every write, and a damaged file not

@@ -10,6 +10,7 @@
 
 #include "shim/control/control_cache.h"
 #include "shim/control/control_check.h"
+#include "shim/control/control_history.h"
 #include "shim/control/control_policy.h"
 #include "shim/control/control_routes.h"
 #include "shim/control/control_stats.h"
@@ -110,6 +111,19 @@ import(const struct control_request *request, struct control_answer *answer)
 }
 
 static void
+list_history(const struct control_request *request, struct control_answer *answer)
+{
+	const struct control_history_query query = { .kind = argument(request, "kind"),
+		.domain = argument(request, "domain"),
+		.since = argument(request, "since"),
+		.after = argument(request, "after"),
+		.limit = argument(request, "limit"),
+		.chains = argument(request, "chains") };
+
+	control_history(request->deliver->history, &query, answer);
+}
+
+static void
 health(const struct control_request *request, struct control_answer *answer)
 {
 	control_health(request->gatherer, answer);
@@ -184,6 +198,7 @@ static const struct route {
 	{ "/v1/tlsrpt", NULL, "GET", list_tlsrpt, false, false, false },
 	{ "/v1/tlsrpt/", "/send", "POST", send_tlsrpt, false, false, false },
 	{ "/v1/tlsrpt/", "", "GET", show_tlsrpt, false, false, true },
+	{ "/v1/history", NULL, "GET", list_history, false, false, false },
 	{ "/v1/stats", NULL, "GET", stats, false, false, false },
 	{ "/metrics", NULL, "GET", metrics, true, false, false },
 	{ "/healthz", NULL, "GET", health, true, false, false },

@@ -11,6 +11,7 @@
 #include "shim/smtp/attempt.h"
 #include "shim/smtp/attempt_inside.h"
 #include "shim/smtp/conn_limit.h"
+#include "shim/smtp/deliver_history.h"
 #include "shim/smtp/deliver_log.h"
 #include "shim/smtp/smtp_client.h"
 #include "shim/smtp/tls_client.h"
@@ -35,6 +36,7 @@ attempt_settle(const struct delivery *delivery, struct attempt *attempt, struct 
 	if (attempt != NULL)
 		log_once(delivery, attempt);
 	deliver_log_delivery(delivery, attempt, rcpt, reply);
+	deliver_history_note(delivery, attempt, reply);
 	txn_settle(delivery->txn, rcpt, reply);
 }
 
@@ -374,6 +376,19 @@ go_plaintext(struct call *call)
 	return attempt_over(call, ATTEMPT_NEXT, ATTEMPT_WEIGHT_TROUBLE);
 }
 
+/* The chain of a host that does not meet a demand, for the history. */
+static void
+note_chain(struct call *call)
+{
+	struct attempt *attempt = call->attempt;
+
+	if (call->delivery->history == NULL || attempt->proof.tls != PROOF_ESTABLISHED ||
+	    (attempt->judgement.finding.type == RESULT_OK &&
+		attempt->judgement.beside == SOURCE_NONE))
+		return;
+	attempt->chain = tls_client_chain(call->client.stream, call->delivery->history->arena);
+}
+
 static bool
 judge(struct call *call)
 {
@@ -391,6 +406,7 @@ judge(struct call *call)
 	    !call->delivery->plan->no_tls;
 	if (omit != 0)
 		return try_without(call, omit);
+	note_chain(call);
 	/* Why there is no TLS was found out on the attempt before. */
 	if (attempt->plaintext && attempt->judgement.finding.type == RESULT_OK)
 		attempt->judgement.finding = earlier;
@@ -510,6 +526,8 @@ attempt_accept(struct call *call)
 	plan_judge(call->delivery->plan, attempt->host, &attempt->proof, attempt->address,
 	    &attempt->judgement);
 	attempt->judged = attempt->judgement.step == JUDGEMENT_GO_ON;
+	if (attempt->judged)
+		note_chain(call);
 	return attempt->judged;
 }
 

@@ -33,6 +33,7 @@ struct delivery {
 	const struct plan *plan;
 	const struct conf_destination *destination;	/* NULL: none is configured */
 	int64_t began_ms;	/* monotonic */
+	struct deliver_history *history;	/* NULL: none is kept */
 };
 
 /* Why recipients are still waiting after an attempt, in the order of what a postmaster should be
@@ -96,6 +97,8 @@ struct attempt {
 	struct reply reply;	/* how it failed; code 0 when it did not */
 	bool is_session;	/* of RFC 8460: new, not the plaintext retry, and judged */
 	struct reported_session session;	/* then: from, has_from, helo and at_s */
+	char *chain;	/* what the host showed where a demand was not met, as PEM, in the
+			   arena of the history; NULL: none */
 	bool logged;	/* its line is written, or none is to be */
 };
 

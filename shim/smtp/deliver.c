@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "shim/smtp/attempt.h"
 #include "shim/smtp/deliver.h"
+#include "shim/smtp/deliver_history.h"
 #include "shim/smtp/deliver_log.h"
 #include "shim/smtp/deliver_report.h"
 
@@ -394,6 +395,7 @@ deliver_by_plan(struct delivery *delivery, struct arena *arena, struct deliver_c
 		break;
 	}
 	txn_tell(txn);
+	deliver_history_end(delivery);
 	deliver_report_end(&report, delivery, facts);
 }
 
@@ -403,6 +405,7 @@ deliver_group(void *context, struct txn *txn, struct group *group)
 	struct deliver_context deliverer = *(const struct deliver_context *)context;
 	const struct gather_watch watch = { is_awaited, txn };
 	struct arena *arena = arena_new();
+	struct deliver_history history = { .arena = arena };
 	struct delivery delivery = {
 		.context = &deliverer,
 		.txn = txn,
@@ -410,6 +413,8 @@ deliver_group(void *context, struct txn *txn, struct group *group)
 		.began_ms = clock_monotonic_ms(),
 	};
 
+	if (deliverer.history != NULL)
+		delivery.history = &history;
 	if (txn->conf != NULL)
 		deliverer.conf = deliverer.gatherer.conf = txn->conf;
 	deliverer.gatherer.watch = &watch;

@@ -14,6 +14,7 @@
 #include "base/conf/conf.h"
 #include "policy/facts/gather.h"
 #include "shim/message/txn.h"
+#include "report/history.h"
 #include "report/recorder.h"
 #include "shim/smtp/conn_cache.h"
 #include "shim/smtp/conn_limit.h"
@@ -28,6 +29,7 @@ struct deliver_context {
 	struct conn_cache *conn_cache;	/* NULL: no connection is kept */
 	struct host_backoff *host_backoff;	/* NULL: nothing is remembered */
 	struct recorder *recorder;	/* NULL: nothing is reported */
+	struct history *history;	/* NULL: none is kept */
 };
 
 /* context is a struct deliver_context; the shape txn_run() calls. */

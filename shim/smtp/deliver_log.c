@@ -5,17 +5,18 @@
 #include "config.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/deadline.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "policy/finding.h"
+#include "shim/smtp/deliver_history.h"
 #include "shim/smtp/deliver_log.h"
 
-/* Whose word counts at this host, or where host is NULL in the plan as a whole. */
-static enum policy_source
-source_of(const struct plan *plan, const struct plan_host *host)
+enum policy_source
+deliver_log_source(const struct plan *plan, const struct plan_host *host)
 {
 	const struct demand *policy;
 
@@ -30,7 +31,7 @@ source_of(const struct plan *plan, const struct plan_host *host)
 static void
 add_policy(struct log_line *line, const struct plan *plan, const struct plan_host *host)
 {
-	enum policy_source source = source_of(plan, host);
+	enum policy_source source = deliver_log_source(plan, host);
 
 	log_text(line, "policy", policy_source_name(source));
 	if (source == SOURCE_DANE) {	/* which leaves out none but where it is enforced */
@@ -98,7 +99,7 @@ add_reply(struct log_line *line, const struct reply *reply)
 static void
 count_attempt(const struct delivery *delivery, const struct attempt *attempt)
 {
-	const char *policy = policy_source_name(source_of(delivery->plan, attempt->host));
+	const char *policy = policy_source_name(deliver_log_source(delivery->plan, attempt->host));
 
 	metrics_count(METRIC_ATTEMPTS, policy,
 	    attempt->judged ? result_type_name(attempt->judgement.finding.type) : "not-judged");
@@ -172,9 +173,8 @@ deliver_log_unlisted(const struct delivery *delivery)
 	}
 }
 
-/* Of a plan that came to no connection: what its policy or its hosts lack. */
-static const struct finding *
-finding_of_plan(const struct plan *plan)
+const struct finding *
+deliver_log_finding(const struct plan *plan)
 {
 	size_t i;
 
@@ -194,11 +194,29 @@ status_word(const struct reply *reply)
 	return reply_is_permanent(reply) ? "bounced" : "deferred";
 }
 
+/* The mode that is published where another applies, what enforcement would have done, and why. */
+static void
+add_foretold(struct log_line *line, const struct delivery *delivery, const struct attempt *attempt,
+    const struct reply *reply, const struct finding *finding)
+{
+	const struct plan *plan = delivery->plan;
+	struct finding shortfall;
+
+	if (plan->published != NULL && strcmp(plan->published, plan->mode) != 0)
+		log_text(line, "published", plan->published);
+	if (reply_is_positive(reply) && deliver_history_would(delivery, attempt, &shortfall)) {
+		log_text(line, "would", "deferred");
+		finding = &shortfall;
+	}
+	if (finding != NULL && finding->reason[0] != '\0')
+		log_text(line, "reason", finding->reason);
+}
+
 void
 deliver_log_delivery(const struct delivery *delivery, const struct attempt *attempt,
     const struct rcpt *rcpt, const struct reply *reply)
 {
-	const struct finding *finding = finding_of_plan(delivery->plan);
+	const struct finding *finding = deliver_log_finding(delivery->plan);
 	struct log_line line;
 
 	if (attempt != NULL)
@@ -212,6 +230,7 @@ deliver_log_delivery(const struct delivery *delivery, const struct attempt *atte
 	log_text(&line, "wish", sender_wish_name(delivery->txn->wish));
 	if (finding != NULL)
 		log_text(&line, "result", result_type_name(finding->type));
+	add_foretold(&line, delivery, attempt, reply, finding);
 	log_text(&line, "status", status_word(reply));
 	add_reply(&line, reply);
 	log_number(&line, "ms", clock_monotonic_ms() - delivery->began_ms);

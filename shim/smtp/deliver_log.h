@@ -33,4 +33,9 @@ void deliver_log_unlisted(const struct delivery *delivery);
 void deliver_log_delivery(const struct delivery *delivery, const struct attempt *attempt,
     const struct rcpt *rcpt, const struct reply *reply);
 
+/* Whose word counts at this host, or where host is NULL in the plan as a whole. */
+enum policy_source deliver_log_source(const struct plan *plan, const struct plan_host *host);
+/* Of a plan that came to no connection: what its policy or its hosts lack, or NULL. */
+const struct finding *deliver_log_finding(const struct plan *plan);
+
 #endif

@@ -13,6 +13,7 @@
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 
 #include "base/arena.h"
@@ -598,4 +599,25 @@ tls_client_start(struct tls_client *tls, struct stream *stream, const struct tls
 		tls_sessions_shun(tls->sessions, io->key, clock_monotonic_ms());
 	prove(tls, io, wish, proof);
 	io->unheard = proof;
+}
+
+char *
+tls_client_chain(struct stream *stream, struct arena *arena)
+{
+	const struct tls_io *io = stream_io(stream, &tls_ops);
+	STACK_OF(X509) *chain = io != NULL ? SSL_get_peer_cert_chain(io->ssl) : NULL;
+	BIO *memory = chain != NULL ? BIO_new(BIO_s_mem()) : NULL;
+	char *pem = NULL, *octets;
+	long length;
+
+	if (memory == NULL)
+		return NULL;
+	for (int i = 0; i < sk_X509_num(chain); i++)
+		(void)PEM_write_bio_X509(memory, sk_X509_value(chain, i));
+	length = BIO_get_mem_data(memory, &octets);
+	if (length > 0 && length <= TLS_CHAIN_PEM)
+		pem = arena_strndup(arena, octets, (size_t)length);
+	BIO_free(memory);
+	ERR_clear_error();
+	return pem;
 }

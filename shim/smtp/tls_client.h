@@ -72,4 +72,9 @@ void tls_client_start(struct tls_client *tls, struct stream *stream, const struc
 void tls_client_measure(struct tls_client *tls, struct stream *stream, const struct tls_wish *wish,
     struct proof *proof);
 
+/* The chain that the peer of such a stream showed, as PEM, in the order served; NULL: none, or
+ * longer than TLS_CHAIN_PEM octets. */
+#define TLS_CHAIN_PEM	(32 * 1024)
+char *tls_client_chain(struct stream *stream, struct arena *arena);
+
 #endif

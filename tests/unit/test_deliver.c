@@ -222,7 +222,7 @@ test_plans_that_try_nobody(void **state)
 	    "wish=none result=validation-failure reply=\"not listed by the policy\" ms=");
 	assert_has(world.log.data,
 	    " to=b@example.net domain=example.net policy=sts mode=enforce "
-	    "policy-id=20260101 tls=none reused=no wish=none result=validation-failure "
+	    "policy-id=20260101 tls=none reused=no wish=none result=validation-failure reason=mtasts-policy-mx-mismatch "
 	    "status=deferred dsn=4.7.5 "
 	    "reply=\"451 4.7.5 no MX host matches\" ms=");
 	world_free(&world);

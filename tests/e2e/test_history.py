@@ -1,0 +1,116 @@
+# SPDX-FileCopyrightText: The stsgate authors
+# SPDX-License-Identifier: ISC
+"""What was refused, and what would have been: /v1/history, stsgate refused, stsgate audit."""
+
+import json
+import ssl
+
+from checks import address, assert_nothing_leaked, assert_reply, wait_until
+from stslab.mx import Behaviour
+from test_control import USAGE, asked, http, printed
+
+BAD = Behaviour(certificate="self-signed")
+STRIPPED = Behaviour(offer_starttls=False, starttls=None)
+
+
+def entries(daemon, query=""):
+    status, body = http(daemon, f"GET /v1/history{query}")
+    assert status == 200, body
+    return json.loads(body)["entries"]
+
+
+def counted(daemon, count, query=""):
+    """The entries once they stand for so many messages: events are noted after the replies."""
+    wait_until(lambda: sum(entry["count"] for entry in entries(daemon, query)) == count,
+               seconds=30, what=f"{count} messages in the history {query}")
+    return entries(daemon, query)
+
+
+def test_refusals_are_counted(net, start):
+    """Equal ones are one entry; what the host itself refuses is none."""
+    bad = net.domain(policy="enforce", behaviour=BAD)
+    stripped = net.domain(policy="enforce", behaviour=STRIPPED)
+    good = net.domain(policy="enforce", behaviour=Behaviour(rcpt={"someone": "550 5.7.1 no"}))
+    mta = start({"smtp": {"host-retry": "1s"}})
+    for _ in range(2):
+        for reply in mta.deliver([address(bad, "one"), address(bad, "two")]).final:
+            assert_reply(reply, "451 4.7.5")
+    assert_reply(mta.deliver(address(stripped)).only, "451 4.7.4")
+    mta.deliver(address(good))
+    assert_nothing_leaked(bad)
+    counted(mta, 3)
+    assert entries(mta, f"?domain={good.name}") == []
+    # one entry, or two when the hour has just changed
+    found = counted(mta, 2, f"?kind=refused&domain={bad.name}&since=2h")
+    assert sum(entry["recipients"] for entry in found) == 4
+    entry = found[0]
+    assert (entry["kind"], entry["policy"], entry["mode"], entry["host"], entry["address"],
+            entry["result"]) == ("refused", "sts", "enforce", bad.host.name, bad.host.address,
+                                 "certificate-not-trusted")
+    assert ssl.PEM_cert_to_DER_cert(entry["chain"].strip())
+    assert entry["first"] <= entry["last"] and entry["reason"] and entry["policy-id"]
+    assert "one@" not in json.dumps(found) and "two@" not in json.dumps(found)
+    assert "chain" not in entries(mta, f"?domain={stripped.name}")[0]
+    rows = asked(mta, "refused", "--domain", bad.name)
+    assert rows["not_counted"] == {}
+    assert [(row["domain"], row["result"], row["count"], row["recipients"], row["hosts"])
+            for row in rows["rows"]] == [
+                (bad.name, "certificate-not-trusted", 2, 4, [bad.host.name])]
+    text = printed(mta, "refused", "--since", "today")
+    assert bad.name in text and stripped.name in text
+    assert asked(mta, "audit")["rows"] == []
+
+
+def test_survives_kill(net, start):
+    domain = net.domain(policy="enforce", behaviour=BAD)
+    mta = start()
+    assert_reply(mta.deliver(address(domain)).only, "451 4.7.5")
+    counted(mta, 1)
+    mta.kill()
+    mta.start()
+    assert [entry["domain"] for entry in entries(mta)] == [domain.name]
+
+
+def test_audit_tells_what_enforcement_would_refuse(net, start):
+    bad, good = net.domain(policy="enforce", behaviour=BAD), net.domain(policy="enforce")
+    testing = net.domain(policy="testing", behaviour=BAD)
+    mta = start({"sts": {"enforce": "audit"}})
+    for domain in (bad, good, testing):
+        assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    line = mta.wait_log("delivery", domain=bad.name)[0]
+    assert (line["mode"], line["published"], line["would"]) == ("audit", "enforce", "deferred")
+    assert line["reason"]
+    assert "would" not in mta.wait_log("delivery", domain=good.name)[0]
+    assert mta.wait_log("delivery", domain=testing.name)[0]["published"] == "testing"
+    counted(mta, 2, "?kind=would")
+    audit = asked(mta, "audit")
+    assert [(row["domain"], row["count"]) for row in audit["rows"]] == [(bad.name, 1)]
+    assert audit["not_counted"] == {"testing": 1}
+    assert asked(mta, "refused")["rows"] == []
+    mta.reload({"sts": {"enforce": "on"}})
+    assert_reply(mta.deliver(address(bad)).only, "451 4.7.5")
+    for domain in (good, testing):
+        assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+
+
+def test_by_domain_roll_out(net, start):
+    """Audit for all, and the policy of one domain."""
+    audited, enforced = net.domain(policy="enforce", behaviour=BAD), net.domain(
+        policy="enforce", behaviour=BAD)
+    mta = start({("destination", "."): {"tls": "audit"},
+                 ("destination", enforced.name): {"tls": "policy"}})
+    assert mta.deliver(address(audited)).only.short == "250 2.0.0"
+    assert_reply(mta.deliver(address(enforced)).only, "451 4.7.5")
+    counted(mta, 2)
+    assert [row["domain"] for row in asked(mta, "audit")["rows"]] == [audited.name]
+    assert [row["domain"] for row in asked(mta, "refused")["rows"]] == [enforced.name]
+
+
+def test_bad_questions(net, mta):
+    for query in ("kind=none", "since=x", "since=7", "since=7y", "limit=0", "limit=10001",
+                  "after=x", "domain=a..b"):
+        assert http(mta, f"GET /v1/history?{query}")[0] == 400, query
+    assert http(mta, "POST /v1/history")[0] == 405
+    assert mta.ask("refused", "--since", "soon").returncode == USAGE
+    assert mta.ask("audit", "--domain", "a..b").returncode == USAGE
+
