@@ -28,7 +28,7 @@ struct history {
 	bool stop;
 	struct history_item *waiting[BUCKETS];
 	size_t count, pem_size;
-	int64_t keep_s;
+	_Atomic int64_t keep_s;	/* read without the lock only to see that nothing is kept */
 	uint64_t max_size;
 	int64_t full_hour;	/* has no room for further entries; 0: none */
 

@@ -77,7 +77,8 @@ def test_a_mistyped_word_names_the_nearest(name, words, meant):
     ([], "a command is missing"), (["nonsense"], 'unknown command "nonsense"\n'),
     (["cache"], 'the second word of a "cache" command'), (["check"], '"check" takes one domain'),
     (["cache", "list", "a.example"], '"cache list" takes no operand'),
-    (["stats", "--force"], "an option does not fit"), (["stats", "--since", "7d"], "an option does not fit")])
+    (["stats", "--force"], "an option does not fit"),
+    (["stats", "--since", "7d"], "an option does not fit")])
 def test_a_command_of_stsgate_that_is_none(words, said):
     done = programs.run("stsgate", *words)
     assert (done.returncode, done.stdout) == (64, "") and said in done.stderr
