@@ -231,7 +231,7 @@ asks_history(const struct command *command)
 	return command->run == stsgate_history_refused || command->run == stsgate_history_audit;
 }
 
-/* The options of reports, of check and of the history mean nothing elsewhere. */
+/* The options of reports and of the history mean nothing elsewhere. */
 static bool
 options_fit(const struct command *command, const struct stsgate_client *client)
 {
@@ -241,12 +241,10 @@ options_fit(const struct command *command, const struct stsgate_client *client)
 	if (sending && command->run != stsgate_report_send)
 		return false;
 	if (asks_history(command))
-		return client->date == NULL && !client->inbound;
+		return client->date == NULL;
 	if (client->since != NULL)
 		return false;
 	if (any && command->read != NULL)
-		return false;
-	if (client->inbound && command->run != stsgate_check)
 		return false;
 	return !any || strcmp(command->noun, "report") == 0;
 }
@@ -315,7 +313,9 @@ main(int argc, char **argv)
 	if (command == NULL)
 		return refuse_command(argc - optind, argv + optind);
 	if (!options_fit(command, &client))
-		return help_refuse(&help, "an option does not fit this command");
+		return help_refuse(&help, "an option of reports does not fit this command");
+	if (client.inbound && command->run != stsgate_check)
+		return help_refuse(&help, "--inbound does not fit this command");
 	if (command->read != NULL)
 		return command->read(argv + optind + 2, argc - optind - 2, client.json);
 	conf = conf_load(path, stderr);

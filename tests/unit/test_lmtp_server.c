@@ -49,7 +49,7 @@ test_a_pipelined_quit_is_no_hang_up(void **state)
 	int fd = bench_session();
 
 	(void)state;
-	bench_conf.lmtp.transaction_time = 600;
+	bench_conf.lmtp.transaction_time = 4000;
 	bench_envelope(fd, "wait@b.example");
 	bench_ask(fd, "DATA", "354 ");
 	bench_say(fd, "x\r\n.\r\nQUIT\r\n");
