@@ -313,7 +313,7 @@ main(int argc, char **argv)
 	if (command == NULL)
 		return refuse_command(argc - optind, argv + optind);
 	if (!options_fit(command, &client))
-		return help_refuse(&help, "an option of reports does not fit this command");
+		return help_refuse(&help, "an option does not fit this command");
 	if (client.inbound && command->run != stsgate_check)
 		return help_refuse(&help, "--inbound does not fit this command");
 	if (command->read != NULL)
