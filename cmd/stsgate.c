@@ -51,6 +51,7 @@ static const struct help help = {
 	.text =
 	    "usage: stsgate [-c FILE] [--json] policy DOMAIN\n"
 	    "       stsgate [-c FILE] [--json] check [--inbound] DOMAIN\n"
+	    "       stsgate [-c FILE] [--json] why DOMAIN|ADDRESS\n"
 	    "       stsgate [-c FILE] [--json] stats\n"
 	    "       stsgate [-c FILE] [--json] refused|audit [--since 7d] [--domain DOMAIN]\n"
 	    "       stsgate [-c FILE] [--json] cache list|export|import\n"
@@ -103,6 +104,16 @@ run_stats(const struct stsgate_client *client, const char *domain)
 	return stsgate_client_ask_and_show(client, "GET", "/v1/stats", stsgate_print_stats, NULL);
 }
 
+/* An address stands for its domain. */
+static int
+run_why(const struct stsgate_client *client, const char *domain)
+{
+	const char *at = strrchr(domain, '@');
+
+	return stsgate_client_ask_about(client, "GET", "/v1/why/", at != NULL ? at + 1 : domain, "",
+	    stsgate_print_why, NULL);
+}
+
 static const struct command {
 	const char *noun, *verb;	/* verb NULL: the noun alone */
 	bool domain;	/* one is to follow */
@@ -113,6 +124,7 @@ static const struct command {
 	{ "policy", NULL, true, run_policy, NULL },
 	{ "check", NULL, true, stsgate_check, NULL },
 	{ "stats", NULL, false, run_stats, NULL },
+	{ "why", NULL, true, run_why, NULL },
 	{ "refused", NULL, false, stsgate_history_refused, NULL },
 	{ "audit", NULL, false, stsgate_history_audit, NULL },
 	{ "cache", "list", false, stsgate_cache_list, NULL },

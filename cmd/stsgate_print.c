@@ -215,3 +215,48 @@ stsgate_print_verdict(FILE *out, const json_t *check)
 							       : " would not be verified.\n",
 	    out);
 }
+
+static void
+print_list(FILE *out, const char *label, const json_t *texts)
+{
+	const json_t *text;
+	size_t i;
+
+	json_array_foreach (texts, i, text)
+		print_row(out, label, json_string_value(text));
+}
+
+static void
+print_last(FILE *out, const json_t *entries)
+{
+	const json_t *entry;
+
+	if (json_array_size(entries) == 0)
+		return;
+	entry = json_array_get(entries, json_array_size(entries) - 1);
+	print_row(out, "last", text_of(entry, "last"));
+	print_row(out, "host", text_of(entry, "host"));
+	print_row(out, "result", text_of(entry, "result"));
+	print_row(out, "reply", text_of(entry, "reply"));
+}
+
+void
+stsgate_print_why(FILE *out, const json_t *why)
+{
+	const json_t *rule = json_object_get(why, "rule");
+
+	stsgate_terminal_print(out, text_of(why, "domain"));
+	fprintf(out, ": %s", text_of(why, "state"));
+	if (text_of(why, "since")[0] != '\0')
+		fprintf(out, " since %s", text_of(why, "since"));
+	fputc('\n', out);
+	print_row(out, "rule", text_of(rule, "source"));
+	print_row(out, "where", text_of(rule, "where"));
+	print_row(out, "mode", text_of(rule, "mode"));
+	print_row(out, "published", text_of(rule, "published"));
+	print_row(out, "id", text_of(rule, "id"));
+	print_row(out, "verified", text_of(why, "last_verified"));
+	print_last(out, json_object_get(why, "entries"));
+	print_list(out, "sign", json_object_get(why, "signs"));
+	print_list(out, "advice", json_object_get(why, "advice"));
+}

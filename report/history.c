@@ -32,6 +32,7 @@ struct history {
 	uint64_t max_size;
 	int64_t full_hour;	/* has no room for further entries; 0: none */
 
+	struct history_lasts *lasts;
 	pthread_mutex_t writing;	/* taken before lock */
 	struct history_disk disk;
 	struct deadline trim;
@@ -181,6 +182,7 @@ run(void *context)
 static void
 destroy(struct history *history)
 {
+	history_lasts_free(history->lasts);
 	(void)pthread_cond_destroy(&history->wake);
 	(void)pthread_mutex_destroy(&history->lock);
 	(void)pthread_mutex_destroy(&history->writing);
@@ -193,6 +195,7 @@ history_new(struct store *store, int64_t keep_s, uint64_t max_size)
 	struct history *history = xcalloc(1, sizeof(*history));
 
 	history->disk.store = store;
+	history->lasts = history_lasts_new();
 	history->keep_s = history->disk.keep_s = keep_s;
 	history->max_size = history->disk.max_size = max_size;
 	history->trim = deadline_in(0);
@@ -233,6 +236,12 @@ history_free(struct history *history)
 		history_item_free(item);
 	}
 	destroy(history);
+}
+
+struct history_lasts *
+history_lasts(struct history *history)
+{
+	return history->lasts;
 }
 
 struct scan {

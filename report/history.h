@@ -77,4 +77,21 @@ enum store_result history_scan(struct history *history, const struct history_que
 /* The text with "*" in place of local parts of mail addresses. The caller frees it. */
 char *history_mask(const char *text);
 
+/* How did the last message to a domain fare? The worst of its recipients. */
+enum history_end { HISTORY_END_NONE, HISTORY_END_SENT, HISTORY_END_WOULD, HISTORY_END_REFUSED };
+
+/* What is known since the start of the process of deliveries to a domain: of the last thousands of
+ * domains. Seconds of the wall clock; 0: never. */
+struct history_last {
+	enum history_end end;
+	int64_t sent_since_s;	/* the first one that was sent, or since the last refusal */
+	int64_t verified_s;	/* the last one with a verified certificate */
+	char host[256];	/* that it went to */
+};
+
+/* verified_by: the host that proved itself, or NULL. */
+void history_note_end(struct history *history, const char *domain, enum history_end end,
+    const char *verified_by, int64_t at_s);
+bool history_last(struct history *history, const char *domain, struct history_last *last);
+
 #endif

@@ -61,4 +61,9 @@ enum store_result history_disk_add(struct history_disk *disk, struct history_ite
 /* Drops what is too old or too much. */
 void history_disk_trim(struct history_disk *disk, int64_t now_s);
 
+/* history_last.c: locks itself */
+struct history_lasts *history_lasts_new(void);
+void history_lasts_free(struct history_lasts *lasts);
+struct history_lasts *history_lasts(struct history *history);
+
 #endif

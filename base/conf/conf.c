@@ -38,6 +38,7 @@ struct place {
 };
 
 struct load {
+	const char *path;	/* of the file, for people */
 	struct arena *scratch;
 	struct arena *arena;	/* the conf's own */
 	struct conf *conf;
@@ -332,6 +333,7 @@ enter_destination(struct load *load, const struct conf_entry *entry, struct plac
 	    &load->conf->destinations[load->conf->destination_count];
 	char pattern[CONF_PATTERN_MAX];
 
+	destination->where = arena_printf(load->arena, "%s:%d", load->path, entry->line);
 	place->tree = cfg_getnsec(place_around(load, entry)->tree, entry->name,
 	    (unsigned)load->conf->destination_count++);
 	place->base = destination;
@@ -537,7 +539,7 @@ write_fault(const struct conf_fault *fault, const char *path, FILE *errors)
 struct conf *
 conf_load(const char *path, FILE *errors)
 {
-	struct load load = { .scratch = arena_new(), .arena = arena_new() };
+	struct load load = { .path = path, .scratch = arena_new(), .arena = arena_new() };
 	struct conf_box *box = arena_alloc(load.arena, sizeof(*box));
 	struct buf octets = { 0 };
 	char reason[128];

@@ -64,6 +64,7 @@ struct conf_destination {
 	bool has_source_ipv4, has_source_ipv6;
 	char *hostname;	/* NULL: the global one */
 	char *reports;	/* NULL, "discard" or "mailto:..." */
+	char *where;	/* FILE:LINE of the section */
 };
 
 struct conf {

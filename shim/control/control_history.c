@@ -43,8 +43,8 @@ set_time(json_t *json, const char *name, int64_t wall_s)
 	set_text(json, name, text);
 }
 
-static json_t *
-entry_json(const struct history_entry *entry)
+void *
+control_history_entry(const struct history_entry *entry)
 {
 	json_t *json = json_object();
 
@@ -76,7 +76,7 @@ add_entry(void *context, const char *key, const struct history_entry *entry)
 	page->more = page->count >= page->limit || page->text.length >= PAGE_OCTETS;
 	if (page->more)
 		return false;
-	json = entry_json(entry);
+	json = control_history_entry(entry);
 	text = json_dumps(json, JSON_COMPACT);
 	if (text != NULL) {
 		buf_printf(&page->text, "%s%s", page->count > 0 ? "," : "", text);

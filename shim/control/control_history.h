@@ -22,4 +22,7 @@ struct control_history_query {
 void control_history(struct history *history, const struct control_history_query *query,
     struct control_answer *answer);
 
+/* One entry, as a json_t that the caller owns. */
+void *control_history_entry(const struct history_entry *entry);
+
 #endif

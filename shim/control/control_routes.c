@@ -15,6 +15,7 @@
 #include "shim/control/control_routes.h"
 #include "shim/control/control_stats.h"
 #include "shim/control/control_stream.h"
+#include "shim/control/control_why.h"
 
 #define PAGE_DEFAULT	1000
 #define PAGE_MAX	10000
@@ -124,6 +125,12 @@ list_history(const struct control_request *request, struct control_answer *answe
 }
 
 static void
+why(const struct control_request *request, struct control_answer *answer)
+{
+	control_why(request->gatherer, request->deliver->history, request->domain, answer);
+}
+
+static void
 health(const struct control_request *request, struct control_answer *answer)
 {
 	control_health(request->gatherer, answer);
@@ -199,6 +206,7 @@ static const struct route {
 	{ "/v1/tlsrpt/", "/send", "POST", send_tlsrpt, false, false, false },
 	{ "/v1/tlsrpt/", "", "GET", show_tlsrpt, false, false, true },
 	{ "/v1/history", NULL, "GET", list_history, false, false, false },
+	{ "/v1/why/", "", "GET", why, false, false, false },
 	{ "/v1/stats", NULL, "GET", stats, false, false, false },
 	{ "/metrics", NULL, "GET", metrics, true, false, false },
 	{ "/healthz", NULL, "GET", health, true, false, false },

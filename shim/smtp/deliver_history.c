@@ -127,6 +127,13 @@ add(struct deliver_history *history, const struct history_entry *entry, const st
 	history->rows = row;
 }
 
+static void
+note_end(struct deliver_history *history, enum history_end end)
+{
+	if (end > history->end)
+		history->end = end;
+}
+
 void
 deliver_history_note(const struct delivery *delivery, const struct attempt *attempt,
     const struct reply *reply)
@@ -142,10 +149,17 @@ deliver_history_note(const struct delivery *delivery, const struct attempt *atte
 		    : attempt == NULL                        ? deliver_log_finding(delivery->plan)
 							     : NULL;
 		describe(delivery, attempt, HISTORY_REFUSED, finding, &entry);
+		note_end(delivery->history, HISTORY_END_REFUSED);
 	} else if (reply_is_positive(reply) &&
 	    deliver_history_would(delivery, attempt, &shortfall)) {
 		describe(delivery, attempt, HISTORY_WOULD, &shortfall, &entry);
+		note_end(delivery->history, HISTORY_END_WOULD);
 	} else {
+		if (reply_is_positive(reply) && attempt != NULL) {
+			note_end(delivery->history, HISTORY_END_SENT);
+			if (attempt->judged && attempt->judgement.verified)
+				delivery->history->verified_by = attempt->host->name;
+		}
 		return;
 	}
 	add(delivery->history, &entry, reply);
@@ -154,13 +168,16 @@ deliver_history_note(const struct delivery *delivery, const struct attempt *atte
 void
 deliver_history_end(const struct delivery *delivery)
 {
+	struct deliver_history *history = delivery->history;
 	struct deliver_history_row *row;
-	int64_t now_s;
+	int64_t now_s = clock_wall_s();
 
-	if (delivery->history == NULL || delivery->history->rows == NULL)
+	if (history == NULL)
 		return;
-	now_s = clock_wall_s();
-	for (row = delivery->history->rows; row != NULL; row = row->next) {
+	if (history->end != HISTORY_END_NONE)
+		history_note_end(delivery->context->history, delivery->group->domain, history->end,
+		    history->verified_by, now_s);
+	for (row = history->rows; row != NULL; row = row->next) {
 		row->entry.count = 1;
 		row->entry.last_s = now_s;
 		history_note(delivery->context->history, &row->entry);

@@ -18,13 +18,17 @@
 #include "report/history.h"
 #include "shim/smtp/attempt.h"
 
+struct deliver_history_row {
+	struct deliver_history_row *next;
+	struct history_entry entry;
+};
+
 /* The recipients of one transaction and next hop; zero but for the arena. */
 struct deliver_history {
 	struct arena *arena;
-	struct deliver_history_row {
-		struct deliver_history_row *next;
-		struct history_entry entry;
-	} * rows;
+	struct deliver_history_row *rows;
+	enum history_end end;
+	const char *verified_by;	/* the host that proved itself, or NULL */
 };
 
 /* A message was delivered on this attempt. Is there a demand that it did not meet, and that would

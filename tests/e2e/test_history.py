@@ -114,3 +114,42 @@ def test_bad_questions(net, mta):
     assert mta.ask("refused", "--since", "soon").returncode == USAGE
     assert mta.ask("audit", "--domain", "a..b").returncode == USAGE
 
+
+def why(daemon, domain):
+    return asked(daemon, "why", domain.name)
+
+
+def test_why_mail_waits(net, start):
+    """From verified to refused, and with an override."""
+    domain, other = net.domain(policy="enforce", policy_id="why1"), net.domain(policy="enforce")
+    settings = {"smtp": {"host-retry": "1s", "keep-idle": "0s"}}
+    mta = start(settings)
+    assert why(mta, domain)["state"] == "unknown"
+    assert "last_verified" not in why(mta, domain)
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    wait_until(lambda: why(mta, domain)["state"] == "flowing", seconds=30)
+    answer = why(mta, domain)
+    assert answer["rule"] == {"source": "sts", "mode": "enforce", "id": "why1"}
+    assert answer["entries"] == [] and answer["last_verified"] >= answer["since"]
+    domain.host.behaviour = STRIPPED
+    assert_reply(mta.deliver(address(domain)).only, "451 4.7.4")
+    counted(mta, 1, f"?domain={domain.name}")
+    answer = why(mta, domain)
+    assert answer["state"] == "refused"
+    assert any("STARTTLS" in sign for sign in answer["signs"])
+    assert any("stsgate check" in advice for advice in answer["advice"])
+    assert answer["entries"][-1]["result"] == "starttls-not-supported"
+    text = printed(mta, "why", f"someone@{domain.name}")
+    assert f"{domain.name}: refused since " in text and "451 4.7.4" in text
+    mta.reload({**settings, ("destination", domain.name): {"tls": "audit"}})
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    counted(mta, 1, f"?kind=would&domain={domain.name}")
+    answer = why(mta, domain)
+    assert answer["state"] == "would-refuse"
+    rule = answer["rule"]
+    assert (rule["source"], rule["mode"], rule["published"]) == ("destination", "audit", "enforce")
+    path, _, line = rule["where"].rpartition(":")
+    lines = mta.config.read_text().splitlines()
+    assert path == str(mta.config) and lines[int(line) - 1].startswith("destination")
+    assert why(mta, other)["state"] == "unknown"
+    assert http(mta, "GET /v1/why/a..b")[0] == 400

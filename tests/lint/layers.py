@@ -60,6 +60,7 @@ THIRD_PARTY = {
     "openssl/ssl.h": {"base/x509.c", "shim/smtp/tls_client.c", "shim/smtp/tls_dane.c"},
     "jansson.h": {"policy/plan_text.c", "policy/facts/sts_json.c", "report/datagram_read.c",
                   "report/history_form.c", "shim/control/control_history.c",
+                  "shim/control/control_why.c",
                   "report/received.c", "report/received.h", "report/report.c", "report/tally_form.c", "integration/milter/milter_verdict.c",
                   "shim/control/control_answer.c", "shim/control/control_cache.c",
                   "shim/control/control_check.c", "shim/control/control_tlsrpt.c",
