@@ -204,7 +204,7 @@ http_trust(struct http *http, struct x509_trust *trust)
 }
 
 void
-http_stop(struct http *http)
+http_cancel(struct http *http)
 {
 	(void)pthread_mutex_lock(&http->lock);
 	http->stop = true;
@@ -217,7 +217,7 @@ http_free(struct http *http)
 {
 	if (http == NULL)
 		return;
-	http_stop(http);
+	http_cancel(http);
 	(void)pthread_mutex_lock(&http->lock);
 	while (http->callers > 0)
 		(void)pthread_cond_wait(&http->left, &http->lock);

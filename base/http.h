@@ -24,7 +24,7 @@ struct http *http_new(const char *ca_file, const char *proxy, char *why, size_t 
 /* The roots that new connections are to trust. Not for one without a ca_file. */
 void http_trust(struct http *http, struct x509_trust *trust);
 /* Running requests end with HTTP_LOCAL, now, and so does every later one. */
-void http_stop(struct http *http);
+void http_cancel(struct http *http);
 void http_free(struct http *http);	/* stops it, and waits for the callers */
 
 /* Fills every field of answer. Any thread. */

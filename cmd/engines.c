@@ -252,6 +252,15 @@ free_deliver(struct engines *e)
 	free(e->deliver);
 }
 
+/* All callers that wait for an answer or a fetch continue at once, as if it had failed. */
+static void
+cancel_lookups(struct engines *e)
+{
+	sts_cache_cancel(e->sts_cache);
+	resolver_cancel(e->resolver);
+	http_cancel(e->http);
+}
+
 static int
 start_timer(struct engines *e)
 {
@@ -264,7 +273,7 @@ start_timer(struct engines *e)
 static bool
 halt_timer(struct engines *e)
 {
-	timer_stop(e->timer);
+	timer_join(e->timer);
 	return true;
 }
 
@@ -295,8 +304,8 @@ halt_policy_map(struct engines *e)
 	bool drained = policy_map_drain(e->policy_map, deadline_in(MAP_DRAIN_MS));
 
 	/* No caller waits for look-ups in the background. */
-	sts_cache_stop(e->sts_cache);
-	policy_map_stop(e->policy_map);
+	cancel_lookups(e);
+	policy_map_join(e->policy_map);
 	return drained;
 }
 
@@ -368,8 +377,8 @@ halt_lmtp(struct engines *e)
 	if (lmtp_server_drain(e->lmtp, deadline_in(DRAIN_MS)))
 		return true;
 	/* No caller waits for an answer or a policy any longer. */
-	sts_cache_stop(e->sts_cache);
-	lmtp_server_abandon(e->lmtp);
+	cancel_lookups(e);
+	lmtp_server_cancel(e->lmtp);
 	return false;
 }
 
@@ -385,7 +394,9 @@ free_lmtp(struct engines *e)
  * above the line that drops privileges run as root if stsgated was started as root, and start no
  * thread. Servers come last, LMTP after everything that a delivery needs.
  *
- * They stop in the reverse order: first halt of each, then, when no thread is left, free of each.
+ * They stop in the reverse order: first halt of each, which drains it and joins its threads, then,
+ * when no thread is left, free of each. cancel_lookups() and engines_report.c cancel what the
+ * resolver and HTTP still do for others: no engine stops another.
  */
 static const struct engine {
 	const char *name;

@@ -122,7 +122,6 @@ engines_report_start_recorder(struct engines *e)
 void
 engines_report_free_recorder(struct engines *e)
 {
-	resolver_stop(e->resolver);
 	recorder_free(e->recorder);
 }
 
@@ -162,8 +161,8 @@ engines_report_start_reporter(struct engines *e)
 bool
 engines_report_halt_reporter(struct engines *e)
 {
-	if (e->reporter != NULL)
-		reporter_stop(e->reporter);
+	if (e->reporter != NULL && !reporter_drain(e->reporter))
+		http_cancel(e->http);
 	return true;
 }
 

@@ -27,8 +27,8 @@
 #include "base/deadline.h"
 #include "base/log.h"
 #include "base/conf/conf.h"
+#include "base/conf/conf_now.h"
 #include "integration/milter/milter.h"
-#include "integration/milter/milter_rules.h"
 #include "cmd/complain.h"
 #include "cmd/daemon_options.h"
 #include "cmd/help.h"
@@ -92,7 +92,7 @@ run(void *context)
 }
 
 static int
-start_thread(struct milter_rules *rules)
+start_thread(struct conf_now *now)
 {
 	pthread_attr_t attributes;
 	sigset_t signals;
@@ -105,14 +105,14 @@ start_thread(struct milter_rules *rules)
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setsigmask_np(&attributes, &signals);
-	errno = pthread_create(&thread, &attributes, run, rules);
+	errno = pthread_create(&thread, &attributes, run, now);
 	pthread_attr_destroy(&attributes);
 	return errno == 0 ? 0 : -1;
 }
 
 /* The old configuration stays in force when the new one is wrong. */
 static void
-reload(struct milter_rules *rules, const char *path)
+reload(struct conf_now *now, const char *path)
 {
 	char *errors = NULL;
 	size_t length = 0;
@@ -129,7 +129,7 @@ reload(struct milter_rules *rules, const char *path)
 		    errors);
 	} else {
 		log_set_level(conf->log_level);
-		milter_rules_replace(rules, conf);
+		conf_now_set(now, conf);
 		log_message(LOG_LEVEL_INFO, "reload", "new sessions use the new configuration");
 	}
 	free(errors);
@@ -137,7 +137,7 @@ reload(struct milter_rules *rules, const char *path)
 
 /* Gives the exit status. */
 static int
-wait_for_end(struct milter_rules *rules, const char *path)
+wait_for_end(struct conf_now *now, const char *path)
 {
 	char event = ENDED;
 	ssize_t got;
@@ -150,7 +150,7 @@ wait_for_end(struct milter_rules *rules, const char *path)
 			return EX_UNAVAILABLE;
 		if (event == STOP)
 			return EX_OK;
-		reload(rules, path);
+		reload(now, path);
 	}
 }
 
@@ -180,8 +180,7 @@ static int
 serve(struct conf *conf, const char *path)
 {
 	struct privileges privileges;
-	struct milter_rules *rules;	/* never freed: libmilter's threads use it to the end */
-	struct milter_hold *first;
+	struct conf_now *now;	/* never freed: libmilter's threads use it to the end */
 	char why[256];
 	int status;
 
@@ -193,17 +192,16 @@ serve(struct conf *conf, const char *path)
 	}
 	if (pipe2(events, O_CLOEXEC) != 0 || start(conf, &privileges) != 0)
 		_exit(EX_UNAVAILABLE);
-	rules = milter_rules_new(conf);
-	first = milter_rules_hold(rules);
+	now = conf_now_new(conf);
 	handle_signals();
 	log_message(LOG_LEVEL_INFO, "start", "stsgate-milter %s is ready at %s", PACKAGE_VERSION,
 	    conf->milter.listen.text);
-	if (start_thread(rules) != 0) {
+	if (start_thread(now) != 0) {
 		complain(conf, "cannot start a thread", strerror(errno));
 		_exit(EX_UNAVAILABLE);
 	}
-	status = wait_for_end(rules, path);
-	milter_stop(milter_hold_conf(first), deadline_in(STOP_MS));
+	status = wait_for_end(now, path);
+	milter_stop(conf, deadline_in(STOP_MS));
 	log_message(LOG_LEVEL_INFO, "stop", "stopped");
 	/* Sessions have threads of their own, which libmilter does not end. */
 	_exit(status);

@@ -82,7 +82,7 @@ timer_start(struct store *store, struct sts_cache *cache)
 }
 
 void
-timer_stop(struct timer *timer)
+timer_join(struct timer *timer)
 {
 	if (timer == NULL)
 		return;

@@ -16,6 +16,6 @@ struct timer;
 
 /* NULL: no thread could be created */
 struct timer *timer_start(struct store *store, struct sts_cache *cache);
-void timer_stop(struct timer *timer);	/* waits for what is running; NULL is allowed */
+void timer_join(struct timer *timer);	/* waits for what is running; NULL is allowed */
 
 #endif

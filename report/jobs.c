@@ -127,13 +127,13 @@ jobs_start(const struct jobs_plan *plan)
 	start_threads(jobs);
 	if (jobs->started == plan->threads)
 		return jobs;
-	(void)jobs_stop(jobs, deadline_in(0));
+	(void)jobs_drain(jobs, deadline_in(0));
 	jobs_free(jobs);
 	return NULL;
 }
 
 bool
-jobs_stop(struct jobs *jobs, struct deadline deadline)
+jobs_drain(struct jobs *jobs, struct deadline deadline)
 {
 	struct timespec at = deadline_timespec(deadline);
 	bool ended;

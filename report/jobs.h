@@ -36,8 +36,8 @@ struct jobs;
 
 struct jobs *jobs_start(const struct jobs_plan *plan);	/* NULL: no thread to be had */
 /* Begins no more. true: none runs any more at the deadline. */
-bool jobs_stop(struct jobs *jobs, struct deadline deadline);
-/* After jobs_stop(), when nobody waits any more; waits for those that run. */
+bool jobs_drain(struct jobs *jobs, struct deadline deadline);
+/* After jobs_drain(), when nobody waits any more; waits for those that run. */
 void jobs_free(struct jobs *jobs);
 
 size_t jobs_waiting(struct jobs *jobs);	/* queued, not yet begun */

@@ -450,13 +450,13 @@ reporter_start(const struct reporter_plan *plan)
 	thread_condition(&reporter->wake);
 	if (start_threads(reporter) == 0)
 		return reporter;
-	reporter_stop(reporter);
+	(void)reporter_drain(reporter);
 	reporter_free(reporter);
 	return NULL;
 }
 
-void
-reporter_stop(struct reporter *reporter)
+bool
+reporter_drain(struct reporter *reporter)
 {
 	reporter->over_at_ms = clock_monotonic_ms() + STOP_MS;
 	(void)pthread_mutex_lock(&reporter->lock);
@@ -465,9 +465,7 @@ reporter_stop(struct reporter *reporter)
 	(void)pthread_mutex_unlock(&reporter->lock);
 	if (reporter->has_thread)
 		(void)pthread_join(reporter->thread, NULL);
-	/* An upload does not ask is_over(). */
-	if (reporter->jobs != NULL && !jobs_stop(reporter->jobs, deadline_in(STOP_MS)))
-		http_stop(reporter->plan.http);
+	return reporter->jobs == NULL || jobs_drain(reporter->jobs, deadline_in(STOP_MS));
 }
 
 void

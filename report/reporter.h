@@ -23,9 +23,9 @@ struct reporter;
 
 /* Sends by itself with tlsrpt.enable = "send" alone. NULL: no thread could be created. */
 struct reporter *reporter_start(const struct reporter_plan *plan);
-/* Running attempts get a moment to end. */
-void reporter_stop(struct reporter *reporter);
-void reporter_free(struct reporter *reporter);
+/* Running tries get a moment to end. false: an upload runs on, until http_cancel(). */
+bool reporter_drain(struct reporter *reporter);
+void reporter_free(struct reporter *reporter);	/* after reporter_drain(); waits */
 
 /* The result for one rua of a report sent by hand. */
 struct reporter_result {

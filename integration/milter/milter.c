@@ -29,13 +29,13 @@
 
 /* The data that libmilter keeps for one connection of the MTA. */
 struct context {
-	struct milter_hold *hold;
+	const struct conf *conf;	/* that was in force when it began */
 	struct milter_session *session;
 	bool header;	/* asked for, and the MTA lets us change headers */
 };
 
 /* Set once, before libmilter has a thread: callbacks have no other way to find it. */
-static struct milter_rules *rules_in_force;
+static struct conf_now *conf_now;
 
 /* The number of running queries: a stop waits for them. */
 static pthread_mutex_t asking_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -84,8 +84,7 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps, unsigned 
 
 	(void)f2;
 	(void)f3;
-	context->hold = milter_rules_hold(rules_in_force);
-	conf = milter_hold_conf(context->hold);
+	conf = context->conf = conf_now_take(conf_now);
 	context->session = milter_session_new(conf);
 	context->header = conf->milter.header && (actions & changes) == changes;
 	if (conf->milter.header && !context->header)
@@ -193,7 +192,7 @@ on_close(SMFICTX *ctx)
 		return SMFIS_CONTINUE;
 	smfi_setpriv(ctx, NULL);
 	milter_session_free(context->session);
-	milter_rules_release(rules_in_force, context->hold);
+	conf_now_give(conf_now, context->conf);
 	free(context);
 	return SMFIS_CONTINUE;
 }
@@ -282,9 +281,9 @@ milter_open(const struct conf *conf, char *why, size_t why_room)
 }
 
 int
-milter_run(struct milter_rules *rules)
+milter_run(struct conf_now *now)
 {
-	rules_in_force = rules;
+	conf_now = now;
 	return smfi_main() == MI_SUCCESS ? 0 : -1;
 }
 

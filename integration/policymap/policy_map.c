@@ -314,9 +314,9 @@ policy_map_drain(struct policy_map *map, struct deadline deadline)
 }
 
 void
-policy_map_stop(struct policy_map *map)
+policy_map_join(struct policy_map *map)
 {
-	policy_map_lookups_stop(map->service.lookups);
+	policy_map_lookups_join_threads(map->service.lookups);
 }
 
 void

@@ -27,9 +27,9 @@ int policy_map_listen(struct policy_map *map, int listener);
 void policy_map_unlisten(struct policy_map *map, int listener);
 /* No new connections; questions that are being answered are. false: the deadline came first. */
 bool policy_map_drain(struct policy_map *map, struct deadline deadline);
-/* Waits for what is looked up in the background, which resolver_stop() and http_stop() before it
- * end at once. */
-void policy_map_stop(struct policy_map *map);
+/* Waits for what is looked up in the background, which resolver_cancel() and http_cancel()
+ * before it end at once. */
+void policy_map_join(struct policy_map *map);
 void policy_map_free(struct policy_map *map);	/* after a complete drain; NULL is allowed */
 
 #endif

@@ -345,7 +345,7 @@ policy_map_lookup_leave(struct policy_map_lookups *lookups, struct policy_map_lo
 }
 
 void
-policy_map_lookups_stop(struct policy_map_lookups *lookups)
+policy_map_lookups_join_threads(struct policy_map_lookups *lookups)
 {
 	size_t i;
 

@@ -36,14 +36,14 @@ struct policy_map_lookups *policy_map_lookups_new(const struct gatherer *gathere
  * shared. NULL: too many are under way. */
 struct policy_map_lookup *policy_map_lookups_join(struct policy_map_lookups *lookups,
     const char *domain, bool as_mta);
-/* false: the deadline came first, or policy_map_lookups_stop(); the look-up continues. A
+/* false: the deadline came first, or policy_map_lookups_join_threads(); the look-up continues. A
  * deadline of 0 does not wait. */
 bool policy_map_lookup_wait(struct policy_map_lookups *lookups, struct policy_map_lookup *lookup,
     struct deadline deadline);
 void policy_map_lookup_leave(struct policy_map_lookups *lookups, struct policy_map_lookup *lookup);
-/* Nobody may join any more. After resolver_stop() and http_stop() it ends soon. */
-void policy_map_lookups_stop(struct policy_map_lookups *lookups);
-/* After policy_map_lookups_stop(), when all have been left. */
+/* Nobody may join any more. After resolver_cancel() and http_cancel() it ends soon. */
+void policy_map_lookups_join_threads(struct policy_map_lookups *lookups);
+/* After policy_map_lookups_join_threads(), when all have been left. */
 void policy_map_lookups_free(struct policy_map_lookups *lookups);
 
 #endif

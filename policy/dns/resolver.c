@@ -147,13 +147,13 @@ resolver_forget(struct resolver *resolver)
 }
 
 void
-resolver_stop(struct resolver *resolver)
+resolver_cancel(struct resolver *resolver)
 {
 	pthread_mutex_lock(&resolver->lock);
 	resolver->stop = true;
-	resolver_shared_stop(resolver->engine);
-	resolver_shared_stop(resolver->fresh);
-	resolver_shared_stop(resolver->probed);
+	resolver_shared_cancel(resolver->engine);
+	resolver_shared_cancel(resolver->fresh);
+	resolver_shared_cancel(resolver->probed);
 	pthread_cond_broadcast(&resolver->changed);
 	pthread_mutex_unlock(&resolver->lock);
 }
@@ -163,7 +163,7 @@ resolver_free(struct resolver *resolver)
 {
 	if (resolver == NULL)
 		return;
-	resolver_stop(resolver);
+	resolver_cancel(resolver);
 	if (resolver->testing)
 		pthread_join(resolver->tester, NULL);
 	resolver_shared_free(resolver_shared_release(resolver->engine));

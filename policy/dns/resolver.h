@@ -37,7 +37,7 @@ int resolver_reload(struct resolver *resolver, const struct conf *conf, char *wh
  * Any thread. */
 void resolver_forget(struct resolver *resolver);
 /* Before the process ends: all waiting callers get DNS_FAILED at once. */
-void resolver_stop(struct resolver *resolver);
+void resolver_cancel(struct resolver *resolver);
 void resolver_free(struct resolver *resolver);	/* no resolver_ask() may be running */
 
 /* Asks all questions side by side and returns when the last is answered, at the deadline or after

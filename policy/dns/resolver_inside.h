@@ -34,7 +34,7 @@ struct resolver_shared *resolver_shared_new(const struct conf *conf,
     const struct resolver_servers *servers, enum resolver_path path, bool small, char *why,
     size_t why_room);
 bool resolver_shared_is_dead(const struct resolver_shared *shared);
-void resolver_shared_stop(struct resolver_shared *shared);	/* NULL is allowed */
+void resolver_shared_cancel(struct resolver_shared *shared);	/* NULL is allowed */
 /* With the resolver's lock held. Gives what is to be freed, without the lock, or NULL. */
 struct resolver_shared *resolver_shared_release(struct resolver_shared *shared);
 void resolver_shared_free(struct resolver_shared *shared);	/* NULL is allowed */

@@ -42,7 +42,7 @@ resolver_shared_is_dead(const struct resolver_shared *shared)
 }
 
 void
-resolver_shared_stop(struct resolver_shared *shared)
+resolver_shared_cancel(struct resolver_shared *shared)
 {
 	if (shared == NULL)
 		return;

@@ -94,7 +94,7 @@ probe(struct resolver *resolver, struct resolver_shared *shared, char why[DNS_WH
 	*anchors = resolver->anchors;
 	resolver->probed = shared;
 	if (resolver->stop)
-		resolver_shared_stop(shared);
+		resolver_shared_cancel(shared);
 	pthread_mutex_unlock(&resolver->lock);
 	result = probe_engine(shared->engine, anchors, timeout_ms, why);
 	free(anchors);

@@ -92,11 +92,9 @@ sts_cache_new(const struct conf *conf, struct resolver *resolver, struct http *h
 }
 
 void
-sts_cache_stop(struct sts_cache *cache)
+sts_cache_cancel(struct sts_cache *cache)
 {
-	sts_fetches_stop(cache->fetches);
-	resolver_stop(cache->resolver);
-	http_stop(cache->http);
+	sts_fetches_cancel(cache->fetches);
 }
 
 void
@@ -104,7 +102,7 @@ sts_cache_free(struct sts_cache *cache)
 {
 	if (cache == NULL)
 		return;
-	sts_cache_stop(cache);
+	sts_cache_cancel(cache);
 	sts_fetches_free(cache->fetches);
 	sts_cache_anchor(cache);
 	sts_store_free(cache->policies);

@@ -34,10 +34,10 @@ struct sts_cache *sts_cache_new(const struct conf *conf, struct resolver *resolv
 void sts_cache_follow(struct sts_cache *cache, struct conf_now *now);
 /* Intervals and limits are those of conf from now on. */
 void sts_cache_reload(struct sts_cache *cache, const struct conf *conf);
-/* At the end of the process: stops resolver and http, so that all callers that wait for an answer
- * or a fetch continue at once, as if it had failed. This failure is not remembered. */
-void sts_cache_stop(struct sts_cache *cache);
-void sts_cache_free(struct sts_cache *cache);	/* stops first */
+/* At the end of the process, before resolver_cancel() and http_cancel(): a fetch that fails from
+ * now on counts as failed by this program, which is not remembered. */
+void sts_cache_cancel(struct sts_cache *cache);
+void sts_cache_free(struct sts_cache *cache);	/* cancels, and waits for fetches that run */
 
 /* The policy in force for domain (A-labels), asking TXT and fetching as needed. Fills every field
  * of sts; what it points to is in the arena. */

@@ -172,7 +172,7 @@ start(struct sts_fetches *fetches, const char *domain, const char *id, bool refr
 }
 
 void
-sts_fetches_stop(struct sts_fetches *fetches)
+sts_fetches_cancel(struct sts_fetches *fetches)
 {
 	struct sts_fetch_state *state;
 
@@ -190,7 +190,7 @@ sts_fetches_free(struct sts_fetches *fetches)
 {
 	if (fetches == NULL)
 		return;
-	sts_fetches_stop(fetches);
+	sts_fetches_cancel(fetches);
 	pthread_mutex_lock(&fetches->lock);
 	while (fetches->threads > 0)
 		pthread_cond_wait(&fetches->no_threads, &fetches->lock);

@@ -54,7 +54,7 @@ struct sts_fetches *sts_fetches_new(size_t max, void (*run)(void *context, struc
     void *context);
 /* Waiting fetches are cancelled, and none begins. A fetch that fails from now on is
  * STS_FETCHES_BROKEN. */
-void sts_fetches_stop(struct sts_fetches *fetches);
+void sts_fetches_cancel(struct sts_fetches *fetches);
 /* Stops, and waits for those under way. Nobody may wait in here any more. */
 void sts_fetches_free(struct sts_fetches *fetches);
 

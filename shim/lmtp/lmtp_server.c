@@ -238,7 +238,7 @@ lmtp_server_drain(struct lmtp_server *server, struct deadline deadline)
 }
 
 void
-lmtp_server_abandon(struct lmtp_server *server)
+lmtp_server_cancel(struct lmtp_server *server)
 {
 	struct lmtp_service *service = &server->service;
 

@@ -36,7 +36,7 @@ void lmtp_server_reload(struct lmtp_server *server, const struct conf *conf);
  * here on running transactions are answered 451 4.3.2 or abandoned before their dot. */
 bool lmtp_server_drain(struct lmtp_server *server, struct deadline deadline);
 /* After that: gives them the time for it. */
-void lmtp_server_abandon(struct lmtp_server *server);
+void lmtp_server_cancel(struct lmtp_server *server);
 void lmtp_server_free(struct lmtp_server *server);
 
 #endif

@@ -87,12 +87,6 @@ resolver_forget(struct resolver *resolver)
 	(void)resolver;
 }
 
-void
-resolver_stop(struct resolver *resolver)
-{
-	(void)resolver;
-}
-
 enum resolver_health
 resolver_fault(struct resolver *resolver, char words[RESOLVER_FAULT_MAX])
 {
@@ -114,12 +108,6 @@ http_perform(struct http *http, const struct http_request *request, struct http_
 	(void)http;
 	(void)request;
 	*answer = (struct http_answer){ .outcome = HTTP_TIMEOUT };
-}
-
-void
-http_stop(struct http *http)
-{
-	(void)http;
 }
 
 static void

@@ -111,7 +111,7 @@ http_perform(struct http *http, const struct http_request *request, struct http_
 
 /* A fetch under way is cut short. */
 void
-http_stop(struct http *http)
+http_cancel(struct http *http)
 {
 	(void)http;
 	pthread_mutex_lock(&world.lock);
@@ -124,12 +124,6 @@ resolver_forget(struct resolver *resolver)
 {
 	(void)resolver;
 	world.forgets++;
-}
-
-void
-resolver_stop(struct resolver *resolver)
-{
-	(void)resolver;
 }
 
 void
@@ -164,9 +158,17 @@ step(int64_t seconds)
 }
 
 void
+free_cache(struct sts_cache *cache)
+{
+	sts_cache_cancel(cache);
+	http_cancel(NULL);
+	sts_cache_free(cache);
+}
+
+void
 reboot(struct fixture *fixture, int64_t off)
 {
-	sts_cache_free(fixture->cache);
+	free_cache(fixture->cache);
 	store_close(fixture->store);
 	world.boot++;
 	world.count = 10;
@@ -189,7 +191,7 @@ open_cache(struct fixture *fixture)
 void
 restart(struct fixture *fixture)
 {
-	sts_cache_free(fixture->cache);
+	free_cache(fixture->cache);
 	store_close(fixture->store);
 	open_cache(fixture);
 }
@@ -208,7 +210,7 @@ threads(void)
 }
 
 void
-wait_landed(void)
+wait_fetched(void)
 {
 	struct deadline deadline = deadline_in(30000);
 
@@ -264,7 +266,7 @@ teardown(void **state)
 	struct fixture *fixture = *state;
 	char command[128];
 
-	sts_cache_free(fixture->cache);
+	free_cache(fixture->cache);
 	store_close(fixture->store);
 	arena_free(fixture->arena);
 	snprintf(command, sizeof(command), "rm -rf %s", fixture->directory);

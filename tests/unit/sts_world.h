@@ -62,11 +62,12 @@ struct fixture {
 int setup(void **state);
 int teardown(void **state);
 void open_cache(struct fixture *fixture);
+void free_cache(struct sts_cache *cache);	/* as at the end of the process */
 void restart(struct fixture *fixture);
 void reboot(struct fixture *fixture, int64_t off);	/* the wall clock runs on meanwhile */
 void pass(int64_t seconds);	/* on both clocks */
 void step(int64_t seconds);	/* on the wall clock alone */
-void wait_landed(void);	/* until what was fetched is kept: no thread but the test's is left */
+void wait_fetched(void); /* until what was fetched is kept: no thread but the test's is left */
 
 /* Of example.com. */
 const struct sts_facts *get(struct fixture *fixture);

@@ -120,7 +120,7 @@ wait_done(size_t count)
 static void
 end(struct jobs *jobs)
 {
-	assert_true(jobs_stop(jobs, deadline_in(30000)));
+	assert_true(jobs_drain(jobs, deadline_in(30000)));
 	jobs_free(jobs);
 	assert_false(bench.twice);
 }
@@ -235,7 +235,7 @@ stops_without_beginning_more(void **state)
 	jobs_add(jobs, "a", malloc(1));
 	wait_running(1);
 	jobs_add(jobs, "b", malloc(1));
-	assert_false(jobs_stop(jobs, deadline_in(50)));
+	assert_false(jobs_drain(jobs, deadline_in(50)));
 	release();
 	jobs_free(jobs);
 	assert_string_equal(bench.order, "a");

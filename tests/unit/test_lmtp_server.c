@@ -88,7 +88,7 @@ drain_in_background(void *deadline_ms)
 
 	if (lmtp_server_drain(bench_server, deadline))
 		return bench_server;
-	lmtp_server_abandon(bench_server);
+	lmtp_server_cancel(bench_server);
 	return NULL;
 }
 

@@ -620,7 +620,7 @@ test_survives_kill(void **state)
 	int status;
 	pid_t child;
 
-	sts_cache_free(fixture->cache);
+	free_cache(fixture->cache);
 	store_close(fixture->store);
 	child = fork();
 	if (child == 0) {

@@ -24,7 +24,7 @@ tick_until(struct fixture *fixture, unsigned fetches)
 		sts_cache_maintain(fixture->cache, deadline_in(1000));
 		usleep(10 * 1000);
 	} while (world.fetches < fetches && !deadline_passed(deadline));
-	wait_landed();
+	wait_fetched();
 }
 
 static void
@@ -32,7 +32,7 @@ tick_some(struct fixture *fixture)
 {
 	for (int i = 0; i < 5; i++) {
 		sts_cache_maintain(fixture->cache, deadline_in(1000));
-		wait_landed();
+		wait_fetched();
 	}
 }
 
@@ -278,12 +278,12 @@ test_fetched_in_the_future(void **state)
 
 	step(36500LL * DAY);
 	store_delete(fixture->store, STORE_CLOCK, "anchor", STORE_SYNC);
-	sts_cache_free(fixture->cache);
+	free_cache(fixture->cache);
 	store_delete(fixture->store, STORE_CLOCK, "anchor", STORE_SYNC);
 	store_close(fixture->store);
 	open_cache(fixture);
 	get(fixture);
-	sts_cache_free(fixture->cache);
+	free_cache(fixture->cache);
 	store_delete(fixture->store, STORE_CLOCK, "anchor", STORE_SYNC);
 	store_close(fixture->store);
 	step(START - world.wall);

@@ -76,7 +76,7 @@ test_cannot_be_written(void **state)
 	world.txt_state = DNS_INSECURE;
 	world.body = ENFORCE;
 	sts_cache_maintain(fixture->cache, deadline_in(1000));
-	wait_landed();
+	wait_fetched();
 	assert_string_equal(get(fixture)->policy->mx[0], "mx.example");	/* it was due as well */
 }
 
