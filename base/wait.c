@@ -10,6 +10,12 @@
 
 #include "base/wait.h"
 
+bool
+wait_is_over(const struct watch *watch)
+{
+	return watch != NULL && watch->ended(watch->context);
+}
+
 enum wait_end
 wait_for(int fd, short events, struct deadline deadline, const struct watch *watch)
 {
@@ -20,7 +26,7 @@ wait_for(int fd, short events, struct deadline deadline, const struct watch *wat
 	for (;;) {
 		if (deadline_passed(deadline))
 			return WAIT_TIMEOUT;
-		if (watch != NULL && watch->ended(watch->context))
+		if (wait_is_over(watch))
 			return WAIT_STOPPED;
 		if (watch != NULL)
 			look = deadline_earlier(deadline, deadline_in(WAIT_LOOK_MS));

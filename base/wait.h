@@ -22,6 +22,8 @@ struct watch {
 	void *context;
 };
 
+bool wait_is_over(const struct watch *watch);	/* what ended says; NULL: false */
+
 enum wait_end {
 	WAIT_READY,
 	WAIT_TIMEOUT,

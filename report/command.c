@@ -150,7 +150,7 @@ attend(struct child *child, int *status)
 		struct pollfd ends[] = { { .fd = child->in, .events = POLLOUT },
 			{ .fd = child->out, .events = POLLIN } };
 
-		if (deadline_passed(run->deadline) || run->is_over(run->context))
+		if (deadline_passed(run->deadline) || wait_is_over(&run->watch))
 			return false;
 		(void)poll(ends, 2, LOOK_MS);
 		if (ends[0].revents != 0)

@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "base/deadline.h"
+#include "base/wait.h"
 
 struct command_run {
 	const char *line;	/* path and arguments, divided by blanks; no shell sees it */
@@ -20,8 +21,7 @@ struct command_run {
 	const void *input;
 	size_t length;
 	struct deadline deadline;	/* past it, it and its children are killed */
-	bool (*is_over)(void *context);	/* called now and then: kill it at once? */
-	void *context;
+	struct watch watch;	/* is it to be killed? */
 };
 
 /* Its exit status. -1 when it could not be run, was killed or out of time; for anything but 0 why

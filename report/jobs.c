@@ -206,7 +206,7 @@ jobs_add(struct jobs *jobs, const char *key, void *about)
 
 /* Waits a while for a change. false: there is no use in waiting any more. */
 static bool
-await_change(struct jobs *jobs, bool (*is_gone)(void *context), void *context)
+await_change(struct jobs *jobs, const struct watch *watch)
 {
 	struct timespec at = deadline_timespec(deadline_in(LOOK_MS));
 	bool gone;
@@ -215,7 +215,7 @@ await_change(struct jobs *jobs, bool (*is_gone)(void *context), void *context)
 		return false;
 	(void)pthread_cond_timedwait(&jobs->changed, &jobs->lock, &at);
 	(void)pthread_mutex_unlock(&jobs->lock);
-	gone = is_gone(context);
+	gone = wait_is_over(watch);
 	(void)pthread_mutex_lock(&jobs->lock);
 	return !gone && !jobs->stop;
 }
@@ -241,8 +241,7 @@ let_go(struct jobs *jobs, struct task *task)
 }
 
 bool
-jobs_do(struct jobs *jobs, struct job *done, size_t count, bool (*is_gone)(void *context),
-    void *context)
+jobs_do(struct jobs *jobs, struct job *done, size_t count, const struct watch *watch)
 {
 	struct task **tasks = xcalloc(count + 1, sizeof(*tasks));
 	size_t i, inserted = 0;
@@ -251,13 +250,13 @@ jobs_do(struct jobs *jobs, struct job *done, size_t count, bool (*is_gone)(void 
 	(void)pthread_mutex_lock(&jobs->lock);
 	for (i = 0; i < count && finished; i++) {
 		while (finished && is_under_way(jobs, done[i].key))
-			finished = await_change(jobs, is_gone, context);
+			finished = await_change(jobs, watch);
 		if (finished)
 			tasks[inserted++] = insert(jobs, &jobs->tasks, done[i].key, done[i].about,
 			    true);
 	}
 	while (finished && !all_done(tasks, inserted))
-		finished = await_change(jobs, is_gone, context);
+		finished = await_change(jobs, watch);
 	for (i = 0; i < inserted; i++) {
 		done[i].taken = tasks[i]->job.taken;
 		memcpy(done[i].why, tasks[i]->job.why, sizeof(done[i].why));

@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "base/deadline.h"
+#include "base/wait.h"
 
 #define JOB_WHY	300
 
@@ -44,9 +45,8 @@ size_t jobs_waiting(struct jobs *jobs);	/* queued, not yet begun */
 /* Puts a job behind the others; none when one with this key is queued or runs. about is ours. */
 void jobs_add(struct jobs *jobs, const char *key, void *about);
 /* Puts these before the others and waits until each is done; where one with the same key runs
- * already, for that one first. true: all are done and say how. false: is_gone said that nobody
- * waits any more, or it is stopping: what has begun goes on by itself. */
-bool jobs_do(struct jobs *jobs, struct job *done, size_t count, bool (*is_gone)(void *context),
-    void *context);
+ * already, for that one first. true: all are done and say how. false: the watch says that no
+ * caller waits any more, or it is stopping: what has begun goes on by itself. */
+bool jobs_do(struct jobs *jobs, struct job *done, size_t count, const struct watch *watch);
 
 #endif

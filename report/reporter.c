@@ -231,7 +231,7 @@ try_now(struct reporter *reporter, const struct tally_report *report, const stru
 {
 	const struct reporter_plan *plan = &reporter->plan;
 	const struct sender sender = { conf_now_take(plan->now), plan->resolver, plan->http,
-		is_over, reporter };
+		{ is_over, reporter } };
 	int result = sender_try(&sender, report, rua, job->about != NULL, job->why,
 	    sizeof(job->why));
 

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/domain.h"
+#include "base/wait.h"
 #include "report/reporter_plan.h"
 
 struct reporter;
@@ -40,8 +41,7 @@ struct reporter_request {
 	int64_t day;
 	const char *domain;	/* "": all */
 	const char *after;	/* domains greater than this */
-	bool (*is_gone)(void *context);	/* has the caller left? */
-	void *context;
+	struct watch watch;	/* has the caller left? */
 };
 
 enum reporter_answer { REPORTER_DONE, REPORTER_NOTHING, REPORTER_GONE, REPORTER_FAILED };

@@ -135,8 +135,7 @@ try_open(struct page *page, const struct reporter_request *request)
 		if (page->running)
 			done[i].about = take_up_entry_copy(&open[i]->entry);
 	}
-	if (!jobs_do(reporter_jobs(page->reporter), done, count, request->is_gone,
-		request->context))
+	if (!jobs_do(reporter_jobs(page->reporter), done, count, &request->watch))
 		return REPORTER_GONE;
 	for (i = 0; i < count; i++) {
 		open[i]->taken = done[i].taken;

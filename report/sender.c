@@ -65,8 +65,7 @@ submit_by_smtp(const struct sender *sender, const struct reporter_name *name, co
 		.message = message->data,
 		.length = message->length,
 		.deadline = deadline_in(MAIL_MS),
-		.is_over = sender->is_over,
-		.context = sender->context };
+		.watch = sender->watch };
 
 	return smtp_submit(&submission, why, why_room);
 }
@@ -91,8 +90,7 @@ submit_by_command(const struct sender *sender, const struct reporter_name *name,
 	struct command_run run = { .line = sender->conf->tlsrpt.submit,
 		.more = more,
 		.deadline = deadline_in(MAIL_MS),
-		.is_over = sender->is_over,
-		.context = sender->context };
+		.watch = sender->watch };
 	char said[256];
 	int status;
 

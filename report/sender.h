@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "base/http.h"
+#include "base/wait.h"
 #include "base/conf/conf.h"
 #include "policy/dns/resolver.h"
 #include "report/report.h"
@@ -24,8 +25,7 @@ struct sender {
 	const struct conf *conf;
 	struct resolver *resolver;
 	struct http *http;
-	bool (*is_over)(void *context);	/* called now and then: give up at once? */
-	void *context;
+	struct watch watch;	/* is it to be given up? */
 };
 
 /* The receivers of this report: those in its record, unless the destination section of its domain

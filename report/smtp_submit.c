@@ -66,7 +66,7 @@ on_progress(void *context, curl_off_t to_get, curl_off_t got, curl_off_t to_put,
 	const struct smtp_submission *submission = context;
 
 	(void)to_get, (void)got, (void)to_put, (void)put;
-	return submission->is_over(submission->context);
+	return wait_is_over(&submission->watch);
 }
 
 #define SET(work, option, value)	\

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/deadline.h"
+#include "base/wait.h"
 
 struct smtp_submission {
 	const char *server;	/* "host:port" or "host", as in smtp://host:port */
@@ -24,8 +25,7 @@ struct smtp_submission {
 	const char *message;	/* 7-bit, CRLF */
 	size_t length;
 	struct deadline deadline;
-	bool (*is_over)(void *context);	/* called now and then: give up at once? */
-	void *context;
+	struct watch watch;	/* is it to be given up? */
 };
 
 /* 0: the server has taken the message. -1 with the reason, in its own words where it had any. */

@@ -24,8 +24,8 @@
 struct gather_watch {
 	/* Before each wait, and now and then in the one for a policy: what is waited for now.
 	 * "dns", the MX and TXT records side by side; "mx"; "txt"; "address"; "tlsa"; "policy".
-	 * false: the caller no longer waits, as at the deadline. */
-	bool (*waits)(void *context, const char *what);
+	 * true: the caller no longer waits, as with struct watch. */
+	bool (*ended)(void *context, const char *what);
 	void *context;
 };
 

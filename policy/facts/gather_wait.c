@@ -14,7 +14,7 @@ gather_wait_is_wanted(const struct gatherer *gatherer, const char *what)
 {
 	const struct gather_watch *watch = gatherer->watch;
 
-	return watch == NULL || watch->waits(watch->context, what);
+	return watch == NULL || !watch->ended(watch->context, what);
 }
 
 struct deadline

@@ -125,7 +125,7 @@ tell_policy(const struct check *check, const struct sts_facts *sts, int64_t sinc
 static bool
 is_gone(const struct check *check)
 {
-	return check->caller->gone(check->caller->context);
+	return wait_is_over(&check->caller->watch);
 }
 
 /* Tells it once. */
@@ -137,7 +137,7 @@ on_wait(void *context, const char *what)
 	if (check->awaited == NULL || strcmp(check->awaited, what) != 0)
 		check->caller->doing(check->caller->context, what, NULL, NULL);
 	check->awaited = what;
-	return !is_gone(check);
+	return is_gone(check);
 }
 
 /* A domain that publishes an invalid record gets no reports. */

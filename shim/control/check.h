@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/deadline.h"
+#include "base/wait.h"
 #include "shim/smtp/deliver.h"
 
 struct check_step {
@@ -35,12 +36,12 @@ struct check_caller {
 	void (*doing)(void *context, const char *what, const char *host, const char *address);
 	/* Asked now and then: true breaks off all but the DNS question and the fetch of the policy
 	 * that are under way, which others may wait for as well. */
-	bool (*gone)(void *context);
+	struct watch watch;
 	/* At the end, for each address, in the order of a delivery: what its TLS showed, or why it
 	 * did not come to that. NULL: not wanted. */
 	void (*tried)(void *context, const struct plan_host *host, const struct proof *proof,
 	    const struct reply *reply);
-	void *context;
+	void *context;	/* of the functions above */
 };
 
 /* Calls the caller on the calling thread, and tells host by host in the order of a delivery. true:

@@ -66,7 +66,7 @@ is_gone(void *context)
 {
 	const struct inbound *inbound = context;
 
-	return inbound->caller->gone(inbound->caller->context);
+	return wait_is_over(&inbound->caller->watch);
 }
 
 /* true: senders find the policy by it. */
@@ -303,7 +303,7 @@ check_hosts(struct inbound *inbound)
 {
 	const struct check_caller caller = { .told = told_step,
 		.doing = told_doing,
-		.gone = is_gone,
+		.watch = { is_gone, inbound },
 		.tried = on_tried,
 		.context = inbound };
 	const struct facts *facts = inbound->facts;

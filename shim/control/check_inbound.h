@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "base/deadline.h"
+#include "base/wait.h"
 #include "shim/smtp/deliver.h"
 
 enum check_state { CHECK_OK, CHECK_WARN, CHECK_FAIL };
@@ -24,8 +25,8 @@ struct inbound_caller {
 	 * "tls-rpt", "tlsa". host is NULL where it is about the domain. */
 	void (*told)(void *context, const char *step, const char *host, enum check_state state,
 	    const char *detail);
-	bool (*gone)(void *context);	/* true breaks off what can be */
-	void *context;
+	struct watch watch;	/* breaks off what can be */
+	void *context;	/* of told */
 };
 
 void check_inbound_run(const struct deliver_context *deliver, const char *domain,

@@ -363,7 +363,7 @@ await_workers(struct check_tries *tries)
 		pthread_mutex_unlock(&tries->lock);
 		tell_steps(tries);
 		tell_doing(tries);
-		if (tries->caller->gone(tries->caller->context))
+		if (wait_is_over(&tries->caller->watch))
 			txn_abandon(tries->delivery->txn);
 		pthread_mutex_lock(&tries->lock);
 	}

@@ -17,8 +17,7 @@
 
 struct asking {
 	json_t *steps;
-	bool (*gone)(void *context);
-	void *context;
+	struct watch watch;	/* has the client left? */
 	struct control_stream *stream;	/* NULL: sent only at the end */
 	bool doing;	/* the stream is also to tell what is being waited for */
 };
@@ -33,21 +32,13 @@ text_of(const json_t *object)
 	return text;
 }
 
-static bool
-is_gone(void *context)
-{
-	const struct asking *asking = context;
-
-	return asking->gone(asking->context);
-}
-
 /* Hurried results, after the client has left, are not sent. */
 static void
 add_line(struct asking *asking, const json_t *object)
 {
 	char *text;
 
-	if (is_gone(asking))
+	if (wait_is_over(&asking->watch))
 		return;
 	text = text_of(object);
 	control_stream_add(asking->stream, text);
@@ -91,7 +82,7 @@ static json_t *
 run(const struct deliver_context *deliver, const char *domain, struct asking *asking)
 {
 	struct check_caller caller = {
-		.told = add_step, .doing = add_doing, .gone = is_gone, .context = asking
+		.told = add_step, .doing = add_doing, .watch = asking->watch, .context = asking
 	};
 	bool verified;
 
@@ -102,10 +93,10 @@ run(const struct deliver_context *deliver, const char *domain, struct asking *as
 }
 
 void
-control_check(const struct deliver_context *deliver, const char *text, bool (*gone)(void *context),
-    void *context, struct control_answer *answer)
+control_check(const struct deliver_context *deliver, const char *text, const struct watch *watch,
+    struct control_answer *answer)
 {
-	struct asking asking = { .gone = gone, .context = context };
+	struct asking asking = { .watch = *watch };
 	struct domain domain;
 	json_t *object;
 
@@ -130,10 +121,10 @@ add_inbound(void *context, const char *step, const char *host, enum check_state 
 
 void
 control_check_inbound(const struct deliver_context *deliver, const char *text,
-    bool (*gone)(void *context), void *context, struct control_answer *answer)
+    const struct watch *watch, struct control_answer *answer)
 {
-	struct asking asking = { .gone = gone, .context = context };
-	const struct inbound_caller caller = { add_inbound, is_gone, &asking };
+	struct asking asking = { .watch = *watch };
+	const struct inbound_caller caller = { add_inbound, *watch, &asking };
 	struct domain domain;
 	json_t *object;
 
@@ -168,10 +159,9 @@ static void
 run_stream(void *context, struct control_stream *stream)
 {
 	struct streaming *streaming = context;
-	struct asking asking = { .gone = stream_is_gone,
-		.context = streaming,
-		.stream = stream,
-		.doing = streaming->doing };
+	struct asking asking = {
+		.watch = { stream_is_gone, streaming }, .stream = stream, .doing = streaming->doing
+	};
 	json_t *object;
 
 	streaming->stream = stream;

@@ -12,16 +12,17 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "base/wait.h"
 #include "shim/smtp/deliver.h"
 #include "shim/control/control_answer.h"
 
-/* gone() tells whether the client has left: see shim/control/check.h. {"domain", "steps": [{"step",
+/* watch: has the client left? See shim/control/check.h. {"domain", "steps": [{"step",
  * "host", "address", "ok", "detail", "ms"}], "verified"} */
 void control_check(const struct deliver_context *deliver, const char *domain,
-    bool (*gone)(void *context), void *context, struct control_answer *answer);
+    const struct watch *watch, struct control_answer *answer);
 /* {"domain", "steps": [{"step", "host", "state", "detail"}]}: see shim/control/check_inbound.h. */
 void control_check_inbound(const struct deliver_context *deliver, const char *domain,
-    bool (*gone)(void *context), void *context, struct control_answer *answer);
+    const struct watch *watch, struct control_answer *answer);
 /* A line a step as they come, the whole object last. doing: between them {"doing", "host",
  * "address"}, as shim/control/check.h has it. stopping is looked at until it ends. */
 void control_check_stream(const struct deliver_context *deliver, const char *domain, bool doing,

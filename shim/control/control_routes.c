@@ -38,10 +38,10 @@ is_gone(void *context)
 }
 
 static bool
-waits(void *context, const char *what)
+on_wait(void *context, const char *what)
 {
 	(void)what;
-	return !is_gone(context);
+	return is_gone(context);
 }
 
 static const char *
@@ -53,15 +53,15 @@ argument(const struct control_request *request, const char *name)
 static void
 check(const struct control_request *request, struct control_answer *answer)
 {
+	const struct watch watch = { is_gone, (void *)(uintptr_t)request };
+
 	if (argument(request, "inbound") != NULL)
-		control_check_inbound(request->deliver, request->domain, is_gone,
-		    (void *)(uintptr_t)request, answer);
+		control_check_inbound(request->deliver, request->domain, &watch, answer);
 	else if (argument(request, "stream") != NULL)
 		control_check_stream(request->deliver, request->domain,
 		    argument(request, "doing") != NULL, request->stopping, answer);
 	else
-		control_check(request->deliver, request->domain, is_gone,
-		    (void *)(uintptr_t)request, answer);
+		control_check(request->deliver, request->domain, &watch, answer);
 }
 
 static void
@@ -159,8 +159,7 @@ tlsrpt_query(const struct control_request *request)
 		.status = argument(request, "status") != NULL,
 		.sendable = argument(request, "sendable") != NULL,
 		.force = argument(request, "force") != NULL,
-		.is_gone = is_gone,
-		.context = (void *)(uintptr_t)request,
+		.watch = { is_gone, (void *)(uintptr_t)request },
 		.uid = request->uid };
 }
 
@@ -270,7 +269,7 @@ serve_watched(const struct route *route, const struct control_request *request,
     struct control_answer *answer)
 {
 	struct control_request watched = *request;
-	const struct gather_watch watch = { waits, &watched };
+	const struct gather_watch watch = { on_wait, &watched };
 	struct gatherer gatherer = *request->gatherer;
 
 	gatherer.watch = &watch;

@@ -317,7 +317,7 @@ send_reports(const struct control_tlsrpt *tlsrpt, const struct control_tlsrpt_qu
     const struct question *question, struct control_answer *answer)
 {
 	const struct reporter_request request = { question->day, question->domain.name,
-		question->after.name, query->is_gone, query->context };
+		question->after.name, query->watch };
 	json_t *results = json_array(), *object;
 	struct domain next;
 

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/wait.h"
 #include "base/conf/conf.h"
 #include "report/reporter.h"
 #include "report/tally.h"
@@ -32,8 +33,7 @@ struct control_tlsrpt_query {
 	bool status;	/* what has been sent, instead of the reports */
 	bool sendable;	/* only reports that have a receiver */
 	bool force;	/* the running day, too */
-	bool (*is_gone)(void *context);	/* has the client hung up, or are we to stop? */
-	void *context;
+	struct watch watch;	/* has the client hung up, or are we to stop? */
 	int64_t uid;	/* of the peer, -1 when unknown */
 };
 

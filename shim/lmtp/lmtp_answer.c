@@ -183,7 +183,7 @@ lmtp_answer_deliver(const struct lmtp_service *service, struct stream *stream,
 	txn->wish = wish_of(message, body);
 	telling.txn = txn;
 	txn_run(txn, message->conf->lmtp.parallel_domains, service->deliver, service->context,
-	    on_answered, on_watch, &telling);
+	    on_answered, &telling, &(const struct watch){ on_watch, &telling });
 	txn_free(txn);
 	return !telling.lost;
 }

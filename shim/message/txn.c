@@ -32,8 +32,8 @@ struct work {
 
 struct listener {
 	bool (*answered)(void *session, const struct rcpt *rcpt);
-	bool (*gone)(void *session);
 	void *session;
+	const struct watch *mta;	/* has it hung up? */
 	size_t told;	/* recipients */
 	bool gave_up;	/* the MTA can no longer be reached */
 	struct deadline next_look;	/* whether it is still there */
@@ -188,7 +188,7 @@ look_after(struct txn *txn, struct listener *listener)
 
 	if (deadline_passed(listener->next_look) || (end && !txn->state->abandoned)) {
 		pthread_mutex_unlock(&txn->state->lock);
-		if (listener->gone(listener->session) || end)
+		if (wait_is_over(listener->mta) || end)
 			txn_abandon(txn);
 		pthread_mutex_lock(&txn->state->lock);
 		listener->next_look = deadline_in(WAIT_LOOK_MS);
@@ -332,13 +332,13 @@ run_alone(struct work *work, struct listener *listener)
 void
 txn_run(struct txn *txn, unsigned parallel,
     void (*deliver)(void *context, struct txn *txn, struct group *group), void *context,
-    bool (*answered)(void *session, const struct rcpt *rcpt), bool (*gone)(void *session),
-    void *session)
+    bool (*answered)(void *session, const struct rcpt *rcpt), void *session,
+    const struct watch *mta)
 {
 	struct work work = { txn, deliver, context };
 	struct listener listener = { .answered = answered,
-		.gone = gone,
 		.session = session,
+		.mta = mta,
 		.next_look = deadline_in(WAIT_LOOK_MS) };
 	size_t count = txn->group_count < parallel ? txn->group_count : parallel;
 

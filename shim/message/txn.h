@@ -17,6 +17,7 @@
 #include "base/arena.h"
 #include "base/deadline.h"
 #include "base/reply.h"
+#include "base/wait.h"
 #include "base/conf/conf.h"
 #include "policy/plan.h"
 #include "shim/message/address.h"
@@ -74,12 +75,12 @@ void txn_tell(struct txn *txn);
  * one would do, on the calling thread. Meanwhile calls answered(session, rcpt) on the calling
  * thread for each recipient in order, when it and all before it are settled: at once, or, with the
  * groups on that thread, as soon as one asks or tells by the functions above. answered returns
- * false when the MTA can no longer be told, which abandons the transaction. gone(session) is asked
- * now and then as well: true abandons. Recipients that a group left unsettled get 451 4.3.0.
+ * false when the MTA can no longer be told, which abandons the transaction. mta is asked now and
+ * then as well: true abandons. Recipients that a group left unsettled get 451 4.3.0.
  * Returns when all groups have ended. */
 void txn_run(struct txn *txn, unsigned parallel,
     void (*deliver)(void *context, struct txn *txn, struct group *group), void *context,
-    bool (*answered)(void *session, const struct rcpt *rcpt), bool (*gone)(void *session),
-    void *session);
+    bool (*answered)(void *session, const struct rcpt *rcpt), void *session,
+    const struct watch *mta);
 
 #endif

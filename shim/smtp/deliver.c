@@ -342,14 +342,14 @@ deliver(struct delivery *delivery, struct deliver_report *report, struct facts *
 		settle_by_plan(delivery, report);
 }
 
-/* Is the MTA still waiting for the look-up? A cancelled one says nothing about the domain. */
+/* Has the MTA stopped waiting for the look-up? A cancelled one says nothing about the domain. */
 static bool
-is_awaited(void *context, const char *what)
+is_unawaited(void *context, const char *what)
 {
 	struct txn *txn = context;
 
 	(void)what;
-	return !txn_is_abandoned(txn);
+	return txn_is_abandoned(txn);
 }
 
 /* The MTA will ask again: nothing is looked up, and nothing counted. */
@@ -403,7 +403,7 @@ void
 deliver_group(void *context, struct txn *txn, struct group *group)
 {
 	struct deliver_context deliverer = *(const struct deliver_context *)context;
-	const struct gather_watch watch = { is_awaited, txn };
+	const struct gather_watch watch = { is_unawaited, txn };
 	struct arena *arena = arena_new();
 	struct deliver_history history = { .arena = arena };
 	struct delivery delivery = {

@@ -79,7 +79,7 @@ run(const char *words, const char *input, size_t length, char why[256])
 		.input = input,
 		.length = length,
 		.deadline = deadline_in(30000),
-		.is_over = never };
+		.watch = { never, NULL } };
 
 	(void)snprintf(line, sizeof(line), "%s%s", script, words);
 	why[0] = '\0';
@@ -161,8 +161,7 @@ is_killed_when_its_time_is_over(void **state)
 		.more = more,
 		.input = "",
 		.deadline = deadline_in(200),
-		.is_over = never,
-		.context = &looks };
+		.watch = { never, &looks } };
 	int64_t began = clock_monotonic_ms();
 
 	(void)state;
@@ -171,7 +170,7 @@ is_killed_when_its_time_is_over(void **state)
 	assert_int_equal(command_run(&command, why, sizeof(why)), -1);
 	assert_string_equal(why, "did not end in time");
 	command.deadline = deadline_in(60000);
-	command.is_over = soon;
+	command.watch.ended = soon;
 	assert_int_equal(command_run(&command, why, sizeof(why)), -1);
 	assert_true(clock_monotonic_ms() - began < 30000);
 }

@@ -23,15 +23,15 @@ static struct {
 } watcher;
 
 static bool
-waits(void *context, const char *what)
+ended(void *context, const char *what)
 {
 	(void)context;
 	strcat(watcher.heard, what);
 	strcat(watcher.heard, " ");
-	return watcher.leaves_at == NULL || strcmp(watcher.leaves_at, what) != 0;
+	return watcher.leaves_at != NULL && strcmp(watcher.leaves_at, what) == 0;
 }
 
-static const struct gather_watch watch = { waits, NULL };
+static const struct gather_watch watch = { ended, NULL };
 
 static const char *
 heard(struct deadline *left)

@@ -168,7 +168,7 @@ whoever_waits_hears_of_each(void **state)
 	struct job done[] = { { .key = "a" }, { .key = "B" }, { .key = "c", .about = malloc(1) } };
 
 	(void)state;
-	assert_true(jobs_do(jobs, done, 3, stays, NULL));
+	assert_true(jobs_do(jobs, done, 3, &(const struct watch){ stays, NULL }));
 	assert_true(done[0].taken && !done[1].taken && done[2].taken);
 	assert_string_equal(done[1].why, "said B");
 	assert_int_equal(bench.forgotten, 1);
@@ -180,7 +180,9 @@ ask_for_z(void *context)
 {
 	struct job done = { .key = "z" };
 
-	return jobs_do(context, &done, 1, stays, NULL) && done.taken ? context : NULL;
+	return jobs_do(context, &done, 1, &(const struct watch){ stays, NULL }) && done.taken
+	    ? context
+	    : NULL;
 }
 
 static void
@@ -217,7 +219,7 @@ whoever_leaves_leaves_what_runs(void **state)
 	(void)state;
 	jobs_add(jobs, "z", NULL);
 	wait_running(1);
-	assert_false(jobs_do(jobs, done, 2, leaves, NULL));
+	assert_false(jobs_do(jobs, done, 2, &(const struct watch){ leaves, NULL }));
 	assert_int_equal(jobs_waiting(jobs), 0);
 	assert_int_equal(bench.forgotten, 2);
 	release();

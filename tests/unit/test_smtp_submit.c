@@ -104,7 +104,8 @@ static int
 submit(struct mta *mta, int64_t ms, void *is_over, char why[256])
 {
 	const struct smtp_submission submission = { mta->server, "out.example", "s@out.example",
-		"\"t,o\"@in.example", MESSAGE, strlen(MESSAGE), deadline_in(ms), over, is_over };
+		"\"t,o\"@in.example", MESSAGE, strlen(MESSAGE), deadline_in(ms),
+		{ over, is_over } };
 	int result;
 
 	mta_listen(mta);
@@ -174,7 +175,7 @@ who_is_away(void **state)
 	struct mta mta = { .at = "" };
 	char why[256] = "";
 	struct smtp_submission submission = { mta.server, "out.example", "s@out.example",
-		"t@in.example", MESSAGE, strlen(MESSAGE), deadline_in(30000), over, NULL };
+		"t@in.example", MESSAGE, strlen(MESSAGE), deadline_in(30000), { over, NULL } };
 
 	(void)state;
 	mta_listen(&mta);

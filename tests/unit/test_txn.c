@@ -160,7 +160,8 @@ begin(struct story *story, const char *const *mailboxes, size_t count, int64_t t
 static void
 run(struct story *story, unsigned parallel)
 {
-	txn_run(story->txn, parallel, deliver, story, answered, gone, story);
+	txn_run(story->txn, parallel, deliver, story, answered, story,
+	    &(const struct watch){ gone, story });
 }
 
 static void
