@@ -94,4 +94,9 @@ void history_note_end(struct history *history, const char *domain, enum history_
     const char *verified_by, int64_t at_s);
 bool history_last(struct history *history, const char *domain, struct history_last *last);
 
+/* Was this host tried out for this domain within the last hour? Then passes says whether it meets
+ * what enforcement would demand. */
+bool history_trial(struct history *history, const char *domain, const char *host, bool *passes);
+void history_note_trial(struct history *history, const char *domain, const char *host, bool passes);
+
 #endif

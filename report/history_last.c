@@ -9,10 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/deadline.h"
 #include "base/hash.h"
 #include "report/history_inside.h"
 
 #define SLOTS	4096
+#define TRIALS	1024
+#define TRIAL_TIME_MS	(3600 * 1000)
 
 /* A domain takes the place of another one with the same hash. */
 struct history_lasts {
@@ -24,6 +27,11 @@ struct history_lasts {
 		enum history_end end;
 		int64_t sent_since_s, verified_s;
 	} slots[SLOTS];
+	struct trial {
+		uint64_t of;	/* hash of domain and host */
+		struct deadline until;
+		bool passes;
+	} trials[TRIALS];
 };
 
 struct history_lasts *
@@ -124,4 +132,38 @@ history_last(struct history *history, const char *domain, struct history_last *l
 	}
 	(void)pthread_mutex_unlock(&lasts->lock);
 	return known;
+}
+
+static uint64_t
+trial_hash(const struct history_lasts *lasts, const char *domain, const char *host)
+{
+	uint64_t hash = hash_add(HASH_START ^ lasts->seed, domain, strlen(domain) + 1);
+
+	return hash_add(hash, host, strlen(host));
+}
+
+bool
+history_trial(struct history *history, const char *domain, const char *host, bool *passes)
+{
+	struct history_lasts *lasts = history_lasts(history);
+	uint64_t hash = trial_hash(lasts, domain, host);
+	const struct trial *trial = &lasts->trials[hash % TRIALS];
+	bool known;
+
+	(void)pthread_mutex_lock(&lasts->lock);
+	known = trial->of == hash && !deadline_passed(trial->until);
+	*passes = known && trial->passes;
+	(void)pthread_mutex_unlock(&lasts->lock);
+	return known;
+}
+
+void
+history_note_trial(struct history *history, const char *domain, const char *host, bool passes)
+{
+	struct history_lasts *lasts = history_lasts(history);
+	uint64_t hash = trial_hash(lasts, domain, host);
+
+	(void)pthread_mutex_lock(&lasts->lock);
+	lasts->trials[hash % TRIALS] = (struct trial){ hash, deadline_in(TRIAL_TIME_MS), passes };
+	(void)pthread_mutex_unlock(&lasts->lock);
 }

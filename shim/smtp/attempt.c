@@ -11,6 +11,7 @@
 #include "shim/smtp/attempt.h"
 #include "shim/smtp/attempt_inside.h"
 #include "shim/smtp/conn_limit.h"
+#include "shim/smtp/deliver_foretell.h"
 #include "shim/smtp/deliver_history.h"
 #include "shim/smtp/deliver_log.h"
 #include "shim/smtp/smtp_client.h"
@@ -412,6 +413,7 @@ judge(struct call *call)
 		attempt->judgement.finding = earlier;
 	switch (attempt->judgement.step) {
 	case JUDGEMENT_GO_ON:
+		deliver_foretell(call->delivery, attempt);
 		return true;
 	case JUDGEMENT_PLAINTEXT:
 		return go_plaintext(call);
@@ -526,8 +528,10 @@ attempt_accept(struct call *call)
 	plan_judge(call->delivery->plan, attempt->host, &attempt->proof, attempt->address,
 	    &attempt->judgement);
 	attempt->judged = attempt->judgement.step == JUDGEMENT_GO_ON;
-	if (attempt->judged)
+	if (attempt->judged) {
 		note_chain(call);
+		deliver_foretell(call->delivery, attempt);
+	}
 	return attempt->judged;
 }
 

@@ -99,6 +99,7 @@ struct attempt {
 	struct reported_session session;	/* then: from, has_from, helo and at_s */
 	char *chain;	/* what the host showed where a demand was not met, as PEM, in the
 			   arena of the history; NULL: none */
+	bool otherwise;	/* what is demanded here without effect is met by another host */
 	bool logged;	/* its line is written, or none is to be */
 };
 

@@ -150,7 +150,7 @@ deliver_history_note(const struct delivery *delivery, const struct attempt *atte
 							     : NULL;
 		describe(delivery, attempt, HISTORY_REFUSED, finding, &entry);
 		note_end(delivery->history, HISTORY_END_REFUSED);
-	} else if (reply_is_positive(reply) &&
+	} else if (reply_is_positive(reply) && (attempt == NULL || !attempt->otherwise) &&
 	    deliver_history_would(delivery, attempt, &shortfall)) {
 		describe(delivery, attempt, HISTORY_WOULD, &shortfall, &entry);
 		note_end(delivery->history, HISTORY_END_WOULD);

@@ -205,7 +205,7 @@ add_foretold(struct log_line *line, const struct delivery *delivery, const struc
 	if (plan->published != NULL && strcmp(plan->published, plan->mode) != 0)
 		log_text(line, "published", plan->published);
 	if (reply_is_positive(reply) && deliver_history_would(delivery, attempt, &shortfall)) {
-		log_text(line, "would", "deferred");
+		log_text(line, "would", attempt->otherwise ? "sent" : "deferred");
 		finding = &shortfall;
 	}
 	if (finding != NULL && finding->reason[0] != '\0')

@@ -5,7 +5,9 @@
 import json
 import ssl
 
+import pytest
 from checks import address, assert_nothing_leaked, assert_reply, wait_until
+from stslab.internet import Mx
 from stslab.mx import Behaviour
 from test_control import USAGE, asked, http, printed
 
@@ -91,6 +93,27 @@ def test_audit_tells_what_enforcement_would_refuse(net, start):
     assert_reply(mta.deliver(address(bad)).only, "451 4.7.5")
     for domain in (good, testing):
         assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+
+
+@pytest.mark.parametrize("second,would", [(Behaviour(), "sent"), (BAD, "deferred")])
+def test_audit_tries_the_other_hosts(net, start, second, would):
+    """What the first host lacks, the second may have; each is tried out once an hour."""
+    domain = net.domain(policy="enforce", mx=[Mx(10, BAD), Mx(20, second)])
+    mta = start({"sts": {"enforce": "audit"}, "smtp": {"keep-idle": "0s"}})
+    for _ in range(3):
+        assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    lines = mta.wait_log("delivery", domain=domain.name)
+    assert [line["would"] for line in lines] == [would] * 3
+    assert {line["mx"] for line in lines} == {domain.hosts[0].name}
+    assert len(domain.hosts[1].connections) == 1
+    assert domain.hosts[1].messages == []
+    if would == "deferred":
+        counted(mta, 3, "?kind=would")
+    else:
+        assert entries(mta) == []
+    mta.reload({"sts": {"enforce": "on"}})
+    short = mta.deliver(address(domain)).only.short
+    assert short == ("250 2.0.0" if would == "sent" else "451 4.7.5")
 
 
 def test_by_domain_roll_out(net, start):
