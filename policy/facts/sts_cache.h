@@ -37,6 +37,8 @@ void sts_cache_reload(struct sts_cache *cache, const struct conf *conf);
 /* At the end of the process, before resolver_cancel() and http_cancel(): a fetch that fails from
  * now on counts as failed by this program, which is not remembered. */
 void sts_cache_cancel(struct sts_cache *cache);
+/* Writes policies that are only in memory. Returns how many still are. */
+size_t sts_cache_flush(struct sts_cache *cache);
 void sts_cache_free(struct sts_cache *cache);	/* cancels, and waits for fetches that run */
 
 /* The policy in force for domain (A-labels), asking TXT and fetching as needed. Fills every field

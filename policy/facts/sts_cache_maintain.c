@@ -87,6 +87,12 @@ anchor_clock(struct sts_cache *cache)
 	sts_clock_save(&cache->clock, cache->store);
 }
 
+size_t
+sts_cache_flush(struct sts_cache *cache)
+{
+	return sts_store_flush(cache->policies);
+}
+
 /* How long until the next time, at most. */
 static int64_t
 flush(struct sts_cache *cache)
@@ -95,7 +101,7 @@ flush(struct sts_cache *cache)
 
 	if (now - cache->flushed_ms >= FLUSH_EVERY_MS) {
 		cache->flushed_ms = now;
-		cache->unwritten = sts_store_flush(cache->policies) > 0;
+		cache->unwritten = sts_cache_flush(cache) > 0;
 	}
 	return cache->unwritten ? cache->flushed_ms + FLUSH_EVERY_MS - now : IDLE_MS;
 }

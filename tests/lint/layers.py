@@ -43,10 +43,6 @@ PURE = {f"base/{name}.h" for name in ("arena", "buf", "digest", "domain", "ip", 
 PURE_SYSTEM = {"errno.h", "inttypes.h", "jansson.h", "limits.h", "openssl/err.h", "openssl/evp.h",
                "openssl/x509.h", "openssl/x509_vfy.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h",
                "stdio.h", "stdlib.h", "string.h", "strings.h"}
-INSIDE_BUT = {
-    ("tests/unit/test_sts_store.c", "policy/facts/sts_cache_inside.h"):
-        "writes what is not on disk yet, which is the timer's part, without waiting for the timer",
-}
 THIRD_PARTY = {
     "unbound.h": {"policy/dns/resolver_engine.c", "cmd/libraries_daemon.c"},
     "curl/curl.h": {"base/http_work.h", "report/smtp_submit.c", "cmd/libraries_net.c"},
@@ -134,15 +130,8 @@ def inside_faults(name, text):
     """Holds for tests as well."""
     for header in QUOTED.findall(text):
         owner = header.removesuffix("_inside.h")
-        if owner != header and not re.fullmatch(rf"{re.escape(owner)}(_\w+)?\.c", name) \
-                and (name, header) not in INSIDE_BUT:
+        if owner != header and not re.fullmatch(rf"{re.escape(owner)}(_\w+)?\.c", name):
             yield f"{name}: includes {header}, which is for {owner}*.c alone"
-
-
-def unused_exceptions(texts):
-    for name, header in INSIDE_BUT:
-        if header not in INCLUDE.findall(texts.get(name, "")):
-            yield f"{name}: does not include {header}, so that this lint needs no exception"
 
 
 def main():
@@ -161,7 +150,6 @@ def main():
             faults += [*form_faults(name, text), *ladder_faults(name, text)]
         if room_of(name) == PURE_ROOM or name in PURE:
             faults += purity_faults(name, text)
-    faults += unused_exceptions(texts)
     print("\n".join(faults) or f"{len(files)} files in order")
     return 1 if faults else 0
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "policy/facts/sts_cache_inside.h"
+#include "policy/facts/sts_store.h"
 #include "tests/unit/memory_store.h"
 #include "tests/unit/sts_world.h"
 
@@ -203,7 +203,7 @@ test_import_that_cannot_be_written(void **state)
 	entry.fetched++;
 	memory_store.writes_fail = false;
 	assert_int_equal(sts_cache_import(fixture->cache, &entry), STS_IMPORT_DONE);
-	assert_int_equal(sts_store_flush(fixture->cache->policies), 0);
+	assert_int_equal(sts_cache_flush(fixture->cache), 0);
 }
 
 static void
