@@ -57,10 +57,40 @@ warn_of_destination(const struct conf_destination *destination,
 	say(context, warning);
 }
 
+/* Says nothing but tls = "policy", or nothing at all. */
+static bool
+is_policy_alone(const struct conf_destination *destination)
+{
+	return destination->tls == TLS_POLICY && destination->relay_host == NULL &&
+	    destination->ignore.count == 0 && destination->max_connections == 0 &&
+	    !destination->has_source_ipv4 && !destination->has_source_ipv6 &&
+	    destination->hostname == NULL && destination->reports == NULL;
+}
+
+/* sts.enforce is not overridden by a destination: the other way round a roll-out works. */
+static void
+warn_of_audit(const struct conf *conf, const struct conf_destination *destination,
+    void (*say)(void *context, const char *warning), void *context)
+{
+	char warning[768];
+
+	if (conf->sts.enforce != ENFORCE_AUDIT || !is_policy_alone(destination))
+		return;
+	snprintf(warning, sizeof(warning),
+	    "destination \"%s\": tls = \"policy\" enforces nothing while sts.enforce is "
+	    "\"audit\"; "
+	    "set sts.enforce = \"on\", and tls = \"audit\" in destination \".\" for the "
+	    "other domains",
+	    destination->name);
+	say(context, warning);
+}
+
 void
 conf_warn(const struct conf *conf, void (*say)(void *context, const char *warning), void *context)
 {
 	warn_of_host_name(conf, say, context);
 	for (size_t i = 0; i < conf->destination_count; i++)
 		warn_of_destination(&conf->destinations[i], say, context);
+	for (size_t i = 0; i < conf->destination_count; i++)
+		warn_of_audit(conf, &conf->destinations[i], say, context);
 }

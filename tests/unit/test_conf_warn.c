@@ -40,6 +40,13 @@ static const struct {
 	{ "hostname = \"a.example\"\ndestination \"b.example\" {\n hostname = \"vm\"\n}\n"
 	  "destination \"c.example\" {\n hostname = \"c.example\"\n}\n",
 	    { "destination \"b.example\": hostname \"vm\" has no dot" } },
+	{ "hostname = \"a.example\"\nsts {\n enforce = \"audit\"\n}\n"
+	  "destination \"b.example\" {\n tls = \"policy\"\n}\n"
+	  "destination \"c.example\" {\n relay = \"gw.example\"\n}\n",
+	    { "destination \"b.example\": tls = \"policy\" enforces nothing" } },
+	{ "hostname = \"a.example\"\ndestination \".\" {\n tls = \"audit\"\n}\n"
+	  "destination \"b.example\" {\n tls = \"policy\"\n}\n",
+	    { NULL } },
 	{ "hostname = \"vm\"\ndestination \"b.example\" {\n hostname = \"w.localdomain\"\n}\n",
 	    { "hostname \"vm\" has no dot", "\"w.localdomain\" is below localdomain:" } },
 };
