@@ -55,7 +55,7 @@ name(char domain[64], unsigned long i)
 	(void)snprintf(domain, 64, "customer-%lu.example%lu.net", i * 2654435761UL % 1000003, i);
 }
 
-static enum shelf_change
+static enum sts_store_change
 fill(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 {
 	static const char body[] =
@@ -72,23 +72,23 @@ fill(void *context, struct arena *arena, struct sts_entry *entry, bool found)
 	entry->refresh = entry->fetched + 80000;
 	entry->used = entry->fetched;
 	entry->last_error = "";
-	return SHELF_WRITE;
+	return STS_STORE_WRITE;
 }
 
 static void
 add_policies(const char *directory, unsigned long first, unsigned long count)
 {
 	struct store *store = open_or_die(directory);
-	struct sts_store *shelf = sts_store_new(store);
+	struct sts_store *policies = sts_store_new(store);
 	char domain[64];
 
 	for (unsigned long i = first; i < first + count; i++) {
 		name(domain, i);
-		(void)sts_store_update(shelf, domain, STORE_LAZY, fill, NULL);
+		(void)sts_store_update(policies, domain, STORE_LAZY, fill, NULL);
 		if (i % 100000 == 99999)
 			(void)store_checkpoint(store);
 	}
-	sts_store_free(shelf);
+	sts_store_free(policies);
 	store_close(store);
 }
 
@@ -97,14 +97,14 @@ static void
 crash(const char *directory)
 {
 	pid_t child = fork();
-	struct sts_store *shelf;
+	struct sts_store *policies;
 	char domain[64];
 
 	if (child == 0) {
-		shelf = sts_store_new(open_or_die(directory));
+		policies = sts_store_new(open_or_die(directory));
 		for (unsigned long i = 0; i < 100; i++) {
 			name(domain, i);
-			(void)sts_store_update(shelf, domain, STORE_SYNC, fill, NULL);
+			(void)sts_store_update(policies, domain, STORE_SYNC, fill, NULL);
 		}
 		_exit(0);
 	}
@@ -112,7 +112,7 @@ crash(const char *directory)
 }
 
 static double
-look_up(struct sts_store *shelf, unsigned long count)
+look_up(struct sts_store *policies, unsigned long count)
 {
 	double began = seconds();
 	char domain[64];
@@ -122,7 +122,7 @@ look_up(struct sts_store *shelf, unsigned long count)
 		struct sts_entry entry;
 
 		name(domain, (i * 2654435761UL) % count);
-		if (sts_store_get(shelf, arena, domain, &entry) != STORE_OK)
+		if (sts_store_get(policies, arena, domain, &entry) != STORE_OK)
 			abort();
 		arena_free(arena);
 	}
@@ -133,17 +133,17 @@ static double
 measure(const char *directory, unsigned long count, double first)
 {
 	double began, after_end, after_crash, best = 1e9, one;
-	struct sts_store *shelf;
+	struct sts_store *policies;
 	struct store *store;
 
 	began = seconds();
 	store = open_or_die(directory);
 	after_end = seconds() - began;
-	shelf = sts_store_new(store);
+	policies = sts_store_new(store);
 	for (int i = 0; i < ROUNDS; i++)
-		if ((one = look_up(shelf, count)) < best)
+		if ((one = look_up(policies, count)) < best)
 			best = one;
-	sts_store_free(shelf);
+	sts_store_free(policies);
 	store_close(store);
 	crash(directory);
 	began = seconds();
