@@ -93,8 +93,14 @@ policy_unknown(const json_t *policy)
 static int
 run_policy(const struct stsgate_client *client, const char *domain)
 {
-	return stsgate_client_ask_about(client, "GET", "/v1/policy/", domain, "",
+	int status = stsgate_client_ask_about(client, "GET", "/v1/policy/", domain, "",
 	    stsgate_print_policy, policy_unknown);
+
+	/* What the hosts do is not in their names; an older stsgated does not tell. */
+	if (!client->json && status == EX_OK)
+		(void)stsgate_client_ask_about(client, "GET", "/v1/why/", domain, "",
+		    stsgate_print_outcome, NULL);
+	return status;
 }
 
 static int

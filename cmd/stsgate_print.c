@@ -260,3 +260,16 @@ stsgate_print_why(FILE *out, const json_t *why)
 	print_list(out, "sign", json_object_get(why, "signs"));
 	print_list(out, "advice", json_object_get(why, "advice"));
 }
+
+void
+stsgate_print_outcome(FILE *out, const json_t *why)
+{
+	const json_t *rule = json_object_get(why, "rule");
+
+	print_row(out, "rule", text_of(rule, "source"));
+	print_row(out, "where", text_of(rule, "where"));
+	print_row(out, "in force", text_of(rule, "mode"));
+	print_row(out, "outcome", text_of(why, "state"));
+	print_row(out, "since", text_of(why, "since"));
+	print_last(out, json_object_get(why, "entries"));
+}

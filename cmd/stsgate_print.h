@@ -14,6 +14,7 @@
 
 void stsgate_print_policy(FILE *out, const json_t *policy);	/* /v1/policy/DOMAIN */
 void stsgate_print_why(FILE *out, const json_t *why);	/* /v1/why/DOMAIN */
+void stsgate_print_outcome(FILE *out, const json_t *why);	/* in short, below a policy */
 void stsgate_print_sts(FILE *out, const json_t *sts);	/* its sts object */
 void stsgate_print_entry_row(FILE *out, const json_t *entry);	/* a cached policy on one line */
 void stsgate_print_entry_head(FILE *out);

@@ -3,6 +3,7 @@
 """What was refused, and what would have been: /v1/history, stsgate refused, stsgate audit."""
 
 import json
+import re
 import ssl
 
 import pytest
@@ -164,6 +165,8 @@ def test_why_mail_waits(net, start):
     assert answer["entries"][-1]["result"] == "starttls-not-supported"
     text = printed(mta, "why", f"someone@{domain.name}")
     assert f"{domain.name}: refused since " in text and "451 4.7.4" in text
+    text = printed(mta, "policy", domain.name)
+    assert re.search(r"outcome +refused", text) and "451 4.7.4" in text
     mta.reload({**settings, ("destination", domain.name): {"tls": "audit"}})
     assert mta.deliver(address(domain)).only.short == "250 2.0.0"
     counted(mta, 1, f"?kind=would&domain={domain.name}")
@@ -176,3 +179,43 @@ def test_why_mail_waits(net, start):
     assert path == str(mta.config) and lines[int(line) - 1].startswith("destination")
     assert why(mta, other)["state"] == "unknown"
     assert http(mta, "GET /v1/why/a..b")[0] == 400
+
+
+KINDS = {                                   # what it is: behaviour, what would be the result
+    "good": (Behaviour(), None),
+    "stripped": (STRIPPED, "starttls-not-supported"),
+    "self-signed": (BAD, "certificate-not-trusted"),
+    "expired": (Behaviour(certificate="expired"), "certificate-expired"),
+    "unlisted": (Behaviour(), "validation-failure"),
+}
+OF_A_KIND = 11
+
+
+def test_what_audit_foretells_comes_true(net, start):
+    """55 domains with known faults: counts under audit, then enforcement."""
+    domains = {}
+    for kind, (behaviour, _) in KINDS.items():
+        for _ in range(OF_A_KIND):
+            patterns = ["mx.elsewhere.example"] if kind == "unlisted" else None
+            domain = net.domain(policy="enforce", behaviour=behaviour, patterns=patterns)
+            domains[domain.name] = (domain, kind)
+    settings = {"smtp": {"host-retry": "1s"}}
+    mta = start({**settings, "sts": {"enforce": "audit"}})
+    for _ in range(2):
+        for domain, _ in domains.values():
+            result = mta.deliver([address(domain, "one"), address(domain, "two")])
+            assert [reply.short for reply in result.final] == ["250 2.0.0"] * 2
+    faulty = {name: KINDS[kind][1] for name, (_, kind) in domains.items() if kind != "good"}
+    counted(mta, 2 * len(faulty), "?kind=would")
+    rows = asked(mta, "audit")["rows"]
+    assert {row["domain"]: row["result"] for row in rows} == faulty
+    assert {(row["count"], row["recipients"]) for row in rows} == {(2, 4)}
+    assert asked(mta, "refused")["rows"] == []
+    mta.reload({"sts": {"enforce": "on"}})
+    waiting = {name for name, (domain, _) in domains.items()
+               if mta.deliver(address(domain)).only.short != "250 2.0.0"}
+    assert waiting == set(faulty)
+    counted(mta, len(faulty), "?kind=refused")
+    assert {row["domain"]: row["result"] for row in asked(mta, "refused")["rows"]} == faulty
+    for name, (domain, kind) in domains.items():
+        assert why(mta, domain)["state"] == ("flowing" if kind == "good" else "refused"), name
