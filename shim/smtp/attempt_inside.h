@@ -4,8 +4,8 @@
  */
 
 /*
- * An attempt while it lasts: what attempt_connect.c, which comes by a connection, attempt.c, which
- * makes it what the plan demands, and attempt_send.c, which uses it, share. For these three alone.
+ * An attempt while it lasts, and the functions that its files share. attempt.c has the order of the
+ * steps; none of the others calls back into it.
  */
 #ifndef SHIM_SMTP_ATTEMPT_INSIDE_H
 #define SHIM_SMTP_ATTEMPT_INSIDE_H
@@ -16,6 +16,7 @@
 #include "shim/smtp/host_backoff.h"
 #include "shim/smtp/smtp_client.h"
 #include "shim/smtp/smtp_send.h"
+#include "shim/smtp/tls_client.h"
 
 #define WHO_MAX	(DOMAIN_MAX + IP_TEXT_MAX + 2)
 
@@ -40,7 +41,8 @@ struct call {
 
 	struct host_backoff_key at;	/* from where to where */
 	struct host_backoff_probe probe;	/* of what is remembered of it */
-	const char *slot;	/* whose slot it is */
+	const struct ip *source;	/* NULL: the system chooses */
+	const char *slot;	/* the name that conn_limit counts it by */
 	struct buf key;	/* who may share the connection with whom */
 	int64_t dialled_ms;	/* monotonic */
 	int64_t measured_s;	/* wall clock, when the proof's certificate was measured */
@@ -54,40 +56,46 @@ struct call {
 	enum attempt_end end;
 };
 
-/* Slot, host memory, a kept connection or dialling; then attempt_converse(), or straight to the
- * message. */
-void attempt_connect(struct call *call);
-/* Greeting, EHLO, TLS, judgement, and attempt_send(). The stream is the call's. */
-void attempt_converse(struct call *call);
-/* A kept connection, with its proof: the judgement by the plan of this message. false: it will not
- * do. */
-bool attempt_accept(struct call *call);
-const char *attempt_hostname(const struct delivery *delivery);	/* for EHLO */
-const char *attempt_sni(const struct attempt *attempt);	/* NULL: none is sent */
+/* attempt_open.c: dial, greeting, EHLO, STARTTLS, judgement, EHLO. */
+bool attempt_open(struct call *call);
+/* The chain of a host that does not meet a demand, for the history. */
+void attempt_note_chain(struct call *call);
 
+/* attempt_send.c: as many transactions as the message takes. */
+void attempt_send(struct call *call);
 /* Is the transaction abandoned? context is a call. */
 bool attempt_is_abandoned(void *context);
 
-/* Keeps the connection for another message, if it is good for one. Nothing may be said on it any
- * more then, and somebody else may have it. */
+/* attempt_leave.c: the connection goes to the cache or is closed, host_backoff hears of the result,
+ * and conn_limit gets its place back. */
+void attempt_leave(struct call *call);
+/* QUIT, if a connection is open. */
+void attempt_close(struct call *call);
+/* Moves the connection to the cache, if it is good for another message: another thread may have it
+ * from now on. */
 void attempt_keep(struct call *call);
-
-/* The host serves so far: others need not wait for the end of this attempt. */
+/* The host serves so far: other mail need not wait for the end of this attempt. */
 void attempt_serves(struct call *call, enum host_backoff_scope served);
-
 /* The connection counts among those that the host has taken. */
 void attempt_welcome(struct call *call);
-/* Ends the attempt: the host closed the connection before it had said a word. Always false. */
-bool attempt_lost_at_greeting(struct call *call);
+struct host_backoff *attempt_backoff(const struct call *call);	/* NULL: none applies */
 
-/* Ends the attempt. Always false, so that a step can return it. */
+/* attempt_wish.c: what the attempt asks of a connection. */
+const char *attempt_hostname(const struct delivery *delivery);	/* for EHLO */
+const char *attempt_sni(const struct attempt *attempt);	/* NULL: none is sent */
+struct tls_wish attempt_wish(const struct call *call);
+void attempt_make_key(struct call *call);	/* call->key */
+
+/* attempt_verdict.c: what ends an attempt. Those that return a bool return false, so that a step
+ * can return it. */
 bool attempt_over(struct call *call, enum attempt_end end, enum attempt_weight weight);
-/* Ends it because a command did not get the answer it needs. */
+/* A command did not get the answer it needs. */
 bool attempt_trouble(struct call *call, enum smtp_status status);
-/* A host's no in our words: its code and enhanced code where they make sense, and its text. */
+/* The greeting or EHLO was refused. */
+bool attempt_turned_away(struct call *call);
+/* A host's refusal in our words: its code and enhanced code where they make sense, and its text. */
 void attempt_relay_refusal(const char *who, const struct reply *said, struct reply *reply);
-
-/* The connection is as the plan demands: as many transactions as it takes. */
-void attempt_send(struct call *call);
+/* Adds the key of the destination by which an administrator avoids the failure. */
+void attempt_name_way_out(const struct call *call, const char *key, const char *what_for);
 
 #endif

@@ -11,7 +11,28 @@
 #include "shim/message/body.h"
 #include "shim/message/txn.h"
 #include "shim/smtp/attempt_inside.h"
+#include "shim/smtp/deliver_history.h"
+#include "shim/smtp/deliver_log.h"
 #include "shim/smtp/smtp_send.h"
+
+bool
+attempt_is_abandoned(void *context)
+{
+	struct call *call = context;
+
+	return txn_is_abandoned(call->delivery->txn);
+}
+
+void
+attempt_settle(const struct delivery *delivery, struct attempt *attempt, struct rcpt *rcpt,
+    const struct reply *reply)
+{
+	if (attempt != NULL)
+		deliver_log_attempt(delivery, attempt);
+	deliver_log_delivery(delivery, attempt, rcpt, reply);
+	deliver_history_note(delivery, attempt, reply);
+	txn_settle(delivery->txn, rcpt, reply);
+}
 
 static bool
 is_open(const struct call *call, size_t rcpt)

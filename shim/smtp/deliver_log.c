@@ -128,11 +128,14 @@ add_failure(struct log_line *line, const struct judgement *judgement)
 }
 
 void
-deliver_log_attempt(const struct delivery *delivery, const struct attempt *attempt)
+deliver_log_attempt(const struct delivery *delivery, struct attempt *attempt)
 {
 	const struct finding *finding = &attempt->judgement.finding;
 	struct log_line line;
 
+	if (attempt->logged)
+		return;
+	attempt->logged = true;
 	count_attempt(delivery, attempt);
 	begin(&line, "attempt", delivery, NULL, attempt->host);
 	add_connection(&line, attempt);

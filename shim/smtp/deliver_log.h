@@ -27,7 +27,8 @@
 #include "shim/message/txn.h"
 #include "shim/smtp/attempt.h"
 
-void deliver_log_attempt(const struct delivery *delivery, const struct attempt *attempt);
+/* Once for each attempt: nothing, if attempt->logged, which it sets. */
+void deliver_log_attempt(const struct delivery *delivery, struct attempt *attempt);
 /* The hosts that are skipped because the policy does not list them. */
 void deliver_log_unlisted(const struct delivery *delivery);
 void deliver_log_delivery(const struct delivery *delivery, const struct attempt *attempt,
