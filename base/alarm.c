@@ -37,6 +37,7 @@ struct standing {
 	enum alarm_kind kind;
 	char *domain;
 	char since[SINCE_ROOM];
+	char *text;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -64,6 +65,7 @@ drop(struct standing *standing)
 	TAILQ_REMOVE(&list, standing, age);
 	count--;
 	free(standing->domain);
+	free(standing->text);
 	free(standing);
 }
 
@@ -107,12 +109,14 @@ add(enum alarm_kind kind, const char *domain)
 }
 
 static void __attribute__((format(printf, 3, 0)))
-say(const struct standing *standing, const char *ended, const char *format, va_list args)
+say(struct standing *standing, const char *ended, const char *format, va_list args)
 {
 	struct buf text = { 0 };
 	struct log_line line;
 
 	buf_vprintf(&text, format, args);
+	if (standing->text == NULL)
+		standing->text = xstrdup(buf_text(&text));
 	log_begin(&line, kinds[standing->kind].level, "alarm");
 	log_text(&line, "alarm", kinds[standing->kind].name);
 	log_text(&line, "domain", standing->domain);
@@ -183,5 +187,20 @@ alarm_listen(void (*hear)(void *context, const char *name, const char *domain, c
 	(void)pthread_mutex_lock(&lock);
 	listener = hear;
 	listener_context = context;
+	(void)pthread_mutex_unlock(&lock);
+}
+
+void
+alarm_list(void (*each)(void *context, const char *name, bool error, const char *domain,
+	       const char *since, const char *text),
+    void *context)
+{
+	const struct standing *standing;
+
+	(void)pthread_mutex_lock(&lock);
+	TAILQ_FOREACH (standing, &list, age)
+		each(context, kinds[standing->kind].name,
+		    kinds[standing->kind].level == LOG_LEVEL_ERROR, standing->domain,
+		    standing->since, standing->text);
 	(void)pthread_mutex_unlock(&lock);
 }

@@ -30,6 +30,12 @@ void alarm_end(enum alarm_kind kind, const char *domain, const char *format, ...
     __attribute__((format(printf, 3, 4)));
 bool alarm_stands(enum alarm_kind kind, const char *domain);
 
+/* Calls each() for every active alarm, the oldest first, under their lock: it begins and ends
+ * none. */
+void alarm_list(void (*each)(void *context, const char *name, bool error, const char *domain,
+		    const char *since, const char *text),
+    void *context);
+
 /* Hears of each alarm that begins, under the lock of the alarms: it begins and ends none. Before
  * other threads run, or NULL after they have ended. */
 void alarm_listen(void (*hear)(void *context, const char *name, const char *domain,

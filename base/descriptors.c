@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/descriptors.h"
+#include "base/recent.h"
 
 #define RESERVE_MAX	64
 #define LIMIT_MAX	(1024 * 1024)	/* no limit at all, for calculations */
@@ -61,6 +62,7 @@ descriptors_spare(int fd)
 	if ((size_t)fd < limit - reserve_of(limit))
 		return fd;
 	(void)close(fd);
+	recent_count(RECENT_NO_DESCRIPTOR);
 	errno = EMFILE;
 	return -1;
 }

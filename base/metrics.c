@@ -85,6 +85,8 @@ static const struct row {
 	    { "tls" }, { tls_words } },
 	[METRIC_CONNECTIONS_OPEN] = { "connections_open", GAUGE,
 	    "Remote connections now, of smtp.max-deliveries", { NULL }, { NULL } },
+	[METRIC_CONNECTIONS_WAITING] = { "connections_waiting", GAUGE,
+	    "Deliveries that wait for a free connection now", { NULL }, { NULL } },
 	[METRIC_POLICY_LOOKUPS] = { "policy_lookups", COUNTER,
 	    "Look-ups of a domain's MTA-STS policy, by the source of the answer", { "answer" },
 	    { answers } },

@@ -30,6 +30,7 @@ enum metric {
 	METRIC_ATTEMPTS,	/* by policy and result */
 	METRIC_CONNECTIONS,	/* by tls */
 	METRIC_CONNECTIONS_OPEN,
+	METRIC_CONNECTIONS_WAITING,
 	METRIC_POLICY_LOOKUPS,	/* by answer */
 	METRIC_POLICY_FETCHES,	/* by result */
 	METRIC_POLICY_ALARMS,	/* by alarm */

@@ -27,15 +27,16 @@
 #include "cmd/stsgate_print.h"
 #include "cmd/stsgate_read.h"
 #include "cmd/stsgate_report.h"
+#include "cmd/stsgate_status.h"
 
 #define DEFAULT_CONF	SYSCONFDIR "/stsgate/stsgate.conf"
 
-enum { JSON = HELP_LONG_ONLY, DATE, DOMAIN, FORCE, DRY_RUN, INBOUND, SINCE };
+enum { JSON = HELP_LONG_ONLY, DATE, DOMAIN, FORCE, DRY_RUN, INBOUND, WATCH, SINCE };
 
 static const struct option options[] = { { "json", no_argument, NULL, JSON },
 	{ "date", required_argument, NULL, DATE }, { "domain", required_argument, NULL, DOMAIN },
 	{ "force", no_argument, NULL, FORCE }, { "inbound", no_argument, NULL, INBOUND },
-	{ "dry-run", required_argument, NULL, DRY_RUN },
+	{ "watch", no_argument, NULL, WATCH }, { "dry-run", required_argument, NULL, DRY_RUN },
 	{ "since", required_argument, NULL, SINCE }, HELP_ROWS };
 
 static void
@@ -52,6 +53,7 @@ static const struct help help = {
 	    "usage: stsgate [-c FILE] [--json] policy DOMAIN\n"
 	    "       stsgate [-c FILE] [--json] check [--inbound] DOMAIN\n"
 	    "       stsgate [-c FILE] [--json] why DOMAIN|ADDRESS\n"
+	    "       stsgate [-c FILE] [--json] status [--watch]\n"
 	    "       stsgate [-c FILE] [--json] stats\n"
 	    "       stsgate [-c FILE] [--json] refused|audit [--since 7d] [--domain DOMAIN]\n"
 	    "       stsgate [-c FILE] [--json] cache list|export|import\n"
@@ -64,6 +66,7 @@ static const struct help help = {
 	    "  -c FILE        find the control socket by this configuration, not\n"
 	    "                 " DEFAULT_CONF "\n"
 	    "  --json         print the JSON that stsgated answered\n"
+	    "  --watch        status: again every two seconds\n"
 	    "  --inbound      check: one's own domain, as senders see it\n"
 	    "  --date DATE    report: the UTC day that reports are about\n"
 	    "  --domain NAME  report, refused, audit: only this next-hop domain\n"
@@ -129,6 +132,7 @@ static const struct command {
 } commands[] = {
 	{ "policy", NULL, true, run_policy, NULL },
 	{ "check", NULL, true, stsgate_check, NULL },
+	{ "status", NULL, false, stsgate_status, NULL },
 	{ "stats", NULL, false, run_stats, NULL },
 	{ "why", NULL, true, run_why, NULL },
 	{ "refused", NULL, false, stsgate_history_refused, NULL },
@@ -297,6 +301,9 @@ read_options(int argc, char **argv, struct stsgate_client *client, const char **
 		case INBOUND:
 			client->inbound = true;
 			break;
+		case WATCH:
+			client->watch = true;
+			break;
 		case DRY_RUN:
 			client->dry_run = optarg;
 			break;
@@ -334,6 +341,8 @@ main(int argc, char **argv)
 		return help_refuse(&help, "an option does not fit this command");
 	if (client.inbound && command->run != stsgate_check)
 		return help_refuse(&help, "--inbound does not fit this command");
+	if (client.watch && command->run != stsgate_status)
+		return help_refuse(&help, "--watch does not fit this command");
 	if (command->read != NULL)
 		return command->read(argv + optind + 2, argc - optind - 2, client.json);
 	conf = conf_load(path, stderr);

@@ -29,6 +29,7 @@ struct stsgate_client {
 	const char *since;	/* for stsgate refused and audit; NULL: not given */
 	bool force;
 	bool inbound;	/* for stsgate check alone */
+	bool watch;	/* for stsgate status alone */
 	/* Hears an answer while it comes, on another thread; NULL: none. heard_by must live as long
 	 * as http. */
 	void (*heard)(void *heard_by, const char *octets, size_t length);

@@ -383,6 +383,18 @@ resolver_health(struct resolver *resolver)
 	return health;
 }
 
+int64_t
+resolver_tested_ms_ago(struct resolver *resolver)
+{
+	int64_t ago_ms = -1;
+
+	pthread_mutex_lock(&resolver->lock);
+	if (resolver->health != RESOLVER_UNTESTED)
+		ago_ms = clock_monotonic_ms() - resolver->watch.tested_ms;
+	pthread_mutex_unlock(&resolver->lock);
+	return ago_ms;
+}
+
 enum resolver_health
 resolver_fault(struct resolver *resolver, char words[RESOLVER_FAULT_MAX])
 {

@@ -56,6 +56,8 @@ void resolver_ask_afresh(struct resolver *resolver, struct arena *arena,
     struct dns_question *question, int64_t interval_ms, struct deadline deadline);
 
 enum resolver_health resolver_health(struct resolver *resolver);
+/* Milliseconds since the last self-test, -1 before the first. */
+int64_t resolver_tested_ms_ago(struct resolver *resolver);
 /* The same, with words for a fault that is this site's own: what it is and what to do, "" for
  * none. */
 enum resolver_health resolver_fault(struct resolver *resolver, char words[RESOLVER_FAULT_MAX]);

@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/recent.h"
 #include "policy/facts/cold_failure.h"
 #include "policy/facts/sts_cache_inside.h"
 
@@ -583,6 +584,9 @@ sts_cache_finish(struct sts_cache *cache, struct sts_inquiry *inquiry, struct de
 		use_nothing(cache, inquiry, deadline, sts);
 	}
 	metrics_count(METRIC_POLICY_LOOKUPS, answer_word(sts), NULL);
+	recent_count(RECENT_LOOKUPS);
+	if (sts->state == STS_VALID && sts->from_cache)
+		recent_count(RECENT_CACHED);
 }
 
 void

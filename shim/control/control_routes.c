@@ -14,6 +14,7 @@
 #include "shim/control/control_policy.h"
 #include "shim/control/control_routes.h"
 #include "shim/control/control_stats.h"
+#include "shim/control/control_status.h"
 #include "shim/control/control_stream.h"
 #include "shim/control/control_why.h"
 
@@ -137,6 +138,12 @@ health(const struct control_request *request, struct control_answer *answer)
 }
 
 static void
+show_status(const struct control_request *request, struct control_answer *answer)
+{
+	control_status(request->gatherer, answer);
+}
+
+static void
 metrics(const struct control_request *request, struct control_answer *answer)
 {
 	control_metrics(request->gatherer, request->accept, answer);
@@ -207,6 +214,7 @@ static const struct route {
 	{ "/v1/history", NULL, "GET", list_history, false, false, false },
 	{ "/v1/why/", "", "GET", why, false, false, false },
 	{ "/v1/stats", NULL, "GET", stats, false, false, false },
+	{ "/v1/status", NULL, "GET", show_status, false, false, false },
 	{ "/metrics", NULL, "GET", metrics, true, false, false },
 	{ "/healthz", NULL, "GET", health, true, false, false },
 };

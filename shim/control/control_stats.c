@@ -41,15 +41,3 @@ control_stats(const struct gatherer *gatherer, struct control_answer *answer)
 	metrics_json(&text);
 	give(answer, &text, NULL);
 }
-
-void
-control_health(const struct gatherer *gatherer, struct control_answer *answer)
-{
-	enum resolver_health health = resolver_health(gatherer->resolver);
-	struct buf text = { 0 };
-
-	buf_printf(&text, "{\"status\":\"%s\",\"resolver\":\"%s\"}",
-	    health == RESOLVER_BROKEN || health == RESOLVER_SILENT ? "degraded" : "ok",
-	    resolver_health_name(health));
-	give(answer, &text, NULL);
-}

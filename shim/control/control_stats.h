@@ -4,7 +4,7 @@
  */
 
 /*
- * The answers about stsgated itself: metrics, and whether it is well. Any thread.
+ * The metrics, in the forms of monitoring and of stsgate stats. Any thread.
  */
 #ifndef SHIM_CONTROL_CONTROL_STATS_H
 #define SHIM_CONTROL_CONTROL_STATS_H
@@ -16,6 +16,5 @@
 void control_metrics(const struct gatherer *gatherer, const char *accept,
     struct control_answer *answer);
 void control_stats(const struct gatherer *gatherer, struct control_answer *answer);
-void control_health(const struct gatherer *gatherer, struct control_answer *answer);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/recent.h"
 #include "policy/plan.h"
 #include "shim/lmtp/lmtp_answer.h"
 
@@ -175,6 +176,7 @@ lmtp_answer_deliver(const struct lmtp_service *service, struct stream *stream,
 	struct txn *txn;
 
 	metrics_count(METRIC_TRANSACTIONS, NULL, NULL);
+	recent_count(RECENT_MESSAGES);
 	txn = txn_new(message->arena, message->id, &message->sender, message->rcpts,
 	    message->rcpt_count, body, deadline_in(message->conf->lmtp.transaction_time));
 	txn->conf = message->conf;

@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "base/metrics.h"
+#include "base/recent.h"
 #include "shim/lmtp/lmtp_content.h"
 #include "shim/lmtp/lmtp_dot.h"
 
@@ -53,6 +54,7 @@ refuse_for_room(struct lmtp_content *content)
 	struct reply refusal;
 
 	metrics_count(METRIC_MESSAGES_REFUSED, "spool", NULL);
+	recent_count(RECENT_SPOOL_FULL);
 	reply_set(&refusal, 452, "4.3.1",
 	    "no room for the message in spool-memory or spool-directory");
 	refuse(content, &refusal);

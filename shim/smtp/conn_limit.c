@@ -288,10 +288,13 @@ conn_limit_take(struct conn_limit *limit, const struct ip *ip, const char *domai
 
 	pthread_mutex_lock(&limit->lock);
 	waiter_init(limit, &waiter, ip, domain, domain_limit);
-	if (fits(limit, &waiter))
+	if (fits(limit, &waiter)) {
 		grant(limit, &waiter);
-	else
+	} else {
+		metrics_add(METRIC_CONNECTIONS_WAITING, NULL, 1);
 		wait_in_line(limit, &waiter, deadline, gone, context);
+		metrics_add(METRIC_CONNECTIONS_WAITING, NULL, -1);
+	}
 	if (!waiter.granted) {
 		counter_drop(limit, waiter.ip);
 		counter_drop(limit, waiter.domain);

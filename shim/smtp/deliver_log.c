@@ -11,6 +11,7 @@
 #include "base/deadline.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/recent.h"
 #include "policy/finding.h"
 #include "shim/smtp/deliver_history.h"
 #include "shim/smtp/deliver_log.h"
@@ -97,6 +98,19 @@ add_reply(struct log_line *line, const struct reply *reply)
 }
 
 static void
+count_recent(const struct attempt *attempt)
+{
+	recent_count(RECENT_ATTEMPTS);
+	if (attempt->reused) {
+		recent_count(RECENT_KEPT);
+	} else if (attempt->proof.tls == PROOF_ESTABLISHED) {
+		recent_count(RECENT_HANDSHAKES);
+		if (attempt->proof.resumed)
+			recent_count(RECENT_RESUMED);
+	}
+}
+
+static void
 count_attempt(const struct delivery *delivery, const struct attempt *attempt)
 {
 	const char *policy = policy_source_name(deliver_log_source(delivery->plan, attempt->host));
@@ -105,6 +119,8 @@ count_attempt(const struct delivery *delivery, const struct attempt *attempt)
 	    attempt->judged ? result_type_name(attempt->judgement.finding.type) : "not-judged");
 	if (attempt->judged)
 		metrics_count(METRIC_CONNECTIONS, tls_word(attempt), NULL);
+	if (attempt->judged)
+		count_recent(attempt);
 }
 
 /* A failure although the message is delivered: by the policy that decides, or otherwise by the
@@ -238,4 +254,5 @@ deliver_log_delivery(const struct delivery *delivery, const struct attempt *atte
 	add_reply(&line, reply);
 	log_number(&line, "ms", clock_monotonic_ms() - delivery->began_ms);
 	log_end(&line);
+	recent_latency(clock_monotonic_ms() - delivery->began_ms);
 }

@@ -95,6 +95,13 @@ resolver_fault(struct resolver *resolver, char words[RESOLVER_FAULT_MAX])
 	return RESOLVER_UNTESTED;
 }
 
+int64_t
+resolver_tested_ms_ago(struct resolver *resolver)
+{
+	(void)resolver;
+	return -1;
+}
+
 enum resolver_health
 resolver_health(struct resolver *resolver)
 {

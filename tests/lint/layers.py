@@ -59,7 +59,7 @@ THIRD_PARTY = {
                   "shim/control/control_why.c",
                   "report/received.c", "report/received.h", "report/report.c", "report/tally_form.c", "integration/milter/milter_verdict.c",
                   "shim/control/control_answer.c", "shim/control/control_cache.c",
-                  "shim/control/control_check.c", "shim/control/control_tlsrpt.c",
+                  "shim/control/control_check.c", "shim/control/control_status.c", "shim/control/control_tlsrpt.c",
                   "cmd/libraries_base.c", "cmd/stsgate_client.h", "cmd/stsgate_print.c",
                   "cmd/stsgate_print.h",
                   "cmd/stsgate_print_report.c", "cmd/stsgate_read.c"},
