@@ -114,8 +114,9 @@ count_policy(void *context, const struct sts_entry *entry)
 static json_t *
 policies_of(const struct gatherer *gatherer)
 {
-	json_int_t counts[] = { [STS_MODE_NONE] = 0, [STS_MODE_TESTING] = 0,
-		[STS_MODE_ENFORCE] = 0 };
+	json_int_t counts[] = {
+		[STS_MODE_NONE] = 0, [STS_MODE_TESTING] = 0, [STS_MODE_ENFORCE] = 0
+	};
 
 	(void)sts_cache_list(gatherer->sts_cache, "", count_policy, counts);
 	return json_pack("{s:I, s:I, s:I}", "enforce", counts[STS_MODE_ENFORCE], "testing",
