@@ -13,16 +13,20 @@
 #include "base/hash.h"
 #include "report/history_inside.h"
 
-#define SLOTS	4096
+#define SETS	512
+#define WAYS	8	/* slots of a set; the hash chooses the set */
+#define SLOTS	(SETS * WAYS)
 #define TRIALS	1024
 #define TRIAL_TIME_MS	(3600 * 1000)
 
-/* A domain takes the place of another one with the same hash. */
+/* A new domain takes the place of the one in its set that was noted longest ago. */
 struct history_lasts {
 	pthread_mutex_t lock;
 	uint64_t seed;
+	uint64_t notes;	/* so far */
 	struct slot {
 		char *domain;	/* NULL: unused */
+		uint64_t noted;	/* the number of its last note */
 		char *host;
 		enum history_end end;
 		int64_t sent_since_s, verified_s;
@@ -55,12 +59,20 @@ history_lasts_free(struct history_lasts *lasts)
 	free(lasts);
 }
 
+/* The domain's slot or, without one, the slot of its set to use for it. */
 static struct slot *
 slot_of(struct history_lasts *lasts, const char *domain)
 {
 	uint64_t hash = hash_add(HASH_START ^ lasts->seed, domain, strlen(domain));
+	struct slot *set = &lasts->slots[(hash ^ hash >> 32) % SETS * WAYS], *oldest = set;
 
-	return &lasts->slots[(hash ^ hash >> 32) % SLOTS];
+	for (size_t i = 0; i < WAYS; i++) {
+		if (set[i].domain != NULL && strcmp(set[i].domain, domain) == 0)
+			return &set[i];
+		if (set[i].noted < oldest->noted)
+			oldest = &set[i];
+	}
+	return oldest;
 }
 
 /* With the lock held. */
@@ -100,6 +112,7 @@ history_note_end(struct history *history, const char *domain, enum history_end e
 	lasts = history_lasts(history);
 	(void)pthread_mutex_lock(&lasts->lock);
 	slot = claim(lasts, domain);
+	slot->noted = ++lasts->notes;
 	if (end == HISTORY_END_SENT && slot->end != HISTORY_END_SENT)
 		slot->sent_since_s = at_s;
 	slot->end = end;
