@@ -121,11 +121,12 @@ day_in(const json_t *range, const char *key, char day[DAY_TEXT])
 }
 
 static void
-widen(json_t *row, const char *key, const char *day, int sign)
+widen(json_t *row, const char *key, const char *day, bool later)
 {
 	const char *known = json_string_value(json_object_get(row, key));
+	int order = known != NULL ? strcmp(day, known) : 0;
 
-	if (day[0] != '\0' && (known == NULL || sign * strcmp(day, known) > 0))
+	if (day[0] != '\0' && (known == NULL || (later ? order > 0 : order < 0)))
 		json_object_set_new(row, key, json_string(day));
 }
 
@@ -147,8 +148,8 @@ count_row(const struct reading *reading, json_t *fields, json_int_t count)
 	}
 	if (row != NULL) {
 		json_object_set_new(row, "count", json_integer(sum(count_in(row, "count"), count)));
-		widen(row, "first", reading->first, -1);
-		widen(row, "last", reading->last, 1);
+		widen(row, "first", reading->first, false);
+		widen(row, "last", reading->last, true);
 	}
 	free(key);
 	json_decref(fields);
