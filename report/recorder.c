@@ -253,15 +253,15 @@ recorder_begin(struct recorder *recorder, const char *domain)
 }
 
 bool
-recorder_look_up(struct recorder *recorder, struct arena *arena, const char *domain,
+recorder_look_up(struct resolver *resolver, struct arena *arena, const char *domain,
     struct rua_list *list)
 {
 	struct dns_question question = { .name = record_name(arena, domain), .type = DNS_TXT };
 
 	*list = (struct rua_list){ .why = "" };
-	if (recorder == NULL || question.name == NULL)
+	if (question.name == NULL)
 		return false;
-	resolver_ask(recorder->resolver, arena, &question, 1, deadline_in(PATIENT_MS));
+	resolver_ask(resolver, arena, &question, 1, deadline_in(PATIENT_MS));
 	return read_answer(arena, &question.answer, list);
 }
 

@@ -30,7 +30,7 @@ void recorder_free(struct recorder *recorder);
 /* Before the first connection: asks for the record of this next-hop domain, or relay. */
 void recorder_begin(struct recorder *recorder, const char *domain);
 /* The content of the domain's record now, for explanations; as rua_parse(). */
-bool recorder_look_up(struct recorder *recorder, struct arena *arena, const char *domain,
+bool recorder_look_up(struct resolver *resolver, struct arena *arena, const char *domain,
     struct rua_list *list);
 /* Sessions that another sender tells of, RECORDER_TOLD_MAX at most; their arenas are taken over.
  * Each counts by the record that is found here for its domain, and not at all without one, whatever

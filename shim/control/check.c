@@ -149,9 +149,9 @@ tell_reports(const struct check *check)
 	struct buf receivers = { 0 };
 	struct rua_list list;
 
-	if (check->facts->mx == MX_LITERAL)
+	if (check->facts->mx == MX_LITERAL || check->deliver->recorder == NULL)
 		return;
-	if (recorder_look_up(check->deliver->recorder, check->arena, domain, &list)) {
+	if (recorder_look_up(check->deliver->gatherer.resolver, check->arena, domain, &list)) {
 		for (size_t i = 0; i < list.count; i++)
 			buf_printf(&receivers, "%s%s%s", i > 0 ? ", " : "",
 			    list.at[i].scheme == RUA_MAILTO ? "mailto:" : "", list.at[i].target);

@@ -249,27 +249,14 @@ check_reports(const struct inbound *inbound)
 {
 	struct rua_list list;
 
-	if (recorder_look_up(inbound->deliver->recorder, inbound->arena, inbound->domain, &list))
+	if (recorder_look_up(inbound->deliver->gatherer.resolver, inbound->arena, inbound->domain,
+		&list))
 		tell(inbound, "tls-rpt", NULL, CHECK_OK, "_smtp._tls.%s names %zu receiver%s",
 		    inbound->domain, list.count, list.count == 1 ? "" : "s");
 	else
 		tell(inbound, "tls-rpt", NULL, CHECK_WARN, "_smtp._tls.%s: %s", inbound->domain,
 		    list.why[0] != '\0' ? list.why
 					: "there is no record: failures are not reported to you");
-}
-
-/* As a sender without any rules of its own, one that looks at every host. */
-static struct plan *
-plan(const struct inbound *inbound)
-{
-	struct plan_rules rules;
-
-	gather_rules(&inbound->deliver->gatherer, inbound->domain, &rules);
-	rules.sts_enforce = rules.dane_enforce = ENFORCE_AUDIT;
-	rules.tls = TLS_POLICY;
-	rules.destination = NULL;
-	rules.match = NULL;
-	return plan_make(inbound->arena, inbound->facts, &rules);
 }
 
 static void
@@ -307,7 +294,8 @@ check_hosts(struct inbound *inbound)
 		.tried = on_tried,
 		.context = inbound };
 	const struct facts *facts = inbound->facts;
-	const struct plan *sender = plan(inbound);
+	const struct plan *plan = gather_plan_of(&inbound->deliver->gatherer, inbound->arena,
+	    WISH_NONE, facts);
 	size_t count = facts->host_count;
 
 	inbound->hosts = arena_array(inbound->arena, count, sizeof(struct inbound_host));
@@ -322,7 +310,7 @@ check_hosts(struct inbound *inbound)
 	}
 	qsort(inbound->hosts, count, sizeof(struct inbound_host), by_preference);
 	if (!is_gone(inbound))
-		(void)check_tries_run(inbound->deliver, inbound->arena, sender, inbound->deadline,
+		(void)check_tries_run(inbound->deliver, inbound->arena, plan, inbound->deadline,
 		    &caller);
 	for (size_t i = 0; i < count; i++)
 		tell_host(inbound, &inbound->hosts[i]);
@@ -332,19 +320,25 @@ void
 check_inbound_run(const struct deliver_context *deliver, const char *domain,
     struct deadline deadline, const struct inbound_caller *caller)
 {
-	struct inbound inbound = { .deliver = deliver,
+	struct conf conf = *deliver->conf;
+	struct deliver_context sender = *deliver;
+	struct inbound inbound = { .deliver = &sender,
 		.caller = caller,
 		.domain = domain,
 		.deadline = deadline,
 		.arena = arena_new() };
 
+	/* A sender without any rules for this domain, which looks at every host. */
+	conf.destination_count = 0;
+	conf.sts.enforce = conf.dane.enforce = ENFORCE_AUDIT;
+	sender.conf = sender.gatherer.conf = &conf;
 	if (!check_txt(&inbound))
 		tell(&inbound, "policy", NULL, CHECK_FAIL,
 		    "no sender fetches the policy without a valid record");
 	else if (!is_gone(&inbound))
 		check_policy(&inbound);
 	if (!is_gone(&inbound)) {
-		inbound.facts = gather_facts(&deliver->gatherer, inbound.arena, domain, NULL,
+		inbound.facts = gather_facts(&sender.gatherer, inbound.arena, domain, NULL,
 		    deadline);
 		check_hosts(&inbound);
 	}

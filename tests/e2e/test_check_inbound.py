@@ -94,11 +94,23 @@ def test_what_is_cached_here_hides_nothing(net, mta):
     assert faults(inbound(mta, domain)[0]) == {"txt": "fail", "policy": "fail"}
 
 
-def test_what_is_configured_here_changes_nothing(net, start):
+@pytest.mark.parametrize("section", [
+    {"tls": "may"}, {"tls": "none"}, {"tls": "audit"}, {"relay": "[127.0.0.1]:2525"}])
+def test_what_is_configured_here_changes_nothing(net, start, section):
     domain = publish_reports(net, net.domain(policy="enforce",
                                              behaviour=Behaviour(certificate="expired")))
-    mta = start({("destination", domain.name): {"tls": "may"}})
-    assert faults(inbound(mta, domain)[0]) == {"certificate": "fail"}
+    mta = start({("destination", domain.name): section})
+    states, _ = inbound(mta, domain)
+    assert faults(states) == {"certificate": "fail"}
+    assert ("mx", domain.host.name) in states
+
+
+def test_what_is_switched_off_here_is_checked(net, start):
+    """The record for reports, and TLSA records."""
+    domain = publish_reports(net, net.domain(policy="enforce"))
+    net.zones.replace(tlsa.at(domain.host.name), "TLSA", tlsa.wrong("3 1 1"), ttl=1)
+    mta = start({"tlsrpt": {"enable": "off"}, "dane": {"enforce": "off"}, "sts": {"enforce": "off"}})
+    assert faults(inbound(mta, domain)[0]) == {"tlsa": "fail"}
 
 
 @pytest.mark.parametrize("record, found", [
