@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/deadline.h"
+#include "base/log.h"
 #include "base/thread.h"
 #include "report/history_inside.h"
 
@@ -123,17 +124,23 @@ put_back(struct history *history, struct history_item *list)
 {
 	const struct history_disk *disk = &history->disk;
 	struct history_item *item;
+	size_t lost = 0;
 
 	(void)pthread_mutex_lock(&history->lock);
 	while ((item = list) != NULL) {
 		list = item->next;
-		if (history->count < WAITING_MAX)
+		if (history->count < WAITING_MAX) {
 			add(history, item);
-		else
+		} else {
 			history_item_free(item);
+			lost++;
+		}
 	}
 	history->full_hour = disk->hour_size > disk->max_size / 2 ? disk->hour : 0;
 	(void)pthread_mutex_unlock(&history->lock);
+	if (lost > 0)
+		log_message(LOG_LEVEL_WARNING, "history",
+		    "%zu entries of the history are lost: the store could not be written", lost);
 }
 
 static void

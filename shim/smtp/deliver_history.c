@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/deadline.h"
@@ -121,7 +122,10 @@ add(struct deliver_history *history, const struct history_entry *entry, const st
 		row->entry.address = arena_strdup(history->arena, entry->address);
 	if (entry->reason != NULL)
 		row->entry.reason = arena_strdup(history->arena, entry->reason);
+	/* The words of a host that took the message may repeat a recipient. */
 	reply_line(reply, line);
+	if (reply->remote)
+		(void)snprintf(line, sizeof(line), "%d %s", reply->code, reply->enhanced);
 	row->entry.reply = arena_strdup(history->arena, line);
 	row->next = history->rows;
 	history->rows = row;

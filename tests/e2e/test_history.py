@@ -96,6 +96,17 @@ def test_audit_tells_what_enforcement_would_refuse(net, start):
         assert mta.deliver(address(domain)).only.short == "250 2.0.0"
 
 
+def test_no_local_part_is_kept_of_what_a_host_says(net, start):
+    """Some repeat the recipient without its domain."""
+    domain = net.domain(policy="enforce", behaviour=Behaviour(
+        certificate="expired", dot="250 2.1.5 someone got it"))
+    mta = start({"sts": {"enforce": "audit"}})
+    assert "someone got it" in mta.deliver(address(domain)).only.text
+    (entry,) = counted(mta, 1, "?kind=would")
+    assert entry["reply"] == "250 2.0.0"
+    assert "someone" not in json.dumps(entry)
+
+
 @pytest.mark.parametrize("second,would", [(Behaviour(), "sent"), (BAD, "deferred")])
 def test_audit_tries_the_other_hosts(net, start, second, would):
     """What the first host lacks, the second may have; each is tried out once an hour."""
