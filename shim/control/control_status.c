@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,8 @@
 #include "base/conf/conf_warn.h"
 #include "shim/control/control_status.h"
 
-#define TROUBLE_MS	(50 * 1000)	/* for which a local fault counts after it was seen */
+#define TROUBLE_MS	(59 * 1000)	/* for which a local fault counts after it was seen */
+#define RECOUNT	20	/* times as long as a count takes, it is used */
 
 enum state { STATE_OK, STATE_WARNING, STATE_CRITICAL };
 static const char *const state_names[] = { "ok", "warning", "critical" };
@@ -111,16 +113,41 @@ count_policy(void *context, const struct sts_entry *entry)
 	return true;
 }
 
+/* A large cache takes seconds to count, and monitoring asks often. */
 static json_t *
 policies_of(const struct gatherer *gatherer)
 {
-	json_int_t counts[] = {
-		[STS_MODE_NONE] = 0, [STS_MODE_TESTING] = 0, [STS_MODE_ENFORCE] = 0
-	};
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static json_int_t counts[STS_MODE_ENFORCE + 1];
+	static int64_t counted_ms, took_ms;
+	int64_t now_ms = clock_monotonic_ms();
+	json_t *policies;
 
-	(void)sts_cache_list(gatherer->sts_cache, "", count_policy, counts);
-	return json_pack("{s:I, s:I, s:I}", "enforce", counts[STS_MODE_ENFORCE], "testing",
+	(void)pthread_mutex_lock(&lock);
+	if (counted_ms == 0 || now_ms - counted_ms >= RECOUNT * took_ms) {
+		memset(counts, 0, sizeof(counts));
+		(void)sts_cache_list(gatherer->sts_cache, "", count_policy, counts);
+		counted_ms = clock_monotonic_ms();
+		took_ms = counted_ms - now_ms;
+	}
+	policies = json_pack("{s:I, s:I, s:I}", "enforce", counts[STS_MODE_ENFORCE], "testing",
 	    counts[STS_MODE_TESTING], "none", counts[STS_MODE_NONE]);
+	(void)pthread_mutex_unlock(&lock);
+	return policies;
+}
+
+/* The sections that ask less of a domain than it publishes. */
+static int
+overrides_of(const struct conf *conf)
+{
+	int count = 0;
+
+	for (size_t i = 0; i < conf->destination_count; i++) {
+		unsigned tls = conf->destinations[i].tls;
+
+		count += tls == TLS_NONE || tls == TLS_MAY || tls == TLS_AUDIT;
+	}
+	return count;
 }
 
 static double
@@ -192,7 +219,7 @@ control_status(const struct gatherer *gatherer, struct control_answer *answer)
 	    state_names[status.state], "reasons", status.reasons, "uptime",
 	    (json_int_t)(clock_wall_s() - gauge(METRIC_START_TIME, NULL)), "version",
 	    PACKAGE_VERSION, "resolver", resolver_of(gatherer), "policies", policies_of(gatherer),
-	    "overrides", 0);
+	    "overrides", overrides_of(gatherer->conf));
 	add_use(object, gatherer->conf);
 	json_object_set_new(object, "confine", confine_now());
 	answer->status = 200;
