@@ -17,5 +17,7 @@
 void utc_text(int64_t wall_s, char text[UTC_TEXT_MAX]);
 /* Reads only what utc_text() writes. 0, or -1. */
 int utc_read(const char *text, int64_t *wall_s);
+/* That, or a span before now_s, ten years at most: "7d", "12h", "30m", "90s". 0, or -1. */
+int utc_read_since(const char *text, int64_t now_s, int64_t *wall_s);
 
 #endif

@@ -9,52 +9,10 @@
 #include "cmd/stsgate_cache.h"
 #include "cmd/stsgate_print.h"
 
-/* One page of the cache, or NULL with *status set. */
-static json_t *
-fetch_page(const struct stsgate_client *client, const char *path, int *status)
-{
-	struct http_answer answer;
-	json_t *page = NULL;
-
-	*status = stsgate_client_ask(client, "GET", path, NULL, &answer);
-	if (*status == EX_OK && answer.status != 200)
-		stsgate_client_complain(&answer);
-	else if (*status == EX_OK)
-		page = stsgate_client_parse(&answer);
-	if (*status == EX_OK && page == NULL)
-		*status = EXIT_NO;
-	buf_free(&answer.body);
-	return page;
-}
-
-int
-stsgate_cache_each_page(const struct stsgate_client *client,
-    void (*each)(void *context, json_t *policies), void *context)
-{
-	struct buf path = { 0 };
-	const char *next;
-	json_t *page;
-	int status;
-
-	buf_add_text(&path, "/v1/cache");
-	while ((page = fetch_page(client, buf_text(&path), &status)) != NULL) {
-		each(context, json_object_get(page, "policies"));
-		next = json_string_value(json_object_get(page, "next"));
-		buf_clear(&path);
-		if (next != NULL)
-			buf_printf(&path, "/v1/cache?after=%s", next);
-		json_decref(page);
-		if (path.length == 0)
-			break;
-	}
-	buf_free(&path);
-	return status;
-}
-
 static void
-collect(void *context, json_t *policies)
+collect(void *context, const json_t *page)
 {
-	json_array_extend(context, policies);
+	json_array_extend(context, json_object_get(page, "policies"));
 }
 
 int
@@ -66,7 +24,7 @@ stsgate_cache_list(const struct stsgate_client *client, const char *domain)
 	int status;
 
 	(void)domain;
-	status = stsgate_cache_each_page(client, collect, policies);
+	status = stsgate_client_each_page(client, "/v1/cache", collect, policies);
 	if (status != EX_OK) {
 		json_decref(policies);
 		return status;

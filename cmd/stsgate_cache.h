@@ -19,8 +19,4 @@ int stsgate_cache_forget(const struct stsgate_client *client, const char *domain
 int stsgate_cache_export(const struct stsgate_client *client, const char *domain);
 int stsgate_cache_import(const struct stsgate_client *client, const char *domain);
 
-/* The whole cache, a page at a time. */
-int stsgate_cache_each_page(const struct stsgate_client *client,
-    void (*each)(void *context, json_t *policies), void *context);
-
 #endif

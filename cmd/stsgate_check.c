@@ -19,14 +19,6 @@ check_failed(const json_t *check)
 	return !json_is_true(json_object_get(check, "verified"));
 }
 
-static const char *
-text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text == NULL ? "" : text;
-}
-
 static bool
 inbound_failed(const json_t *check)
 {
@@ -34,7 +26,7 @@ inbound_failed(const json_t *check)
 	size_t i;
 
 	json_array_foreach (json_object_get(check, "steps"), i, step)
-		if (strcmp(text_of(step, "state"), "fail") == 0)
+		if (strcmp(stsgate_print_text(step, "state"), "fail") == 0)
 			return true;
 	return false;
 }
@@ -44,8 +36,8 @@ show_doing(struct stsgate_check_rows *rows, const json_t *doing)
 {
 	struct buf words = { 0 };
 
-	stsgate_doing_words(text_of(doing, "doing"), text_of(doing, "host"),
-	    text_of(doing, "address"), &words);
+	stsgate_doing_words(stsgate_print_text(doing, "doing"), stsgate_print_text(doing, "host"),
+	    stsgate_print_text(doing, "address"), &words);
 	stsgate_terminal_line_show(&rows->doing, buf_text(&words));
 	buf_free(&words);
 }

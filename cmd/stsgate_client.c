@@ -221,3 +221,46 @@ stsgate_client_ask_about(const struct stsgate_client *client, const char *method
 	buf_free(&path);
 	return status;
 }
+
+/* One page of a list, or NULL with *status set. */
+static json_t *
+fetch_page(const struct stsgate_client *client, const char *path, int *status)
+{
+	struct http_answer answer;
+	json_t *page = NULL;
+
+	*status = stsgate_client_ask(client, "GET", path, NULL, &answer);
+	if (*status == EX_OK && answer.status != 200)
+		stsgate_client_complain(&answer);
+	else if (*status == EX_OK)
+		page = stsgate_client_parse(&answer);
+	if (*status == EX_OK && page == NULL)
+		*status = EXIT_NO;
+	buf_free(&answer.body);
+	return page;
+}
+
+int
+stsgate_client_each_page(const struct stsgate_client *client, const char *path,
+    void (*each)(void *context, const json_t *page), void *context)
+{
+	char separator = strchr(path, '?') != NULL ? '&' : '?';
+	struct buf asked = { 0 };
+	const char *next;
+	json_t *page;
+	int status;
+
+	buf_add_text(&asked, path);
+	while ((page = fetch_page(client, buf_text(&asked), &status)) != NULL) {
+		each(context, page);
+		next = json_string_value(json_object_get(page, "next"));
+		buf_clear(&asked);
+		if (next != NULL)
+			buf_printf(&asked, "%s%cafter=%s", path, separator, next);
+		json_decref(page);
+		if (asked.length == 0)
+			break;
+	}
+	buf_free(&asked);
+	return status;
+}

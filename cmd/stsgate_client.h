@@ -42,6 +42,10 @@ struct stsgate_client {
 int stsgate_client_ask(const struct stsgate_client *client, const char *method, const char *path,
     const struct buf *body, struct http_answer *answer);
 json_t *stsgate_client_parse(const struct http_answer *answer);	/* NULL after a message */
+/* Calls each() for every page of a list, following its "next"; path may have a query. EX_OK; any
+ * other status is after a message. */
+int stsgate_client_each_page(const struct stsgate_client *client, const char *path,
+    void (*each)(void *context, const json_t *page), void *context);
 /* Says in stsgated's own words why a request failed. */
 void stsgate_client_complain(const struct http_answer *answer);
 void stsgate_client_print_json(const json_t *object);

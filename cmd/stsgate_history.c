@@ -10,13 +10,13 @@
 #include "base/buf.h"
 #include "base/deadline.h"
 #include "base/domain.h"
-#include "base/number.h"
 #include "base/utc.h"
 #include "report/day.h"
 #include "cmd/stsgate_history.h"
+#include "cmd/stsgate_print.h"
+#include "cmd/stsgate_terminal.h"
 
 #define DEFAULT_SINCE	"7d"
-#define SPAN_MAX	UINT64_C(315360000)	/* ten years of seconds */
 
 /* The sums of a domain and reason. */
 struct table {
@@ -25,14 +25,6 @@ struct table {
 	json_t *not_counted;
 	bool audit;
 };
-
-static const char *
-text_of(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text != NULL ? text : "";
-}
 
 static void
 raise_by(json_t *row, const char *name, const json_t *entry)
@@ -61,27 +53,28 @@ add_host(json_t *row, const char *host)
 static const char *
 reason_of(const json_t *entry)
 {
-	const char *reason = text_of(entry, "reason");
+	const char *reason = stsgate_print_text(entry, "reason");
 
 	if (reason[0] != '\0')
 		return reason;
-	return text_of(entry, "result")[0] != '\0' ? text_of(entry, "result")
-						   : text_of(entry, "reply");
+	return stsgate_print_text(entry, "result")[0] != '\0' ? stsgate_print_text(entry, "result")
+							      : stsgate_print_text(entry, "reply");
 }
 
 static json_t *
 row_for(struct table *table, const json_t *entry)
 {
-	const char *domain = text_of(entry, "domain"), *reason = reason_of(entry);
+	const char *domain = stsgate_print_text(entry, "domain"), *reason = reason_of(entry);
 	struct buf key = { 0 };
 	json_t *row;
 
-	buf_printf(&key, "%s\n%s\n%s", domain, text_of(entry, "result"), reason);
+	buf_printf(&key, "%s\n%s\n%s", domain, stsgate_print_text(entry, "result"), reason);
 	row = json_object_get(table->by_key, buf_text(&key));
 	if (row == NULL) {
 		row = json_pack("{s:s, s:s, s:s, s:i, s:i, s:[], s:s, s:s}", "domain", domain,
-		    "reason", reason, "result", text_of(entry, "result"), "count", 0, "recipients",
-		    0, "hosts", "first", text_of(entry, "first"), "last", text_of(entry, "last"));
+		    "reason", reason, "result", stsgate_print_text(entry, "result"), "count", 0,
+		    "recipients", 0, "hosts", "first", stsgate_print_text(entry, "first"), "last",
+		    stsgate_print_text(entry, "last"));
 		json_object_set(table->by_key, buf_text(&key), row);
 		json_array_append_new(table->rows, row);
 	}
@@ -95,7 +88,7 @@ add_entry(struct table *table, const json_t *entry)
 	json_t *row;
 
 	/* Such a domain's mail goes with enforcement, too. */
-	if (table->audit && strcmp(text_of(entry, "mode"), "testing") == 0) {
+	if (table->audit && strcmp(stsgate_print_text(entry, "mode"), "testing") == 0) {
 		json_object_set_new(table->not_counted, "testing",
 		    json_integer(json_integer_value(json_object_get(table->not_counted,
 				     "testing")) +
@@ -105,10 +98,10 @@ add_entry(struct table *table, const json_t *entry)
 	row = row_for(table, entry);
 	raise_by(row, "count", entry);
 	raise_by(row, "recipients", entry);
-	add_host(row, text_of(entry, "host"));
-	if (strcmp(text_of(entry, "first"), text_of(row, "first")) < 0)
+	add_host(row, stsgate_print_text(entry, "host"));
+	if (strcmp(stsgate_print_text(entry, "first"), stsgate_print_text(row, "first")) < 0)
 		json_object_set(row, "first", json_object_get(entry, "first"));
-	if (strcmp(text_of(entry, "last"), text_of(row, "last")) > 0)
+	if (strcmp(stsgate_print_text(entry, "last"), stsgate_print_text(row, "last")) > 0)
 		json_object_set(row, "last", json_object_get(entry, "last"));
 }
 
@@ -116,83 +109,31 @@ add_entry(struct table *table, const json_t *entry)
 static bool
 read_since(const char *text, char since[UTC_TEXT_MAX])
 {
-	const char *at = text;
-	uint64_t number;
 	int64_t at_s;
 
 	if (strcmp(text, "today") == 0 || strcmp(text, "yesterday") == 0) {
 		at_s = (day_of(clock_wall_s()) - (text[0] == 'y')) * DAY_S;
 	} else if (day_parse(text, &at_s) == 0) {
 		at_s *= DAY_S;
-	} else if (utc_read(text, &at_s) != 0) {
-		if (!number_take(&at, SPAN_MAX, &number) || *at == '\0' ||
-		    strchr("smhd", *at) == NULL || at[1] != '\0') {
-			fprintf(stderr,
-			    "stsgate: \"%s\" is no time for --since: 7d, 12h, 2026-01-31 or "
-			    "2026-01-31T12:00:00Z\n",
-			    text);
-			return false;
-		}
-		at_s = clock_wall_s() -
-		    (int64_t)number *
-			(*at == 'd'          ? DAY_S
-				: *at == 'h' ? 3600
-				: *at == 'm' ? 60
-					     : 1);
+	} else if (utc_read_since(text, clock_wall_s(), &at_s) != 0) {
+		fprintf(stderr,
+		    "stsgate: \"%s\" is no time for --since: 7d, 12h, 2026-01-31 or "
+		    "2026-01-31T12:00:00Z\n",
+		    text);
+		return false;
 	}
 	utc_text(at_s, since);
 	return true;
 }
 
-/* One page of the history, or NULL with *status set. */
-static json_t *
-fetch_page(const struct stsgate_client *client, const char *path, int *status)
-{
-	struct http_answer answer;
-	json_t *page = NULL;
-
-	*status = stsgate_client_ask(client, "GET", path, NULL, &answer);
-	if (*status == EX_OK && answer.status != 200)
-		stsgate_client_complain(&answer);
-	else if (*status == EX_OK)
-		page = stsgate_client_parse(&answer);
-	if (*status == EX_OK && page == NULL)
-		*status = EXIT_NO;
-	buf_free(&answer.body);
-	return page;
-}
-
-static int
-collect(const struct stsgate_client *client, const char *query, struct table *table)
-{
-	struct buf path = { 0 };
-	const json_t *entry;
-	const char *next;
-	json_t *page;
-	size_t i;
-	int status;
-
-	buf_add_text(&path, query);
-	while ((page = fetch_page(client, buf_text(&path), &status)) != NULL) {
-		json_array_foreach (json_object_get(page, "entries"), i, entry)
-			add_entry(table, entry);
-		next = json_string_value(json_object_get(page, "next"));
-		buf_clear(&path);
-		if (next != NULL)
-			buf_printf(&path, "%s&after=%s", query, next);
-		json_decref(page);
-		if (path.length == 0)
-			break;
-	}
-	buf_free(&path);
-	return status;
-}
-
 static void
-print_clean(const char *text)
+add_page(void *context, const json_t *page)
 {
-	for (; *text != '\0'; text++)
-		putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+	const json_t *entry;
+	size_t i;
+
+	json_array_foreach (json_object_get(page, "entries"), i, entry)
+		add_entry(context, entry);
 }
 
 static void
@@ -208,13 +149,14 @@ print_table(const struct table *table)
 	json_array_foreach (table->rows, i, row) {
 		printf("%8" JSON_INTEGER_FORMAT " %10" JSON_INTEGER_FORMAT "  %-20s  ",
 		    json_integer_value(json_object_get(row, "count")),
-		    json_integer_value(json_object_get(row, "recipients")), text_of(row, "last"));
-		print_clean(text_of(row, "domain"));
+		    json_integer_value(json_object_get(row, "recipients")),
+		    stsgate_print_text(row, "last"));
+		stsgate_terminal_print(stdout, stsgate_print_text(row, "domain"));
 		printf(": ");
-		print_clean(text_of(row, "reason"));
+		stsgate_terminal_print(stdout, stsgate_print_text(row, "reason"));
 		json_array_foreach (json_object_get(row, "hosts"), k, host) {
 			printf(k == 0 ? " (" : ", ");
-			print_clean(json_string_value(host));
+			stsgate_terminal_print(stdout, json_string_value(host));
 		}
 		printf(json_array_size(json_object_get(row, "hosts")) > 0 ? ")\n" : "\n");
 	}
@@ -246,7 +188,7 @@ show(const struct stsgate_client *client, bool audit)
 	    since);
 	if (domain.name[0] != '\0')
 		buf_printf(&query, "&domain=%s", domain.name);
-	status = collect(client, buf_text(&query), &table);
+	status = stsgate_client_each_page(client, buf_text(&query), add_page, &table);
 	if (status == EX_OK && client->json) {
 		object = json_pack("{s:O, s:O}", "rows", table.rows, "not_counted",
 		    table.not_counted);

@@ -12,8 +12,8 @@
 #include "cmd/stsgate_print.h"
 #include "cmd/stsgate_terminal.h"
 
-static const char *
-text_of(const json_t *object, const char *key)
+const char *
+stsgate_print_text(const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));
 
@@ -63,20 +63,21 @@ stsgate_print_sts(FILE *out, const json_t *sts)
 {
 	const json_t *error = json_object_get(sts, "error");
 
-	print_row(out, "mta-sts", text_of(sts, "state"));
-	print_row(out, "mode", text_of(sts, "mode"));
-	print_row(out, "id", text_of(sts, "id"));
+	print_row(out, "mta-sts", stsgate_print_text(sts, "state"));
+	print_row(out, "mode", stsgate_print_text(sts, "mode"));
+	print_row(out, "id", stsgate_print_text(sts, "id"));
 	print_strings(out, "mx", json_object_get(sts, "mx"));
 	print_max_age(out, sts);
-	print_row(out, "fetched", text_of(sts, "fetched"));
-	print_row(out, "expires", text_of(sts, "expires"));
-	print_row(out, "from", text_of(sts, "from"));
+	print_row(out, "fetched", stsgate_print_text(sts, "fetched"));
+	print_row(out, "expires", stsgate_print_text(sts, "expires"));
+	print_row(out, "from", stsgate_print_text(sts, "from"));
 	if (error != NULL) {
 		fprintf(out, "  %-12s", "error");
-		stsgate_terminal_print(out, text_of(error, "type"));
-		if (text_of(error, "type")[0] != '\0' && text_of(error, "reason")[0] != '\0')
+		stsgate_terminal_print(out, stsgate_print_text(error, "type"));
+		if (stsgate_print_text(error, "type")[0] != '\0' &&
+		    stsgate_print_text(error, "reason")[0] != '\0')
 			fputs(": ", out);
-		stsgate_terminal_print(out, text_of(error, "reason"));
+		stsgate_terminal_print(out, stsgate_print_text(error, "reason"));
 		fputc('\n', out);
 	}
 }
@@ -89,15 +90,15 @@ print_host(FILE *out, const json_t *host)
 
 	fprintf(out, "  %5" JSON_INTEGER_FORMAT " ",
 	    json_integer_value(json_object_get(host, "preference")));
-	stsgate_terminal_print(out, text_of(host, "name"));
+	stsgate_terminal_print(out, stsgate_print_text(host, "name"));
 	fprintf(out, "  %s, dnssec %s, policy %s",
 	    json_is_true(json_object_get(host, "use")) ? "used" : "not used",
-	    text_of(host, "dnssec"), text_of(host, "policy"));
+	    stsgate_print_text(host, "dnssec"), stsgate_print_text(host, "policy"));
 	if (json_is_false(json_object_get(host, "mx_match")))
 		fputs(", not listed by the mta-sts policy", out);
-	if (text_of(host, "reason")[0] != '\0') {
+	if (stsgate_print_text(host, "reason")[0] != '\0') {
 		fputs(": ", out);
-		stsgate_terminal_print(out, text_of(host, "reason"));
+		stsgate_terminal_print(out, stsgate_print_text(host, "reason"));
 	}
 	fputc('\n', out);
 	json_array_foreach (json_object_get(host, "addresses"), i, address)
@@ -112,10 +113,10 @@ stsgate_print_policy(FILE *out, const json_t *policy)
 	size_t i;
 	const json_t *host;
 
-	stsgate_terminal_print(out, text_of(policy, "domain"));
+	stsgate_terminal_print(out, stsgate_print_text(policy, "domain"));
 	fputc('\n', out);
-	print_row(out, "verdict", text_of(policy, "verdict"));
-	print_row(out, "reply", text_of(policy, "reply"));
+	print_row(out, "verdict", stsgate_print_text(policy, "verdict"));
+	print_row(out, "reply", stsgate_print_text(policy, "reply"));
 	stsgate_print_sts(out, json_object_get(policy, "sts"));
 	if (json_array_size(json_object_get(policy, "hosts")) > 0)
 		fputs("  hosts\n", out);
@@ -132,23 +133,24 @@ stsgate_print_entry_head(FILE *out)
 void
 stsgate_print_entry_row(FILE *out, const json_t *entry)
 {
-	fprintf(out, "%-40s %-8s %-32s %s\n", text_of(entry, "domain"), text_of(entry, "mode"),
-	    text_of(entry, "id"), text_of(entry, "expires"));
+	fprintf(out, "%-40s %-8s %-32s %s\n", stsgate_print_text(entry, "domain"),
+	    stsgate_print_text(entry, "mode"), stsgate_print_text(entry, "id"),
+	    stsgate_print_text(entry, "expires"));
 }
 
 void
 stsgate_print_entry(FILE *out, const json_t *entry)
 {
-	stsgate_terminal_print(out, text_of(entry, "domain"));
+	stsgate_terminal_print(out, stsgate_print_text(entry, "domain"));
 	fputc('\n', out);
-	print_row(out, "mode", text_of(entry, "mode"));
-	print_row(out, "id", text_of(entry, "id"));
+	print_row(out, "mode", stsgate_print_text(entry, "mode"));
+	print_row(out, "id", stsgate_print_text(entry, "id"));
 	print_strings(out, "mx", json_object_get(entry, "mx"));
 	print_max_age(out, entry);
-	print_row(out, "fetched", text_of(entry, "fetched"));
-	print_row(out, "expires", text_of(entry, "expires"));
-	print_row(out, "refresh", text_of(entry, "refresh"));
-	print_row(out, "last error", text_of(entry, "last_error"));
+	print_row(out, "fetched", stsgate_print_text(entry, "fetched"));
+	print_row(out, "expires", stsgate_print_text(entry, "expires"));
+	print_row(out, "refresh", stsgate_print_text(entry, "refresh"));
+	print_row(out, "last error", stsgate_print_text(entry, "last_error"));
 }
 
 void
@@ -164,17 +166,17 @@ stsgate_print_stats(FILE *out, const json_t *stats)
 void
 stsgate_print_step(FILE *out, const json_t *step)
 {
-	const char *address = text_of(step, "address");
+	const char *address = stsgate_print_text(step, "address");
 	struct buf where = { 0 };
 
-	buf_add_text(&where, text_of(step, "host"));
+	buf_add_text(&where, stsgate_print_text(step, "host"));
 	if (address[0] != '\0')
 		buf_printf(&where, "[%s]", address);
 	fprintf(out, "%-4s  %-11s  ", json_is_true(json_object_get(step, "ok")) ? "ok" : "FAIL",
-	    text_of(step, "step"));
+	    stsgate_print_text(step, "step"));
 	stsgate_terminal_print(out, buf_text(&where));
 	fputs(where.length > 0 ? "  " : "", out);
-	stsgate_terminal_print(out, text_of(step, "detail"));
+	stsgate_terminal_print(out, stsgate_print_text(step, "detail"));
 	fprintf(out, "  (%" JSON_INTEGER_FORMAT " ms)\n",
 	    json_integer_value(json_object_get(step, "ms")));
 	buf_free(&where);
@@ -184,7 +186,7 @@ stsgate_print_step(FILE *out, const json_t *step)
 static const char *
 state_words(const json_t *step)
 {
-	const char *state = text_of(step, "state");
+	const char *state = stsgate_print_text(step, "state");
 
 	return strcmp(state, "fail") == 0 ? "FAIL" : strcmp(state, "warn") == 0 ? "WARN" : "ok";
 }
@@ -196,12 +198,12 @@ stsgate_print_inbound(FILE *out, const json_t *check)
 	size_t i;
 
 	json_array_foreach (json_object_get(check, "steps"), i, step) {
-		const char *host = text_of(step, "host");
+		const char *host = stsgate_print_text(step, "host");
 
-		fprintf(out, "%-4s  %-11s  ", state_words(step), text_of(step, "step"));
+		fprintf(out, "%-4s  %-11s  ", state_words(step), stsgate_print_text(step, "step"));
 		stsgate_terminal_print(out, host);
 		fputs(host[0] != '\0' ? "  " : "", out);
-		stsgate_terminal_print(out, text_of(step, "detail"));
+		stsgate_terminal_print(out, stsgate_print_text(step, "detail"));
 		fputc('\n', out);
 	}
 }
@@ -210,7 +212,7 @@ void
 stsgate_print_verdict(FILE *out, const json_t *check)
 {
 	fprintf(out, "A delivery to ");
-	stsgate_terminal_print(out, text_of(check, "domain"));
+	stsgate_terminal_print(out, stsgate_print_text(check, "domain"));
 	fputs(json_is_true(json_object_get(check, "verified")) ? " would be verified.\n"
 							       : " would not be verified.\n",
 	    out);
@@ -234,10 +236,10 @@ print_last(FILE *out, const json_t *entries)
 	if (json_array_size(entries) == 0)
 		return;
 	entry = json_array_get(entries, json_array_size(entries) - 1);
-	print_row(out, "last", text_of(entry, "last"));
-	print_row(out, "host", text_of(entry, "host"));
-	print_row(out, "result", text_of(entry, "result"));
-	print_row(out, "reply", text_of(entry, "reply"));
+	print_row(out, "last", stsgate_print_text(entry, "last"));
+	print_row(out, "host", stsgate_print_text(entry, "host"));
+	print_row(out, "result", stsgate_print_text(entry, "result"));
+	print_row(out, "reply", stsgate_print_text(entry, "reply"));
 }
 
 void
@@ -245,17 +247,17 @@ stsgate_print_why(FILE *out, const json_t *why)
 {
 	const json_t *rule = json_object_get(why, "rule");
 
-	stsgate_terminal_print(out, text_of(why, "domain"));
-	fprintf(out, ": %s", text_of(why, "state"));
-	if (text_of(why, "since")[0] != '\0')
-		fprintf(out, " since %s", text_of(why, "since"));
+	stsgate_terminal_print(out, stsgate_print_text(why, "domain"));
+	fprintf(out, ": %s", stsgate_print_text(why, "state"));
+	if (stsgate_print_text(why, "since")[0] != '\0')
+		fprintf(out, " since %s", stsgate_print_text(why, "since"));
 	fputc('\n', out);
-	print_row(out, "rule", text_of(rule, "source"));
-	print_row(out, "where", text_of(rule, "where"));
-	print_row(out, "mode", text_of(rule, "mode"));
-	print_row(out, "published", text_of(rule, "published"));
-	print_row(out, "id", text_of(rule, "id"));
-	print_row(out, "verified", text_of(why, "last_verified"));
+	print_row(out, "rule", stsgate_print_text(rule, "source"));
+	print_row(out, "where", stsgate_print_text(rule, "where"));
+	print_row(out, "mode", stsgate_print_text(rule, "mode"));
+	print_row(out, "published", stsgate_print_text(rule, "published"));
+	print_row(out, "id", stsgate_print_text(rule, "id"));
+	print_row(out, "verified", stsgate_print_text(why, "last_verified"));
 	print_last(out, json_object_get(why, "entries"));
 	print_list(out, "sign", json_object_get(why, "signs"));
 	print_list(out, "advice", json_object_get(why, "advice"));
@@ -266,10 +268,10 @@ stsgate_print_outcome(FILE *out, const json_t *why)
 {
 	const json_t *rule = json_object_get(why, "rule");
 
-	print_row(out, "rule", text_of(rule, "source"));
-	print_row(out, "where", text_of(rule, "where"));
-	print_row(out, "in force", text_of(rule, "mode"));
-	print_row(out, "outcome", text_of(why, "state"));
-	print_row(out, "since", text_of(why, "since"));
+	print_row(out, "rule", stsgate_print_text(rule, "source"));
+	print_row(out, "where", stsgate_print_text(rule, "where"));
+	print_row(out, "in force", stsgate_print_text(rule, "mode"));
+	print_row(out, "outcome", stsgate_print_text(why, "state"));
+	print_row(out, "since", stsgate_print_text(why, "since"));
 	print_last(out, json_object_get(why, "entries"));
 }

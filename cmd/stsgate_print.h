@@ -12,6 +12,9 @@
 #include <jansson.h>
 #include <stdio.h>
 
+/* The text of a key; "" where there is none. */
+const char *stsgate_print_text(const json_t *object, const char *key);
+
 void stsgate_print_policy(FILE *out, const json_t *policy);	/* /v1/policy/DOMAIN */
 void stsgate_print_why(FILE *out, const json_t *why);	/* /v1/why/DOMAIN */
 void stsgate_print_outcome(FILE *out, const json_t *why);	/* in short, below a policy */

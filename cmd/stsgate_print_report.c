@@ -10,14 +10,6 @@
 #include "cmd/stsgate_print.h"
 #include "cmd/stsgate_terminal.h"
 
-static const char *
-text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text == NULL ? "" : text;
-}
-
 static json_int_t
 number_of(const json_t *object, const char *key)
 {
@@ -36,10 +28,10 @@ static void
 print_detail(FILE *out, const json_t *detail)
 {
 	fprintf(out, "    %6" JSON_INTEGER_FORMAT " ", number_of(detail, "failed-session-count"));
-	print_words(out, "", text_of(detail, "result-type"));
-	print_words(out, " ", text_of(detail, "receiving-mx-hostname"));
-	print_words(out, " ", text_of(detail, "receiving-ip"));
-	print_words(out, ": ", text_of(detail, "failure-reason-code"));
+	print_words(out, "", stsgate_print_text(detail, "result-type"));
+	print_words(out, " ", stsgate_print_text(detail, "receiving-mx-hostname"));
+	print_words(out, " ", stsgate_print_text(detail, "receiving-ip"));
+	print_words(out, ": ", stsgate_print_text(detail, "failure-reason-code"));
 	fputc('\n', out);
 }
 
@@ -50,8 +42,8 @@ print_policy_of(FILE *out, const json_t *entry)
 	const json_t *summary = json_object_get(entry, "summary"), *detail;
 	size_t i;
 
-	print_words(out, "  ", text_of(policy, "policy-type"));
-	print_words(out, " ", text_of(policy, "policy-domain"));
+	print_words(out, "  ", stsgate_print_text(policy, "policy-type"));
+	print_words(out, " ", stsgate_print_text(policy, "policy-domain"));
 	fprintf(out, ": %" JSON_INTEGER_FORMAT " succeeded, %" JSON_INTEGER_FORMAT " failed\n",
 	    number_of(summary, "total-successful-session-count"),
 	    number_of(summary, "total-failure-session-count"));
@@ -65,7 +57,7 @@ stsgate_print_report(FILE *out, const json_t *report)
 	const json_t *policy;
 	size_t i;
 
-	print_words(out, "", text_of(report, "report-id"));
+	print_words(out, "", stsgate_print_text(report, "report-id"));
 	fputc('\n', out);
 	json_array_foreach (json_object_get(report, "policies"), i, policy)
 		print_policy_of(out, policy);
@@ -83,8 +75,9 @@ stsgate_print_report_days(FILE *out, const json_t *days)
 		fprintf(out,
 		    "%-10s  %-8s  %-20s  %8" JSON_INTEGER_FORMAT "  %8" JSON_INTEGER_FORMAT
 		    "  %8" JSON_INTEGER_FORMAT "\n",
-		    text_of(day, "date"), text_of(day, "state"), text_of(day, "send_at"),
-		    number_of(day, "waiting"), number_of(day, "taken"), number_of(day, "given_up"));
+		    stsgate_print_text(day, "date"), stsgate_print_text(day, "state"),
+		    stsgate_print_text(day, "send_at"), number_of(day, "waiting"),
+		    number_of(day, "taken"), number_of(day, "given_up"));
 }
 
 void
@@ -96,10 +89,10 @@ stsgate_print_report_entries(FILE *out, const json_t *entries)
 	fprintf(out, "%-30s  %-8s  %5s  %-20s  %s\n", "DOMAIN", "STATE", "TRIES", "NEXT", "RUA");
 	json_array_foreach (entries, i, entry) {
 		fprintf(out, "%-30s  %-8s  %5" JSON_INTEGER_FORMAT "  %-20s  ",
-		    text_of(entry, "domain"), text_of(entry, "state"), number_of(entry, "tries"),
-		    text_of(entry, "next"));
-		print_words(out, "", text_of(entry, "rua"));
-		print_words(out, ": ", text_of(entry, "error"));
+		    stsgate_print_text(entry, "domain"), stsgate_print_text(entry, "state"),
+		    number_of(entry, "tries"), stsgate_print_text(entry, "next"));
+		print_words(out, "", stsgate_print_text(entry, "rua"));
+		print_words(out, ": ", stsgate_print_text(entry, "error"));
 		fputc('\n', out);
 	}
 }
@@ -112,9 +105,9 @@ stsgate_print_report_results(FILE *out, const json_t *results)
 
 	json_array_foreach (results, i, result) {
 		fputs(json_is_true(json_object_get(result, "taken")) ? "taken  " : "FAILED ", out);
-		print_words(out, " ", text_of(result, "domain"));
-		print_words(out, "  ", text_of(result, "rua"));
-		print_words(out, ": ", text_of(result, "error"));
+		print_words(out, " ", stsgate_print_text(result, "domain"));
+		print_words(out, "  ", stsgate_print_text(result, "rua"));
+		print_words(out, ": ", stsgate_print_text(result, "error"));
 		fputc('\n', out);
 	}
 }
@@ -123,7 +116,8 @@ stsgate_print_report_results(FILE *out, const json_t *results)
 static void
 print_days(FILE *out, const json_t *row)
 {
-	const char *first = text_of(row, "first"), *last = text_of(row, "last");
+	const char *first = stsgate_print_text(row, "first"),
+		   *last = stsgate_print_text(row, "last");
 
 	print_words(out, "  ", first);
 	if (strcmp(first, last) != 0)
@@ -140,11 +134,11 @@ stsgate_print_received(FILE *out, const json_t *received)
 	    "SENDER, DAYS, HOST");
 	json_array_foreach (json_object_get(received, "rows"), i, row) {
 		fprintf(out, "%8" JSON_INTEGER_FORMAT "  %-28s  %-16s  %-20s  ",
-		    number_of(row, "count"), text_of(row, "result"), text_of(row, "policy"),
-		    text_of(row, "domain"));
-		stsgate_terminal_print(out, text_of(row, "organization"));
+		    number_of(row, "count"), stsgate_print_text(row, "result"),
+		    stsgate_print_text(row, "policy"), stsgate_print_text(row, "domain"));
+		stsgate_terminal_print(out, stsgate_print_text(row, "organization"));
 		print_days(out, row);
-		print_words(out, "  ", text_of(row, "host"));
+		print_words(out, "  ", stsgate_print_text(row, "host"));
 		fputc('\n', out);
 	}
 }

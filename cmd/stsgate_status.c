@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "cmd/stsgate_print.h"
 #include "cmd/stsgate_status.h"
 #include "cmd/stsgate_terminal.h"
 
@@ -18,14 +19,6 @@
 
 #define EXIT_WARNING	1
 #define EXIT_CRITICAL	2
-
-static const char *
-text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text == NULL ? "" : text;
-}
 
 static double
 number_of(const json_t *object, const char *section, const char *key)
@@ -36,7 +29,7 @@ number_of(const json_t *object, const char *section, const char *key)
 static int
 exit_of(const json_t *status)
 {
-	const char *state = text_of(status, "state");
+	const char *state = stsgate_print_text(status, "state");
 
 	if (strcmp(state, "ok") == 0)
 		return EX_OK;
@@ -46,14 +39,14 @@ exit_of(const json_t *status)
 static void
 print_reason(FILE *out, const json_t *reason)
 {
-	fprintf(out, "  %s", text_of(reason, "alarm"));
-	if (text_of(reason, "domain")[0] != '\0')
+	fprintf(out, "  %s", stsgate_print_text(reason, "alarm"));
+	if (stsgate_print_text(reason, "domain")[0] != '\0')
 		fputc(' ', out);
-	stsgate_terminal_print(out, text_of(reason, "domain"));
-	if (text_of(reason, "since")[0] != '\0')
-		fprintf(out, " since %s", text_of(reason, "since"));
+	stsgate_terminal_print(out, stsgate_print_text(reason, "domain"));
+	if (stsgate_print_text(reason, "since")[0] != '\0')
+		fprintf(out, " since %s", stsgate_print_text(reason, "since"));
 	fputs(": ", out);
-	stsgate_terminal_print(out, text_of(reason, "text"));
+	stsgate_terminal_print(out, stsgate_print_text(reason, "text"));
 	fputc('\n', out);
 }
 
@@ -63,11 +56,13 @@ print_status(FILE *out, const json_t *status)
 	const json_t *reason;
 	size_t i;
 
-	fprintf(out, "stsgated %s: %s, running for %.1f hours\n", text_of(status, "version"),
-	    text_of(status, "state"), json_number_value(json_object_get(status, "uptime")) / 3600);
+	fprintf(out, "stsgated %s: %s, running for %.1f hours\n",
+	    stsgate_print_text(status, "version"), stsgate_print_text(status, "state"),
+	    json_number_value(json_object_get(status, "uptime")) / 3600);
 	json_array_foreach (json_object_get(status, "reasons"), i, reason)
 		print_reason(out, reason);
-	fprintf(out, "resolver     %s\n", text_of(json_object_get(status, "resolver"), "state"));
+	fprintf(out, "resolver     %s\n",
+	    stsgate_print_text(json_object_get(status, "resolver"), "state"));
 	fprintf(out, "policies     %.0f enforce, %.0f testing, %.0f none; %.0f overrides\n",
 	    number_of(status, "policies", "enforce"), number_of(status, "policies", "testing"),
 	    number_of(status, "policies", "none"),

@@ -20,14 +20,14 @@
 
 /* The fields that make the policy; the rest is how stsgated deals with it. */
 static void
-export_page(void *context, json_t *policies)
+export_page(void *context, const json_t *page)
 {
 	static const char *const fields[] = { "domain", "mode", "id", "mx", "max_age", "fetched",
 		"expires", "policy" };
 	json_t *entry, *line;
 	size_t i, field;
 
-	json_array_foreach (policies, i, entry) {
+	json_array_foreach (json_object_get(page, "policies"), i, entry) {
 		line = json_object();
 		for (field = 0; field < sizeof(fields) / sizeof(fields[0]); field++)
 			json_object_set(line, fields[field], json_object_get(entry, fields[field]));
@@ -43,7 +43,7 @@ stsgate_cache_export(const struct stsgate_client *client, const char *domain)
 	int status;
 
 	(void)domain;
-	status = stsgate_cache_each_page(client, export_page, stdout);
+	status = stsgate_client_each_page(client, "/v1/cache", export_page, stdout);
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
 	perror("stsgate: standard output");

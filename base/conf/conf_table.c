@@ -69,6 +69,12 @@ static const char *const tls_names[] = { [TLS_POLICY] = "policy",
 	[TLS_NONE] = "none",
 	[TLS_NONE + 1] = NULL };
 
+const char *
+conf_tls_name(enum conf_tls tls)
+{
+	return tls_names[tls];
+}
+
 static const char *
 check_lmtp_listen(const struct conf *conf, size_t index)
 {

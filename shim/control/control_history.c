@@ -18,7 +18,6 @@
 #define PAGE_DEFAULT	1000
 #define PAGE_MAX	10000
 #define PAGE_OCTETS	(4 * 1024 * 1024)	/* a page that is longer takes no further entry */
-#define DAY_S	INT64_C(86400)
 
 struct page {
 	struct buf text;
@@ -88,26 +87,6 @@ add_entry(void *context, const char *key, const struct history_entry *entry)
 	return true;
 }
 
-/* "7d", "12h", or RFC 3339 in UTC. */
-static bool
-read_since(const char *text, int64_t *since_s)
-{
-	static const char units[] = "smhd";
-	static const int64_t seconds[] = { 1, 60, 3600, DAY_S };
-	const char *at = text, *unit;
-	uint64_t number;
-
-	if (utc_read(text, since_s) == 0)
-		return true;
-	if (!number_take(&at, 10 * 365 * (uint64_t)DAY_S, &number) || *at == '\0' || at[1] != '\0')
-		return false;
-	unit = strchr(units, *at);
-	if (unit == NULL)
-		return false;
-	*since_s = clock_wall_s() - (int64_t)number * seconds[unit - units];
-	return true;
-}
-
 static bool
 read_limit(const char *text, unsigned *limit)
 {
@@ -129,7 +108,8 @@ read_query(const struct control_history_query *asked, struct history_query *quer
 	query->of_kind = asked->kind != NULL;
 	if (query->of_kind && !history_kind_of(asked->kind, &query->kind))
 		wrong = "kind must be refused, would or alarm";
-	else if (asked->since != NULL && !read_since(asked->since, &query->since_s))
+	else if (asked->since != NULL &&
+	    utc_read_since(asked->since, clock_wall_s(), &query->since_s) != 0)
 		wrong = "since must be a time as 2026-01-31T12:00:00Z, or a span as 7d";
 	else if (asked->limit != NULL && !read_limit(asked->limit, limit))
 		wrong = "limit must be 1 to 10000";

@@ -174,20 +174,6 @@ find_advice(struct why *why, const char *state)
 			why->domain));
 }
 
-static const char *
-tls_name(enum conf_tls tls)
-{
-	static const char *const names[] = { [TLS_POLICY] = "policy",
-		[TLS_MAY] = "may",
-		[TLS_ENCRYPT] = "encrypt",
-		[TLS_VERIFY] = "verify",
-		[TLS_DANE] = "dane",
-		[TLS_AUDIT] = "audit",
-		[TLS_NONE] = "none" };
-
-	return names[tls];
-}
-
 static void
 set_text(json_t *json, const char *name, const char *value)
 {
@@ -207,7 +193,7 @@ rule_json(const struct why *why)
 
 	if (why->destination != NULL && why->destination->tls != TLS_POLICY) {
 		source = "destination";
-		mode = tls_name(why->destination->tls);
+		mode = conf_tls_name(why->destination->tls);
 	} else if (conf->sts.enforce != ENFORCE_ON && why->cached) {
 		source = "audit";
 		mode = conf->sts.enforce == ENFORCE_AUDIT ? "audit" : "off";
