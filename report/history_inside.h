@@ -25,7 +25,8 @@ struct history_item {
 
 /* history_form.c, pure */
 struct history_item *history_item_new(const struct history_entry *event);
-/* All that is told apart no longer, for want of room: one entry a kind and result. */
+/* Makes the item one of the entry that counts all further events of a kind and result, when there
+ * is no room for more entries. */
 void history_item_blur(struct history_item *item, const struct history_entry *event);
 void history_item_free(struct history_item *item);
 void history_figures_add(struct history_figures *sum, const struct history_figures *more);

@@ -38,7 +38,7 @@ struct jobs;
 struct jobs *jobs_start(const struct jobs_plan *plan);	/* NULL: no thread to be had */
 /* Begins no more. true: none runs any more at the deadline. */
 bool jobs_drain(struct jobs *jobs, struct deadline deadline);
-/* After jobs_drain(), when nobody waits any more; waits for those that run. */
+/* After jobs_drain(), when no caller waits any more. Waits for the running jobs. */
 void jobs_free(struct jobs *jobs);
 
 size_t jobs_waiting(struct jobs *jobs);	/* queued, not yet begun */

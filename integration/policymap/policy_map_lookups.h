@@ -41,7 +41,7 @@ struct policy_map_lookup *policy_map_lookups_join(struct policy_map_lookups *loo
 bool policy_map_lookup_wait(struct policy_map_lookups *lookups, struct policy_map_lookup *lookup,
     struct deadline deadline);
 void policy_map_lookup_leave(struct policy_map_lookups *lookups, struct policy_map_lookup *lookup);
-/* Nobody may join any more. After resolver_cancel() and http_cancel() it ends soon. */
+/* No caller may join from now on. After resolver_cancel() and http_cancel() it ends soon. */
 void policy_map_lookups_join_threads(struct policy_map_lookups *lookups);
 /* After policy_map_lookups_join_threads(), when all have been left. */
 void policy_map_lookups_free(struct policy_map_lookups *lookups);

@@ -32,9 +32,9 @@ struct sts_fetch {
 	/* From the start. */
 	char domain[DOMAIN_MAX];
 	bool refresh;	/* not for a message: run() asks for the id by itself */
-	bool background;	/* nobody waits */
+	bool background;	/* no caller waits for it */
 	int64_t began_ms;	/* monotonic */
-	/* For whoever has waited for it; filled by run(). */
+	/* Its result for the callers that wait; filled by run(). */
 	char id[LIMIT_STS_ID + 1];	/* of the TXT record; known from the start unless refresh */
 	enum sts_fetch_outcome outcome;
 	struct arena *arena;	/* the entry's */
@@ -55,7 +55,7 @@ struct sts_fetches *sts_fetches_new(size_t max, void (*run)(void *context, struc
 /* Waiting fetches are cancelled, and none begins. A fetch that fails from now on is
  * STS_FETCHES_BROKEN. */
 void sts_fetches_cancel(struct sts_fetches *fetches);
-/* Stops, and waits for those under way. Nobody may wait in here any more. */
+/* Stops, and waits for the running fetches. No caller may wait here any more. */
 void sts_fetches_free(struct sts_fetches *fetches);
 
 /* The fetch for domain that is under way, or a new one. Given back with sts_fetches_leave(). */

@@ -418,10 +418,10 @@ bool
 check_tries_run(const struct deliver_context *deliver, struct arena *arena, const struct plan *plan,
     struct deadline deadline, const struct check_caller *caller)
 {
-	static const struct address nobody;
+	static const struct address null_sender;
 	const struct deliver_context own = without_memory(deliver);
 	struct check_tries *tries = xcalloc(1, sizeof(*tries));
-	struct txn *txn = txn_new(arena, "check", &nobody, NULL, 0, NULL, deadline);
+	struct txn *txn = txn_new(arena, "check", &null_sender, NULL, 0, NULL, deadline);
 	struct group group = { .domain = plan->domain };
 	const struct delivery delivery = { .context = &own,
 		.txn = txn,

@@ -30,7 +30,7 @@ struct lmtp_server {
 	struct ip_port {
 		struct ip ip;
 		in_port_t port;	/* network order */
-	} * open;	/* TCP listeners that take whoever reaches them */
+	} * open;	/* TCP listeners that accept any address */
 	size_t open_count;
 	unsigned turned_away;	/* since they were last logged */
 	int64_t next_warning_ms;

@@ -62,8 +62,8 @@ enum attempt_end {
 
 struct attempt;
 
-/* Somebody who looks on while a host is only tried out: no message is sent and no line logged.
- * Told after "connect", "greeting", "ehlo", "tls" (STARTTLS and handshake), "judge" and "ehlo-tls";
+/* An observer of a trial, in which no message is sent and no line logged. step() is called
+ * after "connect", "greeting", "ehlo", "tls" (STARTTLS and handshake), "judge" and "ehlo-tls";
  * words are the host's or, with ok false, why it ends here. */
 struct attempt_watch {
 	void (*step)(void *context, const struct attempt *attempt, const char *step, bool ok,

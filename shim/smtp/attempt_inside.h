@@ -51,7 +51,7 @@ struct call {
 	bool greeted;	/* with 220 */
 	bool welcome;	/* the slots know that the host has greeted this connection */
 	bool mailing;	/* EHLO and TLS are done */
-	bool blameless;	/* what goes wrong now is no sign that nobody serves there */
+	bool blameless;	/* a failure now does not say that the address does not serve */
 	enum host_backoff_scope failed;	/* for whom the address is to be passed over for a while */
 	enum attempt_end end;
 };

@@ -41,7 +41,7 @@ is_open(const struct call *call, size_t rcpt)
 }
 
 static bool
-anybody_open(const struct call *call)
+any_open(const struct call *call)
 {
 	size_t i;
 
@@ -163,7 +163,7 @@ rcpt_refused(void *context, size_t rcpt, const struct reply *said)
 
 /* Does this transaction settle all that are left? */
 static bool
-nobody_else_open(const struct call *call)
+settles_all(const struct call *call)
 {
 	size_t i, open = 0, taken = 0;
 
@@ -201,12 +201,12 @@ settled(struct call *call, const struct reply *reply, enum smtp_status status)
 	call->served = true;
 	call->messages++;
 	/* The next message may be here as soon as the MTA hears of this one. */
-	if (nobody_else_open(call))
+	if (settles_all(call))
 		attempt_keep(call);
 	settle_taken(call, reply);
 	/* An address that delivers needs no more bounds for the sake of others. */
 	call->client.deadline = call->delivery->txn->deadline;
-	if (!anybody_open(call))
+	if (!any_open(call))
 		return attempt_over(call, ATTEMPT_DONE, ATTEMPT_WEIGHT_NONE);
 	/* Only the end of the connection keeps the others from a transaction of their own. */
 	if (call->client.spent)
@@ -214,7 +214,7 @@ settled(struct call *call, const struct reply *reply, enum smtp_status status)
 	return true;
 }
 
-/* A worn connection said no: once more on a fresh one, before anybody is told. */
+/* A worn connection said no: once more on a fresh one, before the MTA is told. */
 static bool
 ask_again(struct call *call, const struct reply *said)
 {
@@ -295,7 +295,7 @@ transact(struct call *call)
 	fate = smtp_send(&call->client, &message, &status);
 	call->accepted = call->accepted || has_state(call, SMTP_RCPT_TAKEN);
 	on = conclude(call, fate, status);
-	if (has_state(call, SMTP_RCPT_AGAIN) && call->end != ATTEMPT_STOP && anybody_open(call))
+	if (has_state(call, SMTP_RCPT_AGAIN) && call->end != ATTEMPT_STOP && any_open(call))
 		return ask_again(call, &message.again);
 	return on;
 }
@@ -310,7 +310,7 @@ attempt_send(struct call *call)
 		continue;
 	if (call->end == ATTEMPT_STOP)
 		return;
-	if (!anybody_open(call)) {
+	if (!any_open(call)) {
 		call->end = ATTEMPT_DONE;
 	} else if (call->end == ATTEMPT_NEXT && call->served) {
 		call->end = ATTEMPT_AGAIN;
