@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/deadline.h"
+#include "base/hash.h"
 #include "base/limits.h"
 #include "base/stream.h"
 #include "base/thread.h"
@@ -58,11 +59,7 @@ conn_cache_close(struct kept *kept)
 static struct bucket *
 bucket_of(struct conn_cache *cache, const char *key)
 {
-	uint32_t hash = 2166136261u;	/* FNV-1a */
-
-	for (; *key != '\0'; key++)
-		hash = (hash ^ (unsigned char)*key) * 16777619u;
-	return &cache->buckets[hash % BUCKETS];
+	return &cache->buckets[hash_text(key) % BUCKETS];
 }
 
 /* Out of the pool; the caller holds the lock and disposes of it. */

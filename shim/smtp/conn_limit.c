@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "base/limits.h"
 #include "base/metrics.h"
 #include "base/thread.h"
@@ -78,13 +79,9 @@ conn_limit_new(unsigned max_deliveries, unsigned max_per_host)
 static struct counter **
 find(struct conn_limit *limit, const char *key)
 {
-	uint32_t hash = 2166136261u;	/* FNV-1a */
 	struct counter **at;
-	const char *c;
 
-	for (c = key; *c != '\0'; c++)
-		hash = (hash ^ (unsigned char)*c) * 16777619u;
-	for (at = &limit->buckets[hash % BUCKETS]; *at != NULL; at = &(*at)->next)
+	for (at = &limit->buckets[hash_text(key) % BUCKETS]; *at != NULL; at = &(*at)->next)
 		if (strcmp((*at)->key, key) == 0)
 			break;
 	return at;

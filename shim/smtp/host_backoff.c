@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "base/limits.h"
 #include "shim/smtp/host_backoff.h"
 
@@ -60,21 +61,21 @@ host_backoff_set_retry(struct host_backoff *backoff, int64_t retry_ms)
 	backoff->retry_ms = retry_ms;
 }
 
-static uint32_t
-hash_ip(uint32_t hash, const struct ip *ip)
+static uint64_t
+hash_ip(uint64_t hash, const struct ip *ip)
 {
-	size_t i, count = ip->v6 ? 16 : 4;
-
-	for (i = 0; i < count; i++)
-		hash = (hash ^ ip->octets[i]) * 16777619u;	/* FNV-1a */
-	return hash;
+	return hash_add(hash, ip->octets, ip->v6 ? 16 : 4);
 }
 
-static uint32_t
-hash_domain(uint32_t hash, const char *domain)
+/* Upper and lower case are the same. */
+static uint64_t
+hash_domain(uint64_t hash, const char *domain)
 {
-	for (; *domain != '\0'; domain++)
-		hash = (hash ^ (unsigned char)(*domain | 0x20)) * 16777619u;
+	for (; *domain != '\0'; domain++) {
+		char lower = (char)(*domain | 0x20);
+
+		hash = hash_add(hash, &lower, 1);
+	}
 	return hash;
 }
 
@@ -82,7 +83,7 @@ static struct bucket *
 bucket_of(struct host_backoff *backoff, const struct host_backoff_key *key,
     enum host_backoff_scope scope)
 {
-	uint32_t hash = hash_ip(hash_ip(2166136261u, &key->ip), &key->source);
+	uint64_t hash = hash_ip(hash_ip(HASH_START, &key->ip), &key->source);
 
 	if (scope >= HOST_BACKOFF_NEXT_HOP)
 		hash = hash_domain(hash, key->next_hop);

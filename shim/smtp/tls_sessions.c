@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "base/limits.h"
 #include "shim/smtp/tls_sessions.h"
 
@@ -55,11 +56,7 @@ tls_sessions_new(void (*release)(void *session))
 static struct entries *
 bucket_of(struct tls_sessions *sessions, const char *key)
 {
-	uint32_t hash = 2166136261u;	/* FNV-1a */
-
-	for (; *key != '\0'; key++)
-		hash = (hash ^ (unsigned char)*key) * 16777619u;
-	return &sessions->buckets[hash % BUCKETS];
+	return &sessions->buckets[hash_text(key) % BUCKETS];
 }
 
 static bool
