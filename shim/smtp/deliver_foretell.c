@@ -24,9 +24,11 @@ look_on(void *context, const struct attempt *attempt, const char *step, bool ok,
 	(void)words;
 }
 
-/* Does it meet each demand, also those that are not enforced? */
+/* Does it meet each demand, also those that are not enforced? false: it could not be tried out, for
+ * lack of a free connection or of time. */
 static bool
-passes(const struct delivery *delivery, const struct plan_host *host, struct deadline deadline)
+try_out(const struct delivery *delivery, const struct plan_host *host, struct deadline deadline,
+    bool *passes)
 {
 	static const struct attempt_watch watch = { look_on, NULL };
 	struct attempt trial = { .host = host,
@@ -40,9 +42,12 @@ passes(const struct delivery *delivery, const struct plan_host *host, struct dea
 
 	while (end == ATTEMPT_OMIT)
 		end = attempt_run(delivery, &trial);
-	return trial.judged && trial.proof.tls == PROOF_ESTABLISHED &&
+	*passes = trial.judged && trial.proof.tls == PROOF_ESTABLISHED &&
 	    trial.judgement.step == JUDGEMENT_GO_ON &&
 	    !deliver_history_would(delivery, &trial, &shortfall);
+	return trial.judged ||
+	    (end != ATTEMPT_STOP && strcmp(trial.reply.enhanced, "4.4.5") != 0 &&
+		!deadline_passed(deadline));
 }
 
 static bool
@@ -72,8 +77,8 @@ any_passes(const struct delivery *delivery, const struct plan_host *but, struct 
 		if (deadline_passed(deadline) || txn_is_abandoned(delivery->txn))
 			break;
 		tried++;
-		good = passes(delivery, host, deadline);
-		history_note_trial(history, plan->domain, host->name, good);
+		if (try_out(delivery, host, deadline, &good))
+			history_note_trial(history, plan->domain, host->name, good);
 	}
 	return good;
 }

@@ -192,6 +192,18 @@ def test_why_mail_waits(net, start):
     assert http(mta, "GET /v1/why/a..b")[0] == 400
 
 
+def test_a_host_that_could_not_be_tried_out_is_tried_again(net, start):
+    """The only connection that is allowed is the message's own."""
+    domain = net.domain(policy="enforce", mx=[Mx(10, BAD), Mx(20)])
+    mta = start({"sts": {"enforce": "audit"}, "smtp": {"keep-idle": "0s", "max-deliveries": 1}})
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    assert mta.wait_log("delivery", domain=domain.name)[0]["would"] == "deferred"
+    mta.reload({"smtp": {"keep-idle": "0s", "max-deliveries": 10}})
+    assert mta.deliver(address(domain)).only.short == "250 2.0.0"
+    wait_until(lambda: len(mta.log("delivery", domain=domain.name)) == 2, seconds=30)
+    assert mta.log("delivery", domain=domain.name)[1]["would"] == "sent"
+
+
 KINDS = {                                   # what it is: behaviour, what would be the result
     "good": (Behaviour(), None),
     "stripped": (STRIPPED, "starttls-not-supported"),
